@@ -1,0 +1,83 @@
+"""What exists, by name: datasets, encoders, samplers and losses.
+
+Each name points at the code behind it as "module:object" and is imported when it is asked
+for, so that listing what exists needs no TensorFlow. To add a room to the house, write its
+file and add its line here.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from recns_tf.errors import UserError
+
+
+class Entry(NamedTuple):
+    """A named part: where its code stands, and what it is in one line."""
+
+    target: str
+    summary: str
+
+    def load(self) -> Any:
+        """Import and return the object the entry points at."""
+        return pkgutil.resolve_name(self.target)
+
+
+DATASETS = {
+    "ml-100k": Entry(
+        "recns_tf.datasets.ml_100k:load",
+        "MovieLens 100k: ratings of 4 and 5 are positives, 1 to 3 exposed",
+    ),
+}
+
+ENCODERS = {
+    "lightgcn": Entry("recns_tf.encoders.lightgcn:LightGCN", "LightGCN, He et al. 2020"),
+}
+
+SAMPLERS = {
+    "recns": Entry("recns_tf.samplers.recns:RecNS", "RecNS-O and RecNS-W merged (eq. 10, 11)"),
+    "recns-o": Entry(
+        "recns_tf.samplers.positive_assisted:PositiveAssisted",
+        "RecNS without exposure: positive-assisted sampling (eq. 7)",
+    ),
+    "recns-w": Entry(
+        "recns_tf.samplers.exposure_augmented:ExposureAugmented",
+        "the exposure part of RecNS alone (eq. 8, 9)",
+    ),
+    "unins": Entry("recns_tf.samplers.uniform:UniNS", "uniform over the unobserved items"),
+    "dns": Entry("recns_tf.samplers.dynamic:DNS", "the best scored of M uniform items"),
+}
+
+LOSSES = {
+    "pairwise_hinge": Entry("recns_tf.losses:pairwise_hinge", "hinge of each pair of sigmoids"),
+    "augmented_hinge": Entry("recns_tf.losses:augmented_hinge", "eq. (5) to the letter"),
+    "plain_hinge": Entry("recns_tf.losses:plain_hinge", "hinge of Algorithm 3, without sigmoid"),
+    "bpr": Entry("recns_tf.losses:bpr", "Bayesian personalised ranking"),
+}
+
+
+def find(entries: Mapping[str, Entry], kind: str, name: str) -> Entry:
+    """Return the entry called `name`.
+
+    Raises:
+        UserError: there is none; the sentence lists the names that exist.
+    """
+    if name not in entries:
+        raise UserError(f"unknown {kind} '{name}': choose one of {', '.join(entries)}.")
+    return entries[name]
+
+
+def describe() -> str:
+    """Return the lists of what exists, one indented line a name."""
+    parts = {"Datasets": DATASETS, "Encoders": ENCODERS, "Samplers": SAMPLERS, "Losses": LOSSES}
+    lines = []
+    for title, entries in parts.items():
+        lines.append(f"{title}:")
+        lines += [f"  {name:<16} {entry.summary}" for name, entry in entries.items()]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(describe())

@@ -1,0 +1,233 @@
+"""Everything a result depends on, and the flags it is given by.
+
+`Config` is what config.json beside a result holds; `Workspace` says only where things are kept.
+The absl flags are defined from these two classes in `define_flags`, and no other module reads
+them. Flags are the paper's symbols in words; the original repository's spellings are aliases.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import typing
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from recns_tf import catalog, laws
+from recns_tf.errors import UserError
+
+Check = Callable[[Any], str | None]
+"""Returns what a value would have to be, or None where it is legal."""
+
+
+def at_least(low: float) -> Check:
+    """Return a check for numbers of at least `low`."""
+    return lambda value: None if value >= low else f"a number of at least {low}"
+
+
+def above(low: float) -> Check:
+    """Return a check for numbers greater than `low`."""
+    return lambda value: None if value > low else f"a number above {low}"
+
+
+def one_of(*names: str) -> Check:
+    """Return a check for one of `names`."""
+    return lambda value: None if value in names else f"one of {', '.join(names)}"
+
+
+def odd_from_3(value: int) -> str | None:
+    """Check for 3, 5, 7, …."""
+    return None if value >= 3 and value % 2 else "an odd number of steps, 3, 5, 7, …"
+
+
+def a_law(value: str) -> str | None:
+    """Check for the text of a law."""
+    try:
+        laws.parse(value)
+    except UserError:
+        return "uniform(a,b) with a < b, normal(mean,variance) or a number"
+    return None
+
+
+def a_seed(value: int) -> str | None:
+    """Check for what a 32-bit seed holds."""
+    return None if 0 <= value < 2**31 else "a number from 0 to 2147483647"
+
+
+def option(default: Any, text: str, check: Check | None = None, alias: str | None = None) -> Any:
+    """Return a dataclass field that also describes a flag.
+
+    Args:
+        default: the default, whose type is the flag's.
+        text: help text.
+        check: what is legal; anything of the type, if None.
+        alias: the original repository's spelling of the flag.
+    """
+    return dataclasses.field(
+        default=default, metadata={"text": text, "check": check, "alias": alias}
+    )
+
+
+class Checked:
+    """A dataclass whose fields are checked when it is made.
+
+    Raises:
+        UserError: a value is not legal; the sentence names the flag and what is.
+    """
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(typing.cast(Any, self)):
+            check = field.metadata["check"]
+            value = getattr(self, field.name)
+            if check and (wanted := check(value)):
+                raise UserError(f"--{field.name}={value}: choose {wanted}.")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(Checked):
+    """The settings of a run. Defaults are the paper's (§5.1) except where the help says more."""
+
+    dataset: str = option("ml-100k", "which interactions", one_of(*catalog.DATASETS))
+    split_seed: int = option(0, "seed of a random train / valid / test split", a_seed)
+    encoder: str = option("lightgcn", "E_theta, the graph encoder", one_of(*catalog.ENCODERS))
+    dim: int = option(64, "d, embedding dimension", at_least(1), alias="embed_size")
+    num_layers: int = option(3, "L, propagation layers", at_least(1))
+    sparse_engine: str = option(
+        "csr",
+        "kernels of the propagation: csr (CPU), or coo, slower, where csr has none",
+        one_of("csr", "coo"),
+    )
+    sampler: str = option(
+        "recns", "S_n, the negative sampler", one_of(*catalog.SAMPLERS), alias="strategy"
+    )
+    num_negatives: int = option(15, "k, negatives a positive pair", at_least(1), alias="K_negs")
+    num_candidates: int = option(
+        20, "M, candidates a pair (RecNS) or a negative (DNS)", at_least(1), alias="K_Candidates"
+    )
+    alpha: str = option(
+        "uniform(0,1)", "law of the assistance coefficient: uniform(a,b), normal(mean,variance) "
+        "or a number; drawn for every pair and candidate", a_law
+    )
+    region: str = option(
+        "auto",
+        "where negatives come from: intermediate, distant or all (unobserved items); auto is "
+        "intermediate for RecNS and its parts, all for the other samplers",
+        one_of("auto", "intermediate", "distant", "all"),
+    )
+    khop: int = option(
+        3, "steps of the walk that bounds the intermediate region", odd_from_3, alias="khops"
+    )
+    region_reading: str = option(
+        "walk",
+        "walk: all a walk of khop steps reaches; shell: only what none shorter does",
+        one_of("walk", "shell"),
+    )
+    loss: str = option(
+        "pairwise_hinge",
+        "augmented_hinge is the paper's eq. (5); the default is the authors' code's",
+        one_of(*catalog.LOSSES),
+    )
+    margin: float = option(0.1, "gamma, margin of the hinge losses", above(0))
+    l2: float = option(1e-4, "coefficient of the L2 penalty", at_least(0))
+    learning_rate: float = option(1e-3, "Adam's step size", above(0), alias="lr")
+    adam_epsilon: float = option(1e-8, "Adam's epsilon; TensorFlow 1's default", above(0))
+    batch_size: int = option(8192, "B, positive pairs a step; the authors' code's", at_least(1))
+    epochs: int = option(1000, "epochs at most", at_least(1), alias="epoch")
+    eval_every: int = option(1, "epochs between checks on the validation set", at_least(1))
+    patience: int = option(
+        10, "checks without a rise of validation Recall@20 before stopping", at_least(1)
+    )
+    seed: int = option(0, "seed of initial weights and of every draw", a_seed)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the settings as they stand in config.json."""
+        return dataclasses.asdict(self)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Workspace(Checked):
+    """Where a run reads and writes; no result depends on it."""
+
+    data_dir: str = option("data", "folder of the datasets")
+    runs_dir: str = option("runs", "folder of the runs")
+    run_name: str = option(
+        "", "name of the run; DATASET-ENCODER-SAMPLER, and -seedN from seed 1 on, if empty"
+    )
+    overwrite: bool = option(False, "delete an earlier run of that name first")
+
+    def run_folder(self, config: Config) -> Path:
+        """Return the folder of the run that `config` describes."""
+        name = f"{config.dataset}-{config.encoder}-{config.sampler}"
+        if config.seed:
+            name += f"-seed{config.seed}"
+        return Path(self.runs_dir) / (self.run_name or name)
+
+
+POSITIONAL = ("dataset", "encoder")
+DEFINERS = {
+    int: flags.DEFINE_integer,
+    float: flags.DEFINE_float,
+    str: flags.DEFINE_string,
+    bool: flags.DEFINE_bool,
+}
+
+
+def flag_fields(cls: type) -> list[dataclasses.Field[Any]]:
+    """Return the fields of Config or Workspace that are flags."""
+    return [field for field in dataclasses.fields(cls) if field.name not in POSITIONAL]
+
+
+def define_flags() -> None:
+    """Define one absl flag, and its alias, for every field that is not positional."""
+    for cls in (Config, Workspace):
+        for field in flag_fields(cls):
+            DEFINERS[type(field.default)](field.name, field.default, field.metadata["text"])
+            if field.metadata["alias"]:
+                flags.DEFINE_alias(field.metadata["alias"], field.name)
+
+
+def from_flags(dataset: str, encoder: str) -> tuple[Config, Workspace]:
+    """Return the settings that the parsed flags and the two positional words make.
+
+    Raises:
+        UserError: a value is not legal.
+    """
+    values = flags.FLAGS
+    chosen = {field.name: values[field.name].value for field in flag_fields(Config)}
+    chosen["sampler"] = chosen["sampler"].lower()
+    config = Config(dataset=dataset, encoder=encoder, **chosen)
+    names = [field.name for field in flag_fields(Workspace)]
+    return config, Workspace(**{name: values[name].value for name in names})
+
+
+def expand(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Replace each --config=FILE of a command line by the settings of that file.
+
+    FILE is the config.json of a run. Its flags stand where --config stood, so that what comes
+    later wins.
+
+    Returns:
+        The command line, and the dataset and encoder of the last FILE, [] if there is none.
+
+    Raises:
+        UserError: the file is not a run's config.json.
+    """
+    expanded: list[str] = []
+    positional: list[str] = []
+    for argument in arguments:
+        name, _, path = argument.partition("=")
+        if name not in ("--config", "-config"):
+            expanded.append(argument)
+            continue
+        try:
+            settings = json.loads(Path(path).read_text(encoding="utf-8"))
+            positional = [settings[key] for key in POSITIONAL]
+            expanded += [
+                f"--{field.name}={settings[field.name]}" for field in flag_fields(Config)
+            ]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UserError(f"--config={path} is not a run's config.json ({error}).") from error
+    return expanded, positional

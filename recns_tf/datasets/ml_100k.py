@@ -1,0 +1,135 @@
+"""MovieLens 100k: 943 users, 1,682 films, 100,000 ratings from 1 to 5.
+
+A rating of 4 or 5 is a positive, 1 to 3 an exposed item that was not liked.
+
+Source: F. M. Harper and J. A. Konstan, "The MovieLens Datasets", ACM TiiS 2015;
+https://grouplens.org/datasets/movielens/100k/. Its terms allow use for research and forbid
+redistribution, so the ratings are fetched at run time: from GroupLens, or, where that cannot be
+reached, from the wheel recbole 1.2.1 on PyPI, which carries the same 100,000 lines below a
+header. Either way the lines are checked against the SHA-256 of GroupLens' u.data.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recns_tf.datasets.cache import cached
+from recns_tf.datasets.download import DownloadError, download
+from recns_tf.datasets.split import TEST, TRAIN, VALID, split_per_user
+from recns_tf.errors import UserError
+from recns_tf.files import atomic, sha256
+from recns_tf.interactions import Interactions, make_interactions
+
+URL = "https://files.grouplens.org/datasets/movielens/ml-100k.zip"
+URL_SHA256 = "50d2a982c66986937beb9ffb3aa76efe955bf3d5c6b761f4e3a7cd717c6a3229"
+ZIP_MEMBER = "ml-100k/u.data"
+
+WHEEL = "recbole==1.2.1"
+WHEEL_MEMBER = "recbole/dataset_example/ml-100k/ml-100k.inter"
+
+RATINGS_SHA256 = "06416e597f82b7342361e41163890c81036900f418ad91315590814211dca490"
+POSITIVE_FROM = 4
+
+
+def load(directory: Path, split_seed: int) -> Interactions:
+    """Return ml-100k, split 80/10/10 per user at random by `split_seed`.
+
+    Args:
+        directory: where u.data and its binary cache are kept, data/ml-100k.
+        split_seed: seed of the split, 0 or more.
+
+    Raises:
+        UserError: no source can be reached, or a file in `directory` is damaged.
+    """
+    ratings = fetch(directory)
+    source = {"log_sha256": sha256(ratings), "split": "random 80/10/10", "split_seed": split_seed}
+    return cached(directory, source, lambda: build(ratings, split_seed, source))
+
+
+def fetch(directory: Path) -> Path:
+    """Return the path of u.data, fetched and verified first where it is absent.
+
+    Raises:
+        UserError: neither source can be reached, or the file there is not u.data.
+    """
+    path = directory / "u.data"
+    if not path.exists():
+        try:
+            content = from_grouplens()
+        except DownloadError as official:
+            print(f"{official}; trying the wheel {WHEEL} on PyPI instead.", file=sys.stderr)
+            try:
+                content = from_wheel()
+            except DownloadError as wheel:
+                raise UserError(
+                    f"ml-100k cannot be downloaded: {official}, and {wheel}. With a network, run "
+                    f"again; without one, put u.data of {URL} at {path}."
+                ) from wheel
+        if hashlib.sha256(content).hexdigest() != RATINGS_SHA256:
+            raise UserError("the downloaded ml-100k ratings are damaged: run again to retry.")
+        with atomic(path) as temporary:
+            temporary.write_bytes(content)
+    elif sha256(path) != RATINGS_SHA256:
+        raise UserError(f"{path} is not GroupLens' u.data: delete it and run again to fetch it.")
+    return path
+
+
+def from_grouplens() -> bytes:
+    """Return the bytes of u.data from its official home.
+
+    Raises:
+        DownloadError: it is out of reach or damaged.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        archive = download(URL, Path(folder) / "ml-100k.zip", URL_SHA256)
+        with zipfile.ZipFile(archive) as file:
+            return file.read(ZIP_MEMBER)
+
+
+def from_wheel() -> bytes:
+    """Return the bytes of u.data from the PyPI wheel, which pip fetches by its own settings.
+
+    Raises:
+        DownloadError: pip cannot have the wheel.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder]
+        done = subprocess.run([*pip, WHEEL], capture_output=True, text=True, check=False)
+        wheels = list(Path(folder).glob("*.whl"))
+        if done.returncode or not wheels:
+            last = done.stderr.strip().splitlines()[-1:] or ["no message"]
+            raise DownloadError(f"pip could not download {WHEEL} ({last[0]})")
+        with zipfile.ZipFile(wheels[0]) as file:
+            _header, _, lines = file.read(WHEEL_MEMBER).partition(b"\n")
+            return lines
+
+
+def build(ratings: Path, split_seed: int, source: dict[str, Any]) -> Interactions:
+    """Return Interactions from the lines `user<TAB>item<TAB>rating<TAB>timestamp` of u.data."""
+    table: NDArray[np.int64] = np.loadtxt(ratings, dtype=np.int64, delimiter="\t")
+    user_ids, users = np.unique(table[:, 0], return_inverse=True)
+    item_ids, items = np.unique(table[:, 1], return_inverse=True)
+    pairs = np.stack([users, items], axis=1)
+    liked = table[:, 2] >= POSITIVE_FROM
+    positives = pairs[liked]
+    random = np.random.default_rng(split_seed).random(len(positives))
+    part = split_per_user(positives[:, 0], random)
+    return make_interactions(
+        "ml-100k",
+        train=positives[part == TRAIN],
+        valid=positives[part == VALID],
+        test=positives[part == TEST],
+        exposed=pairs[~liked],
+        user_ids=user_ids,
+        item_ids=item_ids,
+        source=source,
+    )

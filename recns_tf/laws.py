@@ -1,0 +1,48 @@
+"""Probability laws as text, for flags like --alpha='uniform(0,1)'."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import NamedTuple
+
+from recns_tf.errors import UserError
+
+NUMBER = r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*"
+PAIR = re.compile(rf"\s*(uniform|normal)\({NUMBER},{NUMBER}\)\s*", re.IGNORECASE)
+SINGLE = re.compile(NUMBER)
+
+
+class Law(NamedTuple):
+    """A law of real numbers.
+
+    Attributes:
+        kind: "uniform" on [first, second), "normal" with mean `first` and variance `second`
+            (the paper writes N(mean, variance), §5.3), or "constant", always `first`.
+    """
+
+    kind: str
+    first: float
+    second: float
+
+
+def parse(text: str) -> Law:
+    """Return the law that `text` names: uniform(a,b), normal(mean,variance) or a number.
+
+    Raises:
+        UserError: it names none, or the numbers make no law.
+    """
+    if found := SINGLE.fullmatch(text):
+        value = float(found[1])
+        if math.isfinite(value):
+            return Law("constant", value, 0.0)
+    if found := PAIR.fullmatch(text):
+        law = Law(found[1].lower(), float(found[2]), float(found[3]))
+        finite = math.isfinite(law.first) and math.isfinite(law.second)
+        lawful = law.first < law.second if law.kind == "uniform" else law.second > 0
+        if finite and lawful:
+            return law
+    raise UserError(
+        f"'{text}' is no law: write uniform(a,b) with a < b, normal(mean,variance) with a "
+        "positive variance, or a number."
+    )

@@ -1,0 +1,43 @@
+"""Losses on the scores of a positive and its k negatives (§2.4).
+
+Every loss takes `positive` [B], the scores e_u·e_v, `negative` [B, k], the scores e_u·e_n, and
+the margin γ, and returns a float32 scalar. σ is the sigmoid and [z]_+ = max(0, z).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+Loss = Callable[[tf.Tensor, tf.Tensor, float], tf.Tensor]
+
+
+def augmented_hinge(positive: tf.Tensor, negative: tf.Tensor, margin: float) -> tf.Tensor:
+    """Return eq. (5): 1/k of the sum over pairs of [σ(Σ_i e_u·e_n_i) - σ(k e_u·e_v) + γ]_+."""
+    k = tf.cast(tf.shape(negative)[1], tf.float32)
+    gap = tf.sigmoid(tf.reduce_sum(negative, axis=1)) - tf.sigmoid(k * positive)
+    return tf.reduce_sum(tf.nn.relu(gap + margin)) / k
+
+
+def pairwise_hinge(positive: tf.Tensor, negative: tf.Tensor, margin: float) -> tf.Tensor:
+    """Return the mean over pairs and negatives of [σ(e_u·e_n_i) - σ(e_u·e_v) + γ]_+.
+
+    Source: the authors' code (zyang-16/RecNS), in place of eq. (5).
+    """
+    gap = tf.sigmoid(negative) - tf.sigmoid(positive)[:, None]
+    return tf.reduce_mean(tf.nn.relu(gap + margin))
+
+
+def plain_hinge(positive: tf.Tensor, negative: tf.Tensor, margin: float) -> tf.Tensor:
+    """Return the mean over pairs and negatives of [e_u·e_n_i - e_u·e_v + γ]_+ (Algorithm 3)."""
+    return tf.reduce_mean(tf.nn.relu(negative - positive[:, None] + margin))
+
+
+def bpr(positive: tf.Tensor, negative: tf.Tensor, margin: float) -> tf.Tensor:
+    """Return the mean over pairs and negatives of -log σ(e_u·e_v - e_u·e_n_i); no margin.
+
+    Source: S. Rendle et al., "BPR", UAI 2009.
+    """
+    del margin
+    return tf.reduce_mean(tf.nn.softplus(negative - positive[:, None]))

@@ -1,0 +1,128 @@
+"""What a run leaves behind, and how a later one of the same name treats it.
+
+runs/NAME/ holds config.json, metrics.jsonl (one object an epoch), checkpoint/ (to resume from),
+best/ (weights of the best epoch), embeddings/ of that epoch, curves.png, and, once the run is
+finished, results.json.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from recns_tf.errors import UserError
+from recns_tf.files import write_json, write_text
+
+Row = dict[str, Any]
+"""One epoch of metrics.jsonl."""
+
+
+class RunFolder:
+    """A run's folder.
+
+    Args:
+        path: runs/NAME; made by `claim`.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.config = path / "config.json"
+        self.metrics = path / "metrics.jsonl"
+        self.results = path / "results.json"
+        self.checkpoint = path / "checkpoint"
+        self.best_weights = path / "best" / "model.weights.h5"
+        self.embeddings = path / "embeddings"
+        self.curves = path / "curves.png"
+
+    @contextmanager
+    def claim(self, config: dict[str, Any], overwrite: bool) -> Iterator[None]:
+        """Hold the folder for a run with these settings, for as long as the block lasts.
+
+        A folder with the same settings is kept as it is, to be resumed or shown.
+
+        Raises:
+            UserError: another process holds it, or it is of a run with other settings.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / ".lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise UserError(f"another process is writing to {self.path}.") from error
+            if overwrite:
+                self.clear()
+            self.compare(config)
+            write_json(self.config, config)
+            yield
+
+    def clear(self) -> None:
+        """Delete what an earlier run left, and nothing else."""
+        for file in (self.results, self.metrics, self.curves, self.config):
+            file.unlink(missing_ok=True)
+        for folder in (self.checkpoint, self.best_weights.parent, self.embeddings):
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def compare(self, config: dict[str, Any]) -> None:
+        """Raise UserError if the folder is of a run with other settings than `config`."""
+        if not self.config.exists():
+            return
+        try:
+            earlier = json.loads(self.config.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise UserError(f"{self.config} is damaged: --overwrite starts anew.") from error
+        different = [
+            f"{key} {earlier.get(key)} there, {config.get(key)} here"
+            for key in sorted(earlier | config)
+            if earlier.get(key) != config.get(key)
+        ]
+        if different:
+            raise UserError(
+                f"{self.path} holds a run with other settings ({'; '.join(different)}): "
+                "choose another --run_name, or --overwrite to delete it."
+            )
+
+    def rows(self, until: int | None = None) -> list[Row]:
+        """Return the rows of metrics.jsonl, up to epoch `until` if given.
+
+        Raises:
+            UserError: a line is damaged.
+        """
+        if not self.metrics.exists():
+            return []
+        rows = []
+        for number, line in enumerate(self.metrics.read_text(encoding="utf-8").splitlines(), 1):
+            try:
+                row = json.loads(line)
+                if until is None or row["epoch"] <= until:
+                    rows.append(row)
+            except (ValueError, KeyError, TypeError) as error:
+                # A process killed while it wrote leaves a cut line after the last checkpoint.
+                if until is not None and len(rows) == until:
+                    break
+                raise UserError(
+                    f"{self.metrics}, line {number} is damaged: --overwrite starts anew."
+                ) from error
+        return rows
+
+    def rewind(self, epoch: int) -> list[Row]:
+        """Drop the rows written after the checkpoint of `epoch`; return those that stay."""
+        rows = self.rows(until=epoch)
+        write_text(self.metrics, "".join(json.dumps(row) + "\n" for row in rows))
+        return rows
+
+    def append(self, row: Row) -> None:
+        """Add one epoch to metrics.jsonl."""
+        with self.metrics.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+
+    def read_results(self) -> dict[str, Any] | None:
+        """Return results.json, or None where the run is not finished."""
+        if not self.results.exists():
+            return None
+        results: dict[str, Any] = json.loads(self.results.read_text(encoding="utf-8"))
+        return results

@@ -1,0 +1,80 @@
+"""SampledRec (§2): an encoder and a negative sampler, trained together under Keras `fit`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from recns_tf import draws
+from recns_tf.draws import Purpose
+from recns_tf.encoders.base import Encoder
+from recns_tf.losses import Loss
+from recns_tf.pipeline import Batch
+from recns_tf.samplers.base import Sampler
+
+STATISTICS = ("loss", "ranking_loss", "penalty", "positive_score", "negative_score")
+
+
+class SampledRec(keras.Model):
+    """The model that `fit` trains on batches of the pipeline.
+
+    Compile it with `jit_compile=False`: the sparse kernels have no XLA form.
+
+    Args:
+        encoder: E_θ.
+        sampler: S_n.
+        loss: one of losses.py.
+        margin: γ of the hinge losses.
+        l2: coefficient of the encoder's penalty.
+    """
+
+    def __init__(self, encoder: Encoder, sampler: Sampler, loss: Loss, margin: float, l2: float):
+        super().__init__(name="sampled_rec")
+        self.encoder = encoder
+        self.sampler = sampler
+        self.ranking_loss = loss
+        self.margin = margin
+        self.l2 = l2
+        self.means = {
+            name: keras.metrics.Mean(name=name) for name in (*STATISTICS, *sampler.statistics)
+        }
+        self.built = True
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """The means over an epoch of what each step reports."""
+        return list(self.means.values())
+
+    def compute(self, batch: Batch) -> dict[str, tf.Tensor]:
+        """Return the loss of a batch and what to report beside it, all scalars.
+
+        The graph is propagated once: the sampler reads the same embeddings as the loss.
+        """
+        tables = self.encoder.encode(True, draws.stream(batch.seed, Purpose.ENCODER))
+        negatives = self.sampler.sample(batch, tables, draws.stream(batch.seed, Purpose.SAMPLER))
+        user = tables.users(batch.users)
+        positive = tf.reduce_sum(user * tables.items(batch.positives), axis=1)  # eq. (4)
+        negative = tf.linalg.matvec(negatives.embeddings, user)
+        ranking_loss = self.ranking_loss(positive, negative, self.margin)
+        penalty = self.l2 * self.encoder.penalty(batch.users, batch.positives, negatives.ids)
+        return {
+            "loss": ranking_loss + penalty,
+            "ranking_loss": ranking_loss,
+            "penalty": penalty,
+            "positive_score": tf.reduce_mean(positive),
+            "negative_score": tf.reduce_mean(negative),
+            **negatives.statistics,
+        }
+
+    def train_step(self, data: Batch) -> dict[str, Any]:
+        """Take one optimiser step on a batch and return the epoch's means so far."""
+        with tf.GradientTape() as tape:
+            values = self.compute(data)
+        weights = self.encoder.trainable_variables
+        gradients = tape.gradient(values["loss"], [weight.value for weight in weights])
+        self.optimizer.apply(gradients, weights)
+        for name, mean in self.means.items():
+            mean.update_state(values[name])
+        return {name: mean.result() for name, mean in self.means.items()}

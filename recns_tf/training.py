@@ -1,0 +1,230 @@
+"""The whole loop: data, region, model, training, test, and what is left behind."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from recns_tf import catalog, datasets, ranking
+from recns_tf.callbacks import EpochEnd, best_row, out_of_patience
+from recns_tf.config import Config, Workspace
+from recns_tf.files import atomic, write_json
+from recns_tf.interactions import Interactions
+from recns_tf.paper import published
+from recns_tf.pipeline import Pipeline
+from recns_tf.plots import plot_curves
+from recns_tf.regions import Region, build_region
+from recns_tf.run_folder import RunFolder
+from recns_tf.sampled_rec import SampledRec
+
+PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "faiss-cpu")
+
+
+def train_and_evaluate(
+    config: Config, workspace: Workspace, interactions: Interactions | None = None
+) -> dict[str, Any]:
+    """Train a model, test it once, and leave the run's folder behind.
+
+    A run of the same name and settings that was interrupted is resumed, to the same numbers;
+    one that is finished is shown again.
+
+    Args:
+        config: every setting of the result.
+        workspace: where to read and write.
+        interactions: the dataset; that of the catalogue called config.dataset, if None.
+
+    Returns:
+        The content of results.json.
+
+    Raises:
+        UserError: as told in its sentence; nothing of an earlier run is lost.
+    """
+    if interactions is None:
+        interactions = datasets.load(config.dataset, workspace.data_dir, config.split_seed)
+    folder = RunFolder(workspace.run_folder(config))
+    settings = config.to_json() | {"data_checksum": interactions.checksum}
+    with folder.claim(settings, workspace.overwrite):
+        results = folder.read_results()
+        if results is None:
+            results = run(config, interactions, folder)
+        else:
+            print(f"{folder.path} is finished; --overwrite would run it again.")
+    print(table(results, folder))
+    return results
+
+
+def build(
+    config: Config, interactions: Interactions
+) -> tuple[SampledRec, Pipeline, Region]:
+    """Return the compiled model, its batches, and the region they are drawn from."""
+    encoder_class = catalog.find(catalog.ENCODERS, "encoder", config.encoder).load()
+    sampler_class = catalog.find(catalog.SAMPLERS, "sampler", config.sampler).load()
+    loss = catalog.find(catalog.LOSSES, "loss", config.loss).load()
+    kind = sampler_class.default_region if config.region == "auto" else config.region
+    region = build_region(interactions.train, kind, config.khop, config.region_reading)
+    pipeline = Pipeline(
+        interactions,
+        region.sets,
+        batch_size=config.batch_size,
+        num_candidates=config.num_candidates,
+        seed=config.seed,
+        with_candidates=sampler_class.uses_candidates,
+        with_exposed=sampler_class.uses_exposed,
+    )
+    model = SampledRec(
+        encoder_class.from_config(config, interactions),
+        sampler_class.from_config(config, region.sets),
+        loss,
+        config.margin,
+        config.l2,
+    )
+    adam = keras.optimizers.Adam(config.learning_rate, epsilon=config.adam_epsilon)
+    model.compile(optimizer=adam, jit_compile=False)
+    model.optimizer.build(model.encoder.trainable_variables)
+    return model, pipeline, region
+
+
+def run(config: Config, interactions: Interactions, folder: RunFolder) -> dict[str, Any]:
+    """Train from the last checkpoint, if any, to the end; test; write and return the results."""
+    print(interactions.summary())
+    model, pipeline, region = build(config, interactions)
+    print(region.summary(config.num_candidates))
+
+    epoch = tf.Variable(0, dtype=tf.int64)
+    checkpoint = tf.train.Checkpoint(model=model, optimizer=model.optimizer, epoch=epoch)
+    checkpoints = tf.train.CheckpointManager(checkpoint, folder.checkpoint, max_to_keep=1)
+    if checkpoints.latest_checkpoint:
+        checkpoint.restore(checkpoints.latest_checkpoint).assert_existing_objects_matched()
+        print(f"resuming after epoch {epoch.numpy()}")
+    done = int(epoch.numpy())
+    rows = folder.rewind(done)
+
+    if done < config.epochs and not out_of_patience(rows, config.patience):
+        validate = validation(model, interactions)
+        end = EpochEnd(
+            folder,
+            checkpoints,
+            epoch,
+            validate,
+            eval_every=config.eval_every,
+            patience=config.patience,
+        )
+        model.fit(
+            pipeline.batches(first_epoch=done),
+            steps_per_epoch=pipeline.steps_per_epoch,
+            initial_epoch=done,
+            epochs=config.epochs,
+            callbacks=[end],
+            shuffle=False,
+            verbose=1 if sys.stdout.isatty() else 2,
+        )
+    return finish(config, interactions, model, region, folder)
+
+
+def validation(
+    model: SampledRec, interactions: Interactions
+) -> Callable[[], dict[str, Any]] | None:
+    """Return what ranks the validation set, or None where it is empty."""
+    if not interactions.valid.nnz:
+        print("no validation positives: training ends at --epochs, the last epoch is kept.")
+        return None
+    return lambda: ranking.evaluate(
+        *model.encoder.embeddings(), interactions.valid, seen=interactions.train
+    )
+
+
+def finish(
+    config: Config,
+    interactions: Interactions,
+    model: SampledRec,
+    region: Region,
+    folder: RunFolder,
+) -> dict[str, Any]:
+    """Restore the best weights, test them once, and write all that a run leaves behind."""
+    rows = folder.rows()
+    best = best_row(rows)
+    assert best is not None, "a run has at least one epoch"
+    model.load_weights(folder.best_weights)
+    user_embeddings, item_embeddings = model.encoder.embeddings()
+    seen = interactions.train + interactions.valid
+    test = ranking.evaluate(user_embeddings, item_embeddings, interactions.test, seen=seen)
+    for name, array in (
+        ("user", user_embeddings),
+        ("item", item_embeddings),
+        ("user_ids", interactions.user_ids),
+        ("item_ids", interactions.item_ids),
+    ):
+        with atomic(folder.embeddings / f"{name}.npy") as temporary:
+            np.save(temporary, array, allow_pickle=False)
+    title = f"{config.dataset}, {config.encoder}, {config.sampler}, seed {config.seed}"
+    plot_curves(rows, best["epoch"], title, folder.curves)
+    seconds = [row["seconds"] for row in rows]
+    results = {
+        "dataset": config.dataset,
+        "encoder": config.encoder,
+        "sampler": config.sampler,
+        "seed": config.seed,
+        "best_epoch": best["epoch"],
+        "epochs_run": len(rows),
+        "valid": best.get("valid"),
+        "test": test,
+        "paper": published(config),
+        "seconds_per_epoch": round(float(np.median(seconds)), 3),
+        "training_seconds": round(sum(seconds), 3),
+        "region": region.describe(config.num_candidates),
+        "config": config.to_json(),
+        "data": {"checksum": interactions.checksum, "source": interactions.source},
+        "versions": versions(),
+        "git_commit": git_commit(),
+    }
+    write_json(folder.results, results)
+    return results
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that results depend on."""
+    packages = {name: importlib.metadata.version(name) for name in PACKAGES}
+    return {"python": platform.python_version()} | packages
+
+
+def git_commit() -> str | None:
+    """Return the commit this code stands at, with "+" if it was changed since, if it is known."""
+    describe = ["git", "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"]
+    try:
+        done = subprocess.run(
+            describe, cwd=Path(__file__).parent, capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()
+
+
+def table(results: dict[str, Any], folder: RunFolder) -> str:
+    """Return the closing table of a run for the screen."""
+    names = {"valid": results["valid"], "test": results["test"], "paper": results["paper"]}
+    head = " ".join(f"{results[key]}" for key in ("dataset", "encoder", "sampler"))
+    lines = [
+        "",
+        f"{head}, seed {results['seed']}: "
+        f"best epoch {results['best_epoch']} of {results['epochs_run']}",
+        f"{'':8}{'Recall@20':>11}{'NDCG@20':>11}{'HR@20':>11}{'users':>11}",
+    ]
+    for name, metrics in names.items():
+        if metrics:
+            cells = [f"{metrics[key]:>11.4f}" for key in ("recall@20", "ndcg@20", "hr@20")]
+            lines.append(f"{name:8}{''.join(cells)}{metrics.get('users', ''):>11}")
+    lines += [
+        f"{results['seconds_per_epoch']:.2f} s an epoch, "
+        f"{results['training_seconds']:.0f} s of training",
+        f"{folder.path}/: results.json metrics.jsonl curves.png embeddings/ best/ config.json",
+    ]
+    return "\n".join(lines)
