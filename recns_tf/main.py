@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from absl import app, flags
 
@@ -25,9 +28,28 @@ def main(words: list[str]) -> None:
     settings, workspace = config.from_flags(*words)
 
     # TensorFlow takes seconds to import: not before the command line is known to be sound.
-    from recns_tf.training import train_and_evaluate
+    with silenced_stderr():
+        from recns_tf.training import train_and_evaluate
 
     train_and_evaluate(settings, workspace)
+
+
+@contextmanager
+def silenced_stderr() -> Iterator[None]:
+    """Drop what native code writes to file descriptor 2 while the block runs.
+
+    Importing TensorFlow reports a missing GPU there, before any log level takes effect.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def run() -> None:
@@ -36,6 +58,8 @@ def run() -> None:
         arguments, positional = config.expand(sys.argv)
         config.define_flags()
         flags.adopt_module_key_flags(config)
+        flags.FLAGS.set_default("verbosity", -1)  # warnings and errors of absl's logging
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         app.run(lambda words: main(words[1:] or positional), argv=arguments)
     except UserError as error:
         sys.exit(f"recns_tf: {error}")

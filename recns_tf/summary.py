@@ -1,0 +1,67 @@
+"""A table over finished runs: mean ± standard deviation over their seeds.
+
+Usage: ./run.sh summary RUN…, where RUN is a folder under runs/. Runs of the same dataset,
+encoder and sampler that differ in no setting but the seed make one line.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from recns_tf.errors import UserError
+from recns_tf.run_folder import RunFolder
+
+COLUMNS = {"recall@20": "Recall@20", "ndcg@20": "NDCG@20", "hr@20": "HR@20"}
+
+
+def summarize(paths: Sequence[Path]) -> str:
+    """Return the table of the finished runs among `paths`, as Markdown.
+
+    Raises:
+        UserError: none of them is a finished run.
+    """
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for path in paths:
+        results = RunFolder(path).read_results()
+        if results is None:
+            print(f"{path} is no finished run: left out.", file=sys.stderr)
+            continue
+        settings = results["config"] | {"seed": None, "data": results["data"]["checksum"]}
+        groups.setdefault(json.dumps(settings, sort_keys=True), []).append(results)
+    if not groups:
+        raise UserError("no finished run to summarise: name folders such as runs/NAME.")
+    heads = " | ".join(f"test {label}" for label in COLUMNS.values())
+    lines = [
+        f"| dataset | encoder | sampler | seeds | {heads} | best epoch | s an epoch |",
+        "|---" * (6 + len(COLUMNS)) + "|",
+    ]
+    lines += [line(runs) for runs in groups.values()]
+    return "\n".join(lines)
+
+
+def line(runs: list[dict[str, Any]]) -> str:
+    """Return the table's line for runs that differ in their seeds alone."""
+    first = runs[0]
+    cells = [first["dataset"], first["encoder"], first["sampler"], str(len(runs))]
+    cells += [spread([run["test"][name] for run in runs]) for name in COLUMNS]
+    cells.append(str(round(statistics.mean(run["best_epoch"] for run in runs))))
+    cells.append(f"{statistics.median(run['seconds_per_epoch'] for run in runs):.2f}")
+    return f"| {' | '.join(cells)} |"
+
+
+def spread(values: list[float]) -> str:
+    """Return "mean ± sample standard deviation", or the value alone where there is one."""
+    mean = f"{statistics.mean(values):.4f}"
+    return mean if len(values) == 1 else f"{mean} ± {statistics.stdev(values):.4f}"
+
+
+if __name__ == "__main__":
+    try:
+        print(summarize([Path(name) for name in sys.argv[1:]]))
+    except UserError as error:
+        sys.exit(f"recns_tf: {error}")

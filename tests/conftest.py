@@ -1,0 +1,56 @@
+"""Small worlds that the tests share."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from recns_tf.config import Config
+from recns_tf.interactions import Interactions, make_interactions
+
+SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
+
+
+def make_toy(num_users=40, num_items=60, density=0.15, seed=0) -> Interactions:
+    """Return a random graph: user 0 has no item at all, user 1 no exposure, item 0 no user."""
+    rng = np.random.default_rng(seed)
+    cells = rng.random((num_users, num_items))
+    cells[0] = 1.0
+    cells[:, 0] = 1.0
+    positive = cells < density
+    exposed = (cells >= density) & (cells < 2 * density)
+    exposed[1] = False
+    pairs = np.argwhere(positive)
+    part = rng.choice(3, size=len(pairs), p=[0.8, 0.1, 0.1])
+    return make_interactions(
+        "toy",
+        train=pairs[part == 0],
+        valid=pairs[part == 1],
+        test=pairs[part == 2],
+        exposed=np.argwhere(exposed),
+        user_ids=np.array([f"u{n}" for n in range(num_users)]),
+        item_ids=np.arange(num_items) * 7 + 3,
+        source={"toy": seed},
+    )
+
+
+@pytest.fixture(scope="session")
+def toy() -> Interactions:
+    return make_toy()
+
+
+@pytest.fixture
+def toy_config() -> Config:
+    return Config(
+        dim=8,
+        num_layers=2,
+        num_negatives=3,
+        num_candidates=4,
+        batch_size=64,
+        learning_rate=0.01,
+        epochs=3,
+    )

@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+
+from recns_tf.datasets import cache
+from recns_tf.errors import UserError
+from tests.conftest import make_toy
+
+
+def equal(one, two):
+    same = all(
+        (getattr(one, part) != getattr(two, part)).nnz == 0
+        for part in ("train", "valid", "test", "exposed")
+    )
+    ids = np.array_equal(one.user_ids, two.user_ids) and np.array_equal(one.item_ids, two.item_ids)
+    return same and ids and one.name == two.name and one.source == two.source
+
+
+def test_what_is_saved_reads_back_equal(tmp_path, toy):
+    cache.save(tmp_path / "toy.npz", toy)
+    again = cache.read(tmp_path / "toy.npz")
+    assert equal(again, toy)
+    assert again.checksum == toy.checksum
+
+
+def test_it_is_built_once_for_each_source(tmp_path):
+    calls = []
+
+    def build():
+        calls.append(1)
+        return make_toy(seed=len(calls))
+
+    first = cache.cached(tmp_path, {"log": "a"}, build)
+    assert equal(cache.cached(tmp_path, {"log": "a"}, build), first)
+    assert len(calls) == 1
+    assert not equal(cache.cached(tmp_path, {"log": "b"}, build), first)
+    assert len(calls) == 2
+
+
+def test_a_build_that_fails_leaves_nothing(tmp_path):
+    def build():
+        raise RuntimeError("no")
+
+    with pytest.raises(RuntimeError):
+        cache.cached(tmp_path, {}, build)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip", "empty", "text", "other"])
+def test_a_damaged_cache_is_told_and_kept(tmp_path, toy, damage):
+    path = tmp_path / "toy.npz"
+    cache.save(path, toy)
+    whole = path.read_bytes()
+    where = whole.index(b"train_items") + 200
+    damaged = {
+        "cut": whole[: len(whole) // 2],
+        "flip": whole[:where] + bytes([whole[where] ^ 255]) + whole[where + 1 :],
+        "empty": b"",
+        "text": b"user,item\n1,2\n",
+    }
+    if damage == "other":
+        np.savez(path, something=np.arange(3))
+    else:
+        path.write_bytes(damaged[damage])
+    with pytest.raises(UserError, match=r"the cache .*toy\.npz is damaged .* delete it"):
+        cache.read(path)
+
+
+def test_content_that_does_not_match_its_checksum_is_refused(tmp_path, toy):
+    path = tmp_path / "toy.npz"
+    cache.save(path, toy)
+    with np.load(path) as file:
+        arrays = dict(file)
+    arrays["item_ids"] = arrays["item_ids"] + 1
+    np.savez(path, **arrays)
+    with pytest.raises(UserError, match="checksum does not match"):
+        cache.read(path)

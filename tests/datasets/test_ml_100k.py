@@ -1,0 +1,106 @@
+import hashlib
+
+import numpy as np
+import pytest
+
+from recns_tf import datasets
+from recns_tf.datasets import ml_100k
+from recns_tf.datasets.download import DownloadError
+from recns_tf.errors import UserError
+from recns_tf.interactions import to_pairs
+
+LINES = "".join(
+    f"{user}\t{item}\t{(user * item) % 5 + 1}\t{user + item}\n"
+    for user in (9, 3, 5)
+    for item in range(20, 0, -1)
+)
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Stand a small file of the same format in the place of u.data."""
+    content = LINES.encode()
+    monkeypatch.setattr(ml_100k, "RATINGS_SHA256", hashlib.sha256(content).hexdigest())
+    monkeypatch.setattr(ml_100k, "from_grouplens", lambda: content)
+    return content
+
+
+def unreachable():
+    raise DownloadError("nobody answered")
+
+
+def test_ratings_become_positives_and_exposures(small, tmp_path):
+    data = datasets.load("ml-100k", tmp_path, split_seed=3)
+    assert data.user_ids.tolist() == [3, 5, 9]
+    assert data.item_ids.tolist() == list(range(1, 21))
+    positives = {
+        (int(data.user_ids[u]), int(data.item_ids[v]))
+        for part in (data.train, data.valid, data.test)
+        for u, v in to_pairs(part)
+    }
+    assert positives == {
+        (u, v) for u in (3, 5, 9) for v in range(1, 21) if (u * v) % 5 + 1 >= 4
+    }
+    exposed = {(int(data.user_ids[u]), int(data.item_ids[v])) for u, v in to_pairs(data.exposed)}
+    assert exposed == {(u, v) for u in (3, 5, 9) for v in range(1, 21)} - positives
+
+
+def test_a_split_depends_on_its_seed_alone(small, tmp_path):
+    one = datasets.load("ml-100k", tmp_path / "a", split_seed=1)
+    again = datasets.load("ml-100k", tmp_path / "b", split_seed=1)
+    other = datasets.load("ml-100k", tmp_path / "a", split_seed=2)
+    assert one.checksum == again.checksum != other.checksum
+
+
+def test_the_wheel_stands_in_where_grouplens_is_out_of_reach(small, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(ml_100k, "from_grouplens", unreachable)
+    monkeypatch.setattr(ml_100k, "from_wheel", lambda: small)
+    assert datasets.load("ml-100k", tmp_path).num_users == 3
+    assert "nobody answered; trying the wheel recbole==1.2.1" in capsys.readouterr().err
+
+
+def test_no_network_is_one_sentence_that_says_what_to_put_where(small, tmp_path, monkeypatch):
+    monkeypatch.setattr(ml_100k, "from_grouplens", unreachable)
+    monkeypatch.setattr(ml_100k, "from_wheel", unreachable)
+    with pytest.raises(UserError, match=r"cannot be downloaded: .* put u\.data of .* at .*u\.data"):
+        datasets.load("ml-100k", tmp_path)
+    assert not (tmp_path / "ml-100k").exists()
+
+
+def test_pip_without_a_network_is_told(monkeypatch):
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+    monkeypatch.setattr(ml_100k, "WHEEL", "no-such-package-anywhere==0")
+    with pytest.raises(DownloadError, match="pip could not download no-such-package-anywhere==0"):
+        ml_100k.from_wheel()
+
+
+def test_a_damaged_file_is_told_and_not_used(small, tmp_path, monkeypatch):
+    monkeypatch.setattr(ml_100k, "from_grouplens", lambda: small[:-9])
+    with pytest.raises(UserError, match="damaged"):
+        datasets.load("ml-100k", tmp_path)
+    assert not (tmp_path / "ml-100k" / "u.data").exists()
+    (tmp_path / "ml-100k").mkdir(exist_ok=True)
+    (tmp_path / "ml-100k" / "u.data").write_bytes(small[:-9])
+    with pytest.raises(UserError, match=r"u\.data is not GroupLens' u\.data: delete it"):
+        datasets.load("ml-100k", tmp_path)
+
+
+def test_an_unknown_dataset_lists_the_known(tmp_path):
+    with pytest.raises(UserError, match="unknown dataset 'ml-1b': choose one of ml-100k"):
+        datasets.load("ml-1b", tmp_path)
+
+
+def test_the_real_ratings(tmp_path):
+    """943 users, 1,682 items, 55,375 positives and 44,625 exposures, from the network."""
+    try:
+        data = datasets.load("ml-100k", tmp_path)
+    except UserError as error:
+        pytest.skip(f"no network: {error}")
+    assert (data.num_users, data.num_items) == (943, 1682)
+    assert data.train.nnz + data.valid.nnz + data.test.nnz == 55_375
+    assert data.exposed.nnz == 44_625
+    counts = np.diff(data.train.indptr)
+    held_out = np.diff(data.valid.indptr) + np.diff(data.test.indptr)
+    assert (counts[held_out > 0] > 0).all()
+    assert (counts == 0).sum() == 1, "one user rated nothing 4 or 5"

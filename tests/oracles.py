@@ -1,0 +1,152 @@
+"""The paper's equations in plain NumPy and Python, written from its text alone."""
+
+import numpy as np
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-np.asarray(x, dtype=np.float64)))
+
+
+def lbfs(graph, user, khop):
+    """Algorithms 1 and 2: the nodes of layer `khop` of a breadth-first search from `user`.
+
+    `graph` maps a node to its neighbours; as in the algorithm, no node is marked as visited.
+    """
+    queue = {user}
+    for _ in range(khop):
+        layer = set()
+        for node in queue:
+            layer |= set(graph[node])
+        queue = layer
+    return queue
+
+
+def distances(graph, user):
+    """Return the number of hops from `user` to every node it can reach."""
+    found = {user: 0}
+    queue = [user]
+    while queue:
+        node = queue.pop(0)
+        for neighbour in graph[node]:
+            if neighbour not in found:
+                found[neighbour] = found[node] + 1
+                queue.append(neighbour)
+    return found
+
+
+def bipartite(dense):
+    """Return the graph of a dense user-item matrix; item v is the node ("item", v)."""
+    num_users, num_items = dense.shape
+    graph = {u: [("item", v) for v in np.flatnonzero(dense[u])] for u in range(num_users)}
+    graph |= {("item", v): list(np.flatnonzero(dense[:, v])) for v in range(num_items)}
+    return graph
+
+
+def lightgcn(dense, nodes, num_layers):
+    """LightGCN's eq. (3), (4) layer by layer, node by node, with 1/(L+1) weights."""
+    num_users, num_items = dense.shape
+    size = num_users + num_items
+    adjacency = np.zeros((size, size))
+    adjacency[:num_users, num_users:] = dense
+    adjacency[num_users:, :num_users] = dense.T
+    degree = adjacency.sum(axis=1)
+    layer = nodes.astype(np.float64)
+    layers = [layer]
+    for _ in range(num_layers):
+        following = np.zeros_like(layer)
+        for i in range(size):
+            for j in np.flatnonzero(adjacency[i]):
+                following[i] += layer[j] / np.sqrt(degree[i] * degree[j])
+        layer = following
+        layers.append(layer)
+    return np.mean(layers, axis=0)
+
+
+def assisted_law(user, positive, candidates, alpha):
+    """Eq. (7): the probability of each candidate."""
+    weights = sigmoid(alpha * (candidates @ user) + (1 - alpha) * (candidates @ positive))
+    return weights / weights.sum()
+
+
+def beta(exposed, candidates):
+    """Eq. (9) for one user: a factor for each exposed candidate."""
+    number = len(set(exposed) & set(candidates))
+    return np.array([number if item in set(candidates) else 1 for item in exposed], dtype=float)
+
+
+def exposed_negative(user, exposed, item_table, factors):
+    """Eq. (8): the exposed item with the largest amplified score."""
+    probability = sigmoid(factors * (item_table[exposed] @ user))
+    return exposed[int(np.argmax(probability))]
+
+
+def merge(exposed, assisted, k):
+    """Eq. (11) for one negative."""
+    return exposed / k + (1 - 1 / k) * assisted
+
+
+def augmented_hinge(users, positives, negatives, margin):
+    """Eq. (5) from embeddings: [B, d], [B, d], [B, k, d]."""
+    k = negatives.shape[1]
+    total = 0.0
+    for u, v, others in zip(users, positives, negatives, strict=True):
+        gap = sigmoid(sum(float(u @ n) for n in others)) - sigmoid(k * float(u @ v))
+        total += max(0.0, float(gap) + margin)
+    return total / k
+
+
+def pairwise_hinge(users, positives, negatives, margin):
+    """The authors' code: mean over all pairs and negatives."""
+    terms = [
+        max(0.0, float(sigmoid(u @ n) - sigmoid(u @ v)) + margin)
+        for u, v, others in zip(users, positives, negatives, strict=True)
+        for n in others
+    ]
+    return float(np.mean(terms))
+
+
+def plain_hinge(users, positives, negatives, margin):
+    """Algorithm 3's hinge."""
+    terms = [
+        max(0.0, float(u @ n - u @ v) + margin)
+        for u, v, others in zip(users, positives, negatives, strict=True)
+        for n in others
+    ]
+    return float(np.mean(terms))
+
+
+def bpr(users, positives, negatives, margin):
+    """-log sigmoid of the difference of scores."""
+    del margin
+    terms = [
+        -np.log(sigmoid(u @ v - u @ n))
+        for u, v, others in zip(users, positives, negatives, strict=True)
+        for n in others
+    ]
+    return float(np.mean(terms))
+
+
+def l2_penalty(user_table, item_table, users, positives, negatives):
+    """Half the squared layer-0 rows of the batch, every occurrence, over the batch size."""
+    total = sum(0.5 * np.sum(user_table[u].astype(np.float64) ** 2) for u in users)
+    total += sum(0.5 * np.sum(item_table[v].astype(np.float64) ** 2) for v in positives)
+    total += sum(0.5 * np.sum(item_table[n].astype(np.float64) ** 2) for n in negatives.ravel())
+    return total / len(users)
+
+
+def ranking(user_table, item_table, held_out, seen, k):
+    """Recall, NDCG, HR at k, one user at a time, by a full sort."""
+    recall, ndcg, hr = [], [], []
+    for u in range(len(user_table)):
+        relevant = set(np.flatnonzero(held_out[u]))
+        if not relevant:
+            continue
+        score = user_table[u] @ item_table.T
+        order = [v for v in np.argsort(-score, kind="stable") if not seen[u, v]][:k]
+        hits = [v in relevant for v in order]
+        recall.append(sum(hits) / len(relevant))
+        gain = sum(1 / np.log2(rank + 2) for rank, hit in enumerate(hits) if hit)
+        ideal = sum(1 / np.log2(rank + 2) for rank in range(min(len(relevant), k)))
+        ndcg.append(gain / ideal)
+        hr.append(float(any(hits)))
+    return np.array(recall), np.array(ndcg), np.array(hr)

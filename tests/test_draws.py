@@ -1,0 +1,195 @@
+import itertools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.sparse import csr_array
+from scipy.stats import kstest
+
+from recns_tf import draws, laws
+from recns_tf.draws import Complement, Fallback, Listed
+from tests.statistics import chi_square, independence
+
+NUM_ITEMS = 12
+POSITIVES = np.zeros((3, NUM_ITEMS), dtype=bool)
+POSITIVES[1, [0, 5, 6, 11]] = True
+POSITIVES[2, [0, 1, 2, 3, 5, 7, 8, 10, 11]] = True
+DRAWS = 200_000
+
+
+def seed(n=1):
+    return tf.constant([n, 7], tf.int32)
+
+
+def draw(function, sets, user, n, rows, seed_number=1):
+    """Call a draw inside a tf.function for `rows` copies of one user."""
+    users = tf.fill([rows], user)
+    return tf.function(lambda: function(sets, users, n, seed(seed_number)))().numpy()
+
+
+@given(st.integers(1, 6), st.integers(1, 9), st.data())
+@settings(max_examples=60, deadline=None)
+def test_ranks_name_each_item_of_a_set_once(num_users, num_items, data):
+    cells = data.draw(
+        st.lists(st.booleans(), min_size=num_users * num_items, max_size=num_users * num_items)
+    )
+    inside = np.array(cells).reshape(num_users, num_items)
+    users = tf.range(num_users)
+    ranks = tf.tile(tf.range(num_items)[None, :], [num_users, 1])
+    for sets in (Listed(csr_array(inside)), Complement(csr_array(~inside))):
+        counts = sets.count(users).numpy()
+        items = sets.item(users, ranks).numpy()
+        np.testing.assert_array_equal(counts, inside.sum(axis=1))
+        assert ((items >= 0) & (items < num_items)).all()
+        for u in range(num_users):
+            np.testing.assert_array_equal(items[u, : counts[u]], np.flatnonzero(inside[u]))
+
+
+@pytest.mark.parametrize("user", [0, 1, 2])
+@pytest.mark.parametrize("form", ["listed", "complement"])
+def test_draws_with_replacement_are_uniform_over_the_set(user, form):
+    inside = ~POSITIVES
+    sets = Listed(csr_array(inside)) if form == "listed" else Complement(csr_array(POSITIVES))
+    items = draw(draws.with_replacement, sets, user, 4, DRAWS // 4)
+    counts = np.bincount(items.ravel(), minlength=NUM_ITEMS)
+    assert chi_square(counts, inside[user]) > 1e-3
+    assert chi_square(counts, np.ones(NUM_ITEMS)) < 1e-6 or user == 0, "no exclusion must fail"
+    pair = np.zeros((NUM_ITEMS, NUM_ITEMS))
+    np.add.at(pair, (items[:, 0], items[:, 1]), 1)
+    np.add.at(pair, (items[:-1, 2], items[1:, 3]), 1)
+    allowed = np.flatnonzero(inside[user])
+    assert independence(pair[np.ix_(allowed, allowed)]) > 1e-3
+
+
+def test_a_search_from_the_left_would_return_positives():
+    """The named mutant of the rank search: it must break what the law test forbids."""
+
+    class LeftSearch(Complement):
+        def item(self, users, ranks):
+            sought = tf.cast(users, tf.int64)[:, None] * self.stride + tf.cast(ranks, tf.int64)
+            found = tf.searchsorted(self.below, tf.reshape(sought, [-1]), "left", tf.int64)
+            shift = tf.reshape(found, tf.shape(sought)) - tf.gather(self.starts, users)[:, None]
+            return ranks + tf.cast(shift, tf.int32)
+
+    items = draw(draws.with_replacement, LeftSearch(csr_array(POSITIVES)), 2, 4, 1000)
+    assert POSITIVES[2][items].any()
+
+
+@pytest.mark.parametrize("form", ["listed", "complement"])
+def test_every_subset_is_equally_likely_without_replacement(form):
+    inside = np.zeros((1, 9), dtype=bool)
+    inside[0, [0, 2, 3, 5, 7, 8]] = True
+    sets = Listed(csr_array(inside)) if form == "listed" else Complement(csr_array(~inside))
+    items = np.sort(draw(draws.without_replacement, sets, 0, 3, 40_000), axis=1)
+    subsets = list(itertools.combinations(np.flatnonzero(inside[0]), 3))
+    drawn, counts = np.unique(items, axis=0, return_counts=True)
+    observed = dict(zip(map(tuple, drawn.tolist()), counts, strict=True))
+    assert set(observed) <= {tuple(int(v) for v in s) for s in subsets}
+    assert chi_square([observed.get(tuple(map(int, s)), 0) for s in subsets], np.ones(20)) > 1e-3
+    with_repeats = np.sort(draw(draws.with_replacement, sets, 0, 3, 40_000), axis=1)
+    assert (np.diff(with_repeats, axis=1) == 0).any(), "drawing with replacement must differ"
+
+
+def test_a_set_drawn_whole_is_a_permutation_of_it():
+    sets = Listed(csr_array(np.ones((1, 5), dtype=bool)))
+    items = draw(draws.without_replacement, sets, 0, 5, 200)
+    np.testing.assert_array_equal(np.sort(items, axis=1), np.tile(np.arange(5), (200, 1)))
+
+
+def test_a_set_too_small_is_drawn_from_with_replacement():
+    inside = np.zeros((2, 6), dtype=bool)
+    inside[0, [1, 4]] = True
+    inside[1] = True
+    sets = Listed(csr_array(inside))
+    items = draw(draws.without_replacement, sets, 0, 5, 20_000)
+    counts = np.bincount(items.ravel(), minlength=6)
+    assert chi_square(counts, inside[0]) > 1e-3
+    users = tf.constant([0, 1])
+    mixed = draws.without_replacement(sets, users, 5, seed()).numpy()
+    assert set(mixed[0]) <= {1, 4}
+    assert len(set(mixed[1])) == 5
+
+
+def test_an_empty_set_falls_back_and_a_full_one_does_not():
+    first = np.zeros((2, 6), dtype=bool)
+    first[1, 2] = True
+    sets = Fallback(Listed(csr_array(first)), Complement(csr_array(first)))
+    assert set(draw(draws.with_replacement, sets, 0, 8, 200).ravel()) == set(range(6))
+    assert set(draw(draws.with_replacement, sets, 1, 8, 200).ravel()) == {2}
+    np.testing.assert_array_equal(sets.count(tf.constant([0, 1])), [6, 1])
+
+
+def test_an_empty_set_without_fallback_still_gives_a_legal_item():
+    sets = Listed(csr_array(np.zeros((1, 4), dtype=bool)))
+    items = draw(draws.without_replacement, sets, 0, 3, 5)
+    assert ((items >= 0) & (items < 4)).all()
+
+
+def test_integers_are_uniform_for_every_bound():
+    for bound in (1, 3, 7):
+        values = draws.integers(seed(bound), tf.constant(bound), [DRAWS]).numpy()
+        assert chi_square(np.bincount(values, minlength=bound), np.ones(bound)) > 1e-3
+    bounds = tf.constant([[2], [5]])
+    values = draws.integers(seed(), bounds, [2, 10_000]).numpy()
+    assert values.max(axis=1).tolist() == [1, 4]
+
+
+def test_integers_reach_a_large_catalogue_evenly():
+    """float32 * bound would own 36 or 37 grid points an item; halves of items must be even."""
+    bound = 227_410
+    values = draws.integers(seed(), tf.constant(bound), [2_000_000]).numpy()
+    counts = np.bincount(values, minlength=bound)
+    assert chi_square([counts[::2].sum(), counts[1::2].sum()], [1, 1]) > 1e-3
+    assert values.min() < 5 and values.max() > bound - 5
+
+
+def test_proportional_draws_follow_their_weights():
+    weights = np.array([0.1, 0.0, 0.7, 0.2], dtype=np.float32)
+    columns = draws.proportional(tf.tile(weights[None], [50_000, 1]), 4, seed()).numpy()
+    counts = np.bincount(columns.ravel(), minlength=4)
+    assert chi_square(counts, weights) > 1e-3
+    assert chi_square(counts, np.exp(weights)) == pytest.approx(0, abs=1e-6), "softmax must fail"
+    pair = np.zeros((4, 4))
+    np.add.at(pair, (columns[:, 0], columns[:, 1]), 1)
+    assert independence(pair[np.ix_([0, 2, 3], [0, 2, 3])]) > 1e-3
+
+
+def test_proportional_draws_never_leave_the_row():
+    columns = draws.proportional(tf.fill([200_000, 3], 1e-30), 1, seed()).numpy()
+    assert set(np.unique(columns)) == {0, 1, 2}
+
+
+@pytest.mark.parametrize(
+    ("text", "law", "arguments"),
+    [
+        ("uniform(0,1)", "uniform", (0, 1)),
+        ("uniform(-1, 0.5)", "uniform", (-1, 1.5)),
+        ("normal(0,0.5)", "norm", (0, 0.5**0.5)),
+        ("normal(2,1)", "norm", (2, 1)),
+    ],
+)
+def test_laws_are_drawn_as_named(text, law, arguments):
+    values = draws.from_law(laws.parse(text), [20_000], seed()).numpy()
+    assert kstest(values, law, arguments).pvalue > 1e-3
+    if law == "norm" and arguments[1] != 1:
+        mutant = kstest(values, law, (arguments[0], arguments[1] ** 2)).pvalue
+        assert mutant < 1e-6, "reading the second number as a standard deviation must fail"
+
+
+def test_a_number_is_a_constant_law():
+    np.testing.assert_array_equal(draws.from_law(laws.parse("0.25"), [2, 3], seed()), 0.25)
+
+
+def test_streams_differ_by_every_branch_and_repeat():
+    streams = {
+        tuple(draws.stream(draws.root(s), e, t).numpy())
+        for s in range(3)
+        for e in range(3)
+        for t in range(3)
+    }
+    assert len(streams) == 27
+    np.testing.assert_array_equal(
+        draws.stream(draws.root(4), 1, 2), draws.stream(draws.stream(draws.root(4), 1), 2)
+    )

@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recns_tf.interactions import make_interactions, to_pairs, to_rows, without
+from tests.conftest import make_toy
+
+SHAPE = (5, 7)
+pair_lists = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 6)), max_size=40)
+
+
+def array(pairs):
+    return np.array(pairs, dtype=np.int64).reshape(-1, 2)
+
+
+def build(**parts):
+    empty = array([])
+    arguments = {"train": empty, "valid": empty, "test": empty, "exposed": empty} | {
+        name: array(pairs) for name, pairs in parts.items()
+    }
+    return make_interactions(
+        "t", **arguments, user_ids=np.arange(5), item_ids=np.arange(7), source={}
+    )
+
+
+@given(pair_lists)
+def test_rows_hold_each_pair_once_in_order(pairs):
+    rows = to_rows(array(pairs), SHAPE)
+    assert [tuple(pair) for pair in to_pairs(rows).tolist()] == sorted(set(pairs))
+    for user in range(SHAPE[0]):
+        items = rows.indices[rows.indptr[user] : rows.indptr[user + 1]]
+        assert (np.diff(items) > 0).all()
+
+
+@given(pair_lists, pair_lists, pair_lists)
+def test_without_is_set_difference(one, two, three):
+    left = without(*(to_rows(array(pairs), SHAPE) for pairs in (one, two, three)))
+    assert {tuple(pair) for pair in to_pairs(left).tolist()} == set(one) - set(two) - set(three)
+
+
+@pytest.mark.parametrize("pair", [(-1, 0), (0, -1), (5, 0), (0, 7)])
+def test_a_pair_outside_the_graph_is_refused(pair):
+    with pytest.raises(ValueError, match="outside the 5 x 7 graph"):
+        to_rows(array([pair]), SHAPE)
+
+
+def test_exposures_lose_train_positives_and_keep_held_out_ones():
+    data = build(
+        train=[(0, 1)], valid=[(0, 2)], test=[(0, 3)], exposed=[(0, 1), (0, 2), (0, 3), (0, 4)]
+    )
+    assert to_pairs(data.exposed).tolist() == [[0, 2], [0, 3], [0, 4]]
+
+
+def test_splits_may_not_overlap():
+    with pytest.raises(ValueError, match="both train and test"):
+        build(train=[(0, 1)], test=[(0, 1)])
+    with pytest.raises(ValueError, match="both valid and test"):
+        build(train=[(0, 1)], test=[(0, 2)], valid=[(0, 2)])
+
+
+def test_an_empty_train_split_is_refused():
+    with pytest.raises(ValueError, match="no positive pair"):
+        build(test=[(0, 1)])
+
+
+def test_the_checksum_tells_data_apart():
+    assert make_toy(seed=1).checksum == make_toy(seed=1).checksum
+    assert make_toy(seed=1).checksum != make_toy(seed=2).checksum
+    moved = build(train=[(0, 1)], test=[(0, 2)])
+    assert moved.checksum != build(train=[(0, 2)], test=[(0, 1)]).checksum
+
+
+def test_the_summary_counts(toy):
+    assert f"{toy.train.nnz:,} train" in toy.summary()
+    assert "40 users, 60 items" in toy.summary()
