@@ -5,17 +5,22 @@ from scipy import stats
 
 
 def chi_square(counts, probabilities) -> float:
-    """Return the p-value of counts under a law; 0 where a forbidden cell was hit."""
+    """Return the p-value of counts under a law; 0 where a forbidden cell was hit.
+
+    Cells that expect fewer than 5 are pooled with the next larger one.
+    """
     counts = np.asarray(counts, dtype=float).ravel()
     probabilities = np.asarray(probabilities, dtype=float).ravel()
-    possible = probabilities > 0
-    if counts[~possible].any():
+    if counts[probabilities == 0].any():
         return 0.0
-    if possible.sum() == 1:
-        return 1.0
-    expected = probabilities[possible] / probabilities.sum() * counts.sum()
+    order = np.argsort(probabilities)
+    order = order[probabilities[order] > 0]
+    expected = probabilities[order] / probabilities.sum() * counts.sum()
+    pooled = int(np.argmax(np.cumsum(expected) >= 5))
+    observed = np.concatenate([[counts[order][: pooled + 1].sum()], counts[order][pooled + 1 :]])
+    expected = np.concatenate([[expected[: pooled + 1].sum()], expected[pooled + 1 :]])
     assert expected.min() >= 5, "too few draws for a chi-square test"
-    return float(stats.chisquare(counts[possible], expected).pvalue)
+    return 1.0 if len(expected) == 1 else float(stats.chisquare(observed, expected).pvalue)
 
 
 def independence(table) -> float:

@@ -1,0 +1,145 @@
+"""What holds for every sampler with every encoder."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from recns_tf import catalog, draws
+from recns_tf.encoders.base import FullTables
+from recns_tf.pipeline import Batch
+from recns_tf.regions import region_bits
+from recns_tf.training import build
+
+ALL = [(encoder, sampler) for encoder in catalog.ENCODERS for sampler in catalog.SAMPLERS]
+
+
+@dataclasses.dataclass
+class Stage:
+    """A model on the toy graph, a full batch, and a function that samples for it."""
+
+    config: object
+    model: object
+    batch: Batch
+    short: Batch
+    sample: object
+
+
+@pytest.fixture(params=ALL, ids="-".join)
+def stage(request, toy, toy_config):
+    encoder, sampler = request.param
+    config = dataclasses.replace(toy_config, encoder=encoder, sampler=sampler)
+    model, pipeline, _ = build(config, toy)
+    batches = list(pipeline.batches().take(pipeline.steps_per_epoch))
+
+    @tf.function
+    def sample(batch, seed):
+        return model.sampler.sample(batch, model.encoder.encode(False), seed)
+
+    return Stage(config, model, batches[0], batches[-1], sample)
+
+
+def test_shapes_and_ranges(stage, toy):
+    for batch in (stage.batch, stage.short):
+        negatives = stage.sample(batch, batch.seed)
+        size = len(batch.users)
+        assert negatives.ids.shape == (size, stage.config.num_negatives)
+        assert negatives.ids.dtype == tf.int32
+        assert negatives.embeddings.shape == (size, stage.config.num_negatives, stage.config.dim)
+        assert negatives.embeddings.dtype == tf.float32
+        ids = negatives.ids.numpy()
+        assert ((ids >= 0) & (ids < toy.num_items)).all()
+        assert np.isfinite(negatives.embeddings).all()
+    assert len(stage.short.users) < stage.config.batch_size, "the last batch is to be short"
+
+
+def test_no_train_positive_is_ever_a_negative(stage, toy):
+    train = toy.train.toarray()
+    for n in range(20):
+        ids = stage.sample(stage.batch, tf.constant([n, 1])).ids.numpy()
+        assert not train[stage.batch.users.numpy()[:, None], ids].any()
+
+
+def test_one_seed_gives_one_result_and_another_another(stage):
+    one, again, other = (
+        stage.sample(stage.batch, tf.constant([n, 1])).ids.numpy() for n in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(one, again)
+    if stage.config.sampler != "recns-w":  # it takes the best, whatever the seed
+        assert not np.array_equal(one, other)
+
+
+def test_the_graph_and_eager_execution_agree(stage):
+    graph = stage.sample(stage.batch, stage.batch.seed)
+    eager = stage.model.sampler.sample(
+        stage.batch, stage.model.encoder.encode(False), stage.batch.seed
+    )
+    np.testing.assert_array_equal(graph.ids, eager.ids)
+    np.testing.assert_allclose(graph.embeddings, eager.embeddings, rtol=1e-5, atol=1e-6)
+
+
+def test_a_second_call_traces_nothing(stage):
+    stage.sample(stage.batch, stage.batch.seed)
+    traced = stage.sample.experimental_get_tracing_count()
+    stage.sample(stage.batch, tf.constant([9, 9]))
+    assert stage.sample.experimental_get_tracing_count() == traced
+
+
+def test_the_choice_sees_frozen_embeddings_alone(stage):
+    """Live tables full of zeros must not change a choice, nor frozen ones get a gradient."""
+    known = FullTables(*(tf.constant(table) for table in stage.model.encoder.embeddings()))
+
+    class Split(FullTables):
+        def frozen(self):
+            return known
+
+    live = Split(tf.zeros_like(known.user), tf.zeros_like(known.item))
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch([*live, *known])
+        split = stage.model.sampler.sample(stage.batch, live, stage.batch.seed)
+        weights = tf.random.stateless_normal(split.embeddings.shape, [1, 2])
+        loss = tf.reduce_sum(split.embeddings * weights)
+    whole = stage.model.sampler.sample(stage.batch, known, stage.batch.seed)
+    np.testing.assert_array_equal(split.ids, whole.ids)
+    assert tape.gradient(loss, known.user) is None
+    assert tape.gradient(loss, known.item) is None
+    assert tape.gradient(loss, live.item) is not None
+    np.testing.assert_array_equal(split.embeddings, 0)
+
+
+def test_statistics_are_the_declared_scalars(stage):
+    negatives = stage.sample(stage.batch, stage.batch.seed)
+    assert tuple(negatives.statistics) == type(stage.model.sampler).statistics
+    for value in negatives.statistics.values():
+        assert value.shape == () and np.isfinite(value)
+
+
+@pytest.mark.parametrize("region", ["intermediate", "distant"])
+def test_region_restricts_the_pool(stage, toy, region):
+    # khop 3 covers nearly all of the toy graph: thin it, so that the regions differ.
+    from tests.conftest import make_toy
+
+    thin = make_toy(density=0.04)
+    config = dataclasses.replace(stage.config, region=region)
+    model, pipeline, _ = build(config, thin)
+    bits = region_bits(thin.train, region, 3, "walk")
+    inside = np.unpackbits(bits, axis=1, count=thin.num_items).astype(bool)
+    tables = model.encoder.encode(False)
+    seen = 0
+    for batch in pipeline.batches().take(pipeline.steps_per_epoch):
+        ids = model.sampler.sample(batch, tables, batch.seed).ids.numpy()
+        users = batch.users.numpy()
+        with_region = inside[users].any(axis=1)
+        if stage.config.sampler != "recns-w":  # its one negative is an exposed item
+            assert inside[users[:, None], ids][with_region].all()
+        seen += with_region.sum()
+    assert seen > 0
+
+
+def test_one_negative_and_one_candidate_work(stage, toy):
+    config = dataclasses.replace(stage.config, num_negatives=1, num_candidates=1)
+    model, pipeline, _ = build(config, toy)
+    batch = next(iter(pipeline.batches()))
+    negatives = model.sampler.sample(batch, model.encoder.encode(False), draws.root(0))
+    assert negatives.ids.shape == (64, 1)

@@ -1,0 +1,42 @@
+"""Tiny worlds with hand-made embeddings, drawn from through the public call."""
+
+import numpy as np
+import tensorflow as tf
+from scipy.sparse import csr_array
+
+from recns_tf.draws import Complement
+from recns_tf.encoders.base import FullTables
+from recns_tf.pipeline import Batch
+
+
+def tables(user, item):
+    return FullTables(tf.constant(user, tf.float32), tf.constant(item, tf.float32))
+
+
+def batch(rows, user=0, positive=0, candidates=(), exposed=(), seed=1):
+    """Return `rows` copies of one pair with its candidates and exposures."""
+
+    def tiled(ids):
+        return tf.tile(tf.reshape(tf.constant(ids, tf.int32), [1, -1]), [rows, 1])
+
+    return Batch(
+        tf.fill([rows], user),
+        tf.fill([rows], positive),
+        tiled(list(candidates)),
+        tiled(list(exposed)),
+        tf.constant([seed, 5]),
+    )
+
+
+def sample(sampler, one_batch, one_tables):
+    """Sample inside a tf.function and return the negatives as arrays."""
+    function = tf.function(lambda: sampler.sample(one_batch, one_tables, one_batch.seed))
+    return tf.nest.map_structure(lambda tensor: tensor.numpy(), function())
+
+
+def unobserved(positives, num_items):
+    """Return the pool of all items but the positives of each user."""
+    rows = np.zeros((len(positives), num_items), dtype=bool)
+    for user, items in enumerate(positives):
+        rows[user, list(items)] = True
+    return Complement(csr_array(rows))
