@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from absl import app, flags
+from absl import app, flags, logging
 
 from recns_tf import catalog, config
 from recns_tf.errors import UserError
@@ -30,7 +30,7 @@ def main(words: list[str]) -> None:
     # TensorFlow takes seconds to import: not before the command line is known to be sound.
     with silenced_stderr():
         from recns_tf.training import train_and_evaluate
-
+    logging.set_verbosity(logging.WARNING)
     train_and_evaluate(settings, workspace)
 
 
@@ -58,7 +58,6 @@ def run() -> None:
         arguments, positional = config.expand(sys.argv)
         config.define_flags()
         flags.adopt_module_key_flags(config)
-        flags.FLAGS.set_default("verbosity", -1)  # warnings and errors of absl's logging
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         app.run(lambda words: main(words[1:] or positional), argv=arguments)
     except UserError as error:

@@ -1,0 +1,72 @@
+import json
+
+import pytest
+
+from recns_tf import catalog, config
+from recns_tf.config import Config, Workspace
+from recns_tf.errors import UserError
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "legal"),
+    [
+        ("num_negatives", 0, "a number of at least 1"),
+        ("num_candidates", -1, "a number of at least 1"),
+        ("khop", 4, "an odd number of steps"),
+        ("alpha", "beta(1,1)", r"uniform\(a,b\)"),
+        ("region", "near", "one of auto, intermediate, distant, all"),
+        ("sampler", "recsn", "one of recns, recns-o, recns-w, unins, dns"),
+        ("loss", "mse", "one of pairwise_hinge, augmented_hinge"),
+        ("margin", 0.0, "a number above 0"),
+        ("l2", -1e-4, "a number of at least 0"),
+        ("learning_rate", float("nan"), "a number above 0"),
+        ("seed", -1, "a number from 0"),
+        ("seed", 2**31, "a number from 0"),
+        ("sparse_engine", "gpu", "one of csr, coo"),
+        ("patience", 0, "a number of at least 1"),
+    ],
+)
+def test_a_value_out_of_range_names_flag_and_legal_values(flag, value, legal):
+    with pytest.raises(UserError, match=f"^--{flag}=.*: choose {legal}"):
+        Config(**{flag: value})
+
+
+def test_defaults_are_the_papers():
+    default = Config()
+    assert (default.num_negatives, default.num_candidates, default.khop) == (15, 20, 3)
+    assert (default.dim, default.num_layers, default.margin) == (64, 3, 0.1)
+    assert (default.alpha, default.l2, default.learning_rate) == ("uniform(0,1)", 1e-4, 1e-3)
+    assert (default.patience, default.loss) == (10, "pairwise_hinge")
+
+
+def test_the_run_folder_carries_what_tells_runs_apart():
+    place = Workspace(runs_dir="r")
+    assert str(place.run_folder(Config(sampler="dns"))) == "r/ml-100k-lightgcn-dns"
+    assert str(place.run_folder(Config(seed=3))) == "r/ml-100k-lightgcn-recns-seed3"
+    assert str(Workspace(runs_dir="r", run_name="x").run_folder(Config(seed=3))) == "r/x"
+
+
+def test_a_config_file_stands_for_its_flags_where_it_stands(tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(Config(khop=5, seed=7).to_json() | {"data_checksum": "abc"}))
+    arguments, positional = config.expand(["main", "--khop=3", f"--config={path}", "--seed=8"])
+    assert positional == ["ml-100k", "lightgcn"]
+    assert arguments[:2] == ["main", "--khop=3"] and arguments[-1] == "--seed=8"
+    assert {"--khop=5", "--seed=7", "--alpha=uniform(0,1)"} <= set(arguments[2:-1])
+    assert not any("data_checksum" in argument for argument in arguments)
+
+
+@pytest.mark.parametrize("content", [None, "{", "[]", "{}", '{"dataset": "ml-100k"}'])
+def test_a_config_file_that_is_none_is_told(tmp_path, content):
+    path = tmp_path / "config.json"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(UserError, match=r"config\.json is not a run's config\.json"):
+        config.expand(["main", f"--config={path}"])
+
+
+def test_every_name_of_the_catalogue_leads_to_its_object():
+    for entries in (catalog.DATASETS, catalog.ENCODERS, catalog.SAMPLERS, catalog.LOSSES):
+        for name, entry in entries.items():
+            assert callable(entry.load()), name
+            assert name in catalog.describe() and entry.summary in catalog.describe()

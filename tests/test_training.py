@@ -1,0 +1,288 @@
+"""The whole loop on small worlds: what a run leaves behind, and how it resumes."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from recns_tf import callbacks, catalog, ranking
+from recns_tf.callbacks import best_row, out_of_patience
+from recns_tf.config import Workspace
+from recns_tf.errors import UserError
+from recns_tf.interactions import make_interactions
+from recns_tf.training import build, train_and_evaluate
+from tests.conftest import make_toy
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    return Workspace(data_dir=str(tmp_path / "data"), runs_dir=str(tmp_path / "runs"))
+
+
+def rows(folder):
+    """Return the rows of a run's metrics.jsonl without their times."""
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    found = [json.loads(line) for line in lines]
+    for row in found:
+        assert row.pop("seconds") > 0
+    return found
+
+
+def untimed(results):
+    return {key: value for key, value in results.items() if "seconds" not in key}
+
+
+def test_a_run_leaves_the_contract_behind(toy, toy_config, workspace, capsys):
+    results = train_and_evaluate(toy_config, workspace, toy)
+    folder = workspace.run_folder(toy_config)
+    assert folder.name == "ml-100k-lightgcn-recns"
+    assert {path.name for path in folder.iterdir()} == {
+        ".lock", "best", "checkpoint", "config.json", "curves.png", "embeddings",
+        "metrics.jsonl", "results.json",
+    }  # fmt: skip
+    config = json.loads((folder / "config.json").read_text())
+    assert config == toy_config.to_json() | {"data_checksum": toy.checksum}
+
+    lines = rows(folder)
+    assert [row["epoch"] for row in lines] == [1, 2, 3]
+    for row in lines:
+        assert {"loss", "ranking_loss", "penalty", "hardness", "amplification"} <= set(row)
+        assert set(row["valid"]) == {"recall@20", "ndcg@20", "hr@20", "users"}
+
+    assert json.loads((folder / "results.json").read_text()) == results
+    assert results["epochs_run"] == 3
+    assert results["region"]["kind"] == "intermediate"
+    assert 0 < results["region"]["coverage"]["mean"] <= 1
+    assert {"tensorflow", "keras", "python"} <= set(results["versions"])
+    assert results["data"] == {"checksum": toy.checksum, "source": toy.source}
+    best = max(lines, key=lambda row: row["valid"]["recall@20"])
+    assert results["best_epoch"] == best["epoch"] and results["valid"] == best["valid"]
+
+    user = np.load(folder / "embeddings" / "user.npy")
+    item = np.load(folder / "embeddings" / "item.npy")
+    assert user.shape == (40, 8) and item.shape == (60, 8) and user.dtype == np.float32
+    assert np.load(folder / "embeddings" / "user_ids.npy").tolist() == list(toy.user_ids)
+    assert np.load(folder / "embeddings" / "item_ids.npy").tolist() == list(toy.item_ids)
+    again = ranking.evaluate(user, item, toy.test, seen=toy.train + toy.valid)
+    assert again == results["test"], "the saved embeddings are those that were tested"
+    valid = ranking.evaluate(user, item, toy.valid, seen=toy.train)
+    assert valid["recall@20"] == results["valid"]["recall@20"], "and those of the best epoch"
+
+    model, _, _ = build(toy_config, toy)
+    model.load_weights(folder / "best" / "model.weights.h5")
+    np.testing.assert_array_equal(model.encoder.embeddings()[0], user)
+
+    assert (folder / "curves.png").read_bytes().startswith(b"\x89PNG")
+    screen = capsys.readouterr().out
+    assert "40 users, 60 items" in screen and "intermediate region, khop 3" in screen
+    assert f"{results['test']['recall@20']:.4f}" in screen and str(folder) in screen
+
+
+@pytest.mark.parametrize("sampler", catalog.SAMPLERS)
+def test_one_seed_gives_one_run_and_two_seeds_two(toy, toy_config, workspace, sampler):
+    def run(name, seed):
+        config = dataclasses.replace(toy_config, sampler=sampler, seed=seed, epochs=2)
+        place = dataclasses.replace(workspace, run_name=name)
+        results = untimed(train_and_evaluate(config, place, toy))
+        return rows(place.run_folder(config)), results
+
+    one, again, other = run("one", 5), run("again", 5), run("other", 6)
+    assert one == again
+    assert one[0] != other[0]
+
+
+@pytest.mark.parametrize("moment", ["in_epoch", "before_row", "after_row", "before_checkpoint"])
+def test_a_killed_run_resumes_to_the_same_numbers(
+    toy, toy_config, workspace, monkeypatch, moment, capsys
+):
+    config = dataclasses.replace(toy_config, epochs=4)
+    whole = dataclasses.replace(workspace, run_name="whole")
+    expected = untimed(train_and_evaluate(config, whole, toy))
+    place = dataclasses.replace(workspace, run_name="killed")
+    folder = place.run_folder(config)
+
+    class Killed(BaseException):
+        """Stands for the end of the process: nothing after it runs."""
+
+    def dies(*arguments, **options):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        end = callbacks.EpochEnd
+
+        class Dying(end):
+            def on_train_batch_end(self, batch, logs=None):
+                if moment == "in_epoch" and int(self.epoch) == 2 and batch == 1:
+                    raise Killed
+
+            def on_epoch_end(self, epoch, logs=None):
+                if epoch == 2:
+                    if moment == "before_row":
+                        raise Killed
+                    if moment == "after_row":
+                        patch.setattr(self.model, "save_weights", dies)
+                    if moment == "before_checkpoint":
+                        patch.setattr(self.checkpoints, "save", dies)
+                super().on_epoch_end(epoch, logs)
+                if epoch == 2 and moment == "after_row":
+                    raise Killed
+
+        patch.setattr("recns_tf.training.EpochEnd", Dying)
+        with pytest.raises(Killed):
+            train_and_evaluate(config, place, toy)
+    assert not (folder / "results.json").exists()
+    if moment == "after_row":
+        with (folder / "metrics.jsonl").open("a") as file:
+            file.write('{"epoch": 4, "lo')
+    capsys.readouterr()
+    resumed = untimed(train_and_evaluate(config, place, toy))
+    assert "resuming after epoch" in capsys.readouterr().out
+    assert resumed == expected
+    assert rows(folder) == rows(whole.run_folder(config))
+    for name in ("user", "item"):
+        one, two = (
+            np.load(p.run_folder(config) / "embeddings" / f"{name}.npy") for p in (whole, place)
+        )
+        np.testing.assert_array_equal(one, two)
+
+
+def test_a_finished_run_is_shown_and_not_run_again(toy, toy_config, workspace, capsys):
+    first = train_and_evaluate(toy_config, workspace, toy)
+    folder = workspace.run_folder(toy_config)
+    stamps = {path: path.stat().st_mtime_ns for path in folder.rglob("*.*") if path.is_file()}
+    capsys.readouterr()
+    assert train_and_evaluate(toy_config, workspace, toy) == first
+    assert "is finished; --overwrite would run it again" in capsys.readouterr().out
+    for path, stamp in stamps.items():
+        if path.name not in ("config.json", ".lock"):
+            assert path.stat().st_mtime_ns == stamp
+
+
+def test_other_settings_never_touch_a_run_unless_told(toy, toy_config, workspace):
+    train_and_evaluate(toy_config, workspace, toy)
+    folder = workspace.run_folder(toy_config)
+    kept = (folder / "results.json").read_bytes()
+    other = dataclasses.replace(toy_config, margin=0.2)
+    with pytest.raises(UserError, match=r"margin 0\.1 there, 0\.2 here.*--run_name.*--overwrite"):
+        train_and_evaluate(other, workspace, toy)
+    with pytest.raises(UserError, match="data_checksum"):
+        train_and_evaluate(toy_config, workspace, make_toy(seed=9))
+    assert (folder / "results.json").read_bytes() == kept
+    overwrite = dataclasses.replace(workspace, overwrite=True)
+    assert train_and_evaluate(other, overwrite, toy)["config"]["margin"] == 0.2
+
+
+def test_two_processes_do_not_share_a_run(toy, toy_config, workspace):
+    from recns_tf.run_folder import RunFolder
+
+    folder = RunFolder(workspace.run_folder(toy_config))
+    settings = toy_config.to_json() | {"data_checksum": toy.checksum}
+    with (
+        folder.claim(settings, overwrite=False),
+        pytest.raises(UserError, match="another process is writing"),
+    ):
+        train_and_evaluate(toy_config, workspace, toy)
+
+
+def test_damaged_files_of_a_run_are_told(toy, toy_config, workspace):
+    train_and_evaluate(toy_config, workspace, toy)
+    folder = workspace.run_folder(toy_config)
+    (folder / "results.json").unlink()
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    (folder / "metrics.jsonl").write_text("\n".join([lines[0], lines[1][:20], lines[2]]) + "\n")
+    with pytest.raises(UserError, match=r"metrics\.jsonl, line 2 is damaged"):
+        train_and_evaluate(toy_config, workspace, toy)
+    (folder / "config.json").write_text("{")
+    with pytest.raises(UserError, match=r"config\.json is damaged"):
+        train_and_evaluate(toy_config, workspace, toy)
+
+
+def test_training_stops_when_validation_no_longer_rises(toy, toy_config, workspace):
+    config = dataclasses.replace(toy_config, epochs=60, patience=2, learning_rate=0.05)
+    results = train_and_evaluate(config, workspace, toy)
+    assert results["epochs_run"] < 60
+    recalls = [row["valid"]["recall@20"] for row in rows(workspace.run_folder(config))]
+    assert results["best_epoch"] == int(np.argmax(recalls)) + 1
+    assert results["epochs_run"] == results["best_epoch"] + 2
+
+
+def make_rows(*recalls):
+    return [
+        {"epoch": n} | ({} if recall is None else {"valid": {"recall@20": recall}})
+        for n, recall in enumerate(recalls, 1)
+    ]
+
+
+def test_patience_counts_checks_not_epochs():
+    assert best_row(make_rows(0.1, 0.3, 0.3, 0.2))["epoch"] == 2, "the first of equals"
+    assert not out_of_patience(make_rows(0.1, 0.3, 0.3, 0.2), 3)
+    assert out_of_patience(make_rows(0.1, 0.3, 0.3, 0.2, 0.1), 3)
+    assert not out_of_patience(make_rows(0.3, None, 0.2, None, 0.1), 3)
+    assert not out_of_patience(make_rows(None, None, None, None), 3)
+    assert best_row(make_rows(None, None))["epoch"] == 2
+    assert best_row([]) is None and not out_of_patience([], 1)
+
+
+def test_checks_may_be_rarer_than_epochs(toy, toy_config, workspace):
+    config = dataclasses.replace(toy_config, epochs=5, eval_every=2)
+    train_and_evaluate(config, workspace, toy)
+    checked = [row["epoch"] for row in rows(workspace.run_folder(config)) if "valid" in row]
+    assert checked == [2, 4, 5]
+
+
+def test_without_validation_positives_the_last_epoch_is_kept(toy, toy_config, workspace, capsys):
+    from recns_tf.interactions import to_pairs
+
+    data = make_interactions(
+        "bare",
+        train=to_pairs(toy.train),
+        valid=np.zeros((0, 2)),
+        test=to_pairs(toy.test),
+        exposed=to_pairs(toy.exposed),
+        user_ids=toy.user_ids,
+        item_ids=toy.item_ids,
+        source={},
+    )
+    results = train_and_evaluate(toy_config, workspace, data)
+    assert results["best_epoch"] == results["epochs_run"] == 3
+    assert results["valid"] is None and results["test"]["users"] > 0
+    assert "no validation positives" in capsys.readouterr().out
+
+
+def test_a_loss_that_is_no_number_ends_the_run_in_one_sentence(toy, toy_config, workspace):
+    config = dataclasses.replace(toy_config, learning_rate=1e30, loss="bpr")
+    with pytest.raises(UserError, match=r"the loss became .* try a smaller --learning_rate"):
+        train_and_evaluate(config, workspace, toy)
+    assert not (workspace.run_folder(config) / "results.json").exists()
+
+
+@pytest.mark.parametrize("encoder", catalog.ENCODERS)
+@pytest.mark.parametrize("sampler", catalog.SAMPLERS)
+def test_a_checkerboard_is_recovered(encoder, sampler, toy_config, workspace):
+    """Even users like even items, odd users odd ones; each held-out item must come first."""
+    size = 24
+    cells = np.add.outer(np.arange(size), np.arange(size)) % 2 == 0
+    board = np.argwhere(cells)
+    # Item u is valid and item u + 2 is test for user u; both are of u's own colour.
+    gap = (board[:, 1] - board[:, 0]) % size
+    data = make_interactions(
+        "checkerboard",
+        train=board[(gap != 0) & (gap != 2)],
+        valid=board[gap == 0],
+        test=board[gap == 2],
+        exposed=np.argwhere(~cells),
+        user_ids=np.arange(size),
+        item_ids=np.arange(size),
+        source={},
+    )
+    config = dataclasses.replace(
+        toy_config, encoder=encoder, sampler=sampler, region="all", epochs=40, eval_every=40
+    )
+    train_and_evaluate(config, workspace, data)
+    folder = workspace.run_folder(config)
+    user, item = (np.load(folder / "embeddings" / f"{name}.npy") for name in ("user", "item"))
+    top = ranking.top_items(user, item, np.arange(size), data.train, k=2)
+    assert {tuple(sorted(row)) for row in top[:1].tolist()} == {(0, 2)}
+    for u in range(size):
+        assert set(top[u]) == {u, (u + 2) % size}
