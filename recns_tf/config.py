@@ -108,8 +108,10 @@ class Config(Checked):
         20, "M, candidates a pair (RecNS) or a negative (DNS)", at_least(1), alias="K_Candidates"
     )
     alpha: str = option(
-        "uniform(0,1)", "law of the assistance coefficient: uniform(a,b), normal(mean,variance) "
-        "or a number; drawn for every pair and candidate", a_law
+        "uniform(0,1)",
+        "law of the assistance coefficient: uniform(a,b), normal(mean,variance) "
+        "or a number; drawn for every pair and candidate",
+        a_law,
     )
     region: str = option(
         "auto",
@@ -225,9 +227,7 @@ def expand(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
         try:
             settings = json.loads(Path(path).read_text(encoding="utf-8"))
             positional = [settings[key] for key in POSITIONAL]
-            expanded += [
-                f"--{field.name}={settings[field.name]}" for field in flag_fields(Config)
-            ]
+            expanded += [f"--{field.name}={settings[field.name]}" for field in flag_fields(Config)]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(f"--config={path} is not a run's config.json ({error}).") from error
     return expanded, positional

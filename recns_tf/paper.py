@@ -25,8 +25,12 @@ def published(config: Config, tables: Path = TABLES) -> dict[str, float | str] |
         return None
     with tables.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
-            same = all(row[key] == getattr(config, key) for key in ("dataset", "encoder", "sampler"))
-            told = all(row[key] in ("", str(getattr(config, key))) for key in ("khop", "num_layers"))
+            same = all(
+                row[key] == getattr(config, key) for key in ("dataset", "encoder", "sampler")
+            )
+            told = all(
+                row[key] in ("", str(getattr(config, key))) for key in ("khop", "num_layers")
+            )
             if same and told:
                 numbers = {name: round(float(row[name]) / 100, 6) for name in METRICS}
                 return {"table": row["table"], **numbers}

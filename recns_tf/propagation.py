@@ -42,7 +42,7 @@ def symmetric_adjacency(train: csr_array) -> csr_array:
     columns = np.concatenate([items + num_users, users])
     size = num_users + num_items
     graph = csr_array((np.ones(len(rows)), (rows, columns)), shape=(size, size))
-    degree = graph.sum(axis=1)
+    degree = np.bincount(rows, minlength=size)
     scale = diags_array(np.divide(1.0, np.sqrt(degree), out=np.zeros(size), where=degree > 0))
     normalised = csr_array(scale @ graph @ scale).astype(np.float32)
     normalised.sort_indices()

@@ -131,6 +131,4 @@ def evaluate(
         return {f"recall@{k}": 0.0, f"ndcg@{k}": 0.0, f"hr@{k}": 0.0, "users": 0}
     top = top_items(user_embeddings, item_embeddings, users, seen, k)
     per_user = metrics_per_user(top, users, held_out)
-    return {name: float(values.mean()) for name, values in per_user.items()} | {
-        "users": len(users)
-    }
+    return {name: float(values.mean()) for name, values in per_user.items()} | {"users": len(users)}

@@ -107,7 +107,7 @@ def build_region(
         raise UserError(f"--region_reading={reading}: choose one of {', '.join(READINGS)}.")
     if khop < 3 or khop % 2 == 0:
         raise UserError(f"--khop={khop}: choose an odd number of steps, 3, 5, 7, …")
-    num_users, num_items = train.shape
+    num_items = train.shape[1]
     unobserved = Complement(train)
     if kind == "all":
         counts = num_items - np.diff(train.indptr).astype(np.int64)

@@ -62,9 +62,7 @@ def train_and_evaluate(
     return results
 
 
-def build(
-    config: Config, interactions: Interactions
-) -> tuple[SampledRec, Pipeline, Region]:
+def build(config: Config, interactions: Interactions) -> tuple[SampledRec, Pipeline, Region]:
     """Return the compiled model, its batches, and the region they are drawn from."""
     encoder_class = catalog.find(catalog.ENCODERS, "encoder", config.encoder).load()
     sampler_class = catalog.find(catalog.SAMPLERS, "sampler", config.sampler).load()

@@ -34,9 +34,7 @@ def test_every_loss_falls_with_the_positive_and_rises_with_the_negatives(name):
 
 def test_the_augmented_hinge_is_a_sum_over_pairs():
     loss = catalog.LOSSES["augmented_hinge"].load()
-    twice = loss(
-        tf.concat([POSITIVE_SCORES] * 2, 0), tf.concat([NEGATIVE_SCORES] * 2, 0), 0.1
-    )
+    twice = loss(tf.concat([POSITIVE_SCORES] * 2, 0), tf.concat([NEGATIVE_SCORES] * 2, 0), 0.1)
     assert float(twice) == pytest.approx(2 * float(loss(POSITIVE_SCORES, NEGATIVE_SCORES, 0.1)))
 
 

@@ -98,7 +98,7 @@ def test_few_exposures_are_repeated(toy):
         item_ids=toy.item_ids,
         source={},
     )
-    only = {user: item for user, item in few.tolist()}
+    only = dict(few.tolist())
     for batch in take(make(data)):
         for user, row in zip(batch.users, batch.exposed, strict=True):
             if user in only:

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
+import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
-import tensorflow as tf
 from recns_tf import draws
 from recns_tf.errors import UserError
 from recns_tf.regions import KINDS, READINGS, build_region, region_bits

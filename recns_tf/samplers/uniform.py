@@ -40,6 +40,4 @@ class UniNS(Sampler):
     def choose(self, batch: Batch, tables: Tables, seed: tf.Tensor) -> Choice:
         """See Sampler."""
         del tables
-        return Choice(
-            draws.with_replacement(self.pool, batch.users, self.num_negatives, seed), {}
-        )
+        return Choice(draws.with_replacement(self.pool, batch.users, self.num_negatives, seed), {})

@@ -38,9 +38,7 @@ def test_ratings_become_positives_and_exposures(small, tmp_path):
         for part in (data.train, data.valid, data.test)
         for u, v in to_pairs(part)
     }
-    assert positives == {
-        (u, v) for u in (3, 5, 9) for v in range(1, 21) if (u * v) % 5 + 1 >= 4
-    }
+    assert positives == {(u, v) for u in (3, 5, 9) for v in range(1, 21) if (u * v) % 5 + 1 >= 4}
     exposed = {(int(data.user_ids[u]), int(data.item_ids[v])) for u, v in to_pairs(data.exposed)}
     assert exposed == {(u, v) for u in (3, 5, 9) for v in range(1, 21)} - positives
 

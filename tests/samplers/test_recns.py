@@ -180,7 +180,7 @@ def test_gradients_reach_both_parts_by_their_shares():
 
 
 def test_hardness_is_the_gap_between_drawn_and_candidates():
-    counts, ids = drawn_counts(0.3)
+    _, ids = drawn_counts(0.3)
     sampler = PositiveAssisted(K, Law("constant", 0.3, 0.0))
     batch = worlds.batch(ROWS, user=1, positive=4, candidates=CANDIDATES)
     reported = worlds.sample(sampler, batch, worlds.tables(USER, ITEM)).statistics["hardness"]

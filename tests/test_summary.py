@@ -1,0 +1,41 @@
+import json
+
+import pytest
+
+from recns_tf.errors import UserError
+from recns_tf.summary import summarize
+
+
+def write(folder, seed, recall, sampler="dns", margin=0.1):
+    folder.mkdir(parents=True)
+    results = {
+        "dataset": "d", "encoder": "e", "sampler": sampler, "seed": seed,
+        "best_epoch": 10 * seed, "seconds_per_epoch": 1.5,
+        "test": {"recall@20": recall, "ndcg@20": 0.2, "hr@20": 0.5},
+        "config": {"sampler": sampler, "margin": margin, "seed": seed},
+        "data": {"checksum": "x"},
+    }  # fmt: skip
+    (folder / "results.json").write_text(json.dumps(results))
+    return folder
+
+
+def test_runs_that_differ_in_the_seed_alone_are_averaged(tmp_path, capsys):
+    folders = [
+        write(tmp_path / "a", 1, 0.1),
+        write(tmp_path / "b", 2, 0.2),
+        write(tmp_path / "c", 3, 0.3, sampler="unins"),
+        write(tmp_path / "d", 3, 0.6, margin=0.2),
+        tmp_path / "unfinished",
+    ]
+    lines = summarize(folders).splitlines()
+    assert lines[2:] == [
+        "| d | e | dns | 2 | 0.1500 ± 0.0707 | 0.2000 ± 0.0000 | 0.5000 ± 0.0000 | 15 | 1.50 |",
+        "| d | e | unins | 1 | 0.3000 | 0.2000 | 0.5000 | 30 | 1.50 |",
+        "| d | e | dns | 1 | 0.6000 | 0.2000 | 0.5000 | 30 | 1.50 |",
+    ]
+    assert "unfinished is no finished run" in capsys.readouterr().err
+
+
+def test_nothing_to_summarise_is_told(tmp_path):
+    with pytest.raises(UserError, match="no finished run"):
+        summarize([tmp_path])
