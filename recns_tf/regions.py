@@ -131,7 +131,7 @@ def region_bits(train: csr_array, kind: str, khop: int, reading: str) -> NDArray
     back = edges.T.tocsr()
     bits = np.empty((num_users, (num_items + 7) // 8), dtype=np.uint8)
     blocks = range(0, num_users, BLOCK_USERS)
-    for start in tqdm(blocks, desc="regions", unit="block", leave=False, disable=len(blocks) < 4):
+    for start in tqdm(blocks, desc="regions", unit="block", leave=False, disable=None):
         block = slice(start, start + BLOCK_USERS)
         adjacent = train[block].toarray()
         reached = previous = adjacent

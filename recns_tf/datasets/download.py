@@ -40,6 +40,7 @@ def download(url: str, path: Path, expected_sha256: str) -> Path:
                     unit="B",
                     unit_scale=True,
                     leave=False,
+                    disable=None,
                 ) as bar,
             ):
                 while chunk := response.read(CHUNK_BYTES):

@@ -60,9 +60,11 @@ class RecNS(Sampler):
     def sample(self, batch: Batch, tables: Tables, seed: tf.Tensor) -> Negatives:
         """See Sampler."""
         chosen = super().sample(batch, tables, seed)
-        k = self.num_negatives
-        merged = merge(chosen.embeddings[:, k:], chosen.embeddings[:, :k])
-        return Negatives(chosen.ids[:, :k], merged, chosen.statistics)
+        # Not slices: the gradient of a split is one concatenation, that of a slice a padded copy.
+        parts = [self.num_negatives, 1]
+        ids, _ = tf.split(chosen.ids, parts, axis=1)
+        assisted, exposed = tf.split(chosen.embeddings, parts, axis=1)
+        return Negatives(ids, merge(exposed, assisted), chosen.statistics)
 
 
 def merge(exposed: tf.Tensor, assisted: tf.Tensor) -> tf.Tensor:
