@@ -1,4 +1,4 @@
-"""What exists, by name: datasets, encoders, samplers and losses.
+"""What exists, by name: datasets, encoders, samplers, losses, and the kinds of smaller parts.
 
 Each name points at the code behind it as "module:object" and is imported when it is asked
 for, so that listing what exists needs no TensorFlow. To add a room to the house, write its
@@ -56,6 +56,10 @@ LOSSES = {
     "plain_hinge": Entry("recns_tf.losses:plain_hinge", "hinge of Algorithm 3, without sigmoid"),
     "bpr": Entry("recns_tf.losses:bpr", "Bayesian personalised ranking"),
 }
+
+REGIONS = ("intermediate", "distant", "all")
+REGION_READINGS = ("walk", "shell")
+SPARSE_ENGINES = ("csr", "coo")
 
 
 def find(entries: Mapping[str, Entry], kind: str, name: str) -> Entry:

@@ -9,66 +9,69 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import typing
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from absl import flags
 
 from recns_tf import catalog, laws
 from recns_tf.errors import UserError
 
-Check = Callable[[Any], str | None]
-"""Returns what a value would have to be, or None where it is legal."""
+
+class Rule(NamedTuple):
+    """Which values of a flag are legal.
+
+    Attributes:
+        legal: the legal values in words, as in "choose …".
+        holds: tells whether a value is one of them.
+    """
+
+    legal: str
+    holds: Callable[[Any], bool]
 
 
-def at_least(low: float) -> Check:
-    """Return a check for numbers of at least `low`."""
-    return lambda value: None if value >= low else f"a number of at least {low}"
+def at_least(low: float) -> Rule:
+    """Return the rule of finite numbers of at least `low`."""
+    return Rule(f"a number of at least {low}", lambda value: low <= value < math.inf)
 
 
-def above(low: float) -> Check:
-    """Return a check for numbers greater than `low`."""
-    return lambda value: None if value > low else f"a number above {low}"
+def above(low: float) -> Rule:
+    """Return the rule of finite numbers greater than `low`."""
+    return Rule(f"a number above {low}", lambda value: low < value < math.inf)
 
 
-def one_of(*names: str) -> Check:
-    """Return a check for one of `names`."""
-    return lambda value: None if value in names else f"one of {', '.join(names)}"
+def one_of(*names: str) -> Rule:
+    """Return the rule of one of `names`."""
+    return Rule(f"one of {', '.join(names)}", lambda value: value in names)
 
 
-def odd_from_3(value: int) -> str | None:
-    """Check for 3, 5, 7, …."""
-    return None if value >= 3 and value % 2 else "an odd number of steps, 3, 5, 7, …"
-
-
-def a_law(value: str) -> str | None:
-    """Check for the text of a law."""
+def is_law(text: str) -> bool:
+    """Return whether `text` names a law of real numbers."""
     try:
-        laws.parse(value)
+        laws.parse(text)
     except UserError:
-        return "uniform(a,b) with a < b, normal(mean,variance) or a number"
-    return None
+        return False
+    return True
 
 
-def a_seed(value: int) -> str | None:
-    """Check for what a 32-bit seed holds."""
-    return None if 0 <= value < 2**31 else "a number from 0 to 2147483647"
+A_LAW = Rule("uniform(a,b) with a < b, normal(mean,variance) or a number", is_law)
+ODD_FROM_3 = Rule("an odd number of steps, 3, 5, 7, …", lambda value: value >= 3 and value % 2 == 1)
+A_SEED = Rule("a number from 0 to 2147483647", lambda value: 0 <= value < 2**31)
 
 
-def option(default: Any, text: str, check: Check | None = None, alias: str | None = None) -> Any:
+def option(default: Any, text: str, rule: Rule | None = None, alias: str | None = None) -> Any:
     """Return a dataclass field that also describes a flag.
 
     Args:
         default: the default, whose type is the flag's.
         text: help text.
-        check: what is legal; anything of the type, if None.
+        rule: which values are legal; all of the default's type, if None.
         alias: the original repository's spelling of the flag.
     """
-    return dataclasses.field(
-        default=default, metadata={"text": text, "check": check, "alias": alias}
-    )
+    return dataclasses.field(default=default, metadata={"text": text, "rule": rule, "alias": alias})
 
 
 class Checked:
@@ -80,10 +83,9 @@ class Checked:
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(typing.cast(Any, self)):
-            check = field.metadata["check"]
-            value = getattr(self, field.name)
-            if check and (wanted := check(value)):
-                raise UserError(f"--{field.name}={value}: choose {wanted}.")
+            rule, value = field.metadata["rule"], getattr(self, field.name)
+            if rule and not rule.holds(value):
+                raise UserError(f"--{field.name}={value}: choose {rule.legal}.")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -91,14 +93,14 @@ class Config(Checked):
     """The settings of a run. Defaults are the paper's (§5.1) except where the help says more."""
 
     dataset: str = option("ml-100k", "which interactions", one_of(*catalog.DATASETS))
-    split_seed: int = option(0, "seed of a random train / valid / test split", a_seed)
+    split_seed: int = option(0, "seed of a random train / valid / test split", A_SEED)
     encoder: str = option("lightgcn", "E_theta, the graph encoder", one_of(*catalog.ENCODERS))
     dim: int = option(64, "d, embedding dimension", at_least(1), alias="embed_size")
     num_layers: int = option(3, "L, propagation layers", at_least(1))
     sparse_engine: str = option(
         "csr",
         "kernels of the propagation: csr (CPU), or coo, slower, where csr has none",
-        one_of("csr", "coo"),
+        one_of(*catalog.SPARSE_ENGINES),
     )
     sampler: str = option(
         "recns", "S_n, the negative sampler", one_of(*catalog.SAMPLERS), alias="strategy"
@@ -109,23 +111,22 @@ class Config(Checked):
     )
     alpha: str = option(
         "uniform(0,1)",
-        "law of the assistance coefficient: uniform(a,b), normal(mean,variance) "
-        "or a number; drawn for every pair and candidate",
-        a_law,
+        "law of the assistance coefficient, drawn for every pair and candidate",
+        A_LAW,
     )
     region: str = option(
         "auto",
-        "where negatives come from: intermediate, distant or all (unobserved items); auto is "
-        "intermediate for RecNS and its parts, all for the other samplers",
-        one_of("auto", "intermediate", "distant", "all"),
+        "where negatives come from; all are the unobserved items, auto is intermediate for RecNS "
+        "and its parts and all for the other samplers",
+        one_of("auto", *catalog.REGIONS),
     )
     khop: int = option(
-        3, "steps of the walk that bounds the intermediate region", odd_from_3, alias="khops"
+        3, "steps of the walk that bounds the intermediate region", ODD_FROM_3, alias="khops"
     )
     region_reading: str = option(
         "walk",
         "walk: all a walk of khop steps reaches; shell: only what none shorter does",
-        one_of("walk", "shell"),
+        one_of(*catalog.REGION_READINGS),
     )
     loss: str = option(
         "pairwise_hinge",
@@ -142,7 +143,7 @@ class Config(Checked):
     patience: int = option(
         10, "checks without a rise of validation Recall@20 before stopping", at_least(1)
     )
-    seed: int = option(0, "seed of initial weights and of every draw", a_seed)
+    seed: int = option(0, "seed of initial weights and of every draw", A_SEED)
 
     def to_json(self) -> dict[str, Any]:
         """Return the settings as they stand in config.json."""
@@ -186,9 +187,11 @@ def define_flags() -> None:
     """Define one absl flag, and its alias, for every field that is not positional."""
     for cls in (Config, Workspace):
         for field in flag_fields(cls):
-            DEFINERS[type(field.default)](field.name, field.default, field.metadata["text"])
-            if field.metadata["alias"]:
-                flags.DEFINE_alias(field.metadata["alias"], field.name)
+            text, rule, alias = (field.metadata[key] for key in ("text", "rule", "alias"))
+            help_text = f"{text}; {rule.legal}" if rule else text
+            DEFINERS[type(field.default)](field.name, field.default, help_text)
+            if alias:
+                flags.DEFINE_alias(alias, field.name)
 
 
 def from_flags(dataset: str, encoder: str) -> tuple[Config, Workspace]:

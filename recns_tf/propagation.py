@@ -18,9 +18,8 @@ from scipy.sparse import csr_array, diags_array
 from tensorflow.python.ops.linalg.sparse.sparse_csr_matrix_ops import CSRSparseMatrix
 from tensorflow.python.ops.linalg.sparse.sparse_csr_matrix_ops import matmul as csr_matmul
 
+from recns_tf.catalog import SPARSE_ENGINES
 from recns_tf.interactions import to_pairs
-
-ENGINES = ("csr", "coo")
 
 
 def symmetric_adjacency(train: csr_array) -> csr_array:
@@ -58,8 +57,8 @@ class Adjacency:
     """
 
     def __init__(self, matrix: csr_array, engine: str = "csr"):
-        if engine not in ENGINES:
-            raise ValueError(f"engine '{engine}': choose one of {', '.join(ENGINES)}")
+        if engine not in SPARSE_ENGINES:
+            raise ValueError(f"engine '{engine}': choose one of {', '.join(SPARSE_ENGINES)}")
         coordinates = matrix.tocoo()
         indices = np.stack([coordinates.row, coordinates.col], axis=1).astype(np.int64)
         sparse = tf.SparseTensor(indices, coordinates.data.astype(np.float32), matrix.shape)

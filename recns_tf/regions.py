@@ -24,11 +24,10 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from tqdm import tqdm
 
+from recns_tf.catalog import REGION_READINGS, REGIONS
 from recns_tf.draws import Complement, Fallback, ItemSets, Listed
 from recns_tf.errors import UserError
 
-KINDS = ("intermediate", "distant", "all")
-READINGS = ("walk", "shell")
 BLOCK_USERS = 1024
 
 
@@ -101,10 +100,10 @@ def build_region(
     Raises:
         UserError: an argument is none of these.
     """
-    if kind not in KINDS:
-        raise UserError(f"--region={kind}: choose one of {', '.join(KINDS)}.")
-    if reading not in READINGS:
-        raise UserError(f"--region_reading={reading}: choose one of {', '.join(READINGS)}.")
+    if kind not in REGIONS:
+        raise UserError(f"--region={kind}: choose one of {', '.join(REGIONS)}.")
+    if reading not in REGION_READINGS:
+        raise UserError(f"--region_reading={reading}: choose one of {', '.join(REGION_READINGS)}.")
     if khop < 3 or khop % 2 == 0:
         raise UserError(f"--khop={khop}: choose an odd number of steps, 3, 5, 7, …")
     num_items = train.shape[1]

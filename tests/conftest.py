@@ -8,9 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from recns_tf.config import Config
 from recns_tf.interactions import Interactions, make_interactions
+
+# A loaded machine may be slow, and a test that failed must fail again.
+settings.register_profile("repeatable", deadline=None, derandomize=True)
+settings.load_profile("repeatable")
 
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 

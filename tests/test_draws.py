@@ -10,7 +10,7 @@ from scipy.stats import kstest
 
 from recns_tf import draws, laws
 from recns_tf.draws import Complement, Fallback, Listed
-from tests.statistics import chi_square, independence
+from tests.goodness_of_fit import chi_square, independence
 
 NUM_ITEMS = 12
 POSITIVES = np.zeros((3, NUM_ITEMS), dtype=bool)
@@ -30,7 +30,7 @@ def draw(function, sets, user, n, rows, seed_number=1):
 
 
 @given(st.integers(1, 6), st.integers(1, 9), st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_ranks_name_each_item_of_a_set_once(num_users, num_items, data):
     cells = data.draw(
         st.lists(st.booleans(), min_size=num_users * num_items, max_size=num_users * num_items)

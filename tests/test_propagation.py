@@ -3,7 +3,8 @@ import pytest
 import tensorflow as tf
 from scipy.sparse import csr_array
 
-from recns_tf.propagation import ENGINES, Adjacency, symmetric_adjacency
+from recns_tf.catalog import SPARSE_ENGINES
+from recns_tf.propagation import Adjacency, symmetric_adjacency
 from tests import oracles
 
 RNG = np.random.default_rng(0)
@@ -14,7 +15,7 @@ NODES = RNG.normal(size=(22, 4)).astype(np.float32)
 COEFFICIENTS = [0.25, 0.25, 0.25, 0.25]
 
 
-@pytest.fixture(params=ENGINES)
+@pytest.fixture(params=SPARSE_ENGINES)
 def adjacency(request):
     return Adjacency(symmetric_adjacency(csr_array(TRAIN)), request.param)
 
@@ -41,7 +42,9 @@ def test_coefficients_belong_to_their_powers(adjacency):
 
 def test_both_engines_agree():
     matrix = symmetric_adjacency(csr_array(TRAIN))
-    results = [Adjacency(matrix, e).polynomial(tf.constant(NODES), COEFFICIENTS) for e in ENGINES]
+    results = [
+        Adjacency(matrix, e).polynomial(tf.constant(NODES), COEFFICIENTS) for e in SPARSE_ENGINES
+    ]
     np.testing.assert_allclose(*results, rtol=1e-5, atol=1e-6)
 
 

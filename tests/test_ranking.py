@@ -18,7 +18,7 @@ def world(num_users, num_items, seed, seen_share=0.3):
 
 
 @given(st.integers(1, 30), st.integers(1, 50), st.integers(0, 999), st.sampled_from([1, 5, 20]))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_metrics_are_those_of_a_full_sort(num_users, num_items, seed, k):
     from tests import oracles
 

@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
 from recns_tf import draws
+from recns_tf.catalog import REGION_READINGS, REGIONS
 from recns_tf.errors import UserError
-from recns_tf.regions import KINDS, READINGS, build_region, region_bits
+from recns_tf.regions import build_region, region_bits
 from tests import oracles
 
 
@@ -25,7 +26,7 @@ def graphs(draw):
 
 
 @given(graphs(), st.sampled_from([3, 5, 7]))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_regions_are_those_of_a_search_from_each_user(train, khop):
     graph = oracles.bipartite(train)
     walk = members(train, "intermediate", khop, "walk")
@@ -41,8 +42,10 @@ def test_regions_are_those_of_a_search_from_each_user(train, khop):
         assert set(np.flatnonzero(shell[user])) == first
 
 
-@given(graphs(), st.sampled_from([3, 5]), st.sampled_from(KINDS), st.sampled_from(READINGS))
-@settings(max_examples=40, deadline=None)
+@given(
+    graphs(), st.sampled_from([3, 5]), st.sampled_from(REGIONS), st.sampled_from(REGION_READINGS)
+)
+@settings(max_examples=40)
 def test_draws_stay_in_the_region_and_fall_back_to_unobserved_items(train, khop, kind, reading):
     region = build_region(csr_array(train), kind, khop, reading)
     inside = ~train if kind == "all" else members(train, kind, khop, reading)

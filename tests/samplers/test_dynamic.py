@@ -2,8 +2,8 @@ import numpy as np
 
 from recns_tf.samplers.dynamic import DNS
 from recns_tf.samplers.uniform import UniNS
+from tests.goodness_of_fit import chi_square
 from tests.samplers import worlds
-from tests.statistics import chi_square
 
 NUM_ITEMS = 12
 POSITIVES = [0, 5, 11]

@@ -10,8 +10,8 @@ from recns_tf.samplers.exposure_augmented import ExposureAugmented, amplificatio
 from recns_tf.samplers.positive_assisted import PositiveAssisted
 from recns_tf.samplers.recns import RecNS, merge
 from tests import oracles
+from tests.goodness_of_fit import chi_square, independence
 from tests.samplers import worlds
-from tests.statistics import chi_square, independence
 
 RNG = np.random.default_rng(3)
 USER = RNG.normal(size=(2, 3))

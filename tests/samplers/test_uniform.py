@@ -1,8 +1,8 @@
 import numpy as np
 
 from recns_tf.samplers.uniform import UniNS
+from tests.goodness_of_fit import chi_square
 from tests.samplers import worlds
-from tests.statistics import chi_square
 
 ZEROS = worlds.tables(np.zeros((2, 1)), np.zeros((12, 1)))
 
