@@ -82,8 +82,8 @@ class EpochEnd(keras.callbacks.Callback):
         """
         seconds = time.perf_counter() - self.started
         number = epoch + 1
-        logs = logs if logs is not None else {}
-        row: Row = {"epoch": number} | {name: rounded(value) for name, value in logs.items()}
+        row: Row = {"epoch": number}
+        row |= {name: rounded(value) for name, value in (logs or {}).items()}
         if not math.isfinite(row["loss"]):
             raise UserError(
                 f"the loss became {row['loss']} in epoch {number}: "
@@ -92,8 +92,6 @@ class EpochEnd(keras.callbacks.Callback):
         last = number == self.params["epochs"]
         if self.validate and (last or number % self.eval_every == 0):
             row["valid"] = self.validate()
-            # Keras prints what stands in the logs.
-            logs["valid_recall"] = row["valid"][METRIC]
         row["seconds"] = round(seconds, 3)
         self.rows.append(row)
         self.folder.append(row)

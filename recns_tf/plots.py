@@ -35,7 +35,7 @@ def plot_curves(rows: list[Row], best_epoch: int, title: str, path: Path) -> Non
     for axes in (loss_axes, metric_axes):
         axes.axvline(best_epoch, color="0.5", linestyle=":", label=f"best epoch, {best_epoch}")
         axes.grid(alpha=0.3)
-    metric_axes.legend()
+    metric_axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=4, frameon=False)
     figure.suptitle(title)
     with atomic(path) as temporary:
         figure.savefig(temporary, dpi=120)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from recns_tf.interactions import keys_of
+from recns_tf.interactions import is_among, keys_of
 
 BLOCK_USERS = 1024
 NO_ITEM = -1
@@ -75,11 +75,8 @@ def is_member(
     Returns:
         bool [n, m].
     """
-    if not len(keys):
-        return np.zeros(items.shape, dtype=bool)
     sought = users[:, None].astype(np.int64) * num_items + items
-    found = keys[np.minimum(np.searchsorted(keys, sought), len(keys) - 1)]
-    return (found == sought) & (items != NO_ITEM)
+    return is_among(sought, keys) & (items != NO_ITEM)
 
 
 def metrics_per_user(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from recns_tf.interactions import Interactions
 from recns_tf.paper import published
 from recns_tf.pipeline import Pipeline
 from recns_tf.plots import plot_curves
+from recns_tf.progress import Progress
 from recns_tf.regions import Region, build_region
 from recns_tf.run_folder import RunFolder
 from recns_tf.sampled_rec import SampledRec
@@ -121,9 +121,9 @@ def run(config: Config, interactions: Interactions, folder: RunFolder) -> dict[s
             steps_per_epoch=pipeline.steps_per_epoch,
             initial_epoch=done,
             epochs=config.epochs,
-            callbacks=[end],
+            callbacks=[end, Progress(end.rows, model.sampler.statistics)],
             shuffle=False,
-            verbose=1 if sys.stdout.isatty() else 2,
+            verbose=0,
         )
     return finish(config, interactions, model, region, folder)
 

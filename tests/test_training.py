@@ -77,6 +77,12 @@ def test_a_run_leaves_the_contract_behind(toy, toy_config, workspace, capsys):
     screen = capsys.readouterr().out
     assert "40 users, 60 items" in screen and "intermediate region, khop 3" in screen
     assert f"{results['test']['recall@20']:.4f}" in screen and str(folder) in screen
+    heading = next(line for line in screen.splitlines() if line.lstrip().startswith("epoch "))
+    assert heading.split() == [
+        "epoch", "loss", "negative_score", "hardness", "amplification", "recall@20", "seconds",
+    ]  # fmt: skip
+    shown = [line for line in screen.splitlines() if line.split()[:1] in (["1"], ["2"], ["3"])]
+    assert len(shown) == 3 and "*" in shown[0]
 
 
 @pytest.mark.parametrize("sampler", catalog.SAMPLERS)
@@ -145,6 +151,15 @@ def test_a_killed_run_resumes_to_the_same_numbers(
             np.load(p.run_folder(config) / "embeddings" / f"{name}.npy") for p in (whole, place)
         )
         np.testing.assert_array_equal(one, two)
+
+
+def test_a_run_killed_after_its_last_epoch_is_only_finished(toy, toy_config, workspace):
+    expected = train_and_evaluate(toy_config, workspace, toy)
+    folder = workspace.run_folder(toy_config)
+    lines = (folder / "metrics.jsonl").read_bytes()
+    (folder / "results.json").unlink()
+    assert train_and_evaluate(toy_config, workspace, toy) == expected
+    assert (folder / "metrics.jsonl").read_bytes() == lines, "no epoch was trained again"
 
 
 def test_a_finished_run_is_shown_and_not_run_again(toy, toy_config, workspace, capsys):
