@@ -49,7 +49,7 @@ def train_and_evaluate(
         UserError: as told in its sentence; nothing of an earlier run is lost.
     """
     if interactions is None:
-        interactions = datasets.load(config.dataset, workspace.data_dir, config.split_seed)
+        interactions = datasets.load(config, workspace.data_dir)
     folder = RunFolder(workspace.run_folder(config))
     settings = config.to_json() | {"data_checksum": interactions.checksum}
     with folder.claim(settings, workspace.overwrite):

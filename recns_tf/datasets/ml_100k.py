@@ -16,7 +16,9 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -26,6 +28,9 @@ from recns_tf.datasets.log import Log, Rules, to_interactions
 from recns_tf.errors import UserError
 from recns_tf.files import atomic, sha256
 from recns_tf.interactions import Interactions
+
+if TYPE_CHECKING:
+    from recns_tf.config import Config
 
 URL = "https://files.grouplens.org/datasets/movielens/ml-100k.zip"
 URL_SHA256 = "50d2a982c66986937beb9ffb3aa76efe955bf3d5c6b761f4e3a7cd717c6a3229"
@@ -38,26 +43,22 @@ RATINGS_SHA256 = "06416e597f82b7342361e41163890c81036900f418ad91315590814211dca4
 POSITIVE_FROM = 4
 
 
-def load(directory: Path, split_seed: int) -> Interactions:
-    """Return ml-100k, split 80/10/10 per user at random by `split_seed`.
+def load(directory: Path, config: Config) -> Interactions:
+    """Return ml-100k, split 80/10/10 per user at random.
 
     Args:
         directory: where u.data and its binary cache are kept, data/ml-100k.
-        split_seed: seed of the split, 0 or more.
+        config: of which `split_seed` counts.
 
     Raises:
         UserError: no source can be reached, or a file in `directory` is damaged.
     """
     ratings = fetch(directory)
-    source = {"log_sha256": sha256(ratings), "split": "random 80/10/10", "split_seed": split_seed}
-
-    def build() -> Interactions:
-        interactions, _ = to_interactions(
-            read(ratings), "ml-100k", Rules(split_seed=split_seed), source
-        )
-        return interactions
-
-    return cached(directory, source, build)
+    rules = Rules(split_seed=config.split_seed)
+    source = {"log_sha256": sha256(ratings)} | asdict(rules)
+    return cached(
+        directory, source, lambda: to_interactions(read(ratings), "ml-100k", rules, source)[0]
+    )
 
 
 def fetch(directory: Path) -> Path:

@@ -1,9 +1,11 @@
 import hashlib
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from recns_tf import datasets
+from recns_tf.config import Config
 from recns_tf.datasets import ml_100k
 from recns_tf.datasets.download import DownloadError
 from recns_tf.errors import UserError
@@ -30,7 +32,7 @@ def unreachable():
 
 
 def test_ratings_become_positives_and_exposures(small, tmp_path):
-    data = datasets.load("ml-100k", tmp_path, split_seed=3)
+    data = datasets.load(Config(split_seed=3), tmp_path)
     assert data.user_ids.tolist() == [3, 5, 9]
     assert data.item_ids.tolist() == list(range(1, 21))
     positives = {
@@ -44,16 +46,16 @@ def test_ratings_become_positives_and_exposures(small, tmp_path):
 
 
 def test_a_split_depends_on_its_seed_alone(small, tmp_path):
-    one = datasets.load("ml-100k", tmp_path / "a", split_seed=1)
-    again = datasets.load("ml-100k", tmp_path / "b", split_seed=1)
-    other = datasets.load("ml-100k", tmp_path / "a", split_seed=2)
+    one = datasets.load(Config(split_seed=1), tmp_path / "a")
+    again = datasets.load(Config(split_seed=1), tmp_path / "b")
+    other = datasets.load(Config(split_seed=2), tmp_path / "a")
     assert one.checksum == again.checksum != other.checksum
 
 
 def test_the_wheel_stands_in_where_grouplens_is_out_of_reach(small, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(ml_100k, "from_grouplens", unreachable)
     monkeypatch.setattr(ml_100k, "from_wheel", lambda: small)
-    assert datasets.load("ml-100k", tmp_path).num_users == 3
+    assert datasets.load(Config(), tmp_path).num_users == 3
     assert "nobody answered; trying the wheel recbole==1.2.1" in capsys.readouterr().err
 
 
@@ -61,7 +63,7 @@ def test_no_network_is_one_sentence_that_says_what_to_put_where(small, tmp_path,
     monkeypatch.setattr(ml_100k, "from_grouplens", unreachable)
     monkeypatch.setattr(ml_100k, "from_wheel", unreachable)
     with pytest.raises(UserError, match=r"cannot be downloaded: .* put u\.data of .* at .*u\.data"):
-        datasets.load("ml-100k", tmp_path)
+        datasets.load(Config(), tmp_path)
     assert not (tmp_path / "ml-100k").exists()
 
 
@@ -76,23 +78,24 @@ def test_pip_without_a_network_is_told(monkeypatch):
 def test_a_damaged_file_is_told_and_not_used(small, tmp_path, monkeypatch):
     monkeypatch.setattr(ml_100k, "from_grouplens", lambda: small[:-9])
     with pytest.raises(UserError, match="damaged"):
-        datasets.load("ml-100k", tmp_path)
+        datasets.load(Config(), tmp_path)
     assert not (tmp_path / "ml-100k" / "u.data").exists()
     (tmp_path / "ml-100k").mkdir(exist_ok=True)
     (tmp_path / "ml-100k" / "u.data").write_bytes(small[:-9])
     with pytest.raises(UserError, match=r"u\.data is not GroupLens' u\.data: delete it"):
-        datasets.load("ml-100k", tmp_path)
+        datasets.load(Config(), tmp_path)
 
 
 def test_an_unknown_dataset_lists_the_known(tmp_path):
+    config = SimpleNamespace(dataset="ml-1b")
     with pytest.raises(UserError, match="unknown dataset 'ml-1b': choose one of ml-100k"):
-        datasets.load("ml-1b", tmp_path)
+        datasets.load(config, tmp_path)
 
 
 def test_the_real_ratings(tmp_path):
     """943 users, 1,682 items, 55,375 positives and 44,625 exposures, from the network."""
     try:
-        data = datasets.load("ml-100k", tmp_path)
+        data = datasets.load(Config(), tmp_path)
     except UserError as error:
         pytest.skip(f"no network: {error}")
     assert (data.num_users, data.num_items) == (943, 1682)
