@@ -1,7 +1,8 @@
 """Exact random draws inside the graph: stateless, unbiased, without rejection.
 
-Every draw takes a seed, an int32 tensor [2], and one seed gives one result. Seeds form a tree:
-the run's seed, then the epoch, then the step, then what the draw is for (`stream`), so that a
+Every draw takes a seed, an int64 tensor [2], and one seed gives one result. Seeds form a tree
+whose branches are what they are for, then a number if there are several (`stream`): the run's
+seed, training, the epoch, its steps, the step, the candidates. No seed serves two purposes, and a
 resumed run draws what an uninterrupted one would have drawn.
 """
 
@@ -21,25 +22,32 @@ from recns_tf.laws import Law
 class Purpose(IntEnum):
     """What a stream of random numbers is for."""
 
-    PAIRS = 0
-    CANDIDATES = 1
-    EXPOSED = 2
-    SAMPLER = 3
-    ENCODER = 4
-    WEIGHTS = 5
-    ALPHA = 6
+    # children of a run's seed
+    WEIGHTS = 0
+    TRAINING = 1
+    # of an epoch's
+    PAIRS = 2
+    STEPS = 3
+    # of a step's
+    CANDIDATES = 4
+    EXPOSED = 5
+    ENCODER = 6
+    SAMPLER = 7
+    # of a sampler's in a step
+    CHOICE = 8
+    ALPHA = 9
 
 
 def stream(seed: tf.Tensor, *branches: tf.Tensor | int) -> tf.Tensor:
     """Return the seed [2] of a branch: one fold for each of `branches`, in order."""
     for branch in branches:
-        seed = tf.random.experimental.stateless_fold_in(seed, tf.cast(branch, tf.int32))
+        seed = tf.random.experimental.stateless_fold_in(seed, tf.cast(branch, seed.dtype))
     return seed
 
 
 def root(seed: int) -> tf.Tensor:
     """Return the seed [2] that the run's `--seed` stands for."""
-    return tf.constant([seed, 0], dtype=tf.int32)
+    return tf.constant([seed, 0], dtype=tf.int64)
 
 
 def integers(seed: tf.Tensor, bound: tf.Tensor, shape: tf.Tensor | list[int]) -> tf.Tensor:
@@ -170,22 +178,25 @@ def without_replacement(sets: ItemSets, users: tf.Tensor, n: int, seed: tf.Tenso
     return sets.item(users, ranks)
 
 
-def proportional(weights: tf.Tensor, k: int, seed: tf.Tensor) -> tf.Tensor:
-    """Draw k independent columns of each row with probability weight / row sum.
+def categorical(log_weights: tf.Tensor, k: int, seed: tf.Tensor) -> tf.Tensor:
+    """Draw k independent columns of each row with probability proportional to exp(log_weight).
+
+    Weights are scaled by the largest of their row, so that none is lost where all are tiny.
 
     Args:
-        weights: [B, M] float32, not negative, each row with a positive sum.
+        log_weights: [B, M] float32, each row with a finite maximum; -inf is never drawn.
         k: number of draws a row, with replacement.
         seed: [2].
 
     Returns:
         int32 [B, k] of columns 0 … M - 1.
     """
-    cumulative = tf.cumsum(weights, axis=1)
-    uniform = tf.random.stateless_uniform([tf.shape(weights)[0], k], seed)
+    largest = tf.reduce_max(log_weights, axis=1, keepdims=True)
+    cumulative = tf.cumsum(tf.exp(log_weights - largest), axis=1)
+    uniform = tf.random.stateless_uniform([tf.shape(log_weights)[0], k], seed)
     found = tf.searchsorted(cumulative, uniform * cumulative[:, -1:], side="right")
-    # uniform < 1, but its product with the total may round up to the total itself.
-    return tf.minimum(found, tf.shape(weights)[1] - 1)
+    # Scores that are no numbers must not lead outside the row.
+    return tf.minimum(found, tf.shape(log_weights)[1] - 1)
 
 
 def from_law(law: Law, shape: tf.Tensor | list[int], seed: tf.Tensor) -> tf.Tensor:

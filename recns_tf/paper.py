@@ -9,19 +9,30 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from recns_tf.config import Config
 
+FIXED = {
+    "num_negatives": 15,
+    "num_candidates": 20,
+    "alpha": "uniform(0,1)",
+    "margin": 0.1,
+    "region": "auto",
+    "region_reading": "walk",
+}
+METRICS = ("recall@20", "ndcg@20", "hr@20")
 TABLES = Path(__file__).resolve().parent.parent / "data" / "paper_tables.csv"
 
 
 def published(config: Config, tables: Path = TABLES) -> dict[str, float | str] | None:
     """Return what the paper prints for the cell that `config` describes, or None.
 
-    A cell is a dataset, an encoder, a sampler, and, where the table tells them, khop and L. The
-    paper prints percentages; these are fractions, like our own results.
+    A cell is a dataset, an encoder, a sampler, and, where the table tells them, khop and L; what
+    else the paper fixed must stand at its value. The paper prints percentages; these are
+    fractions, like our own results.
 
     Returns:
         "table", "recall@20", "ndcg@20" and "hr@20".
     """
-    if not tables.exists():
+    fixed = all(getattr(config, name) == FIXED[name] for name in FIXED)
+    if not fixed or not tables.exists():
         return None
     with tables.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
@@ -35,6 +46,3 @@ def published(config: Config, tables: Path = TABLES) -> dict[str, float | str] |
                 numbers = {name: round(float(row[name]) / 100, 6) for name in METRICS}
                 return {"table": row["table"], **numbers}
     return None
-
-
-METRICS = ("recall@20", "ndcg@20", "hr@20")

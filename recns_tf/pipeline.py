@@ -23,7 +23,7 @@ class Batch(NamedTuple):
         exposed: int32 [B, M], M_u: drawn from the items exposed to the user, without
             replacement if there are M of them, else with; a user with no exposure gets
             `candidates` in their place. [B, 0] where the sampler reads none.
-        seed: int32 [2], of this step.
+        seed: int64 [2], of this step.
     """
 
     users: tf.Tensor
@@ -80,14 +80,15 @@ class Pipeline:
 
     def epoch(self, epoch: tf.Tensor) -> tf.data.Dataset:
         """Return the stream of one epoch's batches; `epoch` is an int64 scalar from 0."""
-        seed = draws.stream(draws.root(self.seed), epoch)
+        seed = draws.stream(draws.root(self.seed), Purpose.TRAINING, epoch)
         order = tf.random.experimental.stateless_shuffle(
             tf.range(tf.size(self.users)), draws.stream(seed, Purpose.PAIRS)
         )
 
         def batch(step: tf.Tensor) -> Batch:
             start = step * self.batch_size
-            return self.draw(order[start : start + self.batch_size], draws.stream(seed, 1 + step))
+            chosen = order[start : start + self.batch_size]
+            return self.draw(chosen, draws.stream(seed, Purpose.STEPS, step))
 
         steps = tf.data.Dataset.range(self.steps_per_epoch)
         return steps.map(batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)

@@ -44,8 +44,8 @@ class Progress(keras.callbacks.Callback):
         """Move the bar on."""
         if self.bar is not None and not self.bar.disable:
             self.bar.update()
-            if logs:
-                self.bar.set_postfix_str(f"loss {logs['loss']:.4f}", refresh=False)
+            values = " ".join(f"{name} {(logs or {})[name]:.4f}" for name in self.columns)
+            self.bar.set_postfix_str(values, refresh=False)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Print the epoch's line; a star marks the best validation so far."""

@@ -61,11 +61,19 @@ class RunFolder:
             yield
 
     def clear(self) -> None:
-        """Delete what an earlier run left, and nothing else."""
+        """Delete what an earlier run left, and nothing else.
+
+        The checkpoint goes first and config.json last: what is left by a process killed in
+        between is never taken for a run of the new settings.
+        """
+        for folder in (self.checkpoint, self.best_weights.parent, self.embeddings):
+            if folder.exists():
+                doomed = folder.with_name(f".{folder.name}.old")
+                shutil.rmtree(doomed, ignore_errors=True)
+                folder.rename(doomed)
+                shutil.rmtree(doomed)
         for file in (self.results, self.metrics, self.curves, self.config):
             file.unlink(missing_ok=True)
-        for folder in (self.checkpoint, self.best_weights.parent, self.embeddings):
-            shutil.rmtree(folder, ignore_errors=True)
 
     def compare(self, config: dict[str, Any]) -> None:
         """Raise UserError if the folder is of a run with other settings than `config`."""
@@ -110,8 +118,16 @@ class RunFolder:
         return rows
 
     def rewind(self, epoch: int) -> list[Row]:
-        """Drop the rows written after the checkpoint of `epoch`; return those that stay."""
+        """Drop the rows written after the checkpoint of `epoch`; return those that stay.
+
+        Raises:
+            UserError: metrics.jsonl does not hold every epoch until then, or best/ is missing.
+        """
         rows = self.rows(until=epoch)
+        whole = [row["epoch"] for row in rows] == list(range(1, epoch + 1))
+        if not whole or (rows and not self.best_weights.exists()):
+            missing = self.best_weights if whole else f"a line of {self.metrics}"
+            raise UserError(f"{missing} is missing: --overwrite starts the run anew.")
         write_text(self.metrics, "".join(json.dumps(row) + "\n" for row in rows))
         return rows
 

@@ -80,7 +80,7 @@ def build(config: Config, interactions: Interactions) -> tuple[SampledRec, Pipel
     )
     model = SampledRec(
         encoder_class.from_config(config, interactions),
-        sampler_class.from_config(config, region.sets),
+        sampler_class.from_config(config, interactions, region.sets),
         loss,
         config.margin,
         config.l2,

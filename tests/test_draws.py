@@ -9,7 +9,7 @@ from scipy.sparse import csr_array
 from scipy.stats import kstest
 
 from recns_tf import draws, laws
-from recns_tf.draws import Complement, Fallback, Listed
+from recns_tf.draws import Complement, Fallback, Listed, Purpose
 from tests.goodness_of_fit import chi_square, independence
 
 NUM_ITEMS = 12
@@ -137,17 +137,23 @@ def test_integers_are_uniform_for_every_bound():
 
 
 def test_integers_reach_a_large_catalogue_evenly():
-    """float32 * bound would own 36 or 37 grid points an item; halves of items must be even."""
+    """A float32 between 0 and 1 has 2^23 values: some items would own 36 of them, some 37."""
     bound = 227_410
-    values = draws.integers(seed(), tf.constant(bound), [2_000_000]).numpy()
-    counts = np.bincount(values, minlength=bound)
-    assert chi_square([counts[::2].sum(), counts[1::2].sum()], [1, 1]) > 1e-3
-    assert values.min() < 5 and values.max() > bound - 5
+    values = draws.integers(seed(), tf.constant(bound), [4_000_000]).numpy()
+    edges = np.ceil(np.arange(bound + 1) * (2**23 / bound))
+    rich = np.diff(edges) == 37
+    shares = [rich.sum(), bound - rich.sum()]
+    observed = [rich[values].sum(), (~rich[values]).sum()]
+    assert chi_square(observed, shares) > 1e-3
+    uniform = np.random.default_rng(0).integers(0, 2**23, 4_000_000) / 2**23
+    mutant = np.floor(uniform * bound).astype(int)
+    assert chi_square([rich[mutant].sum(), (~rich[mutant]).sum()], shares) < 1e-6
 
 
-def test_proportional_draws_follow_their_weights():
+def test_categorical_draws_follow_their_weights():
     weights = np.array([0.1, 0.0, 0.7, 0.2], dtype=np.float32)
-    columns = draws.proportional(tf.tile(weights[None], [50_000, 1]), 4, seed()).numpy()
+    log_weights = tf.math.log(tf.tile(weights[None], [50_000, 1]))
+    columns = draws.categorical(log_weights, 4, seed()).numpy()
     counts = np.bincount(columns.ravel(), minlength=4)
     assert chi_square(counts, weights) > 1e-3
     assert chi_square(counts, np.exp(weights)) == pytest.approx(0, abs=1e-6), "softmax must fail"
@@ -156,9 +162,17 @@ def test_proportional_draws_follow_their_weights():
     assert independence(pair[np.ix_([0, 2, 3], [0, 2, 3])]) > 1e-3
 
 
-def test_proportional_draws_never_leave_the_row():
-    columns = draws.proportional(tf.fill([200_000, 3], 1e-30), 1, seed()).numpy()
-    assert set(np.unique(columns)) == {0, 1, 2}
+def test_categorical_draws_keep_their_law_where_all_weights_are_tiny():
+    """e^-200 is no float32: weights must be scaled before they are exponentiated."""
+    log_weights = np.array([-200.0, -201.0, -200.5], dtype=np.float32)
+    columns = draws.categorical(tf.tile(log_weights[None], [60_000, 1]), 1, seed()).numpy()
+    law = np.exp(log_weights + 200)
+    assert chi_square(np.bincount(columns.ravel(), minlength=3), law) > 1e-3
+
+
+def test_categorical_draws_never_leave_the_row():
+    columns = draws.categorical(tf.fill([1000, 3], np.nan), 2, seed()).numpy()
+    assert ((columns >= 0) & (columns < 3)).all()
 
 
 @pytest.mark.parametrize(
@@ -180,6 +194,26 @@ def test_laws_are_drawn_as_named(text, law, arguments):
 
 def test_a_number_is_a_constant_law():
     np.testing.assert_array_equal(draws.from_law(laws.parse("0.25"), [2, 3], seed()), 0.25)
+
+
+def test_no_two_purposes_share_a_seed():
+    """Every leaf that a run of 6 epochs of 5 steps draws from, and every node above it."""
+    root = draws.root(3)
+    nodes = {"root": root, "weights": draws.stream(root, Purpose.WEIGHTS)}
+    nodes |= {f"table {n}": draws.stream(nodes["weights"], n) for n in range(6)}
+    for epoch in range(6):
+        trunk = nodes[f"epoch {epoch}"] = draws.stream(root, Purpose.TRAINING, epoch)
+        nodes[f"pairs {epoch}"] = draws.stream(trunk, Purpose.PAIRS)
+        for step in range(5):
+            name = f"{epoch} {step}"
+            node = nodes[name] = draws.stream(trunk, Purpose.STEPS, step)
+            for purpose in (Purpose.CANDIDATES, Purpose.EXPOSED, Purpose.ENCODER, Purpose.SAMPLER):
+                nodes[f"{name} {purpose}"] = draws.stream(node, purpose)
+            sampler = nodes[f"{name} {Purpose.SAMPLER}"]
+            for purpose in (Purpose.CHOICE, Purpose.ALPHA):
+                nodes[f"{name} {purpose}"] = draws.stream(sampler, purpose)
+    assert len({tuple(node.numpy()) for node in nodes.values()}) == len(nodes)
+    assert len({int(purpose) for purpose in Purpose}) == len(Purpose.__members__)
 
 
 def test_streams_differ_by_every_branch_and_repeat():

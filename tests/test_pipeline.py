@@ -85,6 +85,27 @@ def test_exposures_follow_row_9(toy):
     assert {"none", "many"} <= seen
 
 
+def test_candidates_and_exposures_are_drawn_independently(toy):
+    """From the same sets, one stream for both would give the same items twice."""
+    rows = (~toy.train.toarray()).nonzero()
+    data = make_interactions(
+        "same",
+        train=to_pairs(toy.train),
+        valid=np.zeros((0, 2)),
+        test=np.zeros((0, 2)),
+        exposed=np.stack(rows, axis=1),
+        user_ids=toy.user_ids,
+        item_ids=toy.item_ids,
+        source={},
+    )
+    equal, expected = [], []
+    free = toy.num_items - np.diff(toy.train.indptr)
+    for batch in take(make(data, kind="all"), epochs=3):
+        equal.append((batch.candidates == batch.exposed).mean(axis=1))
+        expected.append(1 / free[batch.users])
+    assert np.concatenate(equal).mean() == pytest.approx(np.concatenate(expected).mean(), abs=0.01)
+
+
 def test_few_exposures_are_repeated(toy):
     pairs = to_pairs(toy.exposed)
     few = pairs[np.concatenate([[True], np.diff(pairs[:, 0]) > 0])]

@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +13,8 @@ from recns_tf.callbacks import best_row, out_of_patience
 from recns_tf.config import Workspace
 from recns_tf.errors import UserError
 from recns_tf.interactions import make_interactions
+from recns_tf.pipeline import Batch
+from recns_tf.run_folder import RunFolder
 from recns_tf.training import build, train_and_evaluate
 from tests.conftest import make_toy
 
@@ -96,6 +100,16 @@ def test_one_seed_gives_one_run_and_two_seeds_two(toy, toy_config, workspace, sa
     one, again, other = run("one", 5), run("again", 5), run("other", 6)
     assert one == again
     assert one[0] != other[0]
+
+
+def test_the_seed_reaches_weights_and_batches_alike(toy, toy_config):
+    def made(seed):
+        model, pipeline, _ = build(dataclasses.replace(toy_config, seed=seed), toy)
+        batch = next(iter(pipeline.batches()))
+        return [model.encoder.nodes.numpy(), *(part.numpy() for part in batch)]
+
+    for name, one, two in zip(("weights", *Batch._fields), made(1), made(2), strict=True):
+        assert not np.array_equal(one, two), name
 
 
 @pytest.mark.parametrize("moment", ["in_epoch", "before_row", "after_row", "before_checkpoint"])
@@ -189,14 +203,71 @@ def test_other_settings_never_touch_a_run_unless_told(toy, toy_config, workspace
 
 
 def test_two_processes_do_not_share_a_run(toy, toy_config, workspace):
-    from recns_tf.run_folder import RunFolder
-
     folder = RunFolder(workspace.run_folder(toy_config))
     settings = toy_config.to_json() | {"data_checksum": toy.checksum}
     with (
         folder.claim(settings, overwrite=False),
         pytest.raises(UserError, match="another process is writing"),
     ):
+        train_and_evaluate(toy_config, workspace, toy)
+
+
+def test_a_run_killed_while_it_overwrites_never_resumes_from_the_old_one(
+    toy, toy_config, workspace, monkeypatch
+):
+    """At each file that is deleted: what is left must be refused, or start from nothing."""
+    other = dataclasses.replace(toy_config, margin=0.2, epochs=2)
+    clean = dataclasses.replace(workspace, run_name="clean")
+    expected = untimed(train_and_evaluate(other, clean, toy))
+    overwrite = dataclasses.replace(workspace, overwrite=True)
+    old = dataclasses.replace(workspace, run_name="old")
+    train_and_evaluate(toy_config, old, toy)
+
+    class Killed(BaseException):
+        pass
+
+    for kill_at in range(1, 20):
+        fresh = dataclasses.replace(workspace, run_name=f"run{kill_at}")
+        shutil.copytree(old.run_folder(toy_config), fresh.run_folder(other))
+        deaths = [kill_at]
+
+        def deadly(function, deaths=deaths):
+            def call(*arguments, **options):
+                deaths[0] -= 1
+                if deaths[0] == 0:
+                    raise Killed
+                return function(*arguments, **options)
+
+            return call
+
+        survived = True
+        with monkeypatch.context() as patch:
+            for module, name in ((shutil, "rmtree"), (Path, "rename"), (Path, "unlink")):
+                patch.setattr(module, name, deadly(getattr(module, name)))
+            try:
+                RunFolder(fresh.run_folder(other)).clear()
+            except Killed:
+                survived = False
+        if survived:
+            return
+        try:
+            results = train_and_evaluate(other, fresh, toy)
+        except UserError as error:
+            assert "--overwrite" in str(error)
+            results = train_and_evaluate(
+                other, dataclasses.replace(overwrite, run_name=fresh.run_name), toy
+            )
+        assert untimed(results) == expected
+    raise AssertionError("clear was never let through")
+
+
+@pytest.mark.parametrize("lost", ["metrics.jsonl", "best/model.weights.h5"])
+def test_files_lost_from_a_run_are_told(toy, toy_config, workspace, lost):
+    train_and_evaluate(toy_config, workspace, toy)
+    folder = workspace.run_folder(toy_config)
+    (folder / "results.json").unlink()
+    (folder / lost).unlink()
+    with pytest.raises(UserError, match=f"{lost} is missing: --overwrite"):
         train_and_evaluate(toy_config, workspace, toy)
 
 
@@ -216,6 +287,9 @@ def test_damaged_files_of_a_run_are_told(toy, toy_config, workspace):
 def test_training_stops_when_validation_no_longer_rises(toy, toy_config, workspace):
     config = dataclasses.replace(toy_config, epochs=60, patience=2, learning_rate=0.05)
     results = train_and_evaluate(config, workspace, toy)
+    (workspace.run_folder(config) / "results.json").unlink()
+    again = train_and_evaluate(config, workspace, toy)
+    assert untimed(again) == untimed(results), "a stopped run that was killed stays stopped"
     assert results["epochs_run"] < 60
     recalls = [row["valid"]["recall@20"] for row in rows(workspace.run_folder(config))]
     assert results["best_epoch"] == int(np.argmax(recalls)) + 1

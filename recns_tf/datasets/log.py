@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from recns_tf.datasets.split import TEST, TRAIN, VALID, split_per_user
 from recns_tf.errors import UserError
-from recns_tf.interactions import Interactions, is_among, make_interactions
+from recns_tf.interactions import Interactions, make_interactions
 
 SPLITS = ("random", "temporal")
 
@@ -66,7 +66,8 @@ class Account(NamedTuple):
         rows: rows of the log.
         repeated_positives: rows of a positive pair beyond its first.
         repeated_exposures: rows of an exposed pair beyond its first.
-        conflicts: rows of an exposed pair that is also positive: positive wins.
+        conflicts: exposed pairs that are train positives too: positive wins. Pairs
+            shown whose positive is in valid or test stay exposed, lest exposure tells labels.
         below_core: pairs, positive or exposed, of users and items outside the k-core.
         train, valid, test, exposed: pairs kept.
     """
@@ -107,22 +108,18 @@ def to_interactions(
     if log.times is not None and rules.split == "temporal":
         times = first_times(keys[log.positive], log.times[log.positive])
     shown_rows = keys[~log.positive]
-    shown_before = np.unique(shown_rows)
-    conflicting = is_among(shown_rows, liked)
-    shown = shown_before[~is_among(shown_before, liked)]
+    shown = np.unique(shown_rows)
 
-    keep_user, keep_item = core(
-        liked // num_items, liked % num_items, len(log.user_ids), num_items, rules
-    )
-    if not keep_user.any() or not len(liked):
-        raise UserError(f"{name}: no positive is left to train on.")
-    kept_liked = keep_user[liked // num_items] & keep_item[liked % num_items]
+    users, items = np.divmod(liked, num_items)
+    keep_user, keep_item = core(users, items, len(log.user_ids), num_items, rules)
+    kept_liked = keep_user[users] & keep_item[items]
     kept_shown = keep_user[shown // num_items] & keep_item[shown % num_items]
+    if not kept_liked.any():
+        raise UserError(f"{name}: no positive is left to train on.")
     new_user, new_item = np.cumsum(keep_user) - 1, np.cumsum(keep_item) - 1
 
     def pairs(kept_keys: NDArray[np.int64]) -> NDArray[np.int64]:
-        users, items = np.divmod(kept_keys, num_items)
-        return np.stack([new_user[users], new_item[items]], axis=1)
+        return np.stack([new_user[kept_keys // num_items], new_item[kept_keys % num_items]], axis=1)
 
     positives = pairs(liked[kept_liked])
     if times is None:
@@ -142,9 +139,9 @@ def to_interactions(
     )
     account = Account(
         rows=len(keys),
-        repeated_positives=int(log.positive.sum()) - len(liked),
-        repeated_exposures=len(shown_rows) - int(conflicting.sum()) - len(shown),
-        conflicts=int(conflicting.sum()),
+        repeated_positives=len(keys) - len(shown_rows) - len(liked),
+        repeated_exposures=len(shown_rows) - len(shown),
+        conflicts=int(kept_shown.sum()) - interactions.exposed.nnz,
         below_core=int((~kept_liked).sum() + (~kept_shown).sum()),
         train=interactions.train.nnz,
         valid=interactions.valid.nnz,

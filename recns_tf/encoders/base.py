@@ -62,7 +62,7 @@ class Encoder(keras.Model):
 
         Args:
             training: whether dropout and neighbour sampling, if any, are on.
-            seed: int32 [2], the step's stream for them; needed when training.
+            seed: int64 [2], the step's stream for them; needed when training.
         """
 
     @abstractmethod

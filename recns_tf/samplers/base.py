@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from recns_tf.draws import ItemSets
 from recns_tf.encoders.base import Tables
+from recns_tf.interactions import Interactions
 from recns_tf.pipeline import Batch
 
 if TYPE_CHECKING:
@@ -71,14 +72,15 @@ class Sampler(keras.layers.Layer):
         self.built = True
 
     @classmethod
-    def from_config(cls, config: Config, pool: ItemSets) -> Self:
+    def from_config(cls, config: Config, interactions: Interactions, pool: ItemSets) -> Self:
         """Build the sampler that the flags describe.
 
         Args:
             config: all flags; a sampler takes what concerns it.
+            interactions: the dataset, of which it may look at train and exposed alone.
             pool: each user's region, for samplers that draw items themselves.
         """
-        del pool
+        del interactions, pool
         return cls(config.num_negatives)
 
     @abstractmethod
@@ -88,7 +90,7 @@ class Sampler(keras.layers.Layer):
         Args:
             batch: users, positives, and the candidates and exposures it asked for.
             tables: this step's embeddings.
-            seed: int32 [2], the sampler's stream of this step.
+            seed: int64 [2], the sampler's stream of this step.
         """
 
     def sample(self, batch: Batch, tables: Tables, seed: tf.Tensor) -> Negatives:

@@ -16,6 +16,7 @@ import tensorflow as tf
 from recns_tf import draws
 from recns_tf.draws import ItemSets
 from recns_tf.encoders.base import Tables
+from recns_tf.interactions import Interactions
 from recns_tf.pipeline import Batch
 from recns_tf.samplers.base import Choice, Sampler, scores
 
@@ -40,8 +41,9 @@ class DNS(Sampler):
         self.num_candidates = num_candidates
 
     @classmethod
-    def from_config(cls, config: Config, pool: ItemSets) -> Self:
+    def from_config(cls, config: Config, interactions: Interactions, pool: ItemSets) -> Self:
         """See Sampler."""
+        del interactions
         return cls(config.num_negatives, pool, config.num_candidates)
 
     def choose(self, batch: Batch, tables: Tables, seed: tf.Tensor) -> Choice:

@@ -66,7 +66,7 @@ def amplification(exposed: tf.Tensor, candidates: tf.Tensor) -> tf.Tensor:
     equal = exposed[:, :, None] == candidates[:, None, :]
     repeats = candidates[:, :, None] == candidates[:, None, :]
     # A candidate is a repeat if an earlier column equals it: strictly below the diagonal.
-    earlier = tf.linalg.band_part(tf.cast(repeats, tf.int8), -1, 0)
+    earlier = tf.linalg.band_part(tf.cast(repeats, tf.int32), -1, 0)
     first = tf.reduce_sum(earlier, axis=2) == 1
     shared = tf.reduce_sum(tf.cast(tf.reduce_any(equal, axis=1) & first, tf.float32), axis=1)
     inside = tf.reduce_any(equal, axis=2)

@@ -9,6 +9,7 @@ import tensorflow as tf
 from recns_tf import draws, laws
 from recns_tf.draws import ItemSets, Purpose
 from recns_tf.encoders.base import Tables
+from recns_tf.interactions import Interactions
 from recns_tf.laws import Law
 from recns_tf.pipeline import Batch
 from recns_tf.samplers.base import Choice, Sampler, scores
@@ -34,9 +35,9 @@ class PositiveAssisted(Sampler):
         self.alpha = alpha
 
     @classmethod
-    def from_config(cls, config: Config, pool: ItemSets) -> Self:
+    def from_config(cls, config: Config, interactions: Interactions, pool: ItemSets) -> Self:
         """See Sampler; the pipeline has drawn the candidates from the pool."""
-        del pool
+        del interactions, pool
         return cls(config.num_negatives, laws.parse(config.alpha))
 
     def choose(self, batch: Batch, tables: Tables, seed: tf.Tensor) -> Choice:
@@ -46,8 +47,10 @@ class PositiveAssisted(Sampler):
         alpha = draws.from_law(
             self.alpha, tf.shape(batch.candidates), draws.stream(seed, Purpose.ALPHA)
         )
-        drawn = draws.proportional(
-            assisted_weights(user_scores, positive_scores, alpha), self.num_negatives, seed
+        drawn = draws.categorical(
+            log_weights(user_scores, positive_scores, alpha),
+            self.num_negatives,
+            draws.stream(seed, Purpose.CHOICE),
         )
         hardness = tf.reduce_mean(tf.gather(user_scores, drawn, batch_dims=1)) - tf.reduce_mean(
             user_scores
@@ -56,14 +59,12 @@ class PositiveAssisted(Sampler):
         return Choice(ids, {"hardness": hardness})
 
 
-def assisted_weights(
-    user_scores: tf.Tensor, positive_scores: tf.Tensor, alpha: tf.Tensor
-) -> tf.Tensor:
-    """Return the numerators of eq. (7), σ(α e_u·e_c + (1 - α) e_v·e_c): float32 [B, M].
+def log_weights(user_scores: tf.Tensor, positive_scores: tf.Tensor, alpha: tf.Tensor) -> tf.Tensor:
+    """Return the log of eq. (7)'s numerators, log σ(α e_u·e_c + (1 - α) e_v·e_c): float32 [B, M].
 
     Args:
         user_scores: e_u·e_c of each candidate c, [B, M].
         positive_scores: e_v·e_c, [B, M].
         alpha: α, [B, M].
     """
-    return tf.sigmoid(alpha * user_scores + (1 - alpha) * positive_scores)
+    return tf.math.log_sigmoid(alpha * user_scores + (1 - alpha) * positive_scores)

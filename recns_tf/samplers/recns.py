@@ -9,6 +9,7 @@ import tensorflow as tf
 from recns_tf import laws
 from recns_tf.draws import ItemSets
 from recns_tf.encoders.base import Tables
+from recns_tf.interactions import Interactions
 from recns_tf.laws import Law
 from recns_tf.pipeline import Batch
 from recns_tf.samplers.base import Choice, Negatives, Sampler
@@ -43,9 +44,9 @@ class RecNS(Sampler):
         self.augmented = ExposureAugmented(num_negatives)
 
     @classmethod
-    def from_config(cls, config: Config, pool: ItemSets) -> Self:
+    def from_config(cls, config: Config, interactions: Interactions, pool: ItemSets) -> Self:
         """See Sampler; the pipeline has drawn the candidates from the pool."""
-        del pool
+        del interactions, pool
         return cls(config.num_negatives, laws.parse(config.alpha))
 
     def choose(self, batch: Batch, tables: Tables, seed: tf.Tensor) -> Choice:

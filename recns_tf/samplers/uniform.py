@@ -13,6 +13,7 @@ import tensorflow as tf
 from recns_tf import draws
 from recns_tf.draws import ItemSets
 from recns_tf.encoders.base import Tables
+from recns_tf.interactions import Interactions
 from recns_tf.pipeline import Batch
 from recns_tf.samplers.base import Choice, Sampler
 
@@ -33,8 +34,9 @@ class UniNS(Sampler):
         self.pool = pool
 
     @classmethod
-    def from_config(cls, config: Config, pool: ItemSets) -> Self:
+    def from_config(cls, config: Config, interactions: Interactions, pool: ItemSets) -> Self:
         """See Sampler."""
+        del interactions
         return cls(config.num_negatives, pool)
 
     def choose(self, batch: Batch, tables: Tables, seed: tf.Tensor) -> Choice:

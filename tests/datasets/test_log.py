@@ -42,7 +42,7 @@ def named(data, part):
 def test_every_row_is_accounted_for(rows, user_core, item_core, split):
     rules = Rules(split=split, user_core=user_core, item_core=item_core)
     liked = {(f"u{u}", f"i{v}") for u, v, positive, _ in rows if positive}
-    shown = {(f"u{u}", f"i{v}") for u, v, positive, _ in rows if not positive} - liked
+    shown = {(f"u{u}", f"i{v}") for u, v, positive, _ in rows if not positive}
     kept = set(liked)
     users, items = {f"u{n}" for n in range(NUM_USERS)}, {f"i{n}" for n in range(NUM_ITEMS)}
     for _ in range(100):  # the k-core by the book: drop, count again, until nothing changes
@@ -57,11 +57,11 @@ def test_every_row_is_accounted_for(rows, user_core, item_core, split):
         return
     data, account = to_interactions(make_log(rows), "t", rules, {})
     assert account.rows == len(rows) == sum(account[1:])
-    assert account.conflicts == sum(
-        not positive and (f"u{u}", f"i{v}") in liked for u, v, positive, _ in rows
-    )
+    train = named(data, "train")
+    assert account.conflicts == len(shown & train)
     assert named(data, "train") | named(data, "valid") | named(data, "test") == kept
-    assert named(data, "exposed") == {(u, v) for u, v in shown if u in users and v in items}
+    inside = {(u, v) for u, v in shown if u in users and v in items}
+    assert named(data, "exposed") == inside - train, "held-out positives stay exposed"
     assert set(data.user_ids) == users and set(data.item_ids) == items
 
 
@@ -82,6 +82,20 @@ def test_a_temporal_split_tests_on_the_last_first_occurrences():
     assert named(data, "test") == {("u0", "i4")}
     assert named(data, "valid") == {("u0", "i3")}
     assert account.repeated_positives == 1
+
+
+def test_a_held_out_positive_that_was_shown_stays_exposed():
+    """Taking it out would tell which items are positives of valid and test."""
+    rows = [(0, item, True, item) for item in range(5)]
+    rows += [(0, item, False, 0) for item in range(7)]
+    data, account = to_interactions(make_log(rows), "t", Rules(split="temporal"), {})
+    assert named(data, "exposed") == {("u0", f"i{n}") for n in (3, 4, 5, 6)}
+    assert account.conflicts == 3 and account.rows == sum(account[1:])
+
+
+def test_a_core_that_leaves_nothing_is_told():
+    with pytest.raises(UserError, match="t: no positive is left to train on"):
+        to_interactions(make_log([(0, 0, True, 0)]), "t", Rules(item_core=3), {})
 
 
 def test_times_are_needed_for_a_temporal_split():

@@ -57,14 +57,12 @@ def test_shapes_and_ranges(stage, toy):
 def test_no_train_positive_is_ever_a_negative(stage, toy):
     train = toy.train.toarray()
     for n in range(20):
-        ids = stage.sample(stage.batch, tf.constant([n, 1])).ids.numpy()
+        ids = stage.sample(stage.batch, draws.root(n)).ids.numpy()
         assert not train[stage.batch.users.numpy()[:, None], ids].any()
 
 
 def test_one_seed_gives_one_result_and_another_another(stage):
-    one, again, other = (
-        stage.sample(stage.batch, tf.constant([n, 1])).ids.numpy() for n in (1, 1, 2)
-    )
+    one, again, other = (stage.sample(stage.batch, draws.root(n)).ids.numpy() for n in (1, 1, 2))
     np.testing.assert_array_equal(one, again)
     if stage.config.sampler != "recns-w":  # it takes the best, whatever the seed
         assert not np.array_equal(one, other)
@@ -82,7 +80,7 @@ def test_the_graph_and_eager_execution_agree(stage):
 def test_a_second_call_traces_nothing(stage):
     stage.sample(stage.batch, stage.batch.seed)
     traced = stage.sample.experimental_get_tracing_count()
-    stage.sample(stage.batch, tf.constant([9, 9]))
+    stage.sample(stage.batch, draws.root(9))
     assert stage.sample.experimental_get_tracing_count() == traced
 
 
@@ -135,6 +133,16 @@ def test_region_restricts_the_pool(stage, toy, region):
             assert inside[users[:, None], ids][with_region].all()
         seen += with_region.sum()
     assert seen > 0
+
+
+def test_the_default_region_is_the_paper_s_and_knows_train_alone(stage, toy):
+    _, pipeline, region = build(stage.config, toy)
+    recns = stage.config.sampler.startswith("recns")
+    assert region.kind == ("intermediate" if recns else "all")
+    unobserved = toy.num_items - np.diff(toy.train.indptr)
+    if not recns:
+        np.testing.assert_array_equal(region.counts, unobserved)
+        np.testing.assert_array_equal(pipeline.region.count(tf.range(toy.num_users)), unobserved)
 
 
 def test_one_negative_and_one_candidate_work(stage, toy):
