@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Trains, tests and reports; sets up its own virtual environment on first use.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")"
+cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
 
 fail() {
     echo "run.sh: $*" >&2
@@ -27,6 +27,9 @@ Usage: ./run.sh DATASET ENCODER [--flag=value …]   train, test, and leave runs
        ./run.sh test [pytest arguments]            run the tests
        ./run.sh help                               every flag with its meaning
 
+Flags come from flags/ENCODER.flags, then flags/DATASET.flags, then the command line; the last one
+wins. Paths are taken from the folder of run.sh.
+
 Examples:
   ./run.sh ml-100k lightgcn
   ./run.sh ml-100k lightgcn --sampler=dns --seed=1
@@ -44,6 +47,7 @@ prepare_venv() {
     local stamp=.venv/requirements.installed
     if ! cmp -s requirements.txt "$stamp"; then
         local python
+        [[ -f requirements.txt ]] || fail "requirements.txt is missing from $PWD."
         python=$(find_python)
         echo "Setting up .venv from requirements.txt, once (some minutes, 2.5 GB) …" >&2
         "$python" -m venv --clear .venv
@@ -76,8 +80,8 @@ case "${1:-}" in
         prepare_venv
         # Later flags win: the encoder's, then the dataset's, then those of the command line.
         flagfiles=()
-        for name in "${2:-}" "$1"; do
-            [[ -f "flags/$name.flags" ]] && flagfiles+=("--flagfile=flags/$name.flags")
+        for word in "$@"; do
+            [[ $word != -* && -f "flags/$word.flags" ]] && flagfiles=("--flagfile=flags/$word.flags" ${flagfiles[@]+"${flagfiles[@]}"})
         done
         exec .venv/bin/python -m recns_tf.main ${flagfiles[@]+"${flagfiles[@]}"} "$@"
         ;;

@@ -59,6 +59,10 @@ def is_law(text: str) -> bool:
 
 A_LAW = Rule("uniform(a,b) with a < b, normal(mean,variance) or a number", is_law)
 ODD_FROM_3 = Rule("an odd number of steps, 3, 5, 7, …", lambda value: value >= 3 and value % 2 == 1)
+A_FOLDER_NAME = Rule(
+    "the name of one folder, without /", lambda value: "/" not in value and value not in (".", "..")
+)
+NOT_EMPTY = Rule("a folder", bool)
 A_SEED = Rule("a number from 0 to 2147483647", lambda value: 0 <= value < 2**31)
 
 
@@ -154,10 +158,12 @@ class Config(Checked):
 class Workspace(Checked):
     """Where a run reads and writes; no result depends on it."""
 
-    data_dir: str = option("data", "folder of the datasets")
-    runs_dir: str = option("runs", "folder of the runs")
+    data_dir: str = option("data", "folder of the datasets", NOT_EMPTY)
+    runs_dir: str = option("runs", "folder of the runs", NOT_EMPTY)
     run_name: str = option(
-        "", "name of the run; DATASET-ENCODER-SAMPLER, and -seedN from seed 1 on, if empty"
+        "",
+        "name of the run; DATASET-ENCODER-SAMPLER, and -seedN from seed 1 on, if empty",
+        A_FOLDER_NAME,
     )
     overwrite: bool = option(False, "delete an earlier run of that name first")
 
@@ -202,7 +208,7 @@ def from_flags(dataset: str, encoder: str) -> tuple[Config, Workspace]:
     """
     values = flags.FLAGS
     chosen = {field.name: values[field.name].value for field in flag_fields(Config)}
-    chosen["sampler"] = chosen["sampler"].lower()
+    chosen |= {name: chosen[name].lower() for name in ("sampler", "loss")}
     config = Config(dataset=dataset, encoder=encoder, **chosen)
     names = [field.name for field in flag_fields(Workspace)]
     return config, Workspace(**{name: values[name].value for name in names})
@@ -222,11 +228,15 @@ def expand(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     """
     expanded: list[str] = []
     positional: list[str] = []
-    for argument in arguments:
-        name, _, path = argument.partition("=")
+    remaining = iter(arguments)
+    for argument in remaining:
+        name, equals, path = argument.partition("=")
         if name not in ("--config", "-config"):
             expanded.append(argument)
             continue
+        path = path if equals else next(remaining, "")
+        if not path:
+            raise UserError("--config needs a file: --config=runs/NAME/config.json.")
         try:
             settings = json.loads(Path(path).read_text(encoding="utf-8"))
             positional = [settings[key] for key in POSITIONAL]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import re
 from typing import NamedTuple
 
 from recns_tf.errors import UserError
 
+LARGEST = 1e30
+"""Of the numbers of a law: well inside float32, so that no draw is infinite."""
 NUMBER = r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*"
 PAIR = re.compile(rf"\s*(uniform|normal)\({NUMBER},{NUMBER}\)\s*", re.IGNORECASE)
 SINGLE = re.compile(NUMBER)
@@ -34,13 +35,13 @@ def parse(text: str) -> Law:
     """
     if found := SINGLE.fullmatch(text):
         value = float(found[1])
-        if math.isfinite(value):
+        if abs(value) <= LARGEST:
             return Law("constant", value, 0.0)
     if found := PAIR.fullmatch(text):
         law = Law(found[1].lower(), float(found[2]), float(found[3]))
-        finite = math.isfinite(law.first) and math.isfinite(law.second)
+        inside = max(abs(law.first), abs(law.second)) <= LARGEST
         lawful = law.first < law.second if law.kind == "uniform" else law.second > 0
-        if finite and lawful:
+        if inside and lawful:
             return law
     raise UserError(
         f"'{text}' is no law: write uniform(a,b) with a < b, normal(mean,variance) with a "

@@ -52,18 +52,38 @@ def silenced_stderr() -> Iterator[None]:
         os.close(nowhere)
 
 
+def parse(arguments: list[str]) -> list[str]:
+    """Parse the flags and return the command line without them.
+
+    Raises:
+        UserError: a flag is unknown, or its value is not of its type.
+    """
+    try:
+        words: list[str] = flags.FLAGS(arguments)
+    except flags.Error as error:
+        raise UserError(f"{error}; './run.sh help' lists every flag.") from error
+    return words
+
+
 def run() -> None:
-    """Entry point: parse the flags, and turn a UserError into one line and exit status 1."""
+    """Entry point: turn what the user can mend into one line and a status other than 0."""
     try:
         arguments, positional = config.expand(sys.argv)
         config.define_flags()
         flags.adopt_module_key_flags(config)
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-        app.run(lambda words: main(words[1:] or positional), argv=arguments)
+        app.run(lambda words: main(words[1:] or positional), arguments, flags_parser=parse)
     except UserError as error:
         sys.exit(f"recns_tf: {error}")
+    except BrokenPipeError:
+        # The reader of our output is gone, as in "| head": nobody to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        sys.exit(f"recns_tf: {error.filename or 'the system'}: {error.strerror or error}.")
     except KeyboardInterrupt:
-        sys.exit("\nrecns_tf: interrupted; the same command resumes after the last whole epoch.")
+        print("\nrecns_tf: interrupted; the same command goes on from here.", file=sys.stderr)
+        sys.exit(130)
 
 
 if __name__ == "__main__":

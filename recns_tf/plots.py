@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from recns_tf.files import atomic
 from recns_tf.run_folder import Row
 
+FEW_EPOCHS = 10
 METRICS = {"recall@20": "Recall@20", "ndcg@20": "NDCG@20", "hr@20": "HR@20"}
 
 
@@ -24,18 +25,20 @@ def plot_curves(rows: list[Row], best_epoch: int, title: str, path: Path) -> Non
     figure = Figure(figsize=(10, 4), layout="constrained")
     loss_axes, metric_axes = figure.subplots(1, 2)
     epochs = [row["epoch"] for row in rows]
-    loss_axes.plot(epochs, [row["loss"] for row in rows], color="C0")
+    marker = "." if len(rows) < FEW_EPOCHS else ""
+    loss_axes.plot(epochs, [row["loss"] for row in rows], color="C0", marker=marker)
     loss_axes.set(xlabel="epoch", ylabel="training loss")
     validated = [row for row in rows if "valid" in row]
     for color, (name, label) in enumerate(METRICS.items(), 1):
         values = [row["valid"][name] for row in validated]
         checked = [row["epoch"] for row in validated]
-        metric_axes.plot(checked, values, label=label, color=f"C{color}")
+        metric_axes.plot(checked, values, label=label, color=f"C{color}", marker=marker)
     metric_axes.set(xlabel="epoch", ylabel="validation", ylim=(0, None))
     for axes in (loss_axes, metric_axes):
         axes.axvline(best_epoch, color="0.5", linestyle=":", label=f"best epoch, {best_epoch}")
         axes.grid(alpha=0.3)
-    metric_axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=4, frameon=False)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+    figure.legend(*metric_axes.get_legend_handles_labels(), loc="outside lower center", ncols=4)
     figure.suptitle(title)
     with atomic(path) as temporary:
         figure.savefig(temporary, dpi=120)

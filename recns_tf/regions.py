@@ -82,7 +82,7 @@ class Region:
         return (
             f"{name}: {coverage['mean']:.1%} of the items a user on average "
             f"(5%–95% of users: {coverage['p5']:.1%}–{coverage['p95']:.1%}); "
-            f"{int((self.counts < num_candidates).sum())} users have under {num_candidates}"
+            f"users with under {num_candidates} items: {(self.counts < num_candidates).sum()}"
         )
 
 
@@ -138,6 +138,8 @@ def region_bits(train: csr_array, kind: str, khop: int, reading: str) -> NDArray
             previous = reached
             users = (edges @ reached.T.astype(np.float32)) > 0
             reached = ((back @ users.astype(np.float32)) > 0).T
+            if np.array_equal(reached, previous):
+                break  # a longer walk reaches nothing new
         if kind == "distant":
             inside = ~reached
         else:

@@ -22,6 +22,30 @@ Row = dict[str, Any]
 """One epoch of metrics.jsonl."""
 
 
+def require(found: dict[str, Any], *names: str) -> dict[str, Any]:
+    """Return `found`, whose keys must hold `names`; raise KeyError otherwise."""
+    for name in names:
+        found[name]
+    return found
+
+
+@contextmanager
+def reading(path: Path, what: str = "") -> Iterator[None]:
+    """Turn any error that reading a run's file raises into one sentence.
+
+    Args:
+        path: of the file, or of the folder it is in.
+        what: where in it, such as ", line 3".
+
+    Raises:
+        UserError: the block raised an exception.
+    """
+    try:
+        yield
+    except Exception as error:
+        raise UserError(f"{path}{what} is damaged: --overwrite starts the run anew.") from error
+
+
 class RunFolder:
     """A run's folder.
 
@@ -46,8 +70,11 @@ class RunFolder:
         A folder with the same settings is kept as it is, to be resumed or shown.
 
         Raises:
-            UserError: another process holds it, or it is of a run with other settings.
+            UserError: another process holds it, it is not a run's, or it is of a run with
+                other settings.
         """
+        if self.path.exists() and not self.config.exists() and self.holds_more_than_a_lock():
+            raise UserError(f"{self.path} is not the folder of a run: choose another --run_name.")
         self.path.mkdir(parents=True, exist_ok=True)
         with (self.path / ".lock").open("w") as lock:
             try:
@@ -57,8 +84,19 @@ class RunFolder:
             if overwrite:
                 self.clear()
             self.compare(config)
+            self.tidy()
             write_json(self.config, config)
             yield
+
+    def holds_more_than_a_lock(self) -> bool:
+        """Return whether anything stands at the path but an empty run's folder."""
+        return not self.path.is_dir() or any(f.name != ".lock" for f in self.path.iterdir())
+
+    def tidy(self) -> None:
+        """Delete the temporary files of processes that were killed while they wrote."""
+        for folder in (self.path, self.best_weights.parent, self.embeddings):
+            for temporary in folder.glob(".[0-9]*.*"):
+                temporary.unlink()
 
     def clear(self) -> None:
         """Delete what an earlier run left, and nothing else.
@@ -79,10 +117,9 @@ class RunFolder:
         """Raise UserError if the folder is of a run with other settings than `config`."""
         if not self.config.exists():
             return
-        try:
+        with reading(self.config):
             earlier = json.loads(self.config.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise UserError(f"{self.config} is damaged: --overwrite starts anew.") from error
+            require(earlier, "dataset", "encoder")
         different = [
             f"{key} {earlier.get(key)} there, {config.get(key)} here"
             for key in sorted(earlier | config)
@@ -95,26 +132,21 @@ class RunFolder:
             )
 
     def rows(self, until: int | None = None) -> list[Row]:
-        """Return the rows of metrics.jsonl, up to epoch `until` if given.
+        """Return the rows of metrics.jsonl, the first `until` of them if given.
 
         Raises:
             UserError: a line is damaged.
         """
         if not self.metrics.exists():
             return []
-        rows = []
+        rows: list[Row] = []
         for number, line in enumerate(self.metrics.read_text(encoding="utf-8").splitlines(), 1):
-            try:
+            # A process killed while it wrote leaves a cut line after the last checkpoint.
+            if until is not None and len(rows) == until:
+                break
+            with reading(self.metrics, f", line {number}"):
                 row = json.loads(line)
-                if until is None or row["epoch"] <= until:
-                    rows.append(row)
-            except (ValueError, KeyError, TypeError) as error:
-                # A process killed while it wrote leaves a cut line after the last checkpoint.
-                if until is not None and len(rows) == until:
-                    break
-                raise UserError(
-                    f"{self.metrics}, line {number} is damaged: --overwrite starts anew."
-                ) from error
+                rows.append(require(row, "epoch", "loss", "seconds"))
         return rows
 
     def rewind(self, epoch: int) -> list[Row]:
@@ -137,8 +169,13 @@ class RunFolder:
             file.write(json.dumps(row) + "\n")
 
     def read_results(self) -> dict[str, Any] | None:
-        """Return results.json, or None where the run is not finished."""
+        """Return results.json, or None where the run is not finished.
+
+        Raises:
+            UserError: the file is damaged.
+        """
         if not self.results.exists():
             return None
-        results: dict[str, Any] = json.loads(self.results.read_text(encoding="utf-8"))
-        return results
+        with reading(self.results):
+            results = json.loads(self.results.read_text(encoding="utf-8"))
+            return require(results, "valid", "test", "config", "data", "seed", "seconds_per_epoch")

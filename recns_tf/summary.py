@@ -25,29 +25,49 @@ def summarize(paths: Sequence[Path]) -> str:
     Raises:
         UserError: none of them is a finished run.
     """
-    groups: dict[str, list[dict[str, Any]]] = {}
+    groups: dict[str, dict[int, dict[str, Any]]] = {}
     for path in paths:
-        results = RunFolder(path).read_results()
+        try:
+            results = RunFolder(path).read_results()
+        except UserError as error:
+            print(f"{error} Left out.", file=sys.stderr)
+            continue
         if results is None:
             print(f"{path} is no finished run: left out.", file=sys.stderr)
             continue
         settings = results["config"] | {"seed": None, "data": results["data"]["checksum"]}
-        groups.setdefault(json.dumps(settings, sort_keys=True), []).append(results)
+        group = groups.setdefault(json.dumps(settings, sort_keys=True), {})
+        if results["seed"] in group:
+            print(f"{path} repeats a seed of the same settings: left out.", file=sys.stderr)
+        group.setdefault(results["seed"], results)
     if not groups:
         raise UserError("no finished run to summarise: name folders such as runs/NAME.")
+    told = different([json.loads(settings) for settings in groups])
     heads = " | ".join(f"test {label}" for label in COLUMNS.values())
     lines = [
-        f"| dataset | encoder | sampler | seeds | {heads} | best epoch | s an epoch |",
-        "|---" * (6 + len(COLUMNS)) + "|",
+        f"| dataset | encoder | sampler | settings | seeds | {heads} | best epoch | s an epoch |",
+        "|---" * (7 + len(COLUMNS)) + "|",
     ]
-    lines += [line(runs) for runs in groups.values()]
+    lines += [line(list(runs.values()), told) for runs in groups.values()]
     return "\n".join(lines)
 
 
-def line(runs: list[dict[str, Any]]) -> str:
-    """Return the table's line for runs that differ in their seeds alone."""
+def different(settings: list[dict[str, Any]]) -> list[str]:
+    """Return the names of the settings in which groups differ and that have no column."""
+    names = [name for name in settings[0] if name not in ("dataset", "encoder", "sampler", "data")]
+    return [name for name in names if len({str(each.get(name)) for each in settings}) > 1]
+
+
+def line(runs: list[dict[str, Any]], told: list[str]) -> str:
+    """Return the table's line for runs that differ in their seeds alone.
+
+    Args:
+        runs: their results.
+        told: names of the settings to show.
+    """
     first = runs[0]
-    cells = [first["dataset"], first["encoder"], first["sampler"], str(len(runs))]
+    settings = ", ".join(f"{name} {first['config'].get(name)}" for name in told)
+    cells = [first["dataset"], first["encoder"], first["sampler"], settings, str(len(runs))]
     cells += [spread([run["test"][name] for run in runs]) for name in COLUMNS]
     cells.append(str(round(statistics.mean(run["best_epoch"] for run in runs))))
     cells.append(f"{statistics.median(run['seconds_per_epoch'] for run in runs):.2f}")

@@ -16,6 +16,7 @@ import tensorflow as tf
 from recns_tf import catalog, datasets, ranking
 from recns_tf.callbacks import EpochEnd, best_row, out_of_patience
 from recns_tf.config import Config, Workspace
+from recns_tf.errors import UserError
 from recns_tf.files import atomic, write_json
 from recns_tf.interactions import Interactions
 from recns_tf.paper import published
@@ -23,7 +24,7 @@ from recns_tf.pipeline import Pipeline
 from recns_tf.plots import plot_curves
 from recns_tf.progress import Progress
 from recns_tf.regions import Region, build_region
-from recns_tf.run_folder import RunFolder
+from recns_tf.run_folder import RunFolder, reading
 from recns_tf.sampled_rec import SampledRec
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "faiss-cpu")
@@ -55,7 +56,12 @@ def train_and_evaluate(
     with folder.claim(settings, workspace.overwrite):
         results = folder.read_results()
         if results is None:
-            results = run(config, interactions, folder)
+            try:
+                results = run(config, interactions, folder)
+            except tf.errors.ResourceExhaustedError as error:
+                raise UserError(
+                    "out of memory: choose a smaller --dim, --batch_size or --num_candidates."
+                ) from error
         else:
             print(f"{folder.path} is finished; --overwrite would run it again.")
     print(table(results, folder))
@@ -67,6 +73,11 @@ def build(config: Config, interactions: Interactions) -> tuple[SampledRec, Pipel
     encoder_class = catalog.find(catalog.ENCODERS, "encoder", config.encoder).load()
     sampler_class = catalog.find(catalog.SAMPLERS, "sampler", config.sampler).load()
     loss = catalog.find(catalog.LOSSES, "loss", config.loss).load()
+    if config.num_candidates > interactions.num_items:
+        raise UserError(
+            f"--num_candidates={config.num_candidates}: choose at most "
+            f"{interactions.num_items}, the number of items."
+        )
     kind = sampler_class.default_region if config.region == "auto" else config.region
     region = build_region(interactions.train, kind, config.khop, config.region_reading)
     pipeline = Pipeline(
@@ -101,7 +112,8 @@ def run(config: Config, interactions: Interactions, folder: RunFolder) -> dict[s
     checkpoint = tf.train.Checkpoint(model=model, optimizer=model.optimizer, epoch=epoch)
     checkpoints = tf.train.CheckpointManager(checkpoint, folder.checkpoint, max_to_keep=1)
     if checkpoints.latest_checkpoint:
-        checkpoint.restore(checkpoints.latest_checkpoint).assert_existing_objects_matched()
+        with reading(folder.checkpoint):
+            checkpoint.restore(checkpoints.latest_checkpoint).assert_existing_objects_matched()
         print(f"resuming after epoch {epoch.numpy()}")
     done = int(epoch.numpy())
     rows = folder.rewind(done)
@@ -151,7 +163,8 @@ def finish(
     rows = folder.rows()
     best = best_row(rows)
     assert best is not None, "a run has at least one epoch"
-    model.load_weights(folder.best_weights)
+    with reading(folder.best_weights):
+        model.load_weights(folder.best_weights)
     user_embeddings, item_embeddings = model.encoder.embeddings()
     seen = interactions.train + interactions.valid
     test = ranking.evaluate(user_embeddings, item_embeddings, interactions.test, seen=seen)

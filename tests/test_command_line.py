@@ -3,9 +3,12 @@
 import json
 import os
 import re
+import shlex
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -58,12 +61,48 @@ def test_bad_input_is_one_sentence_and_a_status(arguments, sentence):
     [
         ("--num_negative=3", "Unknown command line flag 'num_negative'. Did you mean"),
         ("--num_negatives=three", "flag --num_negatives=three"),
+        ("--overwrite=maybe", "flag --overwrite=maybe"),
+        ("--config", "--config needs a file"),
+        ("--run_name=../x", "--run_name=../x: choose the name of one folder, without /"),
+        ("--runs_dir=", "--runs_dir=: choose a folder"),
     ],
 )
-def test_an_unknown_flag_is_told_with_the_nearest(flag, words):
+def test_a_flag_that_cannot_be_is_one_sentence(flag, words):
     done = main("ml-100k", "lightgcn", flag)
     assert done.returncode == 1
-    assert words in done.stderr and "Traceback" not in done.stderr
+    assert done.stderr.startswith(f"recns_tf: {words}") and done.stderr.count("\n") == 1
+
+
+def test_what_the_system_refuses_is_one_sentence(project):
+    (project / "afile").write_text("")
+    done = run_toy(project, f"--runs_dir={project}/afile")
+    assert done.returncode == 1
+    assert re.fullmatch(r"recns_tf: .*afile.*: Not a directory\.\n", done.stderr)
+
+
+def test_nobody_reading_is_no_traceback(project):
+    program, arguments = toy_command(project, "--run_name=piped")
+    line = shlex.join([sys.executable, "-c", program, *arguments]) + " | head -n 1"
+    done = call("bash", "-c", line)
+    assert "users" in done.stdout and done.stderr == ""
+
+
+def test_an_interrupt_says_how_to_go_on(project):
+    program, arguments = toy_command(project, "--run_name=cut", "--epochs=500", "--patience=500")
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, *arguments],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    metrics = project / "runs" / "cut" / "metrics.jsonl"
+    while not metrics.exists() and process.poll() is None:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert said.strip() == "recns_tf: interrupted; the same command goes on from here."
 
 
 def test_help_lists_every_flag():
@@ -84,8 +123,8 @@ def project(tmp_path, monkeypatch):
     return tmp_path
 
 
-def run_toy(project, *flags, before=""):
-    """Run main on the toy in a process of its own, in which its hash is the expected one."""
+def toy_command(project, *flags, before=""):
+    """Return a program that runs main on the toy, whose hash it takes for the right one."""
     program = (
         f"{before}from pathlib import Path; from recns_tf.datasets import ml_100k;"
         f"ml_100k.RATINGS_SHA256 = ml_100k.sha256(Path({str(project)!r}) / 'data/ml-100k/u.data');"
@@ -95,7 +134,13 @@ def run_toy(project, *flags, before=""):
         f"--data_dir={project}/data", f"--runs_dir={project}/runs", "--dim=8", "--epochs=2",
         "--batch_size=32", "--num_negatives=3", "--num_candidates=4",
     ]  # fmt: skip
-    return call(sys.executable, "-c", program, "ml-100k", "lightgcn", *fixed, *flags)
+    return program, ["ml-100k", "lightgcn", *fixed, *flags]
+
+
+def run_toy(project, *flags, before=""):
+    """Run main on the toy in a process of its own."""
+    program, arguments = toy_command(project, *flags, before=before)
+    return call(sys.executable, "-c", program, *arguments)
 
 
 def test_a_run_from_the_command_line_and_again_from_its_config(project):
@@ -207,6 +252,16 @@ def test_the_script_sets_up_its_environment_once_and_passes_flags_on(tmp_path):
         "ml-100k lightgcn --seed=1"
     )
     assert "venv" not in run("ml-100k", "lightgcn")
+    assert run("--seed=1", "ml-100k", "lightgcn").splitlines()[-1] == (
+        "-m recns_tf.main --flagfile=flags/lightgcn.flags --flagfile=flags/ml-100k.flags "
+        "--seed=1 ml-100k lightgcn"
+    )
+    link = tmp_path / "elsewhere" / "link.sh"
+    link.parent.mkdir()
+    link.symlink_to(tmp_path / "run.sh")
+    log.write_text("")
+    assert call(link, "ml-100k", "lightgcn", cwd="/", PYTHON=str(fake)).returncode == 0
+    assert "venv" not in log.read_text() and list(link.parent.iterdir()) == [link]
     assert run("test", "-k", "x").splitlines()[-1] == "-m pytest -k x"
     (tmp_path / "requirements.txt").write_text("two\n")
     assert "-m venv" in run("nowhere", "nothing")
@@ -230,6 +285,9 @@ def test_a_broken_installation_is_told_and_done_again(tmp_path):
 
 def test_no_python_is_told(tmp_path):
     shutil.copy(ROOT / "run.sh", tmp_path)
+    done = call(tmp_path / "run.sh", "ml-100k", "lightgcn", PYTHON="/nonexistent")
+    assert done.returncode == 1 and "requirements.txt is missing" in done.stderr
+    (tmp_path / "requirements.txt").write_text("one\n")
     done = call(tmp_path / "run.sh", "ml-100k", "lightgcn", PYTHON="/nonexistent")
     assert done.returncode == 1
     assert "Python 3.11, 3.12 or 3.13 is needed" in done.stderr

@@ -24,6 +24,8 @@ from recns_tf.errors import UserError
         ("seed", 2**31, "a number from 0"),
         ("sparse_engine", "gpu", "one of csr, coo"),
         ("patience", 0, "a number of at least 1"),
+        ("learning_rate", float("inf"), "a number above 0"),
+        ("alpha", "1e300", r"uniform\(a,b\)"),
     ],
 )
 def test_a_value_out_of_range_names_flag_and_legal_values(flag, value, legal):
@@ -54,6 +56,8 @@ def test_a_config_file_stands_for_its_flags_where_it_stands(tmp_path):
     assert arguments[:2] == ["main", "--khop=3"] and arguments[-1] == "--seed=8"
     assert {"--khop=5", "--seed=7", "--alpha=uniform(0,1)"} <= set(arguments[2:-1])
     assert not any("data_checksum" in argument for argument in arguments)
+    spaced, _ = config.expand(["main", "--khop=3", "--config", str(path), "--seed=8"])
+    assert spaced == arguments
 
 
 @pytest.mark.parametrize("content", [None, "{", "[]", "{}", '{"dataset": "ml-100k"}'])

@@ -86,7 +86,7 @@ def test_coverage_counts_items_of_the_catalogue():
     described = region.describe(num_candidates=1)
     assert described["users_under_num_candidates"] == 3
     assert described["kind"] == "intermediate" and described["khop"] == 3
-    assert "2.5%" in region.summary(1) and "3 users have under 1" in region.summary(1)
+    assert "2.5%" in region.summary(1) and "users with under 1 items: 3" in region.summary(1)
 
 
 @pytest.mark.parametrize(

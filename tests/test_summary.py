@@ -11,6 +11,7 @@ def write(folder, seed, recall, sampler="dns", margin=0.1):
     results = {
         "dataset": "d", "encoder": "e", "sampler": sampler, "seed": seed,
         "best_epoch": 10 * seed, "seconds_per_epoch": 1.5,
+        "valid": None,
         "test": {"recall@20": recall, "ndcg@20": 0.2, "hr@20": 0.5},
         "config": {"sampler": sampler, "margin": margin, "seed": seed},
         "data": {"checksum": "x"},
@@ -29,11 +30,21 @@ def test_runs_that_differ_in_the_seed_alone_are_averaged(tmp_path, capsys):
     ]
     lines = summarize(folders).splitlines()
     assert lines[2:] == [
-        "| d | e | dns | 2 | 0.1500 ± 0.0707 | 0.2000 ± 0.0000 | 0.5000 ± 0.0000 | 15 | 1.50 |",
-        "| d | e | unins | 1 | 0.3000 | 0.2000 | 0.5000 | 30 | 1.50 |",
-        "| d | e | dns | 1 | 0.6000 | 0.2000 | 0.5000 | 30 | 1.50 |",
+        "| d | e | dns | margin 0.1 | 2 "
+        "| 0.1500 ± 0.0707 | 0.2000 ± 0.0000 | 0.5000 ± 0.0000 | 15 | 1.50 |",
+        "| d | e | unins | margin 0.1 | 1 | 0.3000 | 0.2000 | 0.5000 | 30 | 1.50 |",
+        "| d | e | dns | margin 0.2 | 1 | 0.6000 | 0.2000 | 0.5000 | 30 | 1.50 |",
     ]
     assert "unfinished is no finished run" in capsys.readouterr().err
+
+
+def test_a_seed_counts_once_and_a_damaged_run_not_at_all(tmp_path, capsys):
+    one = write(tmp_path / "a", 1, 0.1)
+    damaged = write(tmp_path / "b", 2, 0.2)
+    (damaged / "results.json").write_text('{"mine": 1}')
+    assert "| 1 | 0.1000 |" in summarize([one, one, damaged])
+    said = capsys.readouterr().err
+    assert "repeats a seed" in said and "results.json is damaged" in said
 
 
 def test_nothing_to_summarise_is_told(tmp_path):

@@ -279,9 +279,59 @@ def test_damaged_files_of_a_run_are_told(toy, toy_config, workspace):
     (folder / "metrics.jsonl").write_text("\n".join([lines[0], lines[1][:20], lines[2]]) + "\n")
     with pytest.raises(UserError, match=r"metrics\.jsonl, line 2 is damaged"):
         train_and_evaluate(toy_config, workspace, toy)
-    (folder / "config.json").write_text("{")
-    with pytest.raises(UserError, match=r"config\.json is damaged"):
+    for content in ("{", "[]", "3"):
+        (folder / "config.json").write_text(content)
+        with pytest.raises(UserError, match=r"config\.json is damaged"):
+            train_and_evaluate(toy_config, workspace, toy)
+
+
+@pytest.mark.parametrize(
+    ("file", "sentence"),
+    [
+        ("results.json", r"results\.json is damaged"),
+        ("best/model.weights.h5", r"model\.weights\.h5 is damaged"),
+        ("checkpoint/ckpt-3.data-00000-of-00001", "checkpoint is damaged"),
+        ("checkpoint/ckpt-3.index", "checkpoint is damaged"),
+    ],
+)
+def test_a_file_cut_short_is_told(toy, toy_config, workspace, file, sentence):
+    train_and_evaluate(toy_config, workspace, toy)
+    folder = workspace.run_folder(toy_config)
+    if file != "results.json":
+        (folder / "results.json").unlink()
+    (folder / file).write_bytes((folder / file).read_bytes()[:50])
+    with pytest.raises(UserError, match=f"{sentence}: --overwrite"):
         train_and_evaluate(toy_config, workspace, toy)
+    overwrite = dataclasses.replace(workspace, overwrite=True)
+    assert train_and_evaluate(toy_config, overwrite, toy)["epochs_run"] == 3
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_folder_that_is_not_a_run_s_is_left_alone(toy, toy_config, workspace, overwrite):
+    folder = workspace.run_folder(toy_config)
+    (folder / "best").mkdir(parents=True)
+    (folder / "best" / "notes").write_text("keep")
+    place = dataclasses.replace(workspace, overwrite=overwrite)
+    with pytest.raises(UserError, match="is not the folder of a run: choose another --run_name"):
+        train_and_evaluate(toy_config, place, toy)
+    assert sorted(path.name for path in folder.rglob("*")) == ["best", "notes"]
+
+
+def test_what_killed_writers_left_is_tidied(toy, toy_config, workspace):
+    train_and_evaluate(toy_config, workspace, toy)
+    folder = workspace.run_folder(toy_config)
+    left = [folder / ".123.results.json", folder / "best" / ".45.model.weights.h5"]
+    for path in left:
+        path.write_text("half")
+    train_and_evaluate(toy_config, workspace, toy)
+    assert not any(path.exists() for path in left)
+    assert (folder / ".lock").exists()
+
+
+def test_more_candidates_than_items_are_refused(toy, toy_config, workspace):
+    config = dataclasses.replace(toy_config, num_candidates=61)
+    with pytest.raises(UserError, match="--num_candidates=61: choose at most 60"):
+        train_and_evaluate(config, workspace, toy)
 
 
 def test_training_stops_when_validation_no_longer_rises(toy, toy_config, workspace):
