@@ -89,8 +89,10 @@ class RunFolder:
             yield
 
     def holds_more_than_a_lock(self) -> bool:
-        """Return whether anything stands at the path but an empty run's folder."""
-        return not self.path.is_dir() or any(f.name != ".lock" for f in self.path.iterdir())
+        """Return whether anything stands at the path but what a run leaves that barely began."""
+        return not self.path.is_dir() or any(
+            not file.name.startswith(".") for file in self.path.iterdir()
+        )
 
     def tidy(self) -> None:
         """Delete the temporary files of processes that were killed while they wrote."""
@@ -105,9 +107,9 @@ class RunFolder:
         between is never taken for a run of the new settings.
         """
         for folder in (self.checkpoint, self.best_weights.parent, self.embeddings):
+            doomed = folder.with_name(f".{folder.name}.old")
+            shutil.rmtree(doomed, ignore_errors=True)
             if folder.exists():
-                doomed = folder.with_name(f".{folder.name}.old")
-                shutil.rmtree(doomed, ignore_errors=True)
                 folder.rename(doomed)
                 shutil.rmtree(doomed)
         for file in (self.results, self.metrics, self.curves, self.config):

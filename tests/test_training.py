@@ -324,6 +324,13 @@ def test_what_killed_writers_left_is_tidied(toy, toy_config, workspace):
     for path in left:
         path.write_text("half")
     train_and_evaluate(toy_config, workspace, toy)
+
+    barely = dataclasses.replace(workspace, run_name="barely")
+    early = barely.run_folder(toy_config)
+    early.mkdir()
+    (early / ".77.config.json").write_text("{")
+    train_and_evaluate(toy_config, barely, toy)
+    left.append(early / ".77.config.json")
     assert not any(path.exists() for path in left)
     assert (folder / ".lock").exists()
 
