@@ -6,6 +6,8 @@ import csv
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from recns_tf.run_folder import METRICS
+
 if TYPE_CHECKING:
     from recns_tf.config import Config
 
@@ -17,7 +19,6 @@ FIXED = {
     "region": "auto",
     "region_reading": "walk",
 }
-METRICS = ("recall@20", "ndcg@20", "hr@20")
 TABLES = Path(__file__).resolve().parent.parent / "data" / "paper_tables.csv"
 
 

@@ -7,10 +7,9 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from recns_tf.files import atomic
-from recns_tf.run_folder import Row
+from recns_tf.run_folder import METRICS, Row
 
 FEW_EPOCHS = 10
-METRICS = {"recall@20": "Recall@20", "ndcg@20": "NDCG@20", "hr@20": "HR@20"}
 
 
 def plot_curves(rows: list[Row], best_epoch: int, title: str, path: Path) -> None:

@@ -18,6 +18,9 @@ from typing import Any
 from recns_tf.errors import UserError
 from recns_tf.files import write_json, write_text
 
+METRICS = {"recall@20": "Recall@20", "ndcg@20": "NDCG@20", "hr@20": "HR@20"}
+"""The metrics of a run's files, and how they are written for people."""
+
 Row = dict[str, Any]
 """One epoch of metrics.jsonl."""
 

@@ -14,9 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from recns_tf.errors import UserError
-from recns_tf.run_folder import RunFolder
-
-COLUMNS = {"recall@20": "Recall@20", "ndcg@20": "NDCG@20", "hr@20": "HR@20"}
+from recns_tf.run_folder import METRICS, RunFolder
 
 
 def summarize(paths: Sequence[Path]) -> str:
@@ -43,10 +41,10 @@ def summarize(paths: Sequence[Path]) -> str:
     if not groups:
         raise UserError("no finished run to summarise: name folders such as runs/NAME.")
     told = different([json.loads(settings) for settings in groups])
-    heads = " | ".join(f"test {label}" for label in COLUMNS.values())
+    heads = " | ".join(f"test {label}" for label in METRICS.values())
     lines = [
         f"| dataset | encoder | sampler | settings | seeds | {heads} | best epoch | s an epoch |",
-        "|---" * (7 + len(COLUMNS)) + "|",
+        "|---" * (7 + len(METRICS)) + "|",
     ]
     lines += [line(list(runs.values()), told) for runs in groups.values()]
     return "\n".join(lines)
@@ -68,7 +66,7 @@ def line(runs: list[dict[str, Any]], told: list[str]) -> str:
     first = runs[0]
     settings = ", ".join(f"{name} {first['config'].get(name)}" for name in told)
     cells = [first["dataset"], first["encoder"], first["sampler"], settings, str(len(runs))]
-    cells += [spread([run["test"][name] for run in runs]) for name in COLUMNS]
+    cells += [spread([run["test"][name] for run in runs]) for name in METRICS]
     cells.append(str(round(statistics.mean(run["best_epoch"] for run in runs))))
     cells.append(f"{statistics.median(run['seconds_per_epoch'] for run in runs):.2f}")
     return f"| {' | '.join(cells)} |"

@@ -24,7 +24,7 @@ from recns_tf.pipeline import Pipeline
 from recns_tf.plots import plot_curves
 from recns_tf.progress import Progress
 from recns_tf.regions import Region, build_region
-from recns_tf.run_folder import RunFolder, reading
+from recns_tf.run_folder import METRICS, RunFolder, reading
 from recns_tf.sampled_rec import SampledRec
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "faiss-cpu")
@@ -227,11 +227,11 @@ def table(results: dict[str, Any], folder: RunFolder) -> str:
         "",
         f"{head}, seed {results['seed']}: "
         f"best epoch {results['best_epoch']} of {results['epochs_run']}",
-        f"{'':8}{'Recall@20':>11}{'NDCG@20':>11}{'HR@20':>11}{'users':>11}",
+        f"{'':8}" + "".join(f"{label:>11}" for label in (*METRICS.values(), "users")),
     ]
     for name, metrics in names.items():
         if metrics:
-            cells = [f"{metrics[key]:>11.4f}" for key in ("recall@20", "ndcg@20", "hr@20")]
+            cells = [f"{metrics[key]:>11.4f}" for key in METRICS]
             lines.append(f"{name:8}{''.join(cells)}{metrics.get('users', ''):>11}")
     lines += [
         f"{results['seconds_per_epoch']:.2f} s an epoch, "
