@@ -1,8 +1,7 @@
 """Everything a result depends on, and the flags it is given by.
 
 `Config` is what config.json beside a result holds; `Workspace` says only where things are kept.
-The absl flags are defined from these two classes in `define_flags`, and no other module reads
-them. Flags are the paper's symbols in words; the original repository's spellings are aliases.
+The absl flags are defined from such classes in `define_flags`, and no other module reads them. Flags are the paper's symbols in words; the original repository's spellings are aliases.
 """
 
 from __future__ import annotations
@@ -78,6 +77,9 @@ def option(default: Any, text: str, rule: Rule | None = None, alias: str | None 
     return dataclasses.field(default=default, metadata={"text": text, "rule": rule, "alias": alias})
 
 
+Settings = typing.TypeVar("Settings", bound="Checked")
+
+
 class Checked:
     """A dataclass whose fields are checked when it is made.
 
@@ -96,7 +98,7 @@ class Checked:
 class Config(Checked):
     """The settings of a run. Defaults are the paper's (§5.1) except where the help says more."""
 
-    dataset: str = option("ml-100k", "which interactions", one_of(*catalog.DATASETS))
+    dataset: str = option("ml-100k", "which interactions", A_FOLDER_NAME)
     split_seed: int = option(0, "seed of a random train / valid / test split", A_SEED)
     encoder: str = option("lightgcn", "E_theta, the graph encoder", one_of(*catalog.ENCODERS))
     dim: int = option(64, "d, embedding dimension", at_least(1), alias="embed_size")
@@ -175,7 +177,8 @@ class Workspace(Checked):
         return Path(self.runs_dir) / (self.run_name or name)
 
 
-POSITIONAL = ("dataset", "encoder")
+POSITIONAL = ("dataset", "encoder", "name")
+CASELESS = ("sampler", "loss")
 DEFINERS = {
     int: flags.DEFINE_integer,
     float: flags.DEFINE_float,
@@ -185,13 +188,13 @@ DEFINERS = {
 
 
 def flag_fields(cls: type) -> list[dataclasses.Field[Any]]:
-    """Return the fields of Config or Workspace that are flags."""
+    """Return the fields of a class of settings that are flags."""
     return [field for field in dataclasses.fields(cls) if field.name not in POSITIONAL]
 
 
-def define_flags() -> None:
+def define_flags(*classes: type) -> None:
     """Define one absl flag, and its alias, for every field that is not positional."""
-    for cls in (Config, Workspace):
+    for cls in classes:
         for field in flag_fields(cls):
             text, rule, alias = (field.metadata[key] for key in ("text", "rule", "alias"))
             help_text = f"{text}; {rule.legal}" if rule else text
@@ -200,18 +203,15 @@ def define_flags() -> None:
                 flags.DEFINE_alias(alias, field.name)
 
 
-def from_flags(dataset: str, encoder: str) -> tuple[Config, Workspace]:
-    """Return the settings that the parsed flags and the two positional words make.
+def from_flags(cls: type[Settings], **positional: str) -> Settings:
+    """Return the settings that the parsed flags and the positional words make.
 
     Raises:
         UserError: a value is not legal.
     """
-    values = flags.FLAGS
-    chosen = {field.name: values[field.name].value for field in flag_fields(Config)}
-    chosen |= {name: chosen[name].lower() for name in ("sampler", "loss")}
-    config = Config(dataset=dataset, encoder=encoder, **chosen)
-    names = [field.name for field in flag_fields(Workspace)]
-    return config, Workspace(**{name: values[name].value for name in names})
+    values = {field.name: flags.FLAGS[field.name].value for field in flag_fields(cls)}
+    values |= {name: values[name].lower() for name in CASELESS if name in values}
+    return cls(**positional, **values)
 
 
 def expand(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -239,7 +239,7 @@ def expand(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
             raise UserError("--config needs a file: --config=runs/NAME/config.json.")
         try:
             settings = json.loads(Path(path).read_text(encoding="utf-8"))
-            positional = [settings[key] for key in POSITIONAL]
+            positional = [settings["dataset"], settings["encoder"]]
             expanded += [f"--{field.name}={settings[field.name]}" for field in flag_fields(Config)]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(f"--config={path} is not a run's config.json ({error}).") from error

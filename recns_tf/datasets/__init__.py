@@ -1,7 +1,8 @@
 """Formats of interaction logs, each read into Interactions. One file a source.
 
 A dataset is a function `load(directory, config) -> Interactions` named in the catalogue;
-`directory` is data/NAME, where it may keep what it downloads and caches.
+`directory` is data/NAME, where it may keep what it downloads and caches. Besides those of the
+catalogue there are the logs that `./run.sh prepare` left under data/.
 """
 
 from __future__ import annotations
@@ -10,10 +11,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recns_tf import catalog
+from recns_tf.datasets import prepared
+from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
 
 if TYPE_CHECKING:
     from recns_tf.config import Config
+
+
+def require(name: str, data_dir: str | Path = "data") -> None:
+    """Raise UserError if no dataset is called `name`; the sentence lists those that exist."""
+    if name in catalog.DATASETS or prepared.is_prepared(Path(data_dir) / name):
+        return
+    own = prepared.names_in(Path(data_dir))
+    raise UserError(
+        f"unknown dataset '{name}': choose one of {', '.join([*catalog.DATASETS, *own])}, or make "
+        f"your own log one: ./run.sh prepare {name} --input=FILE …"
+    )
 
 
 def load(config: Config, data_dir: str | Path = "data") -> Interactions:
@@ -26,6 +40,8 @@ def load(config: Config, data_dir: str | Path = "data") -> Interactions:
     Raises:
         UserError: unknown name, no network, or a damaged download or cache.
     """
-    entry = catalog.find(catalog.DATASETS, "dataset", config.dataset)
-    interactions: Interactions = entry.load()(Path(data_dir) / config.dataset, config)
+    require(config.dataset, data_dir)
+    directory = Path(data_dir) / config.dataset
+    entry = catalog.DATASETS.get(config.dataset)
+    interactions: Interactions = (entry.load() if entry else prepared.load)(directory, config)
     return interactions

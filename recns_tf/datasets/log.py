@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from recns_tf.datasets.split import TEST, TRAIN, VALID, split_per_user
 from recns_tf.errors import UserError
-from recns_tf.interactions import Interactions, make_interactions
+from recns_tf.interactions import Interactions, is_among, make_interactions
 
-SPLITS = ("random", "temporal")
+SPLITS = ("random", "temporal", "given")
+CONFLICTS = ("train", "any")
 
 
 class Log(NamedTuple):
@@ -28,6 +29,8 @@ class Log(NamedTuple):
         positive: bool [n]; False is an item shown and not chosen.
         times: [n] numbers, later is larger, or None where the log has none.
         user_ids, item_ids: the log's own ids, each once.
+        parts: int8 [n] of TRAIN, VALID, TEST where the log comes split, or None.
+        ignored: rows of the log that are no event and stand in none of the arrays.
     """
 
     users: NDArray[np.integer]
@@ -36,6 +39,8 @@ class Log(NamedTuple):
     times: NDArray[Any] | None
     user_ids: NDArray[Any]
     item_ids: NDArray[Any]
+    parts: NDArray[np.int8] | None = None
+    ignored: int = 0
 
 
 @dataclass(frozen=True)
@@ -43,12 +48,16 @@ class Rules:
     """How a log becomes train, valid, test and exposed.
 
     Attributes:
-        split: "random", or "temporal": each user's last positives go to test, those before them
-            to valid.
+        split: "random"; "temporal": each user's last positives go to test, those before them to
+            valid, and exposures that are not earlier than the first of either are dropped, as
+            they were not known then; "given": as the log says.
         split_seed: of the random split.
         valid, test: shares of each user's positives.
         user_core, item_core: positives that a user, an item must keep; 0 keeps all, even those
             that were only shown.
+        conflicts: which positives take a pair that was shown, too, out of the exposures. With
+            "train" a shown pair whose positive is held out stays exposed: taking it out would
+            tell a sampler which items are positives of valid and test. With "any" it goes.
     """
 
     split: str = "random"
@@ -57,6 +66,7 @@ class Rules:
     test: float = 0.1
     user_core: int = 0
     item_core: int = 0
+    conflicts: str = "train"
 
 
 class Account(NamedTuple):
@@ -64,19 +74,22 @@ class Account(NamedTuple):
 
     Attributes:
         rows: rows of the log.
+        ignored: rows that are neither positive nor exposed.
         repeated_positives: rows of a positive pair beyond its first.
         repeated_exposures: rows of an exposed pair beyond its first.
-        conflicts: exposed pairs that are train positives too: positive wins. Pairs
-            shown whose positive is in valid or test stay exposed, lest exposure tells labels.
         below_core: pairs, positive or exposed, of users and items outside the k-core.
+        conflicts: exposed pairs that are positives too: positive wins (Rules.conflicts).
+        late_exposures: exposed pairs not earlier than the user's first held-out positive.
         train, valid, test, exposed: pairs kept.
     """
 
     rows: int
+    ignored: int
     repeated_positives: int
     repeated_exposures: int
-    conflicts: int
     below_core: int
+    conflicts: int
+    late_exposures: int
     train: int
     valid: int
     test: int
@@ -95,54 +108,64 @@ def to_interactions(
         source: what the log is, for Interactions.source.
 
     Raises:
-        UserError: the rules ask for times that the log has not, or leave nothing to train on.
+        UserError: the rules ask for times or parts that the log has not, or leave nothing to
+            train on.
     """
-    if rules.split not in SPLITS:
-        raise UserError(f"--split={rules.split}: choose one of {', '.join(SPLITS)}.")
-    if rules.split == "temporal" and log.times is None:
-        raise UserError(f"--split=temporal: {name} has no timestamps; choose --split=random.")
+    order = row_order(log, name, rules)
     num_items = len(log.item_ids)
-    keys = log.users.astype(np.int64) * num_items + log.items
-    liked = np.unique(keys[log.positive])
-    times = None
-    if log.times is not None and rules.split == "temporal":
-        times = first_times(keys[log.positive], log.times[log.positive])
-    shown_rows = keys[~log.positive]
-    shown = np.unique(shown_rows)
+    liked, liked_order = distinct(log, log.positive, order)
+    shown, shown_order = distinct(log, ~log.positive, order)
+    num_positive = int(log.positive.sum())
 
-    users, items = np.divmod(liked, num_items)
-    keep_user, keep_item = core(users, items, len(log.user_ids), num_items, rules)
-    kept_liked = keep_user[users] & keep_item[items]
+    keep_user, keep_item = core(*np.divmod(liked, num_items), len(log.user_ids), num_items, rules)
+    kept_liked = keep_user[liked // num_items] & keep_item[liked % num_items]
     kept_shown = keep_user[shown // num_items] & keep_item[shown % num_items]
-    if not kept_liked.any():
+    below_core = int((~kept_liked).sum() + (~kept_shown).sum())
+    liked, shown = liked[kept_liked], shown[kept_shown]
+    if not len(liked):
         raise UserError(f"{name}: no positive is left to train on.")
+
+    users = liked // num_items
+    if order is None:
+        shuffled = np.random.default_rng(rules.split_seed).random(len(liked))
+        part = split_per_user(users, shuffled, rules.valid, rules.test)
+    elif rules.split == "temporal":
+        liked_order, shown_order = liked_order[kept_liked], shown_order[kept_shown]
+        part = split_per_user(users, liked_order, rules.valid, rules.test)
+    else:
+        part = liked_order[kept_liked]
+    winning = liked if rules.conflicts == "any" else liked[part == TRAIN]
+    conflict = is_among(shown, winning)
+    late = np.zeros(len(shown), dtype=bool)
+    if rules.split == "temporal":
+        held_out = part != TRAIN
+        cutoff = np.full(len(log.user_ids), np.inf)
+        np.minimum.at(cutoff, users[held_out], liked_order[held_out])
+        late = ~conflict & (shown_order >= cutoff[shown // num_items])
+
     new_user, new_item = np.cumsum(keep_user) - 1, np.cumsum(keep_item) - 1
 
-    def pairs(kept_keys: NDArray[np.int64]) -> NDArray[np.int64]:
-        return np.stack([new_user[kept_keys // num_items], new_item[kept_keys % num_items]], axis=1)
+    def pairs(keys: NDArray[np.int64]) -> NDArray[np.int64]:
+        return np.stack([new_user[keys // num_items], new_item[keys % num_items]], axis=1)
 
-    positives = pairs(liked[kept_liked])
-    if times is None:
-        order = np.random.default_rng(rules.split_seed).random(len(positives))
-    else:
-        order = times[kept_liked]
-    part = split_per_user(positives[:, 0], order, rules.valid, rules.test)
     interactions = make_interactions(
         name,
-        train=positives[part == TRAIN],
-        valid=positives[part == VALID],
-        test=positives[part == TEST],
-        exposed=pairs(shown[kept_shown]),
+        train=pairs(liked[part == TRAIN]),
+        valid=pairs(liked[part == VALID]),
+        test=pairs(liked[part == TEST]),
+        exposed=pairs(shown[~conflict & ~late]),
         user_ids=log.user_ids[keep_user],
         item_ids=log.item_ids[keep_item],
         source=source,
     )
     account = Account(
-        rows=len(keys),
-        repeated_positives=len(keys) - len(shown_rows) - len(liked),
-        repeated_exposures=len(shown_rows) - len(shown),
-        conflicts=int(kept_shown.sum()) - interactions.exposed.nnz,
-        below_core=int((~kept_liked).sum() + (~kept_shown).sum()),
+        rows=len(log.positive) + log.ignored,
+        ignored=log.ignored,
+        repeated_positives=num_positive - len(kept_liked),
+        repeated_exposures=len(log.positive) - num_positive - len(kept_shown),
+        below_core=below_core,
+        conflicts=int(conflict.sum()),
+        late_exposures=int(late.sum()),
         train=interactions.train.nnz,
         valid=interactions.valid.nnz,
         test=interactions.test.nnz,
@@ -151,11 +174,45 @@ def to_interactions(
     return interactions, account
 
 
-def first_times(keys: NDArray[np.int64], times: NDArray[Any]) -> NDArray[Any]:
-    """Return the earliest time of each distinct key, in ascending order of keys."""
-    order = np.lexsort((times, keys))
-    _, first = np.unique(keys[order], return_index=True)
-    return times[order][first]
+def row_order(log: Log, name: str, rules: Rules) -> NDArray[Any] | None:
+    """Return what the split goes by: times, given parts, or None for a random one.
+
+    Raises:
+        UserError: the log has not what the rules ask for.
+    """
+    if rules.split not in SPLITS:
+        raise UserError(f"--split={rules.split}: choose one of {', '.join(SPLITS)}.")
+    if rules.conflicts not in CONFLICTS:
+        raise UserError(f"--conflicts={rules.conflicts}: choose one of {', '.join(CONFLICTS)}.")
+    if rules.split == "temporal" and log.times is None:
+        raise UserError(f"--split=temporal: {name} has no timestamps; choose --split=random.")
+    if rules.split == "given" and log.parts is None:
+        raise UserError(f"--split=given: {name} does not come split; choose --split=random.")
+    return {"random": None, "temporal": log.times, "given": log.parts}[rules.split]
+
+
+def distinct(
+    log: Log, rows: NDArray[np.bool_], order: NDArray[Any] | None
+) -> tuple[NDArray[np.int64], NDArray[Any] | None]:
+    """Return the distinct pairs among some rows of a log, and the first of each by `order`.
+
+    Args:
+        log: the events.
+        rows: bool [n], which rows.
+        order: [n] numbers, such as times, or None.
+
+    Returns:
+        [p] int64, user * num_items + item, ascending; and [p], the least order of its rows.
+    """
+    keys = log.users[rows].astype(np.int64) * len(log.item_ids) + log.items[rows]
+    if order is None:
+        keys.sort()
+        return keys[np.diff(keys, prepend=-1) > 0], None
+    order = order[rows]
+    by_key = np.lexsort((order, keys))
+    keys = keys[by_key]
+    first = np.diff(keys, prepend=-1) > 0
+    return keys[first], order[by_key][first]
 
 
 def core(

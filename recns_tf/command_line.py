@@ -1,0 +1,79 @@
+"""What the commands share: parsed flags, one sentence for what the user can mend, quiet imports."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from absl import app, flags, logging
+
+from recns_tf import config
+from recns_tf.errors import UserError
+
+
+def run(
+    main: Callable[[list[str]], None],
+    settings: Sequence[type],
+    arguments: Callable[[], tuple[list[str], list[str]]] = lambda: (sys.argv, []),
+) -> None:
+    """Run a command: main(words), with a flag for every field of the classes in `settings`.
+
+    What the user can mend becomes one line and a status other than 0.
+
+    Args:
+        main: takes the command line without its flags.
+        settings: dataclasses of config.option fields.
+        arguments: returns the command line, and what takes the place of its words where there
+            are none.
+    """
+    try:
+        line, default_words = arguments()
+        config.define_flags(*settings)
+        flags.adopt_module_key_flags(config)
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+        logging.set_verbosity(logging.WARNING)
+        app.run(lambda words: main(words[1:] or default_words), line, flags_parser=parse)
+    except UserError as error:
+        sys.exit(f"recns_tf: {error}")
+    except BrokenPipeError:
+        # The reader of our output is gone, as in "| head": nobody to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        sys.exit(f"recns_tf: {error.filename or 'the system'}: {error.strerror or error}.")
+    except KeyboardInterrupt:
+        print("\nrecns_tf: interrupted; the same command goes on from here.", file=sys.stderr)
+        sys.exit(130)
+
+
+def parse(arguments: list[str]) -> list[str]:
+    """Parse the flags and return the command line without them.
+
+    Raises:
+        UserError: a flag is unknown, or its value is not of its type.
+    """
+    try:
+        words: list[str] = flags.FLAGS(arguments)
+    except flags.Error as error:
+        raise UserError(f"{error}; './run.sh help' lists every flag.") from error
+    return words
+
+
+@contextmanager
+def silenced_stderr() -> Iterator[None]:
+    """Drop what native code writes to file descriptor 2 while the block runs.
+
+    Importing TensorFlow reports a missing GPU there, before any log level takes effect.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)

@@ -1,0 +1,129 @@
+"""One's own log, prepared once by `./run.sh prepare NAME …`, then a dataset like any other.
+
+data/NAME/ holds log.npz, the events in binary form; prepared.json, how they were read and how they
+are split; and the caches of its splits. The split's seed is that of the run, so that a log that
+was prepared once can be split in several ways.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from recns_tf.datasets.cache import cached
+from recns_tf.datasets.log import Account, Log, Rules, to_interactions
+from recns_tf.errors import UserError
+from recns_tf.files import sha256, write_json
+from recns_tf.interactions import Interactions
+
+if TYPE_CHECKING:
+    from recns_tf.config import Config
+
+LOG, ABOUT = "log.npz", "prepared.json"
+ARRAYS = ("users", "items", "positive", "times", "user_ids", "item_ids", "parts")
+
+
+def is_prepared(directory: Path) -> bool:
+    """Return whether a folder holds a prepared log."""
+    return (directory / ABOUT).is_file()
+
+
+def names_in(data_dir: Path) -> list[str]:
+    """Return the names of the prepared logs under `data_dir`."""
+    return sorted(path.parent.name for path in data_dir.glob(f"*/{ABOUT}"))
+
+
+def prepare(
+    directory: Path, log: Log, rules: Rules, about: dict[str, Any]
+) -> tuple[Interactions, Account]:
+    """Keep a log in `directory`, which takes the place of what was there when all is written.
+
+    Args:
+        directory: data/NAME.
+        log: the events.
+        rules: how to filter and split; the seed is the run's.
+        about: where the log is from and how it was read, for prepared.json.
+
+    Returns:
+        The dataset with the seed of `rules`, and the account of the log's rows.
+
+    Raises:
+        UserError: as to_interactions; nothing is written then.
+    """
+    interactions, account = to_interactions(log, directory.name, rules, {})
+    settings = dataclasses.asdict(rules)
+    del settings["split_seed"]
+    with replaced(directory) as temporary:
+        arrays = {name: getattr(log, name) for name in ARRAYS if getattr(log, name) is not None}
+        np.savez(temporary / LOG, allow_pickle=False, ignored=np.int64(log.ignored), **arrays)
+        write_json(
+            temporary / ABOUT,
+            {
+                "rules": settings,
+                "log_sha256": sha256(temporary / LOG),
+                **about,
+                "account": account._asdict() | {"split_seed": rules.split_seed},
+            },
+        )
+    return interactions, account
+
+
+@contextmanager
+def replaced(directory: Path) -> Iterator[Path]:
+    """Yield an empty folder that takes the place of `directory` when the block succeeds."""
+    temporary = directory.with_name(f".{os.getpid()}.{directory.name}")
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        if directory.exists():
+            shutil.rmtree(directory)
+        os.replace(temporary, directory)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def load(directory: Path, config: Config) -> Interactions:
+    """Return the prepared dataset, split with `config.split_seed` and cached.
+
+    Raises:
+        UserError: a file in `directory` is damaged.
+    """
+    try:
+        about = json.loads((directory / ABOUT).read_text(encoding="utf-8"))
+        rules = Rules(**about["rules"], split_seed=config.split_seed)
+        source = {"log_sha256": about["log_sha256"]} | dataclasses.asdict(rules)
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{directory / ABOUT} is damaged ({error}): prepare {directory.name} again."
+        ) from error
+
+    def build() -> Interactions:
+        log = read(directory / LOG, about["log_sha256"])
+        return to_interactions(log, directory.name, rules, source)[0]
+
+    return cached(directory, source, build)
+
+
+def read(path: Path, expected_sha256: str) -> Log:
+    """Return the log that `prepare` wrote.
+
+    Raises:
+        UserError: it is not the same any more.
+    """
+    try:
+        if sha256(path) != expected_sha256:
+            raise ValueError("its checksum does not match")
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] if name in file else None for name in ARRAYS}
+            return Log(**arrays, ignored=int(file["ignored"]))
+    except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path} is damaged ({error}): prepare the log again.") from error

@@ -1,0 +1,275 @@
+"""Tables of any size, read column by column: CSV, TSV, RecBole's .inter, gzip of these, Parquet.
+
+Apache Arrow parses; this file chooses its settings by the file's name, checks that the columns
+asked for are there, and, where something is wrong, finds the line to name. A table is read in
+batches and need not fit in memory.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet
+from tqdm import tqdm
+
+from recns_tf.errors import UserError
+
+BLOCK_BYTES = 16 << 20
+BATCH_ROWS = 1 << 20
+SEPARATORS = {".csv": ",", ".tsv": "\t", ".inter": "\t", ".txt": "\t"}
+CANDIDATES = {",": ",", "\t": "\\t", ";": ";", "|": "|", " ": " "}
+SHOWN_COLUMNS = 12
+
+
+class Layout(NamedTuple):
+    """How a text table is written.
+
+    Attributes:
+        separator: between fields; "" takes a comma for .csv and a tab for .tsv, .inter and .txt.
+        names: of the columns where the first line is no heading; () where it is.
+    """
+
+    separator: str = ""
+    names: tuple[str, ...] = ()
+
+
+def read_batches(
+    path: Path, columns: Sequence[str], layout: Layout = Layout()
+) -> Iterator[list[pa.Array]]:
+    """Yield a table in batches, in its order: an Arrow array for each of `columns`.
+
+    Text tables give text without blanks at its ends; Parquet gives what the file holds.
+
+    Raises:
+        UserError: the file is absent, empty, damaged, no table or without such a column; the
+            sentence names the file, and the line where there is one.
+    """
+    if not path.is_file():
+        raise UserError(f"{path} is {'a folder' if path.is_dir() else 'not there'}: name a table.")
+    if not path.stat().st_size:
+        raise UserError(f"{path} is empty.")
+    rows = 0
+    for batch in parquet(path, columns) if is_parquet(path) else text(path, columns, layout):
+        rows += len(batch[0])
+        yield batch
+    if not rows:
+        raise UserError(f"{path} has no row.")
+
+
+def is_parquet(path: Path) -> bool:
+    """Return whether the name of a table says Parquet."""
+    return path.suffix.lower() in (".parquet", ".pq")
+
+
+def parquet(path: Path, columns: Sequence[str]) -> Iterator[list[pa.Array]]:
+    """Yield the batches of a Parquet file; see read_batches."""
+    try:
+        with pa.parquet.ParquetFile(path) as file, progress(path, file.metadata.num_rows) as bar:
+            names = file.schema_arrow.names
+            for column in columns:
+                if column not in names:
+                    raise UserError(f"{path}: no column '{column}'; {listed(names)}.")
+            for batch in file.iter_batches(BATCH_ROWS, columns=list(dict.fromkeys(columns))):
+                bar.update(batch.num_rows)
+                yield [plain(batch.column(column)) for column in columns]
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(f"{path} is no sound Parquet file ({one_line(error)}).") from error
+
+
+def plain(values: pa.Array) -> pa.Array:
+    """Return a column of a Parquet file as text, numbers or times, in Arrow's simplest types."""
+    if pa.types.is_dictionary(values.type):
+        values = values.dictionary_decode()
+    if pa.types.is_large_string(values.type) or pa.types.is_string_view(values.type):
+        values = pc.cast(values, pa.string())
+    if pa.types.is_boolean(values.type):
+        values = pc.cast(values, pa.int8())
+    return values
+
+
+def text(path: Path, columns: Sequence[str], layout: Layout) -> Iterator[list[pa.Array]]:
+    """Yield the batches of a text table; see read_batches."""
+    separator = separator_of(path, layout)
+    names, skipped_lines = heading(path, separator, layout)
+    places = [place_of(path, column, names, separator, layout) for column in columns]
+    # Numbers for names: a heading may repeat a name or leave one out.
+    numbers = [str(place) for place in range(len(names))]
+    wanted = [numbers[place] for place in places]
+    try:
+        with pa.OSFile(str(path)) as file, progress(path, path.stat().st_size, "B") as bar:
+            packed = is_gzip(path)
+            table = pa.csv.open_csv(
+                pa.CompressedInputStream(file, "gzip") if packed else file,
+                read_options=pa.csv.ReadOptions(
+                    block_size=BLOCK_BYTES, column_names=numbers, skip_rows=skipped_lines
+                ),
+                parse_options=pa.csv.ParseOptions(
+                    delimiter=separator,
+                    quote_char='"' if is_quoted(separator) else False,
+                    newlines_in_values=is_quoted(separator),
+                ),
+                convert_options=pa.csv.ConvertOptions(
+                    include_columns=list(dict.fromkeys(wanted)),
+                    column_types=dict.fromkeys(wanted, pa.string()),
+                    strings_can_be_null=False,
+                ),
+            )
+            for batch in table:
+                bar.update(file.tell() - bar.n)
+                yield [pc.utf8_trim_whitespace(batch.column(name)) for name in wanted]
+    except (pa.ArrowException, OSError) as error:
+        if "Empty CSV file" in str(error):
+            return
+        raise UserError(fault(path, separator, len(names), error)) from error
+
+
+@contextmanager
+def progress(path: Path, total: int, unit: str = "row") -> Iterator[tqdm[Any]]:
+    """Show a bar on a terminal while a file is read."""
+    with tqdm(
+        total=total, desc=path.name, unit=unit, unit_scale=True, leave=False, disable=None
+    ) as bar:
+        yield bar
+
+
+def is_gzip(path: Path) -> bool:
+    """Return whether the name of a table says gzip."""
+    return path.suffix.lower() == ".gz"
+
+
+def is_quoted(separator: str) -> bool:
+    """Return whether fields may stand in quotes: where the separator may be part of a text."""
+    return separator != "\t"
+
+
+def separator_of(path: Path, layout: Layout) -> str:
+    """Return the character between the fields of a text table.
+
+    Raises:
+        UserError: neither the layout nor the file's name tells it.
+    """
+    if layout.separator:
+        return layout.separator
+    name = path.with_suffix("") if is_gzip(path) else path
+    separator = SEPARATORS.get(name.suffix.lower())
+    if separator is None:
+        raise UserError(
+            f"{path}: what parts its fields? Give --separator, or a name that ends in .csv, .tsv, "
+            ".inter, .txt (and .gz after it) or .parquet."
+        )
+    return separator
+
+
+def heading(path: Path, separator: str, layout: Layout) -> tuple[list[str], int]:
+    """Return the names of a text table's columns, and how many lines stand above its rows.
+
+    Of a name such as RecBole's "user_id:token", the type behind the colon is left out in .inter.
+
+    Raises:
+        UserError: the file has no line, or none that could be read.
+    """
+    if layout.names:
+        return list(layout.names), 0
+    try:
+        for line, fields in lines(path, separator):
+            if fields:
+                names = [field.strip() for field in fields]
+                if path.name.removesuffix(".gz").endswith(".inter"):
+                    names = [name.partition(":")[0] for name in names]
+                return names, line
+    except (OSError, EOFError, zlib.error, csv.Error) as error:
+        raise UserError(fault(path, separator, 0, error)) from error
+    raise UserError(f"{path} is empty.")
+
+
+def place_of(
+    path: Path, column: str, names: Sequence[str], separator: str, layout: Layout
+) -> int:
+    """Return which column of a text table is called `column`, counted from 0.
+
+    Raises:
+        UserError: none is, or several are.
+    """
+    places = [place for place, name in enumerate(names) if name == column]
+    if len(places) == 1:
+        return places[0]
+    if places:
+        raise UserError(f"{path} line 1: {len(places)} columns are called '{column}'.")
+    if layout.names:
+        raise UserError(f"{path}: no column '{column}' among --columns={','.join(names)}.")
+    hint = ""
+    for other, shown in CANDIDATES.items():
+        if other != separator and column in [name.strip() for name in separator.join(names).split(other)]:
+            hint = f"; its fields seem to be parted by --separator='{shown}'"
+    hint = hint or "; if that is no heading, name the columns: --columns=NAME,NAME,…"
+    raise UserError(f"{path} line 1: no column '{column}'; {listed(names)}{hint}.")
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return the columns of a table in words."""
+    shown = ", ".join(repr(name) for name in names[:SHOWN_COLUMNS])
+    return f"its columns are {shown}{', …' if len(names) > SHOWN_COLUMNS else ''}"
+
+
+def lines(path: Path, separator: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the number of the last line of each record of a text table, and its fields.
+
+    Slow: for the heading, and to find a line to name. An empty line has no field. What is not
+    UTF-8 is kept as surrogates.
+    """
+    with path.open("rb") as raw:
+        stream = gzip.GzipFile(fileobj=raw) if is_gzip(path) else raw
+        decoded = io.TextIOWrapper(
+            stream, encoding="utf-8-sig", errors="surrogateescape", newline=""
+        )
+        quoting = csv.QUOTE_MINIMAL if is_quoted(separator) else csv.QUOTE_NONE
+        reader = csv.reader(decoded, delimiter=separator, quoting=quoting)
+        for fields in reader:
+            yield reader.line_num, fields
+
+
+def line_of_row(path: Path, row: int, layout: Layout = Layout()) -> str:
+    """Return "FILE line N" for a row of a table, counted from 0; "FILE row N" for Parquet."""
+    if is_parquet(path):
+        return f"{path} row {row + 1}"
+    rows = -1 if layout.names else -2
+    for line, fields in lines(path, separator_of(path, layout)):
+        rows += bool(fields)
+        if rows == row:
+            return f"{path} line {line}"
+    raise AssertionError(f"{path} has no row {row}")
+
+
+def fault(path: Path, separator: str, num_columns: int, error: Exception) -> str:
+    """Return a sentence on why a text table cannot be read, with the line where there is one."""
+    line = 0
+    try:
+        for line, fields in lines(path, separator):
+            if any("\udc80" <= mark <= "\udcff" for field in fields for mark in field):
+                return f"{path} line {line}: not UTF-8 text; save the table as UTF-8."
+            if fields and num_columns and len(fields) != num_columns:
+                return (
+                    f"{path} line {line}: {len(fields)} fields where {num_columns} columns are named."
+                )
+    except EOFError:
+        return f"{path} is cut off after line {line}: its gzip data end too early."
+    except (gzip.BadGzipFile, zlib.error) as bad:
+        return f"{path} is no sound gzip file, after line {line} ({one_line(bad)})."
+    except (OSError, csv.Error) as bad:
+        return f"{path} line {line + 1} cannot be read ({one_line(bad)})."
+    return f"{path} cannot be read ({one_line(error)})."
+
+
+def one_line(error: Exception) -> str:
+    """Return an error's message in one line, without its final stop."""
+    return " ".join(str(error).split()).rstrip(".")
