@@ -26,10 +26,21 @@ class Entry(NamedTuple):
 
 
 DATASETS = {
+    "zhihu": Entry("recns_tf.datasets.zhihu:load", "the paper's Zhihu, downloaded (or put there)"),
+    "alibaba": Entry("recns_tf.datasets.alibaba:load", "the paper's Alibaba, for who has it"),
     "ml-100k": Entry(
         "recns_tf.datasets.ml_100k:load",
         "MovieLens 100k: ratings of 4 and 5 are positives, 1 to 3 exposed",
     ),
+    "kuairand-pure": Entry(
+        "recns_tf.datasets.kuairand_pure:load", "Kuaishou's videos shown, watched long or not"
+    ),
+    "mind": Entry("recns_tf.datasets.mind:load", "Microsoft's news shown, clicked or not"),
+    "taobao": Entry("recns_tf.datasets.taobao:load", "Taobao's ads shown, clicked or not"),
+    "ccir-zhihu": Entry("recns_tf.datasets.ccir_zhihu:load", "the log that Zhihu was made from"),
+    "gowalla": Entry("recns_tf.datasets.positives_only:load", "check-ins, without exposures"),
+    "yelp2018": Entry("recns_tf.datasets.positives_only:load", "visits, without exposures"),
+    "amazon-book": Entry("recns_tf.datasets.positives_only:load", "books, without exposures"),
 }
 
 ENCODERS = {
@@ -59,6 +70,9 @@ LOSSES = {
 
 REGIONS = ("intermediate", "distant", "all")
 REGION_READINGS = ("walk", "shell")
+LAYOUTS = ("pinsage", "lightgcn")
+SPLITS = ("random", "temporal")
+POSITIVE_LABELS = ("long_view", "is_click")
 SPARSE_ENGINES = ("csr", "coo")
 
 

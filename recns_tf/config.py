@@ -1,7 +1,8 @@
 """Everything a result depends on, and the flags it is given by.
 
 `Config` is what config.json beside a result holds; `Workspace` says only where things are kept.
-The absl flags are defined from such classes in `define_flags`, and no other module reads them. Flags are the paper's symbols in words; the original repository's spellings are aliases.
+The absl flags are defined from such classes in `define_flags`, and no other module reads them.
+Flags are the paper's symbols in words; the original repository's spellings are aliases.
 """
 
 from __future__ import annotations
@@ -99,7 +100,23 @@ class Config(Checked):
     """The settings of a run. Defaults are the paper's (§5.1) except where the help says more."""
 
     dataset: str = option("ml-100k", "which interactions", A_FOLDER_NAME)
+    split: str = option(
+        "random",
+        "of a public log's positives, user by user: random, or temporal, the last held out",
+        one_of(*catalog.SPLITS),
+    )
     split_seed: int = option(0, "seed of a random train / valid / test split", A_SEED)
+    valid_share: float = option(
+        0.1,
+        "share of train that becomes validation where the files have no such part; 0 for none",
+        Rule("a share from 0 to less than 1", lambda value: 0 <= value < 1),
+    )
+    layout: str = option(
+        "pinsage", "zhihu, alibaba: which of the authors' formats", one_of(*catalog.LAYOUTS)
+    )
+    positive_label: str = option(
+        "long_view", "kuairand-pure: what a positive is", one_of(*catalog.POSITIVE_LABELS)
+    )
     encoder: str = option("lightgcn", "E_theta, the graph encoder", one_of(*catalog.ENCODERS))
     dim: int = option(64, "d, embedding dimension", at_least(1), alias="embed_size")
     num_layers: int = option(3, "L, propagation layers", at_least(1))

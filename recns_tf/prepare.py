@@ -1,4 +1,4 @@
-"""Make a dataset of one's own log: ./run.sh prepare NAME --input=FILE --user=… --item=… --label=…
+"""Make a dataset of one's own log: ./run.sh prepare NAME --input=FILE.
 
 The log is one table, or several with the same columns (--input=a.csv,b.csv): CSV, TSV, RecBole's
 .inter, gzip of these, or Parquet. Afterwards `./run.sh NAME lightgcn` trains on it.
@@ -42,7 +42,7 @@ class Preparation(Checked):
     positive: str = option(">0", "labels of positives", A_CONDITION)
     exposed: str = option(
         REST,
-        f"labels of items shown and not chosen: a condition, {REST} for all others, {NONE} for none",
+        f"labels of items shown and not chosen: {REST} for all that are not positive",
         Rule(f"{REST}, {NONE}, or {LEGAL}", lambda x: x in (REST, NONE) or is_condition(x)),
     )
     separator: str = option(
@@ -50,7 +50,9 @@ class Preparation(Checked):
         "character between fields; a comma in .csv, a tab in .tsv, .inter and .txt, if empty",
         Rule(r"one character, or \t for a tab", lambda value: value == r"\t" or len(value) < 2),
     )
-    columns: str = option("", "names of the columns of a file whose first line is no heading: a,b,c")
+    columns: str = option(
+        "", "names of the columns of a file whose first line is no heading: a,b,c"
+    )
     ids: str = option(
         "auto",
         "auto refuses ids that look like damaged numbers (-1, 2.0, 1e5); text takes any text",

@@ -38,7 +38,7 @@ def main(*arguments):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["ml-1b", "lightgcn"], "unknown dataset 'ml-1b': choose one of ml-100k"),
+        (["ml-1b", "lightgcn"], "unknown dataset 'ml-1b': choose one of zhihu, alibaba, ml-100k"),
         (["ml-100k", "gcn"], "unknown encoder 'gcn': choose one of lightgcn."),
         (["ml-100k"], "two words are needed, DATASET and ENCODER, not 1"),
         (["ml-100k", "lightgcn", "recns"], "two words are needed, DATASET and ENCODER, not 3"),

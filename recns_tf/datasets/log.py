@@ -121,7 +121,8 @@ def to_interactions(
     kept_liked = keep_user[liked // num_items] & keep_item[liked % num_items]
     kept_shown = keep_user[shown // num_items] & keep_item[shown % num_items]
     below_core = int((~kept_liked).sum() + (~kept_shown).sum())
-    liked, shown = liked[kept_liked], shown[kept_shown]
+    liked, liked_order = liked[kept_liked], liked_order[kept_liked]
+    shown, shown_order = shown[kept_shown], shown_order[kept_shown]
     if not len(liked):
         raise UserError(f"{name}: no positive is left to train on.")
 
@@ -130,10 +131,9 @@ def to_interactions(
         shuffled = np.random.default_rng(rules.split_seed).random(len(liked))
         part = split_per_user(users, shuffled, rules.valid, rules.test)
     elif rules.split == "temporal":
-        liked_order, shown_order = liked_order[kept_liked], shown_order[kept_shown]
         part = split_per_user(users, liked_order, rules.valid, rules.test)
     else:
-        part = liked_order[kept_liked]
+        part = liked_order
     winning = liked if rules.conflicts == "any" else liked[part == TRAIN]
     conflict = is_among(shown, winning)
     late = np.zeros(len(shown), dtype=bool)
@@ -193,7 +193,7 @@ def row_order(log: Log, name: str, rules: Rules) -> NDArray[Any] | None:
 
 def distinct(
     log: Log, rows: NDArray[np.bool_], order: NDArray[Any] | None
-) -> tuple[NDArray[np.int64], NDArray[Any] | None]:
+) -> tuple[NDArray[np.int64], NDArray[Any]]:
     """Return the distinct pairs among some rows of a log, and the first of each by `order`.
 
     Args:
@@ -202,12 +202,14 @@ def distinct(
         order: [n] numbers, such as times, or None.
 
     Returns:
-        [p] int64, user * num_items + item, ascending; and [p], the least order of its rows.
+        [p] int64, user * num_items + item, ascending; and [p], the least order of its rows,
+        0 where there is none.
     """
     keys = log.users[rows].astype(np.int64) * len(log.item_ids) + log.items[rows]
     if order is None:
         keys.sort()
-        return keys[np.diff(keys, prepend=-1) > 0], None
+        keys = keys[np.diff(keys, prepend=-1) > 0]
+        return keys, np.zeros(len(keys), dtype=np.int8)
     order = order[rows]
     by_key = np.lexsort((order, keys))
     keys = keys[by_key]

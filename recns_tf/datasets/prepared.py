@@ -123,7 +123,7 @@ def read(path: Path, expected_sha256: str) -> Log:
         if sha256(path) != expected_sha256:
             raise ValueError("its checksum does not match")
         with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] if name in file else None for name in ARRAYS}
-            return Log(**arrays, ignored=int(file["ignored"]))
+            arrays: dict[str, Any] = {name: file[name] for name in ARRAYS if name in file}
+            return Log(**({"times": None} | arrays), ignored=int(file["ignored"]))
     except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile) as error:
         raise UserError(f"{path} is damaged ({error}): prepare the log again.") from error

@@ -43,8 +43,12 @@ class Layout(NamedTuple):
     names: tuple[str, ...] = ()
 
 
+BY_NAME = Layout()
+"""The layout that a file's name tells."""
+
+
 def read_batches(
-    path: Path, columns: Sequence[str], layout: Layout = Layout()
+    path: Path, columns: Sequence[str], layout: Layout = BY_NAME
 ) -> Iterator[list[pa.Array]]:
     """Yield a table in batches, in its order: an Arrow array for each of `columns`.
 
@@ -192,9 +196,7 @@ def heading(path: Path, separator: str, layout: Layout) -> tuple[list[str], int]
     raise UserError(f"{path} is empty.")
 
 
-def place_of(
-    path: Path, column: str, names: Sequence[str], separator: str, layout: Layout
-) -> int:
+def place_of(path: Path, column: str, names: Sequence[str], separator: str, layout: Layout) -> int:
     """Return which column of a text table is called `column`, counted from 0.
 
     Raises:
@@ -209,7 +211,9 @@ def place_of(
         raise UserError(f"{path}: no column '{column}' among --columns={','.join(names)}.")
     hint = ""
     for other, shown in CANDIDATES.items():
-        if other != separator and column in [name.strip() for name in separator.join(names).split(other)]:
+        if other != separator and column in [
+            name.strip() for name in separator.join(names).split(other)
+        ]:
             hint = f"; its fields seem to be parted by --separator='{shown}'"
     hint = hint or "; if that is no heading, name the columns: --columns=NAME,NAME,…"
     raise UserError(f"{path} line 1: no column '{column}'; {listed(names)}{hint}.")
@@ -232,13 +236,16 @@ def lines(path: Path, separator: str) -> Iterator[tuple[int, list[str]]]:
         decoded = io.TextIOWrapper(
             stream, encoding="utf-8-sig", errors="surrogateescape", newline=""
         )
-        quoting = csv.QUOTE_MINIMAL if is_quoted(separator) else csv.QUOTE_NONE
-        reader = csv.reader(decoded, delimiter=separator, quoting=quoting)
+        reader = csv.reader(
+            decoded,
+            delimiter=separator,
+            quoting=csv.QUOTE_MINIMAL if is_quoted(separator) else csv.QUOTE_NONE,
+        )
         for fields in reader:
             yield reader.line_num, fields
 
 
-def line_of_row(path: Path, row: int, layout: Layout = Layout()) -> str:
+def line_of_row(path: Path, row: int, layout: Layout = BY_NAME) -> str:
     """Return "FILE line N" for a row of a table, counted from 0; "FILE row N" for Parquet."""
     if is_parquet(path):
         return f"{path} row {row + 1}"
@@ -258,9 +265,8 @@ def fault(path: Path, separator: str, num_columns: int, error: Exception) -> str
             if any("\udc80" <= mark <= "\udcff" for field in fields for mark in field):
                 return f"{path} line {line}: not UTF-8 text; save the table as UTF-8."
             if fields and num_columns and len(fields) != num_columns:
-                return (
-                    f"{path} line {line}: {len(fields)} fields where {num_columns} columns are named."
-                )
+                wrong = f"{len(fields)} fields where {num_columns} columns are named"
+                return f"{path} line {line}: {wrong}."
     except EOFError:
         return f"{path} is cut off after line {line}: its gzip data end too early."
     except (gzip.BadGzipFile, zlib.error) as bad:

@@ -1,0 +1,88 @@
+"""The log behind the paper's Zhihu data: CCIR 2018, "content recommendation on mobile Zhihu".
+
+Source: Zhihu and THUIR for the CCIR 2018 challenge, https://biendata.com/competition/CCIR2018. We
+could not open that page, so the format is that of a second-hand description: training_set.txt has
+a line a user and no heading, parted by tabs: the user's id, perhaps a count, the list of what was
+shown, and more. The list is `item|shown|clicked,item|shown|clicked,…`: two Unix times, the latter 0
+where the item was not clicked. The first column whose first line holds such a list is read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from recns_tf.datasets.impressions import Impressions, read_lists, require, unnest
+from recns_tf.datasets.log import Log
+from recns_tf.datasets.public_log import load_log
+from recns_tf.datasets.tables import Layout, lines
+from recns_tf.errors import UserError
+from recns_tf.interactions import Interactions
+
+if TYPE_CHECKING:
+    from recns_tf.config import Config
+
+HOME = "the CCIR 2018 challenge (https://biendata.com/competition/CCIR2018)"
+FILES = ("training_set.txt",)
+TRIPLE = r"^[^|,]+\|[0-9]{1,18}\|[0-9]{1,18}$"
+FORM = "item|shown|clicked with two Unix times, the second 0 for no click"
+
+
+def load(directory: Path, config: Config) -> Interactions:
+    """Return the CCIR-2018 log: clicked items are positives, items shown and not clicked exposed.
+
+    Args:
+        directory: data/ccir-zhihu.
+        config: of which `split` and `split_seed` count.
+
+    Raises:
+        UserError: training_set.txt is absent or damaged.
+    """
+    return load_log(directory, FILES, HOME, read, config)
+
+
+def read(paths: Sequence[Path]) -> Log:
+    """Return the log of training_set.txt.
+
+    Raises:
+        UserError: a line is not of its form; the sentence names it.
+    """
+    (path,) = paths
+    layout, column = layout_of(path)
+    return read_lists(paths, layout, ("0", column), parse)
+
+
+def layout_of(path: Path) -> tuple[Layout, str]:
+    """Return how the file is written, its columns named 0, 1, …, and the name of the lists'.
+
+    Raises:
+        UserError: no field of the first line holds a list.
+    """
+    fields = next((fields for _, fields in lines(path, "\t") if fields), [])
+    for place, field in enumerate(fields):
+        if re.fullmatch(TRIPLE, field.partition(",")[0].strip()):
+            return Layout("\t", tuple(map(str, range(len(fields))))), str(place)
+    raise UserError(f"{path} line 1: no field is a list of {FORM}.")
+
+
+def parse(users: pa.Array, lists: pa.Array) -> Impressions:
+    """Return a batch of lines as impressions.
+
+    Raises:
+        BadValue: an impression is not of its form.
+    """
+    rows, triples = unnest(lists, ",")
+    require(pc.match_substring_regex(triples, TRIPLE), triples, "impression", FORM, rows)
+    fields = pc.split_pattern(triples, "|")
+    item, shown, clicked = (pc.list_element(fields, place) for place in range(3))
+    return Impressions(
+        users=users.take(rows),
+        items=item,
+        positive=pc.not_equal(pc.cast(clicked, pa.int64()), 0),
+        times=pc.cast(shown, pa.int64()),
+    )

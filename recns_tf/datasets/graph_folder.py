@@ -1,0 +1,141 @@
+"""A folder in one of the authors' two formats as a dataset: its own split, perhaps its own ids."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from recns_tf.datasets.cache import cached
+from recns_tf.datasets.graph_files import Files, read_lightgcn, read_pinsage
+from recns_tf.datasets.split import TRAIN, VALID, split_per_user
+from recns_tf.errors import UserError
+from recns_tf.files import sha256
+from recns_tf.interactions import Interactions, Pairs, is_among, make_interactions
+
+if TYPE_CHECKING:
+    from recns_tf.config import Config
+
+FORMATS: dict[str, Callable[[Path, tuple[int, int] | None], Files]] = {
+    "lightgcn": read_lightgcn,
+    "pinsage": read_pinsage,
+}
+NAMES = {
+    "lightgcn": (
+        "train.txt",
+        "valid.txt",
+        "test.txt",
+        "train_exposed.txt",
+        "user_list.txt",
+        "item_list.txt",
+    ),
+    "pinsage": ("train.txt", "valid.txt", "test.txt", "user_list.txt", "item_list.txt"),
+}
+
+
+def load_folder(
+    name: str,
+    folder: Path,
+    file_format: str,
+    cache: Path,
+    config: Config,
+    sizes: tuple[int, int] | None = None,
+) -> Interactions:
+    """Return the dataset that a folder of files holds, cached.
+
+    Where the files have no validation part, `config.valid_share` of each user's train positives
+    becomes one, drawn with `config.split_seed`; the rest of the split is the files' own. A pair of
+    two parts stays in the first of train, test, valid, so that nothing tested was trained on.
+
+    Args:
+        name: of the dataset.
+        folder: where the files are.
+        file_format: "lightgcn" or "pinsage".
+        cache: where the binary cache goes.
+        config: of which `valid_share` and `split_seed` count.
+        sizes: num_users and num_items, if known.
+
+    Raises:
+        UserError: a file is absent or damaged, or --split_seed is given where the files settle
+            the whole split.
+    """
+    paths = {each: folder / each for each in NAMES[file_format] if (folder / each).exists()}
+    if "valid.txt" in paths:
+        own_split = {}
+        if config.split_seed:
+            raise UserError(f"--split_seed={config.split_seed}: the files of {name} are split.")
+    else:
+        own_split = {"valid_share": config.valid_share, "split_seed": config.split_seed}
+    source = {
+        "format": file_format,
+        "files": {each: sha256(path) for each, path in paths.items()},
+        "sizes": sizes,
+        **own_split,
+    }
+
+    def build() -> Interactions:
+        files = FORMATS[file_format](folder, sizes)
+        return assemble(name, files, sizes, config, source)
+
+    return cached(cache, source, build)
+
+
+def assemble(
+    name: str,
+    files: Files,
+    sizes: tuple[int, int] | None,
+    config: Config,
+    source: dict[str, Any],
+) -> Interactions:
+    """Return the Interactions that files hold; what is left out is told on standard error."""
+    train, valid = files.train, files.valid
+    num_users, num_items = sizes or counts(files)
+    if not len(train):
+        raise UserError(f"{name}: train.txt has no positive to train on.")
+    train_keys = np.unique(train[:, 0] * num_items + train[:, 1])
+    test = outside(name, "test", files.test, train_keys, num_items)
+    if valid is None:
+        # Only train is divided: a test pair that was no train pair is none now.
+        users = train_keys // num_items
+        order = np.random.default_rng(config.split_seed).random(len(users))
+        part = split_per_user(users, order, valid=config.valid_share, test=0)
+        pairs = np.stack(np.divmod(train_keys, num_items), axis=1)
+        train, valid = pairs[part == TRAIN], pairs[part == VALID]
+    else:
+        used = np.union1d(train_keys, test[:, 0] * num_items + test[:, 1])
+        valid = outside(name, "valid", valid, used, num_items)
+    outside(name, "exposed", files.exposed, train_keys, num_items)
+    return make_interactions(
+        name,
+        train=train,
+        valid=valid,
+        test=test,
+        exposed=files.exposed,
+        user_ids=np.arange(num_users) if files.user_ids is None else files.user_ids,
+        item_ids=np.arange(num_items) if files.item_ids is None else files.item_ids,
+        source=source,
+    )
+
+
+def counts(files: Files) -> tuple[int, int]:
+    """Return num_users and num_items: as many as there are ids, or as the largest number says."""
+    parts = [files.train, files.test, files.exposed]
+    parts += [] if files.valid is None else [files.valid]
+    highest = np.max([part.max(axis=0) for part in parts if len(part)], axis=0) + 1
+    users = highest[0] if files.user_ids is None else len(files.user_ids)
+    items = highest[1] if files.item_ids is None else len(files.item_ids)
+    return int(users), int(items)
+
+
+def outside(name: str, part: str, pairs: Pairs, keys: Any, num_items: int) -> Pairs:
+    """Return pairs without those among `keys`, and tell how many these are."""
+    among = is_among(pairs[:, 0] * num_items + pairs[:, 1], keys)
+    if among.any():
+        print(
+            f"{name}: {among.sum():,} {part} pairs stand in another part, too: left out here.",
+            file=sys.stderr,
+        )
+    return pairs[~among]

@@ -1,0 +1,72 @@
+"""MIND: news that Microsoft News showed, and which of them were clicked.
+
+Source: Wu et al., "MIND: A Large-scale Dataset for News Recommendation", ACL 2020;
+https://msnews.github.io (Microsoft Research Licence). behaviors.tsv has a line an impression and no
+heading: impression id, user id, time (11/11/2019 9:05:58 AM), history, impressions, parted by
+tabs; impressions are `N55689-1 N35729-0`, 1 for clicked and 0 for not. The history lists clicks
+without impressions and without times, and is not read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from recns_tf.datasets.impressions import Impressions, read_lists, require, unnest
+from recns_tf.datasets.log import Log
+from recns_tf.datasets.public_log import load_log
+from recns_tf.datasets.tables import Layout
+from recns_tf.interactions import Interactions
+
+if TYPE_CHECKING:
+    from recns_tf.config import Config
+
+HOME = "https://msnews.github.io (MINDsmall_train.zip or MINDlarge_train.zip)"
+FILES = ("behaviors.tsv",)
+LAYOUT = Layout("\t", ("impression", "user", "time", "history", "shown"))
+TIME = "%m/%d/%Y %I:%M:%S %p"
+
+
+def load(directory: Path, config: Config) -> Interactions:
+    """Return MIND: clicked news are positives, news shown and not clicked exposed.
+
+    Args:
+        directory: data/mind.
+        config: of which `split` and `split_seed` count.
+
+    Raises:
+        UserError: behaviors.tsv is absent or damaged.
+    """
+    return load_log(directory, FILES, HOME, read, config)
+
+
+def read(paths: Sequence[Path]) -> Log:
+    """Return the log of behaviors.tsv.
+
+    Raises:
+        UserError: a line is not of its form; the sentence names it.
+    """
+    return read_lists(paths, LAYOUT, ("user", "time", "shown"), parse)
+
+
+def parse(users: pa.Array, times: pa.Array, shown: pa.Array) -> Impressions:
+    """Return a batch of lines as impressions.
+
+    Raises:
+        BadValue: a time or an impression is not of its form.
+    """
+    when = pc.strptime(times, format=TIME, unit="s", error_is_null=True)
+    require(pc.is_valid(when), times, "time", "such as 11/11/2019 9:05:58 AM")
+    lines, marks = unnest(shown, " ")
+    good = pc.match_substring_regex(marks, "^[^ ]+-[01]$")
+    require(good, marks, "impression", "such as N55689-1 or N35729-0", lines)
+    return Impressions(
+        users=users.take(lines),
+        items=pc.utf8_slice_codeunits(marks, 0, -2),
+        positive=pc.ends_with(marks, "-1"),
+        times=pc.cast(when, pa.int64()).take(lines),
+    )

@@ -1,0 +1,79 @@
+"""The authors' Zhihu data (§5.1): 16,015 users, 44,175 items, clicks and exposures.
+
+Source: https://github.com/zyang-16/RecNS, in two formats of which graph_files.py tells. Both hold
+the same clicks; that of PinSage (the default) comes with a validation part, that of LightGCN
+does not. A file is downloaded on first use and verified by the SHA-1 of its git blob; a file
+that is there already is used as it is.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from recns_tf.datasets.download import DownloadError, download
+from recns_tf.datasets.graph_folder import load_folder
+from recns_tf.errors import UserError
+from recns_tf.files import git_blob_sha1
+from recns_tf.interactions import Interactions
+
+if TYPE_CHECKING:
+    from recns_tf.config import Config
+
+SIZES = (16_015, 44_175)
+REPOSITORY = "https://raw.githubusercontent.com/zyang-16/RecNS/4845d02"
+BLOBS = {
+    "lightgcn": (
+        "lightgcn/Data/zhihu",
+        {
+            "train.txt": "2282d2180894a43ed73f4587817bb24c3a528124",
+            "test.txt": "26b8d093c76792ba32e8970a5e7c6a7e4b35914e",
+            "train_exposed.txt": "5b8159bf5135471c9e888061bc26e8747c1439da",
+        },
+    ),
+    "pinsage": (
+        "pinsage/data/zhihu",
+        {
+            "train.txt": "aa1b983be9d9105953ce98e99571b58347d47f58",
+            "valid.txt": "edc25d82f729151a2ae063b8a385ba830418fc59",
+            "test.txt": "737cdf91918163c68358c57e9012b8426e006662",
+        },
+    ),
+}
+
+
+def load(directory: Path, config: Config) -> Interactions:
+    """Return Zhihu as the authors split it.
+
+    Args:
+        directory: data/zhihu; the files are kept in its subfolder config.layout.
+        config: of which `layout` counts, and for LightGCN's, which has no validation part,
+            `valid_share` and `split_seed`.
+
+    Raises:
+        UserError: a file is absent and cannot be downloaded, or is damaged.
+    """
+    folder = directory / config.layout
+    fetch(folder, config.layout)
+    return load_folder("zhihu", folder, config.layout, directory, config, SIZES)
+
+
+def fetch(folder: Path, layout: str) -> None:
+    """Download the files of a format that are not in `folder` yet.
+
+    Raises:
+        UserError: one cannot be had; the sentence says which files to put where.
+    """
+    path_there, blobs = BLOBS[layout]
+    for name, blob in blobs.items():
+        if (folder / name).exists():
+            continue
+        url = f"{REPOSITORY}/{path_there}/{name}"
+        try:
+            download(url, folder / name, blob, git_blob_sha1)
+        except DownloadError as error:
+            raise UserError(
+                f"zhihu cannot be downloaded: {error}. With a network, run again, and it goes on "
+                f"from there; without one, put {', '.join(blobs)} of {path_there} in "
+                f"https://github.com/zyang-16/RecNS into {folder}/."
+            ) from error

@@ -1,0 +1,44 @@
+"""Write a dataset in another format: ./run.sh export DATASET PATH --format=lightgcn|pinsage|table.
+
+lightgcn and pinsage are the folders that the authors' programs read; a table is one file, whose
+name says whether it is .csv, .tsv, .inter (gzip of these with .gz) or .parquet.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from recns_tf import command_line, config, datasets
+from recns_tf.config import Checked, Config, Workspace, one_of, option
+from recns_tf.datasets.writers import WRITERS
+from recns_tf.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Export(Checked):
+    """What to write."""
+
+    format: str = option("table", "of what is written", one_of(*WRITERS))
+
+
+def main(words: list[str]) -> None:
+    """Run the command line whose positional words are `words`."""
+    if len(words) != 2:
+        raise UserError(
+            f"two words are needed, DATASET and PATH, not {len(words)}: "
+            "for example './run.sh export ml-100k ml-100k.csv'."
+        )
+    dataset, path = words[0], Path(words[1])
+    workspace, export = config.from_flags(Workspace), config.from_flags(Export)
+    datasets.require(dataset, workspace.data_dir)
+    if path.exists():
+        raise UserError(f"{path} exists already: choose another name.")
+    settings = config.from_flags(Config, dataset=dataset)
+    interactions = datasets.load(settings, workspace.data_dir)
+    WRITERS[export.format](interactions, path)
+    print(f"{interactions.summary()}\n{path}: written as {export.format}.")
+
+
+if __name__ == "__main__":
+    command_line.run(main, (Config, Workspace, Export))

@@ -1,0 +1,190 @@
+"""Each public log on a small hand-made file in its exact format."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from recns_tf import datasets
+from recns_tf.config import Config
+from recns_tf.datasets import ccir_zhihu, kuairand_pure, mind, taobao
+from recns_tf.errors import UserError
+from recns_tf.interactions import to_pairs
+
+KUAIRAND = (
+    "user_id,video_id,date,hourmin,time_ms,is_click,is_like,is_follow,is_comment,is_forward,"
+    "is_hate,long_view,play_time_ms,duration_ms,profile_stay_time,comment_stay_time,"
+    "is_profile_enter,is_rand,tab\n"
+)
+MIND = (
+    "1\tU13740\t11/11/2019 9:05:58 AM\tN55189 N42782\tN55689-1 N35729-0\n"
+    "2\tU91836\t11/12/2019 6:11:30 PM\t\tN20678-0 N39317-0 N55689-1\n"
+    "3\tU13740\t11/13/2019 12:00:00 AM\tN55189\tN35729-1\n"
+)
+TAOBAO = (
+    "user,time_stamp,adgroup_id,pid,nonclk,clk\n"
+    "581738,1494137644,1,430548_1007,1,0\n"
+    "449818,1494638778,3,430548_1007,0,1\n"
+    "581738,1494137650,3,430539_1007,0,1\n"
+)
+CCIR = (
+    "7\t3\tQ11|1525077160|0,A5|1525077161|1525077200,A9|1525077162|0\tsearch|1525070000\n"
+    "12\t1\tA5|1525077300|1525077301\t\n"
+)
+
+
+def kuairand_row(user, video, time, click, long_view):
+    return f"{user},{video},20220408,900,{time},{click},0,0,0,0,0,{long_view},1,9,0,0,0,0,1\n"
+
+
+def written(tmp_path, name, files):
+    folder = tmp_path / name
+    folder.mkdir()
+    for file, content in files.items():
+        (folder / file).write_text(content)
+    return Config(dataset=name)
+
+
+def named(data, part):
+    return {(data.user_ids[u], data.item_ids[v]) for u, v in to_pairs(getattr(data, part))}
+
+
+def positives(data):
+    return named(data, "train") | named(data, "valid") | named(data, "test")
+
+
+@pytest.fixture
+def kuairand(tmp_path):
+    first, second = kuairand_pure.FILES
+    return written(
+        tmp_path,
+        "kuairand-pure",
+        {
+            first: KUAIRAND
+            + kuairand_row(1, 70, 1649400000123, 1, 1)
+            + kuairand_row(1, 80, 1, 1, 0),
+            second: KUAIRAND + kuairand_row(2, 70, 5, 0, 0) + kuairand_row(2, 80, 6, 1, 1),
+        },
+    )
+
+
+def test_kuairand_pure_reads_both_logs(tmp_path, kuairand):
+    data = datasets.load(kuairand, tmp_path)
+    assert positives(data) == {(1, 70), (2, 80)}
+    assert named(data, "exposed") == {(1, 80), (2, 70)}
+
+
+def test_kuairand_pure_by_clicks(tmp_path, kuairand):
+    datasets.load(kuairand, tmp_path)  # the cache of the other label must not be taken
+    clicks = datasets.load(dataclasses.replace(kuairand, positive_label="is_click"), tmp_path)
+    assert positives(clicks) == {(1, 70), (1, 80), (2, 80)}
+    assert named(clicks, "exposed") == {(2, 70)}
+
+
+def test_kuairand_pure_has_times(tmp_path, kuairand):
+    log = kuairand_pure.load(
+        tmp_path / "kuairand-pure", dataclasses.replace(kuairand, split="temporal")
+    )
+    assert log.train.nnz == 2
+
+
+def test_mind(tmp_path):
+    config = written(tmp_path, "mind", {"behaviors.tsv": MIND})
+    data = datasets.load(config, tmp_path)
+    assert positives(data) == {("U13740", "N55689"), ("U91836", "N55689"), ("U13740", "N35729")}
+    assert named(data, "exposed") == {("U91836", "N20678"), ("U91836", "N39317")}
+    log = mind.read([tmp_path / "mind" / "behaviors.tsv"])
+    assert log.times.tolist() == [1573463158] * 2 + [1573582290] * 3 + [1573603200]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("N39317-0", "N39317", "line 2: impression 'N39317' is not such as N55689-1 or N35729-0."),
+        ("N39317-0", "N39317-2", "line 2: impression 'N39317-2' is not"),
+        ("11/13/2019", "2019-11-13", "line 3: time '2019-11-13 12:00:00 AM' is not such as 11/11"),
+        ("2\tU91836", "2\t", "line 2: user '' is not an id."),
+        ("\tN35729-1\n", "\n", "line 3: 4 fields where 5 columns are named."),
+    ],
+)
+def test_a_damaged_line_of_mind_is_named(tmp_path, old, new, sentence):
+    config = written(tmp_path, "mind", {"behaviors.tsv": MIND.replace(old, new)})
+    with pytest.raises(UserError, match=r"behaviors\.tsv") as told:
+        datasets.load(config, tmp_path)
+    assert sentence in str(told.value)
+    assert [path.name for path in (tmp_path / "mind").iterdir()] == ["behaviors.tsv"]
+
+
+def test_taobao(tmp_path):
+    config = written(tmp_path, "taobao", {"raw_sample.csv": TAOBAO})
+    data = datasets.load(config, tmp_path)
+    assert positives(data) == {(449818, 3), (581738, 3)}
+    assert named(data, "exposed") == {(581738, 1)}
+    assert taobao.EVENTS.timestamp == "time_stamp"
+
+
+@pytest.mark.parametrize("count", ["3\t", ""])
+def test_ccir_zhihu(tmp_path, count):
+    content = CCIR.replace("7\t3\t", f"7\t{count}").replace("12\t1\t", f"12\t{count}")
+    config = written(tmp_path, "ccir-zhihu", {"training_set.txt": content})
+    data = datasets.load(config, tmp_path)
+    assert positives(data) == {(7, "A5"), (12, "A5")}
+    assert named(data, "exposed") == {(7, "Q11"), (7, "A9")}
+    log = ccir_zhihu.read([tmp_path / "ccir-zhihu" / "training_set.txt"])
+    assert log.times.tolist() == [1525077160, 1525077161, 1525077162, 1525077300]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        (
+            "A9|1525077162|0",
+            "A9|1525077162",
+            "line 1: impression 'A9|1525077162' is not item|shown",
+        ),
+        ("A5|1525077300|", "A5|-5|", "line 2: impression 'A5|-5|1525077301' is not item|shown"),
+        ("Q11|1525077160|0", "Q11", "line 1: no field is a list of item|shown|clicked"),
+    ],
+)
+def test_a_damaged_line_of_ccir_zhihu_is_named(tmp_path, old, new, sentence):
+    config = written(tmp_path, "ccir-zhihu", {"training_set.txt": CCIR.replace(old, new)})
+    with pytest.raises(UserError, match=r"training_set\.txt") as told:
+        datasets.load(config, tmp_path)
+    assert sentence in str(told.value)
+
+
+@pytest.mark.parametrize("name", ["gowalla", "yelp2018", "amazon-book"])
+def test_benchmarks_without_exposures(tmp_path, name):
+    train = "".join(f"{user} {' '.join(map(str, range(20)))}\n" for user in range(3))
+    lists = {
+        "user_list.txt": "org_id remap_id\n" + "".join(f"u{n} {n}\n" for n in range(3)),
+        "item_list.txt": "org_id remap_id\n" + "".join(f"i{n} {n}\n" for n in range(21)),
+    }
+    config = written(tmp_path, name, {"train.txt": train, "test.txt": "0 20\n2 20\n", **lists})
+    data = datasets.load(config, tmp_path)
+    assert named(data, "test") == {("u0", "i20"), ("u2", "i20")}
+    assert data.train.nnz == 54 and data.valid.nnz == 6 and data.exposed.nnz == 0
+    other = datasets.load(dataclasses.replace(config, split_seed=1), tmp_path)
+    assert named(other, "valid") != named(data, "valid")
+    assert positives(other) == positives(data) and named(other, "test") == named(data, "test")
+    whole = datasets.load(dataclasses.replace(config, valid_share=0.0), tmp_path)
+    assert whole.train.nnz == 60 and whole.valid.nnz == 0
+
+
+@pytest.mark.parametrize(
+    "name", ["kuairand-pure", "mind", "taobao", "ccir-zhihu", "gowalla", "yelp2018", "amazon-book"]
+)
+def test_files_that_are_not_there_are_named_with_their_home(tmp_path, name):
+    with pytest.raises(UserError, match=f"put .* of .*http.* into {tmp_path / name}/"):
+        datasets.load(Config(dataset=name), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_changed_log_is_read_again(tmp_path):
+    config = written(tmp_path, "taobao", {"raw_sample.csv": TAOBAO})
+    before = datasets.load(config, tmp_path)
+    path = tmp_path / "taobao" / "raw_sample.csv"
+    path.write_text(TAOBAO + "449818,1494638779,8,430548_1007,0,1\n")
+    after = datasets.load(config, tmp_path)
+    assert positives(after) - positives(before) == {(449818, 8)}
+    np.testing.assert_array_equal(after.item_ids, [1, 3, 8])
