@@ -42,3 +42,10 @@ def sha256(path: Path) -> str:
     """Return the SHA-256 of the file at `path` in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def git_blob_sha1(path: Path) -> str:
+    """Return the SHA-1 by which git knows the file at `path`: what `git hash-object` prints."""
+    with path.open("rb") as file:
+        header = b"blob %d\0" % os.fstat(file.fileno()).st_size
+        return hashlib.file_digest(file, lambda: hashlib.sha1(header)).hexdigest()

@@ -1,67 +1,456 @@
+import fcntl
 import hashlib
 import http.server
+import importlib
+import resource
+import socket
+import struct
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import pytest
+from tqdm import tqdm
 
 from recns_tf.datasets.download import DownloadError, download
+from recns_tf.files import git_blob_sha1
 
-CONTENT = bytes(range(256)) * 1000
+module = importlib.import_module("recns_tf.datasets.download")
+
+CONTENT = bytes(n * n % 251 for n in range(256_000))
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
+WRONG = b"x" + CONTENT[1:]
+CUT = 100_000
+
+
+@dataclass
+class Answer:
+    """How the server answers one request.
+
+    Attributes:
+        status: an error, or 200 to send a file, which becomes 206 where a range is asked for.
+        content: the file.
+        cut: how many bytes to send before the line breaks, -1 for all.
+        how: "close" (the line breaks in an orderly way), "reset" or "stall".
+        ranges: whether a range is heeded.
+        shift: how far from the place asked for a range begins.
+        framing: "length" (Content-Length), "chunked" or "none".
+        pieces: in how many writes the file is sent, 0.02 s apart.
+    """
+
+    status: int = 200
+    content: bytes = CONTENT
+    cut: int = -1
+    how: str = "close"
+    ranges: bool = True
+    shift: int = 0
+    framing: str = "length"
+    pieces: int = 1
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """Serves CONTENT at /good, and three kinds of failure."""
+    """Gives the site's answers in their order, the last one again and again."""
+
+    protocol_version = "HTTP/1.1"
 
     def do_GET(self):
-        if self.path == "/missing":
-            self.send_error(404)
-            return
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(CONTENT)))
-        self.end_headers()
-        if self.path == "/cut":
-            self.wfile.write(CONTENT[:1000])
-        elif self.path == "/corrupt":
-            self.wfile.write(b"x" + CONTENT[1:])
+        site = self.server
+        asked = self.headers["Range"]
+        with site.lock:
+            site.ranges.append(asked)
+            answer = site.answers.pop(0) if len(site.answers) > 1 else site.answers[0]
+        self.close_connection = True
+        if self.path == "/moved":
+            self.send_response(302)
+            self.send_header("Location", "/file")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+        elif answer.status != 200:
+            self.send_error(answer.status)
         else:
-            self.wfile.write(CONTENT)
+            start = int(asked.removeprefix("bytes=").removesuffix("-")) if asked else 0
+            self.send_file(answer, start if answer.ranges else None)
+
+    def send_file(self, answer, start):
+        if start and start >= len(answer.content):
+            self.send_error(416)
+            return
+        first = start + answer.shift if start else 0
+        rest = answer.content[first:]
+        self.send_response(206 if start else 200)
+        if start:
+            last = len(answer.content) - 1
+            self.send_header("Content-Range", f"bytes {first}-{last}/{last + 1}")
+        if answer.framing == "length":
+            self.send_header("Content-Length", str(len(rest)))
+        if answer.framing == "chunked":
+            self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        body = rest if answer.cut < 0 else rest[: answer.cut]
+        with self.server.lock:
+            self.server.sent.append(len(body))
+        if answer.framing == "chunked":
+            body = b"%x\r\n%s" % (len(rest), body) + b"\r\n0\r\n\r\n" * (len(body) == len(rest))
+        self.send_body(answer, body)
+
+    def send_body(self, answer, body):
+        step = -(-len(body) // answer.pieces) or 1
+        try:
+            for start in range(0, len(body), step):
+                self.wfile.write(body[start : start + step])
+                if answer.pieces > 1:
+                    time.sleep(0.02)
+        except ConnectionError:
+            return  # the client went away
+        if answer.how == "stall":
+            self.server.ended.wait(5)
+        if answer.how == "reset":
+            time.sleep(0.1)  # what was sent may arrive first
+            linger = struct.pack("ii", 1, 0)
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            self.connection.close()
+
+    def finish(self):
+        if self.connection.fileno() >= 0:
+            super().finish()
 
     def log_message(self, *arguments):
         pass
 
 
+class Site(http.server.ThreadingHTTPServer):
+    """A server on this machine that notes what it was asked for and how much it sent."""
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.lock = threading.Lock()
+        self.ended = threading.Event()
+        self.url = f"http://127.0.0.1:{self.server_port}/file"
+        self.answers = [Answer()]
+        self.ranges = []
+        self.sent = []
+
+
 @pytest.fixture
-def server():
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{running.server_port}"
+def site():
+    with Site() as running:
+        thread = threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        yield running
+        running.ended.set()
         running.shutdown()
 
 
-def test_a_good_file_arrives_whole(server, tmp_path):
-    path = download(f"{server}/good", tmp_path / "file", SHA256)
-    assert path.read_bytes() == CONTENT
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch):
+    monkeypatch.setattr(module, "WAITS_SECONDS", (0.01, 0.01))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+
+
+@pytest.fixture
+def target(tmp_path):
+    return tmp_path / "folder" / "file"
+
+
+def left(target):
+    """Return the files in the folder of `target`, and what they hold."""
+    return {path.name: path.read_bytes() for path in target.parent.iterdir()}
+
+
+def leave_part(target, content):
+    target.parent.mkdir()
+    target.with_name("file.part").write_bytes(content)
+
+
+def test_a_good_file_arrives_whole(site, target):
+    assert download(site.url, target, SHA256) == target
+    assert left(target) == {"file": CONTENT}
+    assert site.ranges == [None]
+
+
+def test_it_takes_the_place_of_another(site, target):
+    target.parent.mkdir()
+    target.write_bytes(b"earlier")
+    download(site.url, target, SHA256)
+    assert left(target) == {"file": CONTENT}
+
+
+def test_one_that_is_there_is_not_fetched_again(site, target):
+    leave_part(target, CONTENT[:CUT])
+    target.write_bytes(CONTENT)
+    download(site.url, target, SHA256)
+    assert left(target) == {"file": CONTENT}
+    assert site.ranges == []
+
+
+def test_an_empty_file_is_a_file(site, target):
+    site.answers = [Answer(content=b"")]
+    download(site.url, target, hashlib.sha256(b"").hexdigest())
+    assert left(target) == {"file": b""}
+
+
+def test_another_checksum_may_verify_it(site, target, tmp_path):
+    (tmp_path / "same").write_bytes(CONTENT)
+    download(site.url, target, git_blob_sha1(tmp_path / "same"), git_blob_sha1)
+    assert left(target) == {"file": CONTENT}
+
+
+@pytest.mark.parametrize("framing", ["length", "chunked", "none"])
+def test_a_slow_server_is_waited_for(site, target, monkeypatch, framing):
+    monkeypatch.setattr(module, "TIMEOUT_SECONDS", 0.5)  # less than it takes in all
+    site.answers = [Answer(pieces=35, framing=framing)]
+    download(site.url, target, SHA256)
+    assert left(target) == {"file": CONTENT}
+    assert site.ranges == [None]
 
 
 @pytest.mark.parametrize(
-    ("name", "reason"),
-    [
-        ("missing", "could not be read"),
-        ("cut", "broke off after 1,000 of 256,000 bytes|could not be read"),
-        ("corrupt", "SHA-256 differs"),
-    ],
+    "broken",
+    [Answer(cut=CUT), Answer(cut=CUT, framing="chunked"), Answer(cut=CUT, how="stall")],
+    ids=["closed", "chunked", "stalled"],
 )
-def test_a_bad_one_is_told_and_leaves_what_was_there(server, tmp_path, name, reason):
-    target = tmp_path / "file"
+def test_a_broken_transfer_is_taken_up_where_it_broke(site, target, monkeypatch, broken):
+    monkeypatch.setattr(module, "TIMEOUT_SECONDS", 0.5)
+    site.answers = [broken, Answer()]
+    download(site.url, target, SHA256)
+    assert left(target) == {"file": CONTENT}
+    assert site.ranges == [None, f"bytes={CUT}-"]
+    assert sum(site.sent) == len(CONTENT), "no byte twice"
+
+
+def test_a_line_that_is_reset_is_tried_again(site, target):
+    """How much of it is kept depends on the system, which may drop what was not read yet."""
+    site.answers = [Answer(cut=CUT, how="reset"), Answer()]
+    download(site.url, target, SHA256)
+    assert left(target) == {"file": CONTENT}
+    assert len(site.ranges) == 2
+
+
+def test_a_later_call_takes_it_up(site, target, monkeypatch):
+    bars = []
+
+    class Bar(tqdm):
+        def __init__(self, **settings):
+            bars.append((settings["desc"], settings["initial"], settings["total"]))
+            super().__init__(**settings)
+
+    monkeypatch.setattr(module, "tqdm", Bar)
+    site.answers = [Answer(cut=CUT), Answer(cut=0)]
+    with pytest.raises(DownloadError, match="broke off after 100,000 of 256,000 bytes"):
+        download(site.url, target, SHA256)
+    assert left(target) == {"file.part": CONTENT[:CUT]}
+    site.answers = [Answer()]
+    download(site.url, target, SHA256)
+    assert left(target) == {"file": CONTENT}
+    assert site.ranges == [None] + [f"bytes={CUT}-"] * 3
+    assert sum(site.sent) == len(CONTENT), "no byte twice"
+    assert bars == [("file", 0, len(CONTENT))] + [("file", CUT, len(CONTENT))] * 3
+
+
+def test_a_redirection_is_followed_with_the_range(site, target):
+    leave_part(target, CONTENT[:CUT])
+    download(site.url.replace("/file", "/moved"), target, SHA256)
+    assert left(target) == {"file": CONTENT}
+    assert site.ranges == [f"bytes={CUT}-"] * 2
+
+
+def test_one_that_always_breaks_off_is_told_and_kept(site, target):
+    target.parent.mkdir()
     target.write_bytes(b"earlier")
-    with pytest.raises(DownloadError, match=reason):
-        download(f"{server}/{name}", target, SHA256)
-    assert target.read_bytes() == b"earlier"
-    assert list(tmp_path.iterdir()) == [target]
+    site.answers = [Answer(cut=1000, ranges=False)]
+    with pytest.raises(DownloadError, match="/file broke off after 1,000 of 256,000 bytes"):
+        download(site.url, target, SHA256)
+    assert left(target) == {"file": b"earlier", "file.part": CONTENT[:1000]}
+    assert site.ranges == [None, "bytes=1000-", "bytes=1000-"]
 
 
-def test_no_server_is_told(tmp_path):
-    with pytest.raises(DownloadError, match="could not be read"):
-        download("http://127.0.0.1:9/file", tmp_path / "file", SHA256)
-    assert list(tmp_path.iterdir()) == []
+def test_another_content_is_told_and_not_kept(site, target):
+    target.parent.mkdir()
+    target.write_bytes(b"earlier")
+    site.answers = [Answer(content=WRONG)]
+    with pytest.raises(DownloadError, match=r"/file is not the file expected \(its checksum"):
+        download(site.url, target, SHA256)
+    assert left(target) == {"file": b"earlier"}
+    assert site.ranges == [None]
+
+
+@pytest.mark.parametrize("part", [WRONG[:CUT], WRONG, CONTENT + b"x"], ids=["cut", "all", "more"])
+def test_a_part_of_another_file_is_fetched_again(site, target, part):
+    leave_part(target, part)
+    download(site.url, target, SHA256)
+    assert left(target) == {"file": CONTENT}
+    assert site.ranges == [f"bytes={len(part)}-", None]
+
+
+def test_another_content_behind_a_part_is_told_after_two_fetches(site, target):
+    leave_part(target, CONTENT[:CUT])
+    site.answers = [Answer(content=CONTENT[:-1] + b"x")]
+    with pytest.raises(DownloadError, match="is not the file expected"):
+        download(site.url, target, SHA256)
+    assert left(target) == {}
+    assert site.ranges == [f"bytes={CUT}-", None]
+
+
+def test_a_part_that_is_whole_is_taken(site, target):
+    leave_part(target, CONTENT)
+    download(site.url, target, SHA256)
+    assert left(target) == {"file": CONTENT}
+    assert site.ranges == [f"bytes={len(CONTENT)}-"]
+    assert site.sent == []
+
+
+@pytest.mark.parametrize(
+    ("answers", "ranges"),
+    [
+        ([Answer(ranges=False)], [f"bytes={CUT}-"]),
+        ([Answer(shift=1)], [f"bytes={CUT}-", None]),
+        ([Answer(shift=-CUT)], [f"bytes={CUT}-"]),
+    ],
+    ids=["ignored", "shifted", "from the beginning"],
+)
+def test_without_the_range_asked_for_it_starts_over(site, target, answers, ranges):
+    leave_part(target, CONTENT[:CUT])
+    site.answers = answers
+    download(site.url, target, SHA256)
+    assert left(target) == {"file": CONTENT}
+    assert site.ranges == ranges
+
+
+@pytest.mark.parametrize("framing", ["none", "chunked"])
+def test_no_length_is_needed(site, target, framing):
+    leave_part(target, CONTENT[:CUT])
+    site.answers = [Answer(framing=framing)]
+    download(site.url, target, SHA256)
+    assert left(target) == {"file": CONTENT}
+    assert sum(site.sent) == len(CONTENT) - CUT
+
+
+def test_one_cut_off_without_a_length_is_not_taken(site, target):
+    site.answers = [Answer(cut=CUT, framing="none")]
+    with pytest.raises(DownloadError, match="is not the file expected"):
+        download(site.url, target, SHA256)
+    assert left(target) == {}
+
+
+@pytest.mark.parametrize("status", [403, 404, 410, 416])
+def test_a_refusal_is_told_at_once(site, target, status):
+    site.answers = [Answer(status=status)]
+    with pytest.raises(DownloadError, match=f"/file could not be read .*{status}"):
+        download(site.url, target, SHA256)
+    assert left(target) == {}
+    assert site.ranges == [None]
+
+
+def test_a_refusal_keeps_the_part(site, target):
+    leave_part(target, CONTENT[:CUT])
+    site.answers = [Answer(status=404)]
+    with pytest.raises(DownloadError, match="404"):
+        download(site.url, target, SHA256)
+    assert left(target) == {"file.part": CONTENT[:CUT]}
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_busy_server_is_asked_again(site, target, status):
+    site.answers = [Answer(status=status), Answer()]
+    download(site.url, target, SHA256)
+    assert left(target) == {"file": CONTENT}
+    assert site.ranges == [None, None]
+
+
+def test_one_that_stays_busy_is_told(site, target):
+    site.answers = [Answer(status=503)]
+    with pytest.raises(DownloadError, match="503"):
+        download(site.url, target, SHA256)
+    assert left(target) == {}
+    assert site.ranges == [None] * 3
+
+
+def test_no_server_is_told(target):
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}/file"
+        with pytest.raises(DownloadError, match=r"/file could not be read .*refused"):
+            download(url, target, SHA256)
+    assert left(target) == {}
+
+
+def test_a_silent_server_is_told(target, monkeypatch):
+    monkeypatch.setattr(module, "TIMEOUT_SECONDS", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/file"
+        with pytest.raises(DownloadError, match=r"/file could not be read .*timed out"):
+            download(url, target, SHA256)
+    assert left(target) == {}
+
+
+def test_a_full_disk_is_no_fault_of_the_network(site, target):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (CUT, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            download(site.url, target, SHA256)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert left(target) == {"file.part": CONTENT[:CUT]}
+    assert site.ranges == [None]
+
+
+def test_a_place_that_cannot_be_written_is_no_fault_of_the_network(site, target):
+    target.parent.mkdir()
+    target.with_name("file.part").mkdir()
+    with pytest.raises(IsADirectoryError):
+        download(site.url, target, SHA256)
+    assert site.ranges == []
+
+
+def test_an_interrupt_keeps_what_arrived(site, target, monkeypatch):
+    chunks = []
+
+    def interrupted(url, response):
+        if chunks:
+            raise KeyboardInterrupt
+        chunks.append(response.read1(1000))
+        return chunks[0]
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(module, "next_chunk", interrupted)
+        download(site.url, target, SHA256)
+    assert left(target) == {"file.part": chunks[0]}
+    download(site.url, target, SHA256)
+    assert left(target) == {"file": CONTENT}
+    assert site.ranges == [None, f"bytes={len(chunks[0])}-"]
+
+
+def test_several_at_once_fetch_it_once(site, target):
+    site.answers = [Answer(pieces=5)]
+    with ThreadPoolExecutor(4) as pool:
+        calls = [pool.submit(download, site.url, target, SHA256) for _ in range(4)]
+        assert [call.result() for call in calls] == [target] * 4
+    assert left(target) == {"file": CONTENT}
+    assert site.ranges == [None]
+
+
+def test_several_at_once_each_have_their_own_failure(site, target):
+    site.answers = [Answer(content=WRONG, pieces=3)]
+    with ThreadPoolExecutor(4) as pool:
+        calls = [pool.submit(download, site.url, target, SHA256) for _ in range(4)]
+        for call in calls:
+            assert isinstance(call.exception(), DownloadError)
+    assert left(target) == {}
+    assert site.ranges == [None] * 4
+
+
+def test_what_another_process_leaves_is_taken_up(site, target):
+    leave_part(target, CONTENT[:10])
+    part = target.with_name("file.part")
+    with ThreadPoolExecutor(1) as pool:
+        with part.open("ab") as other:
+            fcntl.flock(other, fcntl.LOCK_EX)
+            call = pool.submit(download, site.url, target, SHA256)
+            time.sleep(0.1)
+            assert site.ranges == [], "it waits"
+            other.write(CONTENT[10:CUT])
+        assert call.result() == target
+    assert left(target) == {"file": CONTENT}
+    assert site.ranges == [f"bytes={CUT}-"]
