@@ -29,6 +29,7 @@ BATCH_ROWS = 1 << 20
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".inter": "\t", ".txt": "\t"}
 CANDIDATES = {",": ",", "\t": "\\t", ";": ";", "|": "|", " ": " "}
 SHOWN_COLUMNS = 12
+NOT_UTF8 = "not UTF-8 text; save the table as UTF-8"
 
 
 class Layout(NamedTuple):
@@ -186,6 +187,8 @@ def heading(path: Path, separator: str, layout: Layout) -> tuple[list[str], int]
         return list(layout.names), 0
     try:
         for line, fields in lines(path, separator):
+            if any(is_undecoded(field) for field in fields):
+                raise UserError(f"{path} line {line}: {NOT_UTF8}.")
             if fields:
                 names = [field.strip() for field in fields]
                 if path.name.removesuffix(".gz").endswith(".inter"):
@@ -257,13 +260,20 @@ def line_of_row(path: Path, row: int, layout: Layout = BY_NAME) -> str:
     raise AssertionError(f"{path} has no row {row}")
 
 
+def is_undecoded(text: str) -> bool:
+    """Return whether a text from `lines` holds bytes that were not UTF-8."""
+    return any("\udc80" <= mark <= "\udcff" for mark in text)
+
+
 def fault(path: Path, separator: str, num_columns: int, error: Exception) -> str:
     """Return a sentence on why a text table cannot be read, with the line where there is one."""
+    if "zlib" in str(error):
+        return f"{path} is no sound gzip file ({one_line(error)})."
     line = 0
     try:
         for line, fields in lines(path, separator):
-            if any("\udc80" <= mark <= "\udcff" for field in fields for mark in field):
-                return f"{path} line {line}: not UTF-8 text; save the table as UTF-8."
+            if any(is_undecoded(field) for field in fields):
+                return f"{path} line {line}: {NOT_UTF8}."
             if fields and num_columns and len(fields) != num_columns:
                 wrong = f"{len(fields)} fields where {num_columns} columns are named"
                 return f"{path} line {line}: {wrong}."

@@ -36,7 +36,7 @@ BLOBS = {
         {
             "train.txt": "aa1b983be9d9105953ce98e99571b58347d47f58",
             "valid.txt": "edc25d82f729151a2ae063b8a385ba830418fc59",
-            "test.txt": "737cdf91918163c68358c57e9012b8426e006662",
+            "test.txt": "737cdf918163c68358c57e9012b8426e006662b2",
         },
     ),
 }

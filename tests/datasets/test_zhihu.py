@@ -1,0 +1,161 @@
+import dataclasses
+import http.server
+import shutil
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from recns_tf import datasets
+from recns_tf.config import Config
+from recns_tf.datasets import download, zhihu
+from recns_tf.datasets.writers import write_lightgcn, write_pinsage
+from recns_tf.errors import UserError
+from recns_tf.files import git_blob_sha1
+from tests.conftest import SHARED, make_toy
+
+ORIGINAL = SHARED / "data" / "zhihu-original"
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch, toy):
+    """A server that holds a toy in place of Zhihu, and the requests that it got."""
+    there = tmp_path / "repository"
+    for layout, write in (("lightgcn", write_lightgcn), ("pinsage", write_pinsage)):
+        write(toy, there / zhihu.BLOBS[layout][0])
+    blobs = {
+        layout: (
+            folder,
+            {name: git_blob_sha1(there / folder / name) for name in names},
+        )
+        for layout, (folder, names) in zhihu.BLOBS.items()
+    }
+    requests = []
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *arguments):
+            super().__init__(*arguments, directory=str(there))
+
+        def do_GET(self):
+            requests.append(self.path)
+            super().do_GET()
+
+        def log_message(self, *arguments):
+            pass
+
+    monkeypatch.setattr(zhihu, "BLOBS", blobs)
+    monkeypatch.setattr(zhihu, "SIZES", (toy.num_users, toy.num_items))
+    monkeypatch.setattr(download, "WAITS_SECONDS", ())
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        monkeypatch.setattr(zhihu, "REPOSITORY", f"http://127.0.0.1:{server.server_port}")
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield there, requests
+        server.shutdown()
+
+
+def same(one, two, part):
+    return (getattr(one, part) != getattr(two, part)).nnz == 0
+
+
+def test_it_is_downloaded_once(tmp_path, repository, toy):
+    _, requests = repository
+    config = Config(dataset="zhihu")
+    data = datasets.load(config, tmp_path)
+    assert all(same(data, toy, part) for part in ("train", "valid", "test", "exposed"))
+    assert len(requests) == 3
+    again = datasets.load(config, tmp_path)
+    assert again.checksum == data.checksum and len(requests) == 3
+    assert not list((tmp_path / "zhihu").rglob("*.part"))
+
+
+def test_lightgcns_layout_has_no_validation_part(tmp_path, repository, toy):
+    config = Config(dataset="zhihu", layout="lightgcn")
+    data = datasets.load(config, tmp_path)
+    assert same(data, toy, "test") and same(data, toy, "exposed")
+    assert data.train.nnz + data.valid.nnz == toy.train.nnz and data.valid.nnz
+    none = datasets.load(dataclasses.replace(config, valid_share=0.0), tmp_path)
+    assert same(none, toy, "train") and not none.valid.nnz
+
+
+def test_files_that_are_there_are_used_as_they_are(tmp_path, repository, toy):
+    there, requests = repository
+    shutil.copytree(there / zhihu.BLOBS["pinsage"][0], tmp_path / "zhihu" / "pinsage")
+    test = tmp_path / "zhihu" / "pinsage" / "test.txt"
+    test.write_text("".join(test.read_text().splitlines(keepends=True)[:5]))
+    data = datasets.load(Config(dataset="zhihu"), tmp_path)
+    assert data.test.nnz == 5 and not requests
+
+
+def test_the_split_is_the_authors_own(tmp_path, repository):
+    with pytest.raises(UserError, match="--split_seed=1: the files of zhihu are split"):
+        datasets.load(Config(dataset="zhihu", split_seed=1), tmp_path)
+
+
+def test_a_file_changed_at_the_source_is_refused(tmp_path, repository):
+    there, _ = repository
+    (there / zhihu.BLOBS["pinsage"][0] / "valid.txt").write_text("0\t41\n")
+    with pytest.raises(UserError, match=r"valid.txt is not the file expected"):
+        datasets.load(Config(dataset="zhihu"), tmp_path)
+    kept = [path.name for path in (tmp_path / "zhihu").rglob("*") if path.is_file()]
+    assert kept == ["train.txt"]
+
+
+def test_without_a_network_it_says_which_files_to_put_where(tmp_path, monkeypatch):
+    monkeypatch.setattr(zhihu, "REPOSITORY", "http://127.0.0.1:9")
+    monkeypatch.setattr(download, "WAITS_SECONDS", ())
+    with pytest.raises(UserError) as told:
+        datasets.load(Config(dataset="zhihu"), tmp_path)
+    sentence = str(told.value)
+    assert "train.txt, valid.txt, test.txt of pinsage/data/zhihu" in sentence
+    assert f"into {tmp_path / 'zhihu' / 'pinsage'}/" in sentence and "\n" not in sentence
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+@pytest.mark.skipif(not ORIGINAL.exists(), reason="the authors' Zhihu files are not here")
+def test_the_blobs_of_the_authors_files():
+    for path in (Path("lightgcn/test.txt"), Path("pinsage/valid.txt"), Path("pinsage/test.txt")):
+        _, blobs = zhihu.BLOBS[path.parent.name]
+        assert git_blob_sha1(ORIGINAL / path) == blobs[path.name]
+
+
+@pytest.mark.skipif(not ORIGINAL.exists(), reason="the authors' Zhihu files are not here")
+def test_the_authors_valid_and_test_files_beside_a_small_train_file(tmp_path):
+    """The real files in their places; train, which is not here, is one pair of each type."""
+    folder = tmp_path / "zhihu" / "pinsage"
+    folder.mkdir(parents=True)
+    for name in ("valid.txt", "test.txt"):
+        shutil.copy(ORIGINAL / "pinsage" / name, folder)
+    (folder / "train.txt").write_text("0\t60189\tPos\n16014\t16015\tNeg\n")
+    data = datasets.load(Config(dataset="zhihu"), tmp_path)
+    assert (data.num_users, data.num_items) == (16_015, 44_175)
+    assert (data.valid.nnz, data.test.nnz) == (327_675, 326_042)
+    assert data.train[0, 44_174] and data.exposed[16_014, 0]
+    np.testing.assert_array_equal(data.test[[0]].indices[:3], [1, 10, 13])
+
+
+@pytest.mark.parametrize("layout", ["pinsage", "lightgcn"])
+def test_alibaba_is_read_where_it_was_put(tmp_path, layout):
+    toy = make_toy()
+    config = Config(dataset="alibaba", layout=layout)
+    with pytest.raises(UserError, match=rf"put train.txt, .*test.txt into {tmp_path}"):
+        datasets.load(config, tmp_path)
+    write = {"pinsage": write_pinsage, "lightgcn": write_lightgcn}[layout]
+    write(toy, tmp_path / "alibaba" / layout)
+    data = datasets.load(config, tmp_path)
+    assert all(same(data, toy, part) for part in ("train", "valid", "test", "exposed"))
+    np.testing.assert_array_equal(data.user_ids, toy.user_ids)
+
+
+def test_a_pair_of_two_parts_is_left_out_of_the_later(tmp_path, capsys):
+    folder = tmp_path / "alibaba" / "pinsage"
+    folder.mkdir(parents=True)
+    (folder / "train.txt").write_text("0\t2\tPos\n1\t2\tPos\n1\t2\tNeg\n1\t3\tNeg\n")
+    (folder / "valid.txt").write_text("0\t2\n0\t3\n0\t4\n")
+    (folder / "test.txt").write_text("0\t3\n1\t2\n")
+    data = datasets.load(Config(dataset="alibaba"), tmp_path)
+    assert data.train.nnz == 2 and data.exposed.nnz == 1
+    assert data.test.nnz == 1 and data.test[0, 1]
+    assert data.valid.nnz == 1 and data.valid[0, 2]
+    said = capsys.readouterr().err
+    assert "alibaba: 1 test pairs" in said and "2 valid pairs" in said and "1 exposed pairs" in said
