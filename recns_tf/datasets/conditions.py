@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import operator
 import re
+from contextlib import suppress
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -116,14 +118,26 @@ def to_times(values: pa.Array, name: str) -> NDArray[np.float64]:
     Raises:
         BadValue: a time is missing, or neither number nor date.
     """
-    if pa.types.is_string(values.type):
-        for zone in (None, "UTC"):  # without and with an offset from UTC
-            try:
-                values = pc.cast(values, pa.timestamp("us", zone))
-                break
-            except pa.ArrowInvalid:
-                continue
+    if pa.types.is_string(values.type) and len(values) and np.isnan(to_number(values[0].as_py())):
+        values = to_dates(values, name)
     if pa.types.is_temporal(values.type):
         microseconds = pc.cast(pc.cast(values, pa.timestamp("us")), pa.int64())
         values = pc.divide(pc.cast(microseconds, pa.float64()), 1e6)
     return to_numbers(values, name)
+
+
+def to_dates(texts: pa.Array, name: str) -> pa.Array:
+    """Return a batch of ISO dates as Arrow times.
+
+    Raises:
+        BadValue: a text is none.
+    """
+    for zone in (None, "UTC"):  # without and with an offset from UTC
+        with suppress(pa.ArrowInvalid):
+            return pc.cast(texts, pa.timestamp("us", zone))
+    for row, text in enumerate(texts.to_pylist()):
+        try:
+            datetime.fromisoformat(text)
+        except ValueError as error:
+            raise BadValue(row, f"{name} '{text}' is neither a number nor an ISO date") from error
+    raise BadValue(0, f"{name} mixes dates with and without an offset from UTC")

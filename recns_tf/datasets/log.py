@@ -210,11 +210,12 @@ def distinct(
         keys.sort()
         keys = keys[np.diff(keys, prepend=-1) > 0]
         return keys, np.zeros(len(keys), dtype=np.int8)
-    order = order[rows]
-    by_key = np.lexsort((order, keys))
+    by_key = np.argsort(keys)
     keys = keys[by_key]
-    first = np.diff(keys, prepend=-1) > 0
-    return keys[first], order[by_key][first]
+    starts = np.flatnonzero(np.diff(keys, prepend=-1))
+    if not len(starts):
+        return keys, order[:0]
+    return keys[starts], np.minimum.reduceat(order[rows][by_key], starts)
 
 
 def core(
