@@ -57,6 +57,11 @@ class IdColumn:
             BadValue: an id is missing, too long, or holds a line break.
         """
         numbers = whole_numbers(values)
+        if pa.types.is_floating(values.type):
+            # With the ".0" that Arrow's cast leaves out: a fraction is no whole number.
+            values = pa.array(
+                [None if value is None else str(value) for value in values.to_pylist()]
+            )
         if numbers is None:
             values = pc.cast(values, pa.string()).fill_null("")
         chunk = (values if numbers is None else numbers).dictionary_encode()

@@ -53,7 +53,7 @@ def read_batches(
 ) -> Iterator[list[pa.Array]]:
     """Yield a table in batches, in its order: an Arrow array for each of `columns`.
 
-    Text tables give text without blanks at its ends; Parquet gives what the file holds.
+    Text tables give text, Parquet what the file holds; text has no blanks at its ends.
 
     Raises:
         UserError: the file is absent, empty, damaged, no table or without such a column; the
@@ -97,6 +97,8 @@ def plain(values: pa.Array) -> pa.Array:
         values = values.dictionary_decode()
     if pa.types.is_large_string(values.type) or pa.types.is_string_view(values.type):
         values = pc.cast(values, pa.string())
+    if pa.types.is_string(values.type):
+        values = pc.utf8_trim_whitespace(values)
     if pa.types.is_boolean(values.type):
         values = pc.cast(values, pa.int8())
     return values

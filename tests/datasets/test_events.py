@@ -1,0 +1,236 @@
+"""Tables read into a Log: ids, labels, times, several files, batches."""
+
+import gzip
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+
+from recns_tf.datasets import tables
+from recns_tf.datasets.conditions import condition, is_condition, to_times
+from recns_tf.datasets.events import Events, read_events
+from recns_tf.datasets.ids import BadValue, IdColumn
+from recns_tf.datasets.tables import Layout
+from recns_tf.errors import UserError
+
+EVENTS = Events("user", "item", label="label")
+
+
+def read(tmp_path, content, events=EVENTS, name="log.csv"):
+    path = tmp_path / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return read_events([path], events)
+
+
+def rows_of(log):
+    return [
+        (log.user_ids[user], log.item_ids[item], bool(positive))
+        for user, item, positive in zip(log.users, log.items, log.positive, strict=True)
+    ]
+
+
+def numbered(*batches, any_text=False):
+    column = IdColumn("id", any_text)
+    for batch in batches:
+        column.add(pa.array(batch))
+    return column.finish()
+
+
+def test_ids_are_numbered_in_ascending_order_over_all_batches():
+    numbers, ids = numbered(["30", "4"], ["100", "4"])
+    assert ids.tolist() == [4, 30, 100] and ids.dtype == np.int64
+    assert numbers.tolist() == [1, 0, 2, 0] and numbers.dtype == np.int32
+
+
+@pytest.mark.parametrize("text", ["b", "007", "0x1", "é", "1_0"])
+def test_one_word_makes_all_ids_text(text):
+    """A later batch turns earlier whole numbers back into the text that they were."""
+    numbers, ids = numbered(["30", "4"], [text])
+    assert ids.tolist() == sorted(["30", "4", text])
+    assert [ids[number] for number in numbers] == ["30", "4", text]
+
+
+def test_whole_numbers_of_a_typed_column():
+    assert numbered([3, 1, 3])[1].tolist() == [1, 3]
+    assert numbered(pa.array([3, 1], pa.uint8()))[1].tolist() == [1, 3]
+
+
+@pytest.mark.parametrize("batch", [["1", "-1"], [1, -1], ["1", "2.0"], [1.0, 2.0], ["1", "1e3"]])
+def test_damaged_numbers_are_refused_unless_text_is_asked_for(batch):
+    with pytest.raises(BadValue, match="with --ids=text any text is an id") as told:
+        numbered(["5"], batch)
+    assert told.value.row == (1 if batch == [1.0, 2.0] else 2)
+    assert len(numbered(["5"], batch, any_text=True)[1]) == 3
+
+
+def test_a_number_too_large_for_int64_is_refused_at_its_first_row():
+    assert numbered([str(2**63 - 1)])[1].tolist() == [2**63 - 1]
+    with pytest.raises(BadValue, match=str(2**63)) as told:
+        numbered(["1", "2"], ["3", str(2**63), str(2**63)])
+    assert told.value.row == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "labels", "holds"),
+    [
+        (">=4", ["4", "3.9", "5"], [True, False, True]),
+        (" > 0 ", [0, 1, 2], [False, True, True]),
+        ("<2", [True, False], [True, True]),
+        ("<=2", ["2.0", "2.1"], [True, False]),
+        ("==1", ["1", "01", "1.0"], [True, True, True]),
+        ("!=1", ["1", "2"], [False, True]),
+        ("==click", ["click", "show"], [True, False]),
+        ("!=show it", ["click", "show it"], [True, False]),
+    ],
+)
+def test_conditions(text, labels, holds):
+    arrow = pa.array(labels)
+    if pa.types.is_boolean(arrow.type):
+        arrow = arrow.cast(pa.int8())
+    assert condition(text).holds(arrow, "label").tolist() == holds
+
+
+@pytest.mark.parametrize("text", ["4", ">=", ">=four", "=4", ">nan", "==", "~4", ""])
+def test_what_is_no_condition(text):
+    assert not is_condition(text)
+    with pytest.raises(UserError, match="is not a comparison"):
+        condition(text)
+
+
+def test_times_are_numbers_or_iso_dates():
+    assert to_times(pa.array(["5", "1e3", "-2.5"]), "t").tolist() == [5, 1000, -2.5]
+    day = 1649376000.0
+    assert to_times(pa.array(["2022-04-08", "2022-04-08 00:00:01"]), "t").tolist() == [day, day + 1]
+    east = ["2022-04-08T08:00:00+08:00", "2022-04-08T00:00:00Z"]
+    assert to_times(pa.array(east), "t").tolist() == [day, day]
+    typed = pa.array([1, None], pa.timestamp("s"))
+    with pytest.raises(BadValue, match="is not a number"):
+        to_times(typed, "t")
+    with pytest.raises(BadValue, match="'x' is neither a number nor an ISO date") as told:
+        to_times(pa.array(["2022-04-08", "x"]), "t")
+    assert told.value.row == 1
+
+
+def test_labels_decide_and_the_rest_is_exposed(tmp_path):
+    content = "user,item,label\na,x,5\na,y,1\nb,x,3\n"
+    log = read(tmp_path, content, EVENTS._replace(positive=">=4"))
+    assert rows_of(log) == [("a", "x", True), ("a", "y", False), ("b", "x", False)]
+    assert log.ignored == 0 and log.times is None and log.parts is None
+
+
+def test_what_counts_as_exposed(tmp_path):
+    content = "user,item,label\na,x,5\na,y,1\nb,z,3\n"
+    log = read(tmp_path, content, EVENTS._replace(positive=">=4", exposed="<=1"))
+    assert rows_of(log) == [("a", "x", True), ("a", "y", False)]
+    assert log.ignored == 1 and log.item_ids.tolist() == ["x", "y"], "z is not in the log"
+    log = read(tmp_path, content, EVENTS._replace(positive=">=4", exposed="none"))
+    assert rows_of(log) == [("a", "x", True)] and log.ignored == 2
+
+
+def test_a_positive_is_not_exposed_by_an_overlapping_condition(tmp_path):
+    log = read(tmp_path, "user,item,label\na,x,5\n", EVENTS._replace(exposed=">=1"))
+    assert rows_of(log) == [("a", "x", True)]
+
+
+def test_without_labels_all_rows_are_positives(tmp_path):
+    log = read(tmp_path, "user,item\n1,2\n1,3\n", Events("user", "item"))
+    assert rows_of(log) == [(1, 2, True), (1, 3, True)]
+
+
+def test_several_files_are_one_log_and_a_fault_names_the_right_one(tmp_path):
+    for name, rows in (("a.csv", "1,5,1\n2,6,0\n"), ("b.csv", "2,5,1\n3,7,1\n")):
+        (tmp_path / name).write_text("user,item,label\n" + rows)
+    paths = [tmp_path / "a.csv", tmp_path / "b.csv"]
+    log = read_events(paths, EVENTS)
+    assert rows_of(log) == [(1, 5, True), (2, 6, False), (2, 5, True), (3, 7, True)]
+    (tmp_path / "b.csv").write_text("user,item,label\n2,5,1\n-3,7,1\n")
+    with pytest.raises(UserError, match=r"b.csv line 3: user '-3'"):
+        read_events(paths, EVENTS)
+
+
+def test_a_file_larger_than_a_batch_is_streamed_and_faults_keep_their_lines(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "BLOCK_BYTES", 2000)
+    rows = [f"{n % 97},{n % 31},{n % 2}\n" for n in range(5000)]
+    log = read(tmp_path, "user,item,label\n" + "".join(rows))
+    assert len(log.users) == 5000
+    for bad, told in (("x,1,yes\n", "label 'yes'"), ("x,,1\n", "item is missing")):
+        rows[4321] = bad
+        with pytest.raises(UserError, match=rf"log.csv line 4323: {told}"):
+            read(tmp_path, "user,item,label\n" + "".join(rows))
+    rows[4321] = "-5,1,1\n"
+    with pytest.raises(UserError, match=r"log.csv line 4323: user '-5'"):
+        read(tmp_path, "user,item,label\n" + "".join(rows))
+
+
+def test_quotes_commas_and_line_breaks_within_fields(tmp_path):
+    content = 'note,user,item,label\n"a, ""b""\nc",1,2,1\n,"3",4,"0"\nx,5,-6,0\n'
+    with pytest.raises(UserError, match=r"log.csv line 5: item '-6'"):
+        read(tmp_path, content)
+    assert rows_of(read(tmp_path, content.replace("-6", "6")))[1] == (3, 4, False)
+
+
+def test_an_open_quote_is_told(tmp_path):
+    with pytest.raises(UserError, match=r"log.csv line \d+: .*quote"):
+        read(tmp_path, 'user,item,label\n1,"2,1\n3,4,0\n5,6",7\n')
+
+
+def test_tabs_are_not_quoted(tmp_path):
+    log = read(tmp_path, 'user\titem\tlabel\n"a\tb"\t1\n', name="log.tsv")
+    assert rows_of(log) == [('"a', 'b"', True)]
+
+
+def test_a_file_without_heading_and_with_another_separator(tmp_path):
+    events = EVENTS._replace(layout=Layout(";", ("user", "item", "label")))
+    assert rows_of(read(tmp_path, "1;2;1\n", events, "log.dat")) == [(1, 2, True)]
+    with pytest.raises(UserError, match=r"log.dat line 2: 2 fields where 3 columns are named"):
+        read(tmp_path, "1;2;1\n1;2\n", events, "log.dat")
+    with pytest.raises(UserError, match="no column 'label' among --columns=user,item,rating"):
+        layout = Layout(";", ("user", "item", "rating"))
+        read(tmp_path, "1;2;1\n", EVENTS._replace(layout=layout), "log.dat")
+
+
+def test_gzip_members_one_after_the_other(tmp_path):
+    content = gzip.compress(b"user,item,label\n1,2,1\n") + gzip.compress(b"3,4,0\n")
+    assert rows_of(read(tmp_path, content, name="log.csv.gz")) == [(1, 2, True), (3, 4, False)]
+
+
+@pytest.mark.parametrize(
+    ("users", "row"),
+    [
+        (pa.array(["a", None]), 2),
+        (pa.array([1, None]), 2),
+        (pa.array([1, -1]), 2),
+        (pa.array([1.0, float("nan")]), 2),
+    ],
+)
+def test_a_fault_in_parquet_names_the_row(tmp_path, users, row):
+    table = pa.table({"user": users, "item": [1, 2], "label": [1, 0]})
+    pa.parquet.write_table(table, tmp_path / "log.parquet")
+    with pytest.raises(UserError, match=rf"log.parquet row {row}: user"):
+        read_events([tmp_path / "log.parquet"], EVENTS)
+
+
+def test_parquet_of_any_types(tmp_path):
+    table = pa.table(
+        {
+            "user": pa.array(["a", "b"]).dictionary_encode(),
+            "item": pa.array([" x ", "y"], pa.large_string()),
+            "label": [True, False],
+            "when": pa.array([10, 20], pa.timestamp("s")),
+        }
+    )
+    pa.parquet.write_table(table, tmp_path / "log.parquet")
+    log = read_events([tmp_path / "log.parquet"], EVENTS._replace(timestamp="when"))
+    assert rows_of(log) == [("a", "x", True), ("b", "y", False)]
+    assert log.times.tolist() == [10, 20]
+    with pytest.raises(UserError, match=r"log.parquet: no column 'who'; its columns are 'user'"):
+        read_events([tmp_path / "log.parquet"], EVENTS._replace(user="who"))
+
+
+def test_a_split_that_the_log_gives(tmp_path):
+    events = EVENTS._replace(part="split")
+    log = read(tmp_path, "user,item,label,split\n1,2,1,test\n1,3,1,train\n1,4,0,valid\n", events)
+    assert log.parts.tolist() == [2, 0, 1]
+    with pytest.raises(UserError, match=r"line 2: split 'dev' is none of train, valid, test"):
+        read(tmp_path, "user,item,label,split\n1,2,1,dev\n", events)
