@@ -64,6 +64,7 @@ A_FOLDER_NAME = Rule(
 )
 NOT_EMPTY = Rule("a folder", bool)
 A_SEED = Rule("a number from 0 to 2147483647", lambda value: 0 <= value < 2**31)
+A_SIZE = Rule("a number from 1 to 2147483647", lambda value: 1 <= value < 2**31)
 
 
 def option(default: Any, text: str, rule: Rule | None = None, alias: str | None = None) -> Any:
@@ -116,6 +117,15 @@ class Config(Checked):
     )
     positive_label: str = option(
         "long_view", "kuairand-pure: what a positive is", one_of(*catalog.POSITIVE_LABELS)
+    )
+    synthetic_users: int = option(1_000, "users of the dataset synthetic", A_SIZE)
+    synthetic_items: int = option(2_000, "items of the dataset synthetic", A_SIZE)
+    synthetic_clicks: int = option(40_000, "positives of the dataset synthetic", A_SIZE)
+    synthetic_exposures: int = option(
+        46_000, "exposed pairs of the dataset synthetic, besides its positives", at_least(0)
+    )
+    synthetic_seed: int = option(
+        0, "seed of the dataset synthetic and of those called synthetic-…", A_SEED
     )
     encoder: str = option("lightgcn", "E_theta, the graph encoder", one_of(*catalog.ENCODERS))
     dim: int = option(64, "d, embedding dimension", at_least(1), alias="embed_size")

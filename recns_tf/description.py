@@ -1,0 +1,98 @@
+"""What a dataset is like: the row of the paper's Table 1, degrees, region coverage, leaks, AUCs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from recns_tf.datasets import statistics
+from recns_tf.interactions import Interactions
+from recns_tf.regions import coverage_by_khop
+
+KHOPS = (3, 5, 7)
+
+
+def describe(interactions: Interactions, khops: tuple[int, ...] = KHOPS) -> dict[str, Any]:
+    """Return what a dataset is like, ready for JSON.
+
+    Args:
+        interactions: the dataset.
+        khops: lengths of the walk whose region is measured.
+    """
+    positives = statistics.all_positives(interactions)
+    held_out = interactions.valid + interactions.test
+    num_users, shares = coverage_by_khop(interactions.train, khops)
+    cells = interactions.num_users * interactions.num_items
+    return {
+        "dataset": interactions.name,
+        "checksum": interactions.checksum,
+        "source": interactions.source,
+        "table_1": {
+            "users": interactions.num_users,
+            "items": interactions.num_items,
+            "edges": positives.nnz,
+            "exposure": interactions.exposed.nnz,
+            "density": positives.nnz / cells,
+        },
+        "splits": {part: getattr(interactions, part).nnz for part in ("train", "valid", "test")},
+        "users_without": {
+            "train positives": int((np.diff(interactions.train.indptr) == 0).sum()),
+            "exposures": int((np.diff(interactions.exposed.indptr) == 0).sum()),
+            "held-out positives": int((np.diff(held_out.indptr) == 0).sum()),
+        },
+        "exposed_held_out": {
+            part: interactions.exposed.multiply(getattr(interactions, part)).nnz
+            for part in ("valid", "test")
+        },
+        "region_coverage": {
+            "users_measured": num_users,
+            **{
+                f"khop {khop}": {
+                    "mean": float(share.mean()),
+                    **{f"p{level}": float(np.quantile(share, level / 100)) for level in (5, 50, 95)},
+                }
+                for khop, share in shares.items()
+            },
+        },
+        "figures": statistics.closeness(interactions),
+    }
+
+
+def report(about: dict[str, Any]) -> str:
+    """Return what `describe` found in lines for the screen."""
+    table = about["table_1"]
+    users = table["users"]
+    lines = [
+        f"{'dataset':20}{'users':>10}{'items':>10}{'edges':>12}{'exposure':>12}{'density':>10}",
+        f"{about['dataset']:20}{users:>10,}{table['items']:>10,}{table['edges']:>12,}"
+        f"{table['exposure']:>12,}{table['density']:>10.5f}",
+        "",
+        ", ".join(f"{count:,} {part}" for part, count in about["splits"].items()) + " positives",
+    ]
+    lines += [
+        f"{count:,} users ({count / users:.1%}) have no {kind}"
+        for kind, count in about["users_without"].items()
+    ]
+    leaks = about["exposed_held_out"]
+    lines += [
+        f"{leaks['valid']:,} exposed pairs are positives of valid, {leaks['test']:,} of test"
+        + (": they stay exposed" if any(leaks.values()) else ""),
+        "",
+        f"{'degrees':8}" + "".join(f"{level:>9}" for level in statistics.LEVELS),
+    ]
+    figures = dict(about["figures"])
+    for kind in ("user", "item"):
+        cells = [figures.pop(f"{kind} degree {level}") for level in statistics.LEVELS]
+        lines.append(f"{kind:8}" + "".join(f"{cell:>9,.0f}" for cell in cells))
+    lines += ["", *(f"{value:>9.3f}  {name}" for name, value in figures.items()), ""]
+    coverage = dict(about["region_coverage"])
+    measured = coverage.pop("users_measured")
+    which = "all users" if measured == users else f"{measured} users drawn at random"
+    lines.append(f"share of the items in a user's intermediate region, walk reading ({which}):")
+    lines += [
+        f"  {name}: {each['mean']:.1%} on average (5%-95% of users: {each['p5']:.1%}-"
+        f"{each['p95']:.1%})"
+        for name, each in coverage.items()
+    ]
+    return "\n".join(lines)
