@@ -50,7 +50,9 @@ def describe(interactions: Interactions, khops: tuple[int, ...] = KHOPS) -> dict
             **{
                 f"khop {khop}": {
                     "mean": float(share.mean()),
-                    **{f"p{level}": float(np.quantile(share, level / 100)) for level in (5, 50, 95)},
+                    **{
+                        f"p{level}": float(np.quantile(share, level / 100)) for level in (5, 50, 95)
+                    },
                 }
                 for khop, share in shares.items()
             },

@@ -1,12 +1,14 @@
-"""Pictures of a run."""
+"""Pictures: of a run, and of a dataset."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from recns_tf.files import atomic
+from recns_tf.interactions import Interactions
 from recns_tf.run_folder import METRICS, Row
 
 FEW_EPOCHS = 10
@@ -39,5 +41,36 @@ def plot_curves(rows: list[Row], best_epoch: int, title: str, path: Path) -> Non
         axes.xaxis.get_major_locator().set_params(integer=True)
     figure.legend(*metric_axes.get_legend_handles_labels(), loc="outside lower center", ncols=4)
     figure.suptitle(title)
+    with atomic(path) as temporary:
+        figure.savefig(temporary, dpi=120)
+
+
+def plot_degrees(interactions: Interactions, path: Path) -> None:
+    """Draw how many users and items have at least so many positives and exposures, into a PNG.
+
+    Args:
+        interactions: the dataset.
+        path: of the PNG.
+    """
+    positives = interactions.train + interactions.valid + interactions.test
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    panels = figure.subplots(1, 2)
+    for axis, (kind, axes) in enumerate(zip(("users", "items"), panels, strict=True)):
+        for color, (name, rows) in enumerate(
+            (("positives", positives), ("exposures", interactions.exposed))
+        ):
+            degrees = np.sort(np.asarray(rows.sum(axis=1 - axis)).ravel())
+            degrees = degrees[degrees > 0]
+            at_least = np.arange(len(degrees), 0, -1)
+            axes.plot(degrees, at_least, color=f"C{color}", label=name, drawstyle="steps-pre")
+        axes.set(
+            xscale="log",
+            yscale="log",
+            xlabel=f"positives or exposures of {'a user' if kind == 'users' else 'an item'}",
+            ylabel=f"{kind} with at least as many",
+        )
+        axes.grid(alpha=0.3)
+    panels[0].legend()
+    figure.suptitle(interactions.name)
     with atomic(path) as temporary:
         figure.savefig(temporary, dpi=120)

@@ -16,7 +16,9 @@ a user whose region is empty (one without train items, say) draws from all unobs
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -29,6 +31,7 @@ from recns_tf.draws import Complement, Fallback, ItemSets, Listed
 from recns_tf.errors import UserError
 
 BLOCK_USERS = 1024
+SAMPLE_BLOCK_USERS = 128
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,18 +137,64 @@ def region_bits(train: csr_array, kind: str, khop: int, reading: str) -> NDArray
         block = slice(start, start + BLOCK_USERS)
         adjacent = train[block].toarray()
         reached = previous = adjacent
-        for _ in range((khop - 1) // 2):
-            previous = reached
-            users = (edges @ reached.T.astype(np.float32)) > 0
-            reached = ((back @ users.astype(np.float32)) > 0).T
-            if np.array_equal(reached, previous):
-                break  # a longer walk reaches nothing new
+        for longer in islice(walks(edges, back, adjacent), (khop - 1) // 2):
+            previous, reached = reached, longer
         if kind == "distant":
             inside = ~reached
         else:
             inside = reached & ~previous if reading == "shell" else reached
         bits[block] = np.packbits(inside & ~adjacent, axis=1)
     return bits
+
+
+def walks(
+    edges: csr_array, back: csr_array, adjacent: NDArray[np.bool_]
+) -> Iterator[NDArray[np.bool_]]:
+    """Yield the items that walks of 3, 5, 7, … steps reach, without end, bool [users, num_items].
+
+    Args:
+        edges, back: float32 CSR arrays [num_users, num_items] of train positives, and transposed.
+        adjacent: the items of some users, what a walk of one step reaches.
+    """
+    reached = adjacent
+    while True:
+        users = (edges @ reached.T.astype(np.float32)) > 0
+        longer = ((back @ users.astype(np.float32)) > 0).T
+        while np.array_equal(longer, reached):
+            yield longer  # no walk, however long, reaches more
+        reached = longer
+        yield reached
+
+
+def coverage_by_khop(
+    train: csr_array, khops: Sequence[int], max_users: int = 512, seed: int = 0
+) -> tuple[int, dict[int, NDArray[np.float64]]]:
+    """Return how much of the catalogue the intermediate region holds, for users drawn at random.
+
+    Args:
+        train: boolean CSR array [num_users, num_items] of train positives.
+        khops: lengths of the walk, odd, 3 or more.
+        max_users: how many users to draw, at most; exact for each of them.
+        seed: of the draw.
+
+    Returns:
+        The number of users drawn, and for each khop their shares [users], in [0, 1].
+    """
+    rng = np.random.default_rng(seed)
+    num_users = min(max_users, train.shape[0])
+    drawn = np.sort(rng.choice(train.shape[0], num_users, replace=False))
+    edges = train.astype(np.float32)
+    back = edges.T.tocsr()
+    shares: dict[int, list[NDArray[np.float64]]] = {khop: [] for khop in khops}
+    blocks = range(0, num_users, SAMPLE_BLOCK_USERS)
+    for start in tqdm(blocks, desc="coverage", unit="block", leave=False, disable=None):
+        adjacent = train[drawn[start : start + SAMPLE_BLOCK_USERS]].toarray()
+        for khop, reached in zip(
+            range(3, max(khops) + 1, 2), walks(edges, back, adjacent), strict=False
+        ):
+            if khop in shares:
+                shares[khop].append((reached & ~adjacent).mean(axis=1))
+    return num_users, {khop: np.concatenate(parts) for khop, parts in shares.items()}
 
 
 def stored(bits: NDArray[np.uint8], counts: NDArray[np.int64], num_items: int) -> ItemSets:

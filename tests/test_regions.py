@@ -8,7 +8,7 @@ from scipy.sparse import csr_array
 from recns_tf import draws
 from recns_tf.catalog import REGION_READINGS, REGIONS
 from recns_tf.errors import UserError
-from recns_tf.regions import build_region, region_bits
+from recns_tf.regions import build_region, coverage_by_khop, region_bits
 from tests import oracles
 
 
@@ -101,3 +101,20 @@ def test_coverage_counts_items_of_the_catalogue():
 def test_bad_settings_are_refused(arguments, sentence):
     with pytest.raises(UserError, match=sentence):
         build_region(csr_array(np.eye(3, dtype=bool)), **arguments)
+
+
+def test_coverage_by_khop_is_that_of_the_regions(toy):
+    num_users, shares = coverage_by_khop(toy.train, (3, 7), max_users=1000)
+    assert num_users == toy.num_users and list(shares) == [3, 7]
+    for khop, share in shares.items():
+        region = build_region(toy.train, "intermediate", khop)
+        np.testing.assert_allclose(share, region.counts / toy.num_items)
+
+
+def test_coverage_of_some_users_is_theirs(toy):
+    _, everyone = coverage_by_khop(toy.train, (3,), max_users=1000)
+    num_users, (some,) = (lambda n, shares: (n, shares.values()))(
+        *coverage_by_khop(toy.train, (3,), max_users=7, seed=1)
+    )
+    assert num_users == len(some) == 7
+    assert np.isin(some, everyone[3]).all()
