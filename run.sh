@@ -23,9 +23,12 @@ find_python() {
 usage() {
     cat <<'END'
 Usage: ./run.sh DATASET ENCODER [--flag=value …]   train, test, and leave runs/NAME/
+       ./run.sh prepare NAME --input=FILE …        make a dataset of your own log
+       ./run.sh describe DATASET                   what a dataset is like, in numbers and a picture
+       ./run.sh export DATASET PATH --format=…     write it for another program
        ./run.sh summary RUN…                       mean and deviation over finished runs
        ./run.sh test [pytest arguments]            run the tests
-       ./run.sh help                               every flag with its meaning
+       ./run.sh help [prepare|describe|export]     every flag with its meaning
 
 Flags come from flags/ENCODER.flags, then flags/DATASET.flags, then the command line; the last one
 wins. Paths are taken from the folder of run.sh.
@@ -36,9 +39,22 @@ Examples:
   ./run.sh ml-100k lightgcn --num_negatives=10 --khop=5 --run_name=khop5
   ./run.sh ml-100k lightgcn --config=runs/khop5/config.json --run_name=again
   ./run.sh summary runs/*
+  ./run.sh prepare shop --input=clicks.csv --user=user_id --item=item_id --label=clicked
+  ./run.sh shop lightgcn
 
 END
     "$(find_python)" -m recns_tf.catalog
+}
+
+# Sets flagfiles to those of the words among the arguments. Later flags win: the encoder's, then the
+# dataset's, then those of the command line.
+find_flagfiles() {
+    flagfiles=()
+    local word
+    for word in "$@"; do
+        [[ $word != -* && -f "flags/$word.flags" ]] && flagfiles=("--flagfile=flags/$word.flags" ${flagfiles[@]+"${flagfiles[@]}"})
+    done
+    return 0
 }
 
 # Makes .venv where it is missing or was made for another requirements.txt. The stamp is written
@@ -62,27 +78,31 @@ case "${1:-}" in
         usage
         ;;
     help)
+        case "${2:-main}" in
+            main | prepare | describe | export) ;;
+            *) fail "help is for prepare, describe and export, or without a word for training." ;;
+        esac
         prepare_venv
         # absl ends with status 1 after it has printed its help.
-        .venv/bin/python -m recns_tf.main --help || true
+        .venv/bin/python -m "recns_tf.${2:-main}" --help || true
         ;;
     test)
         shift
         prepare_venv
         exec .venv/bin/python -m pytest "$@"
         ;;
-    summary)
-        shift
+    prepare | summary)
         prepare_venv
-        exec .venv/bin/python -m recns_tf.summary "$@"
+        exec .venv/bin/python -m "recns_tf.$1" "${@:2}"
+        ;;
+    describe | export)
+        prepare_venv
+        find_flagfiles "${@:2}"
+        exec .venv/bin/python -m "recns_tf.$1" ${flagfiles[@]+"${flagfiles[@]}"} "${@:2}"
         ;;
     *)
         prepare_venv
-        # Later flags win: the encoder's, then the dataset's, then those of the command line.
-        flagfiles=()
-        for word in "$@"; do
-            [[ $word != -* && -f "flags/$word.flags" ]] && flagfiles=("--flagfile=flags/$word.flags" ${flagfiles[@]+"${flagfiles[@]}"})
-        done
+        find_flagfiles "$@"
         exec .venv/bin/python -m recns_tf.main ${flagfiles[@]+"${flagfiles[@]}"} "$@"
         ;;
 esac

@@ -31,7 +31,9 @@ def run(
     try:
         line, default_words = arguments()
         config.define_flags(*settings)
-        flags.adopt_module_key_flags(config)
+        # --help shows the flags of the program that was called.
+        for flag in flags.FLAGS.get_key_flags_for_module(config.__name__):
+            flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         logging.set_verbosity(logging.WARNING)
         app.run(lambda words: main(words[1:] or default_words), line, flags_parser=parse)

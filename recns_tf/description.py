@@ -83,11 +83,20 @@ def report(about: dict[str, Any]) -> str:
         "",
         f"{'degrees':8}" + "".join(f"{level:>9}" for level in statistics.LEVELS),
     ]
-    figures = dict(about["figures"])
+    figures = about["figures"]
+    beside_zhihu = about["dataset"].startswith("synthetic")
     for kind in ("user", "item"):
-        cells = [figures.pop(f"{kind} degree {level}") for level in statistics.LEVELS]
-        lines.append(f"{kind:8}" + "".join(f"{cell:>9,.0f}" for cell in cells))
-    lines += ["", *(f"{value:>9.3f}  {name}" for name, value in figures.items()), ""]
+        names = [f"{kind} degree {level}" for level in statistics.LEVELS]
+        lines.append(f"{kind:8}" + "".join(f"{figures[name]:>9,.0f}" for name in names))
+        if beside_zhihu:
+            cells = [statistics.ZHIHU[name] for name in names]
+            lines.append(f"{'  Zhihu':8}" + "".join(f"{cell:>9,.0f}" for cell in cells))
+    lines.append("")
+    for name, value in figures.items():
+        if " degree " not in name:
+            line = f"{value:>9.3f}  {name}"
+            lines.append(f"{line:52} Zhihu {zhihu_figure(name)}" if beside_zhihu else line)
+    lines.append("")
     coverage = dict(about["region_coverage"])
     measured = coverage.pop("users_measured")
     which = "all users" if measured == users else f"{measured} users drawn at random"
@@ -98,3 +107,9 @@ def report(about: dict[str, Any]) -> str:
         for name, each in coverage.items()
     ]
     return "\n".join(lines)
+
+
+def zhihu_figure(name: str) -> str:
+    """Return what a figure of the statistics is on Zhihu, in words."""
+    known = statistics.ZHIHU.get(name)
+    return statistics.AUC_AIMS.get(name, "") if known is None else f"{known:.3f}"

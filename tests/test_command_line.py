@@ -105,10 +105,19 @@ def test_an_interrupt_says_how_to_go_on(project):
     assert said.strip() == "recns_tf: interrupted; the same command goes on from here."
 
 
-def test_help_lists_every_flag():
-    done = main("--help")
-    for flag in ("num_negatives", "khop", "alpha", "K_negs", "run_name"):
-        assert f"--{flag}" in done.stdout or f"--[no]{flag}" in done.stdout
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("main", ("num_negatives", "khop", "alpha", "K_negs", "run_name", "synthetic_users")),
+        ("prepare", ("input", "user", "label", "positive", "split", "data_dir", "[no]overwrite")),
+        ("describe", ("split_seed", "layout", "data_dir")),
+        ("export", ("format", "split_seed", "layout")),
+    ],
+)
+def test_help_lists_every_flag(command, told):
+    done = call(sys.executable, "-m", f"recns_tf.{command}", "--help")
+    for flag in told:
+        assert f"--{flag}:" in done.stdout
 
 
 @pytest.fixture
@@ -263,6 +272,14 @@ def test_the_script_sets_up_its_environment_once_and_passes_flags_on(tmp_path):
     assert call(link, "ml-100k", "lightgcn", cwd="/", PYTHON=str(fake)).returncode == 0
     assert "venv" not in log.read_text() and list(link.parent.iterdir()) == [link]
     assert run("test", "-k", "x").splitlines()[-1] == "-m pytest -k x"
+    last = run("prepare", "shop", "--input=a.csv").splitlines()[-1]
+    assert last == "-m recns_tf.prepare shop --input=a.csv"
+    last = run("describe", "zhihu", "--layout=lightgcn").splitlines()[-1]
+    assert last == "-m recns_tf.describe --flagfile=flags/zhihu.flags zhihu --layout=lightgcn"
+    last = run("export", "ml-100k", "x.csv").splitlines()[-1]
+    assert last == "-m recns_tf.export --flagfile=flags/ml-100k.flags ml-100k x.csv"
+    assert run("help", "prepare").splitlines()[-1] == "-m recns_tf.prepare --help"
+    assert run("help").splitlines()[-1] == "-m recns_tf.main --help"
     (tmp_path / "requirements.txt").write_text("two\n")
     assert "-m venv" in run("nowhere", "nothing")
 
