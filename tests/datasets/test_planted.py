@@ -94,6 +94,15 @@ def test_calibration_brings_expected_degrees_to_their_aims():
     assert miss(planted.calibrated(aims, reaches, clicks)) < 0.01
 
 
+def test_the_items_of_a_world_are_expected_to_get_what_they_are_meant_for(world):
+    """Whatever the length of their traits."""
+    rates = world.click_rates
+    reaches = rates.strength * np.linalg.norm(rates.traits, axis=1)
+    expected = planted.expected_degrees(rates.weights, reaches, world.clicks)
+    np.testing.assert_allclose(np.sort(expected), planted.item_aims(SHAPE), rtol=0.1)
+    assert abs(np.corrcoef(np.log(expected), reaches)[0, 1]) < 0.05
+
+
 @pytest.mark.parametrize(
     "shape",
     [

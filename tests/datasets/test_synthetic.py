@@ -8,7 +8,15 @@ from recns_tf.config import Config
 from recns_tf.datasets import planted, synthetic
 from recns_tf.datasets.log import Rules, to_interactions
 from recns_tf.datasets.planted import Shape
-from recns_tf.datasets.statistics import GINI, TOP_SHARE, ZHIHU, auc, closeness, unobserved_of_each
+from recns_tf.datasets.statistics import (
+    GINI,
+    TOP_SHARE,
+    ZHIHU,
+    auc,
+    beside_each,
+    closeness,
+    unobserved_of_each,
+)
 from recns_tf.datasets.synthetic import PRESETS, generate
 from recns_tf.errors import UserError
 from recns_tf.interactions import to_pairs
@@ -91,10 +99,13 @@ def test_preference_and_popularity_are_both_planted():
     assert auc(liking, held_out[rows], others) > 0.7
     assert auc(weight, held_out[rows], others) > 0.7
     assert auc(rate, held_out[rows], others) > 0.85
+    rows, others = beside_each(held_out, data.exposed)
+    assert 0.58 < auc(liking, held_out[rows], others) < 0.66, "exposed items are liked less"
     rows, others = unobserved_of_each(to_pairs(data.exposed), observed, rng)
     assert 0.6 < auc(liking, to_pairs(data.exposed)[rows], others) < 0.75
-    shuffled = np.random.default_rng(0).permutation(shape.num_users)
-    foreign = auc(lambda u, v: liking(shuffled[u], v), held_out, others[: len(held_out)])
+    rows, others = unobserved_of_each(held_out, observed, rng)
+    shuffled = rng.permutation(shape.num_users)
+    foreign = auc(lambda u, v: liking(shuffled[u], v), held_out[rows], others)
     assert foreign == pytest.approx(0.5, abs=0.05), "another user's taste tells nothing"
 
 
