@@ -245,7 +245,7 @@ def expand(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     """Replace each --config=FILE of a command line by the settings of that file.
 
     FILE is the config.json of a run. Its flags stand where --config stood, so that what comes
-    later wins.
+    later wins. A flag that the run's version did not know yet stands at its default.
 
     Returns:
         The command line, and the dataset and encoder of the last FILE, [] if there is none.
@@ -267,7 +267,10 @@ def expand(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
         try:
             settings = json.loads(Path(path).read_text(encoding="utf-8"))
             positional = [settings["dataset"], settings["encoder"]]
-            expanded += [f"--{field.name}={settings[field.name]}" for field in flag_fields(Config)]
+            expanded += [
+                f"--{field.name}={settings.get(field.name, field.default)}"
+                for field in flag_fields(Config)
+            ]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(f"--config={path} is not a run's config.json ({error}).") from error
     return expanded, positional

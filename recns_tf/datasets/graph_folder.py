@@ -14,7 +14,7 @@ from recns_tf.datasets.graph_files import Files, read_lightgcn, read_pinsage
 from recns_tf.datasets.split import TRAIN, VALID, split_per_user
 from recns_tf.errors import UserError
 from recns_tf.files import sha256
-from recns_tf.interactions import Interactions, Pairs, is_among, make_interactions
+from recns_tf.interactions import Interactions, Pairs, distinct, is_among, make_interactions
 
 if TYPE_CHECKING:
     from recns_tf.config import Config
@@ -95,7 +95,7 @@ def assemble(
     num_users, num_items = sizes or counts(files)
     if not len(train):
         raise UserError(f"{name}: train.txt has no positive to train on.")
-    train_keys = np.unique(train[:, 0] * num_items + train[:, 1])
+    train_keys = distinct(train[:, 0] * num_items + train[:, 1])
     test = outside(name, "test", files.test, train_keys, num_items)
     if valid is None:
         # Only train is divided: a test pair that was no train pair is none now.
@@ -105,8 +105,8 @@ def assemble(
         pairs = np.stack(np.divmod(train_keys, num_items), axis=1)
         train, valid = pairs[part == TRAIN], pairs[part == VALID]
     else:
-        used = np.union1d(train_keys, test[:, 0] * num_items + test[:, 1])
-        valid = outside(name, "valid", valid, used, num_items)
+        taken = np.concatenate([train_keys, test[:, 0] * num_items + test[:, 1]])
+        valid = outside(name, "valid", valid, np.sort(taken), num_items)
     outside(name, "exposed", files.exposed, train_keys, num_items)
     return make_interactions(
         name,

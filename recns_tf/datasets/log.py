@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from recns_tf.datasets.split import TEST, TRAIN, VALID, split_per_user
 from recns_tf.errors import UserError
-from recns_tf.interactions import Interactions, is_among, make_interactions
+from recns_tf.interactions import Interactions, distinct, is_among, make_interactions
 
 SPLITS = ("random", "temporal", "given")
 CONFLICTS = ("train", "any")
@@ -113,8 +113,8 @@ def to_interactions(
     """
     order = row_order(log, name, rules)
     num_items = len(log.item_ids)
-    liked, liked_order = distinct(log, log.positive, order)
-    shown, shown_order = distinct(log, ~log.positive, order)
+    liked, liked_order = distinct_pairs(log, log.positive, order)
+    shown, shown_order = distinct_pairs(log, ~log.positive, order)
     num_positive = int(log.positive.sum())
 
     keep_user, keep_item = core(*np.divmod(liked, num_items), len(log.user_ids), num_items, rules)
@@ -191,7 +191,7 @@ def row_order(log: Log, name: str, rules: Rules) -> NDArray[Any] | None:
     return {"random": None, "temporal": log.times, "given": log.parts}[rules.split]
 
 
-def distinct(
+def distinct_pairs(
     log: Log, rows: NDArray[np.bool_], order: NDArray[Any] | None
 ) -> tuple[NDArray[np.int64], NDArray[Any]]:
     """Return the distinct pairs among some rows of a log, and the first of each by `order`.
@@ -207,8 +207,7 @@ def distinct(
     """
     keys = log.users[rows].astype(np.int64) * len(log.item_ids) + log.items[rows]
     if order is None:
-        keys.sort()
-        keys = keys[np.diff(keys, prepend=-1) > 0]
+        keys = distinct(keys)
         return keys, np.zeros(len(keys), dtype=np.int8)
     by_key = np.argsort(keys)
     keys = keys[by_key]
