@@ -60,6 +60,15 @@ def test_a_config_file_stands_for_its_flags_where_it_stands(tmp_path):
     assert spaced == arguments
 
 
+def test_a_flag_that_the_run_did_not_know_yet_stands_at_its_default(tmp_path):
+    settings = Config(khop=5).to_json()
+    del settings["layout"]
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(settings))
+    arguments, _ = config.expand(["main", f"--config={path}"])
+    assert {"--khop=5", "--layout=pinsage"} <= set(arguments)
+
+
 @pytest.mark.parametrize("content", [None, "{", "[]", "{}", '{"dataset": "ml-100k"}'])
 def test_a_config_file_that_is_none_is_told(tmp_path, content):
     path = tmp_path / "config.json"
