@@ -170,7 +170,13 @@ def test_a_damaged_preparation_is_told(tmp_path, log, name, damage):
     prepare(tmp_path, "shop", f"--input={log}", *COLUMNS)
     (tmp_path / "data" / "shop" / name).write_bytes(damage)
     with pytest.raises(UserError, match=rf"{name} is damaged .*prepare"):
-        datasets.load(Config(dataset="shop"), tmp_path / "data")
+        datasets.load(Config(dataset="shop", split_seed=1), tmp_path / "data")
+
+
+def test_the_first_split_is_ready_when_the_log_is(tmp_path, log):
+    prepare(tmp_path, "shop", f"--input={log}", *COLUMNS)
+    (tmp_path / "data" / "shop" / "log.npz").unlink()
+    assert datasets.load(Config(dataset="shop"), tmp_path / "data").train.nnz
 
 
 def test_an_unknown_dataset_is_told_with_ones_own(tmp_path, log):

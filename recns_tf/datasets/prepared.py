@@ -39,7 +39,7 @@ def is_prepared(directory: Path) -> bool:
 
 def names_in(data_dir: Path) -> list[str]:
     """Return the names of the prepared logs under `data_dir`."""
-    return sorted(path.parent.name for path in data_dir.glob(f"*/{ABOUT}"))
+    return sorted(path.parent.name for path in data_dir.glob(f"[!.]*/{ABOUT}"))
 
 
 def prepare(
@@ -59,17 +59,26 @@ def prepare(
     Raises:
         UserError: as to_interactions; nothing is written then.
     """
-    interactions, account = to_interactions(log, directory.name, rules, {})
-    settings = dataclasses.asdict(rules)
-    del settings["split_seed"]
+    accounts = []
     with replaced(directory) as temporary:
         arrays = {name: getattr(log, name) for name in ARRAYS if getattr(log, name) is not None}
         np.savez(temporary / LOG, allow_pickle=False, ignored=np.int64(log.ignored), **arrays)
+        source = {"log_sha256": sha256(temporary / LOG)} | dataclasses.asdict(rules)
+
+        def build() -> Interactions:
+            interactions, account = to_interactions(log, directory.name, rules, source)
+            accounts.append(account)
+            return interactions
+
+        interactions = cached(temporary, source, build)
+        (account,) = accounts
+        settings = dataclasses.asdict(rules)
+        del settings["split_seed"]
         write_json(
             temporary / ABOUT,
             {
                 "rules": settings,
-                "log_sha256": sha256(temporary / LOG),
+                "log_sha256": source["log_sha256"],
                 **about,
                 "account": account._asdict() | {"split_seed": rules.split_seed},
             },
@@ -80,15 +89,21 @@ def prepare(
 @contextmanager
 def replaced(directory: Path) -> Iterator[Path]:
     """Yield an empty folder that takes the place of `directory` when the block succeeds."""
-    temporary = directory.with_name(f".{os.getpid()}.{directory.name}")
+    temporary, earlier = (
+        directory.with_name(f".{os.getpid()}.{name}.{directory.name}") for name in ("new", "old")
+    )
+    new_parent = not directory.parent.exists()
     temporary.mkdir(parents=True)
     try:
         yield temporary
         if directory.exists():
-            shutil.rmtree(directory)
+            os.replace(directory, earlier)
         os.replace(temporary, directory)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(earlier, ignore_errors=True)
+        if new_parent and not directory.exists():
+            directory.parent.rmdir()
 
 
 def load(directory: Path, config: Config) -> Interactions:
