@@ -95,6 +95,8 @@ def test_an_interrupt_says_how_to_go_on(project):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # A shell that runs the tests in the background would have the signal ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     metrics = project / "runs" / "cut" / "metrics.jsonl"
     while not metrics.exists() and process.poll() is None:

@@ -6,6 +6,7 @@ import fcntl
 import http.client
 import os
 import re
+import socket
 import time
 import urllib.error
 import urllib.request
@@ -169,4 +170,7 @@ def network(url: str) -> Iterator[None]:
         raise kind(f"{url} could not be read ({error})") from error
     except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
         reason = getattr(error, "reason", None) or error
-        raise BrokenLine(f"{url} could not be read ({reason})") from error
+        # Where there is no such host, or nobody listens, another attempt would only wait.
+        absent = isinstance(reason, (socket.gaierror, ConnectionRefusedError))
+        kind = DownloadError if absent else BrokenLine
+        raise kind(f"{url} could not be read ({reason})") from error
