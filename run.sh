@@ -44,6 +44,11 @@ Examples:
 
 END
     "$(find_python)" -m recns_tf.catalog
+    local about own=()
+    for about in data/*/prepared.json; do
+        [[ -f $about ]] && own+=("$(basename "$(dirname "$about")")")
+    done
+    [[ ${#own[@]} -eq 0 ]] || echo "Prepared from your own logs: ${own[*]}"
 }
 
 # Sets flagfiles to those of the words among the arguments. Later flags win: the encoder's, then the

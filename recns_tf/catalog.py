@@ -87,7 +87,7 @@ LOSSES = {
 REGIONS = ("intermediate", "distant", "all")
 REGION_READINGS = ("walk", "shell")
 LAYOUTS = ("pinsage", "lightgcn")
-SPLITS = ("random", "temporal")
+SPLITS = ("auto", "random", "temporal")
 POSITIVE_LABELS = ("long_view", "is_click")
 SPARSE_ENGINES = ("csr", "coo")
 

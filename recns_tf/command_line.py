@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from absl import app, flags, logging
 
@@ -17,6 +18,7 @@ def run(
     main: Callable[[list[str]], None],
     settings: Sequence[type],
     arguments: Callable[[], tuple[list[str], list[str]]] = lambda: (sys.argv, []),
+    interrupted: str = "the same command goes on from here",
 ) -> None:
     """Run a command: main(words), with a flag for every field of the classes in `settings`.
 
@@ -27,6 +29,7 @@ def run(
         settings: dataclasses of config.option fields.
         arguments: returns the command line, and what takes the place of its words where there
             are none.
+        interrupted: what to tell of the state that an interrupt leaves.
     """
     try:
         line, default_words = arguments()
@@ -46,7 +49,7 @@ def run(
     except OSError as error:
         sys.exit(f"recns_tf: {error.filename or 'the system'}: {error.strerror or error}.")
     except KeyboardInterrupt:
-        print("\nrecns_tf: interrupted; the same command goes on from here.", file=sys.stderr)
+        print(f"\nrecns_tf: interrupted; {interrupted}.", file=sys.stderr)
         sys.exit(130)
 
 
@@ -59,7 +62,9 @@ def parse(arguments: list[str]) -> list[str]:
     try:
         words: list[str] = flags.FLAGS(arguments)
     except flags.Error as error:
-        raise UserError(f"{error}; './run.sh help' lists every flag.") from error
+        command = Path(sys.argv[0]).stem
+        lists = "./run.sh help" if command == "main" else f"./run.sh help {command}"
+        raise UserError(f"{error}; '{lists}' lists every flag.") from error
     return words
 
 

@@ -102,8 +102,9 @@ class Config(Checked):
 
     dataset: str = option("ml-100k", "which interactions", A_FOLDER_NAME)
     split: str = option(
-        "random",
-        "of a public log's positives, user by user: random, or temporal, the last held out",
+        "auto",
+        "of each user's positives: random, or temporal, the last held out; auto is random, but "
+        "for a prepared log what it was prepared with",
         one_of(*catalog.SPLITS),
     )
     split_seed: int = option(0, "seed of a random train / valid / test split", A_SEED)

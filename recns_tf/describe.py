@@ -28,9 +28,9 @@ def main(words: list[str]) -> None:
     settings = config.from_flags(Config, dataset=words[0])
     interactions = datasets.load(settings, workspace.data_dir)
     with command_line.silenced_stderr():
-        from recns_tf.description import describe, report
+        from recns_tf.description import KHOPS, describe, report
         from recns_tf.plots import plot_degrees
-    about = describe(interactions)
+    about = describe(interactions, tuple(sorted({*KHOPS, settings.khop})))
     print(report(about))
     folder = Path(workspace.data_dir) / words[0]
     write_json(folder / "description.json", about)
@@ -39,4 +39,4 @@ def main(words: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    command_line.run(main, (Config, Workspace))
+    command_line.run(main, (Config, Workspace), interrupted="run it again")

@@ -57,7 +57,10 @@ def describe(interactions: Interactions, khops: tuple[int, ...] = KHOPS) -> dict
                 for khop, share in shares.items()
             },
         },
-        "figures": statistics.closeness(interactions),
+        "figures": {
+            name: None if np.isnan(value) else value
+            for name, value in statistics.closeness(interactions).items()
+        },
     }
 
 
@@ -94,7 +97,7 @@ def report(about: dict[str, Any]) -> str:
     lines.append("")
     for name, value in figures.items():
         if " degree " not in name:
-            line = f"{value:>9.3f}  {name}"
+            line = f"{'none' if value is None else f'{value:.3f}':>9}  {name}"
             lines.append(f"{line:52} Zhihu {zhihu_figure(name)}" if beside_zhihu else line)
     lines.append("")
     coverage = dict(about["region_coverage"])

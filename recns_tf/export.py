@@ -37,8 +37,8 @@ def main(words: list[str]) -> None:
     settings = config.from_flags(Config, dataset=dataset)
     interactions = datasets.load(settings, workspace.data_dir)
     WRITERS[export.format](interactions, path)
-    print(f"{interactions.summary()}\n{path}: written as {export.format}.")
+    print(f"{interactions.summary()}\n{path.absolute()}: written as {export.format}.")
 
 
 if __name__ == "__main__":
-    command_line.run(main, (Config, Workspace, Export))
+    command_line.run(main, (Config, Workspace, Export), interrupted="run it again")

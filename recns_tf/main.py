@@ -25,10 +25,11 @@ def main(words: list[str]) -> None:
     catalog.find(catalog.ENCODERS, "encoder", encoder)
     settings = config.from_flags(Config, dataset=dataset, encoder=encoder)
 
-    # TensorFlow takes seconds to import: not before the command line is known to be sound.
+    interactions = datasets.load(settings, workspace.data_dir)
+    # TensorFlow takes seconds to import: not before flags and data are known to be sound.
     with command_line.silenced_stderr():
         from recns_tf.training import train_and_evaluate
-    train_and_evaluate(settings, workspace)
+    train_and_evaluate(settings, workspace, interactions)
 
 
 def run() -> None:

@@ -61,6 +61,8 @@ def plot_degrees(interactions: Interactions, path: Path) -> None:
         ):
             degrees = np.sort(np.asarray(rows.sum(axis=1 - axis)).ravel())
             degrees = degrees[degrees > 0]
+            if not len(degrees):
+                continue
             at_least = np.arange(len(degrees), 0, -1)
             axes.plot(degrees, at_least, color=f"C{color}", label=name, drawstyle="steps-pre")
         axes.set(

@@ -12,21 +12,29 @@ import time
 from pathlib import Path
 from typing import Any
 
+from absl import flags
+
 from recns_tf import catalog, command_line, config
 from recns_tf.config import Checked, Rule, at_least, one_of, option
 from recns_tf.datasets import prepared
 from recns_tf.datasets.conditions import LEGAL, is_condition
 from recns_tf.datasets.events import NONE, REST, Events, read_events
 from recns_tf.datasets.log import CONFLICTS, SPLITS, Account, Rules
-from recns_tf.datasets.tables import Layout
+from recns_tf.datasets.tables import Layout, is_parquet
 from recns_tf.errors import UserError
 from recns_tf.files import sha256
 from recns_tf.interactions import Interactions
 
 A_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 COMMANDS = ("test", "help", "summary", "prepare", "describe", "export")
+ANY_POSITIVE = ">0"
 A_CONDITION = Rule(LEGAL, is_condition)
 A_SHARE = Rule("a share from 0 to less than 1", lambda value: 0 <= value < 1)
+
+
+def is_separator(text: str) -> bool:
+    """Return whether `text` can stand between the fields of a table, or is empty."""
+    return text == r"\t" or (len(text) < 2 and text.isascii() and text not in ('"', "\n", "\r"))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -39,7 +47,7 @@ class Preparation(Checked):
     item: str = option("item_id", "column of the item's id")
     label: str = option("", "column that tells how the event ended; if empty, all are positives")
     timestamp: str = option("", "column of the time: a number, larger is later, or an ISO date")
-    positive: str = option(">0", "labels of positives", A_CONDITION)
+    positive: str = option(ANY_POSITIVE, "labels of positives", A_CONDITION)
     exposed: str = option(
         REST,
         f"labels of items shown and not chosen: {REST} for all that are not positive",
@@ -48,7 +56,7 @@ class Preparation(Checked):
     separator: str = option(
         "",
         "character between fields; a comma in .csv, a tab in .tsv, .inter and .txt, if empty",
-        Rule(r"one character, or \t for a tab", lambda value: value == r"\t" or len(value) < 2),
+        Rule(r"one ASCII character but a quote, or \t for a tab", is_separator),
     )
     columns: str = option(
         "", "names of the columns of a file whose first line is no heading: a,b,c"
@@ -95,16 +103,22 @@ def main(words: list[str]) -> None:
     name = words[0]
     settings, place = config.from_flags(Preparation, name=name), config.from_flags(Place)
     taken = {*catalog.DATASETS, *catalog.ENCODERS, *COMMANDS}
-    if not A_NAME.fullmatch(name) or name in taken:
+    if not A_NAME.fullmatch(name):
         raise UserError(
-            f"a dataset cannot be called '{name}': choose letters, digits, '.', '_' and '-', and "
-            f"none of {', '.join(sorted(taken))}."
+            f"a dataset cannot be called '{name}': choose letters from a to z, digits, '.', '_' "
+            "and '-'."
         )
+    if name in taken:
+        raise UserError(f"a dataset cannot be called '{name}': that name has a meaning already.")
     directory = Path(place.data_dir) / name
-    if directory.exists() and not place.overwrite:
+    if prepared.is_prepared(directory) and not place.overwrite:
         raise UserError(f"{directory} exists already: choose another name, or --overwrite.")
-    if directory.exists() and not prepared.is_prepared(directory):
-        raise UserError(f"{directory} holds no prepared dataset: remove it yourself.")
+    if directory.exists() and not prepared.is_prepared(directory) and any(directory.iterdir()):
+        raise UserError(
+            f"{directory} holds no prepared dataset: choose another name, or remove it yourself."
+        )
+    if flags.FLAGS["input"].present > 1:
+        raise UserError("--input is given more than once: write --input=a.csv,b.csv.")
     started = time.perf_counter()
     interactions, account = make(settings, directory)
     print(report(interactions, account, settings))
@@ -120,6 +134,10 @@ def make(settings: Preparation, directory: Path) -> tuple[Interactions, Account]
     """
     if not settings.input:
         raise UserError("--input is needed: the file of the log.")
+    if settings.user == settings.item:
+        raise UserError(f"--user={settings.user} and --item={settings.item} are the same column.")
+    if not settings.label and (settings.positive != ANY_POSITIVE or settings.exposed != REST):
+        raise UserError("--positive and --exposed need --label, the column that they look at.")
     if (settings.split == "temporal") > bool(settings.timestamp):
         raise UserError("--split=temporal needs --timestamp, the column of the times.")
     if (settings.split == "given") != bool(settings.split_column):
@@ -129,9 +147,11 @@ def make(settings: Preparation, directory: Path) -> tuple[Interactions, Account]
             f"--valid={settings.valid} and --test={settings.test} leave nothing to train on: "
             "choose shares whose sum is under 1."
         )
-    paths = [Path(path) for path in settings.input.split(",")]
+    paths = [Path(path.strip()).expanduser() for path in settings.input.split(",")]
     separator = "\t" if settings.separator == r"\t" else settings.separator
     columns = tuple(settings.columns.split(",")) if settings.columns else ()
+    if columns and any(map(is_parquet, paths)):
+        raise UserError(f"--columns={settings.columns}: Parquet files name their columns.")
     events = Events(
         user=settings.user,
         item=settings.item,
@@ -150,6 +170,9 @@ def make(settings: Preparation, directory: Path) -> tuple[Interactions, Account]
         }
     )
     log = read_events(paths, events)
+    print(
+        f"{len(log.users) + log.ignored:,} rows are read; sorting and splitting them …", flush=True
+    )
     about: dict[str, Any] = {
         "settings": dataclasses.asdict(settings),
         "inputs": [{"path": str(path), "sha256": sha256(path)} for path in paths],
@@ -167,7 +190,7 @@ def report(interactions: Interactions, account: Account, settings: Preparation) 
         "below_core": f"pairs of users or items with too few positives ({core})",
         "conflicts": "exposed pairs that are positives, too: positive wins "
         f"(--conflicts={settings.conflicts})",
-        "late_exposures": "exposed pairs not earlier than a user's first held-out positive",
+        "late_exposures": f"exposed pairs of the held-out time or parts (--split={settings.split})",
         "train": "positives to train on",
         "valid": "positives for validation",
         "test": "positives for the test",
@@ -185,9 +208,15 @@ def report(interactions: Interactions, account: Account, settings: Preparation) 
             f"note  {held_out:>13,} of the exposed pairs are held-out positives, and stay: taking "
             "them out would tell which items are"
         )
+    if not account.exposed:
+        lines.append(
+            "note  no pair is exposed: samplers that need exposures draw from the region instead"
+        )
+    if not account.valid + account.test:
+        lines.append("note  no positive is held out: there is nothing to validate or to test with")
     lines.append(f"\n{interactions.summary()}")
     return "\n".join(lines)
 
 
 if __name__ == "__main__":
-    command_line.run(main, (Preparation, Place))
+    command_line.run(main, (Preparation, Place), interrupted="nothing was written")

@@ -230,7 +230,7 @@ def table(results: dict[str, Any], folder: RunFolder) -> str:
         f"{'':8}" + "".join(f"{label:>11}" for label in (*METRICS.values(), "users")),
     ]
     for name, metrics in names.items():
-        if metrics:
+        if metrics and metrics.get("users") != 0:
             cells = [f"{metrics[key]:>11.4f}" for key in METRICS]
             lines.append(f"{name:8}{''.join(cells)}{metrics.get('users', ''):>11}")
     lines += [

@@ -40,6 +40,7 @@ def main(*arguments):
     [
         (["ml-1b", "lightgcn"], "unknown dataset 'ml-1b': choose one of zhihu, alibaba, ml-100k"),
         (["ml-100k", "gcn"], "unknown encoder 'gcn': choose one of lightgcn."),
+        (["lightgcn", "ml-100k"], "'lightgcn' is an encoder: write DATASET first, then ENCODER."),
         (["ml-100k"], "two words are needed, DATASET and ENCODER, not 1"),
         (["ml-100k", "lightgcn", "recns"], "two words are needed, DATASET and ENCODER, not 3"),
         (["ml-100k", "lightgcn", "--sampler=x"], "--sampler=x: choose one of recns, recns-o"),

@@ -92,7 +92,10 @@ def test_export_writes_what_is_read_again(tmp_path):
         (["export", "ml-100k"], "two words are needed, DATASET and PATH, not 1"),
         (["export", "ml-100k", "x", "--format=json"], "--format=json: choose one of lightgcn"),
         (["export", "synthetic-small", "HERE"], "HERE exists already: choose another name."),
-        (["export", "synthetic-small", "HERE/x.doc"], "HERE/x.doc: what parts its fields?"),
+        (
+            ["export", "synthetic-small", "HERE/x.doc"],
+            "HERE/x.doc: choose a name that ends in .csv",
+        ),
     ],
 )
 def test_bad_input_is_one_sentence(tmp_path, arguments, sentence):
@@ -102,6 +105,17 @@ def test_bad_input_is_one_sentence(tmp_path, arguments, sentence):
     assert done.stderr.startswith(f"recns_tf: {sentence.replace('HERE', str(tmp_path))}")
     assert done.stderr.count("\n") == 1
     assert not list(tmp_path.glob("x*"))
+
+
+def test_the_smallest_datasets_and_figures_that_are_none():
+    for num_users, num_items in ((1, 3), (3, 1), (1, 1)):
+        smallest = make_interactions(
+            "s", train=[[0, 0]], valid=[], test=[], exposed=[],
+            user_ids=np.arange(num_users), item_ids=np.arange(num_items), source={},
+        )  # fmt: skip
+        about = describe(smallest)
+        json.loads(json.dumps(about, allow_nan=False))
+        assert "none  AUC of popularity against exposed" in report(about)
 
 
 def test_the_toy_of_the_tests_can_be_described():

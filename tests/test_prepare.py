@@ -1,7 +1,10 @@
 """Preparing one's own log from the command line, and training on it."""
 
 import json
+import os
 import re
+import signal
+import subprocess
 import sys
 
 import numpy as np
@@ -9,11 +12,12 @@ import pytest
 
 from recns_tf import datasets
 from recns_tf.config import Config
+from recns_tf.datasets import prepared
 from recns_tf.errors import UserError
 from recns_tf.interactions import to_pairs
 from recns_tf.prepare import Preparation, make
 from tests.conftest import SHARED
-from tests.test_command_line import call, main
+from tests.test_command_line import ROOT, call, main
 
 KUAIRAND = SHARED / "data" / "kuairand" / "interactions.csv.gz"
 
@@ -118,16 +122,25 @@ def test_exposures_after_a_users_cut_are_not_known_in_a_temporal_split(tmp_path)
         (["shop", "--input=LOG", *COLUMNS, "--positive=4"], "--positive=4: choose a comparison"),
         (["shop", "--input=LOG", *COLUMNS, "--exposed=x"], "--exposed=x: choose rest, none, or"),
         (["shop", "--input=LOG", *COLUMNS, "--ids=any"], "--ids=any: choose one of auto, text."),
-        (["shop", "--input=LOG", *COLUMNS, "--separator=ab"], "--separator=ab: choose one char"),
+        (["shop", "--input=LOG", *COLUMNS, "--separator=ab"], "--separator=ab: choose one ASCI"),
         (["shop", "--input=LOG", *COLUMNS, "--test=1"], "--test=1.0: choose a share"),
         (["shop", "--input=LOG", *COLUMNS, "--test=0.5", "--valid=0.5"], "--valid=0.5 and --test="),
         (["shop", "--input=LOG", *COLUMNS, "--split=temporal"], "--split=temporal needs --timest"),
         (["shop", "--input=LOG", *COLUMNS, "--split=given"], "--split=given and --split_column="),
         (["shop", "--input=LOG", *COLUMNS, "--item_core=99"], "shop: no positive is left to train"),
-        (["shop", "--input=nowhere.csv"], "nowhere.csv is not there: name a table."),
+        (["shop", "--input=nowhere.csv"], "nowhere.csv is not there (seen from "),
         (["shop", "--input=FOLDER"], "FOLDER is a folder: name a table."),
-        (["ml-100k", "--input=LOG", *COLUMNS], "a dataset cannot be called 'ml-100k': choose"),
-        (["summary", "--input=LOG", *COLUMNS], "a dataset cannot be called 'summary': choose"),
+        (["shop", "--input=LOG", "--user=what", "--item=what"], "--user=what and --item=what are"),
+        (["shop", "--input=LOG", "--input=LOG"], "--input is given more than once: write --input="),
+        (["shop", "--input=LOG", "--positive=>=4"], "--positive and --exposed need --label"),
+        (["shop", "--input=LOG", *COLUMNS, "--separator=é"], "--separator=é: choose one ASCII"),
+        (["shop", "--input=a.parquet", "--columns=a,b"], "--columns=a,b: Parquet files name their"),
+        (
+            ["shop", "--input=LOG", "--user=who", "--item=what", "--label=at"],
+            "LOG line 2: at '2024-01-",
+        ),
+        (["ml-100k", "--input=LOG", *COLUMNS], "a dataset cannot be called 'ml-100k': that name"),
+        (["summary", "--input=LOG", *COLUMNS], "a dataset cannot be called 'summary': that name"),
         (["../x", "--input=LOG", *COLUMNS], "a dataset cannot be called '../x': choose letters"),
         (["shop", "--input=LOG", *COLUMNS, "--positives=1"], "Unknown command line flag 'positi"),
     ],
@@ -139,7 +152,7 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(tmp_path, log, arguments, 
     done = prepare(tmp_path, *map(named, arguments))
     assert done.returncode == 1
     assert done.stderr.startswith(f"recns_tf: {named(sentence)}"), done.stderr
-    assert done.stderr.count("\n") == 1 and done.stdout == ""
+    assert done.stderr.count("\n") == 1
     assert [path.name for path in tmp_path.iterdir()] == ["log.csv"]
 
 
@@ -160,8 +173,64 @@ def test_an_earlier_dataset_is_replaced_only_on_demand_and_only_by_a_sound_one(t
     (tmp_path / "data" / "mine" / "precious").touch()
     done = prepare(tmp_path, "mine", f"--input={log}", *again)
     assert done.returncode == 1 and "holds no prepared dataset" in done.stderr
+    (tmp_path / "data" / "new").mkdir()
+    assert prepare(tmp_path, "new", f"--input={log}", *COLUMNS).returncode == 0
     assert (tmp_path / "data" / "mine" / "precious").exists()
-    assert sorted(path.name for path in (tmp_path / "data").iterdir()) == ["mine", "shop"]
+    assert sorted(path.name for path in (tmp_path / "data").iterdir()) == ["mine", "new", "shop"]
+
+
+def test_the_split_of_the_flags_overrides_the_prepared_one(tmp_path, log):
+    prepare(tmp_path, "shop", f"--input={log}", *COLUMNS, "--timestamp=at", "--split=temporal")
+
+    def load(**flags):
+        return datasets.load(Config(dataset="shop", **flags), tmp_path / "data")
+
+    assert load().source["split"] == "temporal"
+    assert load(split="temporal").checksum == load().checksum
+    assert load(split="random", split_seed=2).source["split"] == "random"
+    with pytest.raises(UserError, match="shop has a temporal split, which no seed changes"):
+        load(split_seed=2)
+    prepare(tmp_path, "bare", f"--input={log}", *COLUMNS)
+    with pytest.raises(UserError, match="--split=temporal: bare has no timestamps"):
+        datasets.load(Config(dataset="bare", split="temporal"), tmp_path / "data")
+
+
+def test_a_failure_while_it_takes_its_place_keeps_the_earlier_dataset(tmp_path, monkeypatch):
+    directory = tmp_path / "shop"
+    directory.mkdir()
+    (directory / "earlier").touch()
+    left = tmp_path / ".1.new.shop"
+    left.mkdir()
+    moves = []
+
+    def interrupted(source, target, move=os.replace):
+        moves.append(source)
+        if len(moves) == 2:
+            raise KeyboardInterrupt
+        move(source, target)
+
+    monkeypatch.setattr(prepared.os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt), prepared.replaced(directory) as temporary:
+        (temporary / "new").touch()
+    assert [path.name for path in directory.iterdir()] == ["earlier"]
+    assert list(tmp_path.iterdir()) == [directory], "nothing is left, of a killed one neither"
+
+
+def test_interrupted_it_says_that_nothing_was_written(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text("user_id,item_id\n" + "1,2\n" * 3_000_000)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "recns_tf.prepare", "shop", f"--input={path}",
+         f"--data_dir={tmp_path}/data"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
+    process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert said.strip() == "recns_tf: interrupted; nothing was written."
+    assert [path.name for path in tmp_path.iterdir()] == ["log.csv"]
 
 
 @pytest.mark.parametrize("name", ["log.npz", "prepared.json"])

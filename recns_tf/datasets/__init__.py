@@ -23,6 +23,8 @@ def require(name: str, data_dir: str | Path = "data") -> None:
     """Raise UserError if no dataset is called `name`; the sentence lists those that exist."""
     if name in catalog.DATASETS or prepared.is_prepared(Path(data_dir) / name):
         return
+    if name in catalog.ENCODERS:
+        raise UserError(f"'{name}' is an encoder: write DATASET first, then ENCODER.")
     own = prepared.names_in(Path(data_dir))
     raise UserError(
         f"unknown dataset '{name}': choose one of {', '.join([*catalog.DATASETS, *own])}, or make "

@@ -81,6 +81,7 @@ def parse(users: pa.Array, lists: pa.Array) -> Impressions:
     fields = pc.split_pattern(triples, "|")
     item, shown, clicked = (pc.list_element(fields, place) for place in range(3))
     return Impressions(
+        lines=rows,
         users=users.take(rows),
         items=item,
         positive=pc.not_equal(pc.cast(clicked, pa.int64()), 0),

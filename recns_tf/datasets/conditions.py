@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import operator
 import re
-from contextlib import suppress
-from datetime import datetime
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,6 +23,8 @@ COMPARISONS = {
     "<": operator.lt,
 }
 FORM = re.compile(rf"\s*({'|'.join(COMPARISONS)})\s*(.+?)\s*")
+NO_WORD = re.compile(r"[+-]?(nan|inf|infinity)", re.IGNORECASE)
+TRUTH = {"true": 1.0, "false": 0.0}
 LEGAL = "a comparison with a number, such as '>=4', or '==click', '!=click' for a label in words"
 
 
@@ -52,7 +52,12 @@ class Condition(NamedTuple):
                 raise BadValue(int(missing[0]), f"{name} is missing")
             same = np.asarray(pc.equal(words, self.bound).to_numpy(zero_copy_only=False))
             return same if self.comparison == "==" else ~same
-        return np.asarray(COMPARISONS[self.comparison](to_numbers(labels, name), self.bound))
+        try:
+            numbers = to_numbers(labels, name)
+        except BadValue as bad:
+            hint = f"{bad.reason}; a label in words is compared as in '==click'"
+            raise BadValue(bad.row, hint) from bad
+        return np.asarray(COMPARISONS[self.comparison](numbers, self.bound))
 
 
 def parse_condition(text: str) -> Condition | None:
@@ -61,11 +66,11 @@ def parse_condition(text: str) -> Condition | None:
     if not form:
         return None
     comparison, bound = form.groups()
-    try:
-        number = float(bound)
-    except ValueError:
-        return Condition(comparison, bound) if comparison in ("==", "!=") else None
-    return Condition(comparison, number) if np.isfinite(number) else None
+    number = to_number(bound)
+    if np.isfinite(number):
+        return Condition(comparison, number)
+    words = not NO_WORD.fullmatch(bound) and comparison in ("==", "!=")
+    return Condition(comparison, bound) if words else None
 
 
 def is_condition(text: str) -> bool:
@@ -103,41 +108,8 @@ def to_numbers(values: pa.Array, name: str) -> NDArray[np.float64]:
 
 
 def to_number(value: Any) -> float:
-    """Return a single value as a number, NaN if it is none."""
+    """Return a single value as a number, true and false as 1 and 0; NaN if it is none."""
     try:
-        return float(value)
+        return float(TRUTH.get(str(value).lower(), value))
     except (TypeError, ValueError):
         return float("nan")
-
-
-def to_times(values: pa.Array, name: str) -> NDArray[np.float64]:
-    """Return a batch of times as float64 [n]: numbers as they are, dates as seconds since 1970.
-
-    Dates are ISO 8601, such as 2022-04-08, 2022-04-08 12:00:01 or 2022-04-08T12:00:01+08:00.
-
-    Raises:
-        BadValue: a time is missing, or neither number nor date.
-    """
-    if pa.types.is_string(values.type) and len(values) and np.isnan(to_number(values[0].as_py())):
-        values = to_dates(values, name)
-    if pa.types.is_temporal(values.type):
-        microseconds = pc.cast(pc.cast(values, pa.timestamp("us")), pa.int64())
-        values = pc.divide(pc.cast(microseconds, pa.float64()), 1e6)
-    return to_numbers(values, name)
-
-
-def to_dates(texts: pa.Array, name: str) -> pa.Array:
-    """Return a batch of ISO dates as Arrow times.
-
-    Raises:
-        BadValue: a text is none.
-    """
-    for zone in (None, "UTC"):  # without and with an offset from UTC
-        with suppress(pa.ArrowInvalid):
-            return pc.cast(texts, pa.timestamp("us", zone))
-    for row, text in enumerate(texts.to_pylist()):
-        try:
-            datetime.fromisoformat(text)
-        except ValueError as error:
-            raise BadValue(row, f"{name} '{text}' is neither a number nor an ISO date") from error
-    raise BadValue(0, f"{name} mixes dates with and without an offset from UTC")

@@ -11,11 +11,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from recns_tf.datasets.conditions import condition, to_times
+from recns_tf.datasets.conditions import condition
 from recns_tf.datasets.ids import BadValue, IdColumn
 from recns_tf.datasets.log import Log
 from recns_tf.datasets.split import TEST, TRAIN, VALID
 from recns_tf.datasets.tables import Layout, line_of_row, read_batches
+from recns_tf.datasets.times import TimeColumn
 from recns_tf.errors import UserError
 
 PARTS = {"train": TRAIN, "valid": VALID, "test": TEST}
@@ -83,7 +84,7 @@ class Reader:
         self.items = IdColumn(events.item, events.any_text)
         self.rows = 0
         self.outcomes: list[NDArray[np.int8]] = []
-        self.times: list[NDArray[np.float64]] = []
+        self.times = TimeColumn(events.timestamp)
         self.parts: list[NDArray[np.int8]] = []
 
     def add(self, batch: Mapping[str, pa.Array]) -> None:
@@ -99,9 +100,10 @@ class Reader:
             if events.label:
                 self.outcomes.append(outcomes(batch[events.label], events))
             if events.timestamp:
-                self.times.append(to_times(batch[events.timestamp], events.timestamp))
+                self.times.add(batch[events.timestamp])
             if events.part:
-                self.parts.append(to_parts(batch[events.part], events.part))
+                positive = self.outcomes[-1] == POSITIVE if events.label else None
+                self.parts.append(to_parts(batch[events.part], events.part, positive))
         except BadValue as bad:
             raise BadValue(self.rows + bad.row, bad.reason) from bad
         self.rows += len(batch[events.user])
@@ -123,7 +125,7 @@ class Reader:
             kept = outcome != IGNORED
             users, user_ids = used(users[kept], user_ids)
             items, item_ids = used(items[kept], item_ids)
-        times, parts = joined(self.times), joined(self.parts)
+        times, parts = joined(self.times.batches), joined(self.parts)
         return Log(
             users=users,
             items=items,
@@ -151,13 +153,24 @@ def outcomes(labels: pa.Array, events: Events) -> NDArray[np.int8]:
     return np.where(positive, POSITIVE, np.where(exposed, EXPOSED, IGNORED))
 
 
-def to_parts(names: pa.Array, column: str) -> NDArray[np.int8]:
+def to_parts(
+    names: pa.Array, column: str, positive: NDArray[np.bool_] | None = None
+) -> NDArray[np.int8]:
     """Return the split of each row of a batch, int8 [n] of TRAIN, VALID, TEST.
+
+    Args:
+        names: Arrow array of names.
+        column: its name, for messages.
+        positive: bool [n], or None for all; other rows may have no name and are of train then.
 
     Raises:
         BadValue: a name is none of PARTS.
     """
-    places = pc.index_in(pc.cast(names, pa.string()), pa.array(PARTS))
+    names = pc.cast(names, pa.string()).fill_null("")
+    if positive is not None:
+        unnamed = pc.and_(pc.equal(names, ""), pa.array(~positive))
+        names = pc.if_else(unnamed, "train", names)
+    places = pc.index_in(names, pa.array(list(PARTS)))
     if places.null_count:
         row = int(np.flatnonzero(places.is_null().to_numpy(zero_copy_only=False))[0])
         raise BadValue(row, f"{column} '{names[row].as_py()}' is none of {', '.join(PARTS)}")

@@ -14,6 +14,7 @@ In both, user_list.txt and item_list.txt, if there, give the original ids below 
 
 from __future__ import annotations
 
+import re
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -33,6 +34,7 @@ LARGEST = 99_999_999
 NUMBER_MARKS = b"0123456789 \t\r\n"
 BOM = b"\xef\xbb\xbf"
 LIST_LAYOUT = Layout(" ")
+MOST_DIGITS = 30
 PAIR_COLUMNS = ("user", "item", "type")
 
 
@@ -58,7 +60,10 @@ def read_lightgcn(directory: Path, sizes: tuple[int, int] | None = None) -> File
         UserError: a file is absent or damaged.
     """
     ids = [read_ids(directory / f"{kind}_list.txt") for kind in ("user", "item")]
-    limits = sizes or tuple(LARGEST + 1 if each is None else len(each) for each in ids)
+    known = sizes or (LARGEST + 1, LARGEST + 1)
+    limits = tuple(
+        size if each is None else len(each) for size, each in zip(known, ids, strict=True)
+    )
 
     def read(name: str) -> Pairs | None:
         path = directory / name
@@ -81,14 +86,16 @@ def read_pinsage(directory: Path, sizes: tuple[int, int] | None = None) -> Files
     Without `sizes`, the smallest node of an item is taken for that of item 0.
     """
     ids = [read_ids(directory / f"{kind}_list.txt") for kind in ("user", "item")]
-    if ids[0] is not None and ids[1] is not None:
-        sizes = len(ids[0]), len(ids[1])
     train, is_positive = read_nodes(directory / "train.txt", typed=True)
     valid, _ = read_nodes(directory / "valid.txt", typed=False)
     test, _ = read_nodes(directory / "test.txt", typed=False)
     parts = {"train.txt": train, "valid.txt": valid, "test.txt": test}
-    first = sizes[0] if sizes else min(int(part[:, 1].min()) for part in parts.values())
-    last = first + sizes[1] - 1 if sizes else LARGEST
+    first = min(int(part[:, 1].min()) for part in parts.values())
+    num_items = LARGEST + 1 - first
+    if sizes:
+        first, num_items = sizes
+    first = first if ids[0] is None else len(ids[0])
+    last = first + (num_items if ids[1] is None else len(ids[1])) - 1
     for name, part in parts.items():
         for column, (low, high) in enumerate([(0, first - 1), (first, last)]):
             bad = np.flatnonzero((part[:, column] < low) | (part[:, column] > high))
@@ -127,12 +134,14 @@ def read_adjacency(path: Path, limits: tuple[int, ...] = (LARGEST + 1, LARGEST +
             if not fields:
                 continue
             if line.translate(None, NUMBER_MARKS):
-                bad = next(field for field in fields if not field.isdigit())[:40]
-                shown = bad.decode(errors="backslashreplace")
+                words = re.split(rb"[ \t\r\n]+", line.strip(NUMBER_MARKS[10:]))
+                bad = next(word for word in words if not word.isdigit())
+                shown = bad[:40].decode(errors="backslashreplace")
                 raise UserError(f"{where}: '{shown}' is not a whole number from 0 on.")
             if not line[:1].isdigit():
                 raise UserError(f"{where}: no user stands before the items.")
-            user, *items = map(int, fields)
+            # Python refuses to read numbers of thousands of digits.
+            user, *items = (int(field[:MOST_DIGITS]) for field in fields)
             if user >= num_users:
                 raise UserError(f"{where}: user {user} is not from 0 to {num_users - 1}.")
             if items and max(items) >= num_items:
@@ -177,18 +186,19 @@ def read_nodes(path: Path, typed: bool) -> tuple[Pairs, NDArray[np.bool_]]:
     return np.concatenate(nodes), np.concatenate(types)
 
 
-def to_positions(texts: pa.Array, name: str) -> NDArray[np.int64]:
+def to_positions(texts: pa.Array, name: str, first_row: int = 0) -> NDArray[np.int64]:
     """Return a batch of text as whole numbers from 0 to LARGEST, int64 [n].
 
     Raises:
-        BadValue: a text is none.
+        BadValue: a text is none; rows are counted from `first_row`.
     """
     numbers = whole_numbers(texts)
     if numbers is not None and (not len(numbers) or pc.max(numbers).as_py() <= LARGEST):
         return np.asarray(numbers.to_numpy())
     for row, text in enumerate(texts.to_pylist()):
-        if not (text.isascii() and text.isdecimal() and int(text) <= LARGEST):
-            raise BadValue(row, f"{name} '{text}' is not a whole number from 0 to {LARGEST}")
+        if not (text.isascii() and text.isdecimal() and int(text[:MOST_DIGITS]) <= LARGEST):
+            reason = f"{name} '{text[:40]}' is not a whole number from 0 to {LARGEST}"
+            raise BadValue(first_row + row, reason)
     return np.array([int(text) for text in texts.to_pylist()], dtype=np.int64)
 
 
@@ -222,11 +232,11 @@ def read_ids(path: Path) -> NDArray[Any] | None:
     try:
         for originals, places in read_batches(path, ("org_id", "remap_id"), LIST_LAYOUT):
             ids.add(originals)
-            numbers.append(to_positions(places, "remap_id"))
-            rows = ids.rows
+            rows, first = ids.rows, rows
+            numbers.append(to_positions(places, "remap_id", first))
         codes, distinct = ids.finish()
     except BadValue as bad:
-        raise UserError(f"{line_of_row(path, rows + bad.row, LIST_LAYOUT)}: {bad.reason}.") from bad
+        raise UserError(f"{line_of_row(path, bad.row, LIST_LAYOUT)}: {bad.reason}.") from bad
     place = np.concatenate(numbers)
     if not np.array_equal(np.sort(place), np.arange(rows)) or len(distinct) != rows:
         raise UserError(f"{path}: its ids are not numbered 0 to {rows - 1}, each once.")

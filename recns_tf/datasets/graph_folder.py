@@ -62,6 +62,8 @@ def load_folder(
         UserError: a file is absent or damaged, or --split_seed is given where the files settle
             the whole split.
     """
+    if config.split != "auto":
+        raise UserError(f"--split={config.split}: the files of {name} are split.")
     paths = {each: folder / each for each in NAMES[file_format] if (folder / each).exists()}
     if "valid.txt" in paths:
         own_split = {}
@@ -92,9 +94,9 @@ def assemble(
 ) -> Interactions:
     """Return the Interactions that files hold; what is left out is told on standard error."""
     train, valid = files.train, files.valid
-    num_users, num_items = sizes or counts(files)
     if not len(train):
         raise UserError(f"{name}: train.txt has no positive to train on.")
+    num_users, num_items = counts(files, sizes)
     train_keys = distinct(train[:, 0] * num_items + train[:, 1])
     test = outside(name, "test", files.test, train_keys, num_items)
     if valid is None:
@@ -120,13 +122,14 @@ def assemble(
     )
 
 
-def counts(files: Files) -> tuple[int, int]:
-    """Return num_users and num_items: as many as there are ids, or as the largest number says."""
+def counts(files: Files, sizes: tuple[int, int] | None) -> tuple[int, int]:
+    """Return num_users and num_items: those of the ids, else `sizes`, else the largest numbers."""
     parts = [files.train, files.test, files.exposed]
     parts += [] if files.valid is None else [files.valid]
     highest = np.max([part.max(axis=0) for part in parts if len(part)], axis=0) + 1
-    users = highest[0] if files.user_ids is None else len(files.user_ids)
-    items = highest[1] if files.item_ids is None else len(files.item_ids)
+    users, items = sizes or highest
+    users = users if files.user_ids is None else len(files.user_ids)
+    items = items if files.item_ids is None else len(files.item_ids)
     return int(users), int(items)
 
 

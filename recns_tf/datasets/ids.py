@@ -40,8 +40,8 @@ class IdColumn:
 
     Args:
         name: of the column, for messages.
-        any_text: whether ids that look like negative, fractional or huge numbers are text too;
-            they are refused otherwise, as damaged whole numbers.
+        any_text: whether any text is an id; what looks like a negative, fractional or huge
+            number is refused otherwise, as a damaged whole number, and what says "missing".
     """
 
     def __init__(self, name: str, any_text: bool = False):
@@ -69,7 +69,7 @@ class IdColumn:
         self.rows += len(chunk)
         if numbers is None:
             for text in chunk.dictionary.to_pylist():
-                if text.lower() in MISSING:
+                if not text or (text.lower() in MISSING and not self.any_text):
                     raise BadValue(self.first_row(text), f"{self.name} is missing")
                 if BROKEN.search(text):
                     reason = f"{self.name} holds a line break or NUL: is a quote left open?"

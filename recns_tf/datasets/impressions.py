@@ -18,8 +18,9 @@ from recns_tf.errors import UserError
 
 
 class Impressions(NamedTuple):
-    """Impressions of a batch of lines, all of one length: text, text, booleans and int64."""
+    """Impressions of a batch of lines, all of one length: int64, text, text, booleans, int64."""
 
+    lines: pa.Array
     users: pa.Array
     items: pa.Array
     positive: pa.Array
@@ -49,14 +50,19 @@ def read_lists(
     for path in paths:
         rows = 0
         for batch in read_batches(path, columns, layout):
+            before = users.rows
+            impressions = None
             try:
                 require(pc.not_equal(batch[0], ""), batch[0], "user", "an id")
                 impressions = parse(*batch)
+                users.add(impressions.users)
+                items.add(impressions.items)
             except BadValue as bad:
-                where = line_of_row(path, rows + bad.row, layout)
+                row = bad.row
+                if impressions is not None:  # an id, counted over all impressions
+                    row = impressions.lines[bad.row - before].as_py()
+                where = line_of_row(path, rows + row, layout)
                 raise UserError(f"{where}: {bad.reason}.") from bad
-            users.add(impressions.users)
-            items.add(impressions.items)
             positive.append(impressions.positive.to_numpy(zero_copy_only=False))
             times.append(impressions.times.to_numpy())
             rows += len(batch[0])

@@ -8,7 +8,7 @@ k-core, and splits per user, and counts what became of every row.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 from recns_tf.datasets.split import TEST, TRAIN, VALID, split_per_user
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions, distinct, is_among, make_interactions
+
+if TYPE_CHECKING:
+    from recns_tf.config import Config
 
 SPLITS = ("random", "temporal", "given")
 CONFLICTS = ("train", "any")
@@ -50,7 +53,8 @@ class Rules:
     Attributes:
         split: "random"; "temporal": each user's last positives go to test, those before them to
             valid, and exposures that are not earlier than the first of either are dropped, as
-            they were not known then; "given": as the log says.
+            they were not known then (which of equally late positives is last is settled by lot,
+            always the same); "given": as the log says, exposures of valid and test dropped.
         split_seed: of the random split.
         valid, test: shares of each user's positives.
         user_core, item_core: positives that a user, an item must keep; 0 keeps all, even those
@@ -69,6 +73,26 @@ class Rules:
     conflicts: str = "train"
 
 
+def rules_of(config: Config, split: str = "random", **others: Any) -> Rules:
+    """Return the rules that the flags of a run make.
+
+    Args:
+        config: of which `split` and `split_seed` count.
+        split: what --split=auto stands for.
+        others: of the rules.
+
+    Raises:
+        UserError: a seed is given to a split that has none.
+    """
+    chosen = split if config.split == "auto" else config.split
+    if chosen != "random" and config.split_seed:
+        raise UserError(
+            f"--split_seed={config.split_seed}: {config.dataset} has a {chosen} split, which no "
+            "seed changes; leave the flag out."
+        )
+    return Rules(split=chosen, split_seed=config.split_seed, **others)
+
+
 class Account(NamedTuple):
     """What became of every row of a log; `rows` is the sum of all the others.
 
@@ -79,7 +103,7 @@ class Account(NamedTuple):
         repeated_exposures: rows of an exposed pair beyond its first.
         below_core: pairs, positive or exposed, of users and items outside the k-core.
         conflicts: exposed pairs that are positives too: positive wins (Rules.conflicts).
-        late_exposures: exposed pairs not earlier than the user's first held-out positive.
+        late_exposures: exposed pairs of the held-out time (temporal) or parts (given).
         train, valid, test, exposed: pairs kept.
     """
 
@@ -123,17 +147,24 @@ def to_interactions(
     below_core = int((~kept_liked).sum() + (~kept_shown).sum())
     liked, liked_order = liked[kept_liked], liked_order[kept_liked]
     shown, shown_order = shown[kept_shown], shown_order[kept_shown]
+    if not num_positive:
+        raise UserError(f"{name}: no positive is left to train on: no row is one (--positive).")
     if not len(liked):
-        raise UserError(f"{name}: no positive is left to train on.")
+        raise UserError(
+            f"{name}: no positive is left to train on: --user_core={rules.user_core} and "
+            f"--item_core={rules.item_core} leave none of {len(kept_liked):,} pairs."
+        )
 
     users = liked // num_items
     if order is None:
         shuffled = np.random.default_rng(rules.split_seed).random(len(liked))
         part = split_per_user(users, shuffled, rules.valid, rules.test)
     elif rules.split == "temporal":
-        part = split_per_user(users, liked_order, rules.valid, rules.test)
+        part = split_per_user(users, ranks(liked_order), rules.valid, rules.test)
     else:
         part = liked_order
+    if not (part == TRAIN).any():
+        raise UserError(f"{name}: no positive is left to train on: none is of the part train.")
     winning = liked if rules.conflicts == "any" else liked[part == TRAIN]
     conflict = is_among(shown, winning)
     late = np.zeros(len(shown), dtype=bool)
@@ -142,6 +173,8 @@ def to_interactions(
         cutoff = np.full(len(log.user_ids), np.inf)
         np.minimum.at(cutoff, users[held_out], liked_order[held_out])
         late = ~conflict & (shown_order >= cutoff[shown // num_items])
+    elif rules.split == "given":
+        late = ~conflict & (shown_order != TRAIN)
 
     new_user, new_item = np.cumsum(keep_user) - 1, np.cumsum(keep_item) - 1
 
@@ -215,6 +248,17 @@ def distinct_pairs(
     if not len(starts):
         return keys, order[:0]
     return keys[starts], np.minimum.reduceat(order[rows][by_key], starts)
+
+
+def ranks(times: NDArray[Any]) -> NDArray[np.int64]:
+    """Return the rank of each time, from 0; equal times are ranked by lot, always the same.
+
+    Without the lot, the item with the larger id would be the later one.
+    """
+    lot = np.random.default_rng(0).random(len(times))
+    rank = np.empty(len(times), dtype=np.int64)
+    rank[np.lexsort((lot, times))] = np.arange(len(times))
+    return rank
 
 
 def core(

@@ -65,6 +65,7 @@ def parse(users: pa.Array, times: pa.Array, shown: pa.Array) -> Impressions:
     good = pc.match_substring_regex(marks, "^[^ ]+-[01]$")
     require(good, marks, "impression", "such as N55689-1 or N35729-0", lines)
     return Impressions(
+        lines=lines,
         users=users.take(lines),
         items=pc.utf8_slice_codeunits(marks, 0, -2),
         positive=pc.ends_with(marks, "-1"),

@@ -24,7 +24,7 @@ import numpy as np
 
 from recns_tf.datasets.cache import cached
 from recns_tf.datasets.download import DownloadError, download
-from recns_tf.datasets.log import Log, Rules, to_interactions
+from recns_tf.datasets.log import Log, rules_of, to_interactions
 from recns_tf.errors import UserError
 from recns_tf.files import atomic, sha256
 from recns_tf.interactions import Interactions
@@ -44,17 +44,17 @@ POSITIVE_FROM = 4
 
 
 def load(directory: Path, config: Config) -> Interactions:
-    """Return ml-100k, split 80/10/10 per user at random.
+    """Return ml-100k, split 80/10/10 per user.
 
     Args:
         directory: where u.data and its binary cache are kept, data/ml-100k.
-        config: of which `split_seed` counts.
+        config: of which `split` and `split_seed` count.
 
     Raises:
         UserError: no source can be reached, or a file in `directory` is damaged.
     """
     ratings = fetch(directory)
-    rules = Rules(split_seed=config.split_seed)
+    rules = rules_of(config)
     source = {"log_sha256": sha256(ratings)} | asdict(rules)
     return cached(
         directory, source, lambda: to_interactions(read(ratings), "ml-100k", rules, source)[0]

@@ -13,14 +13,14 @@ import os
 import shutil
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from recns_tf.datasets.cache import cached
-from recns_tf.datasets.log import Account, Log, Rules, to_interactions
+from recns_tf.datasets.log import Account, Log, Rules, rules_of, to_interactions
 from recns_tf.errors import UserError
 from recns_tf.files import sha256, write_json
 from recns_tf.interactions import Interactions
@@ -93,6 +93,8 @@ def replaced(directory: Path) -> Iterator[Path]:
         directory.with_name(f".{os.getpid()}.{name}.{directory.name}") for name in ("new", "old")
     )
     new_parent = not directory.parent.exists()
+    for left_by_a_kill in directory.parent.glob(f".*.new.{directory.name}"):
+        shutil.rmtree(left_by_a_kill, ignore_errors=True)
     temporary.mkdir(parents=True)
     try:
         yield temporary
@@ -100,21 +102,28 @@ def replaced(directory: Path) -> Iterator[Path]:
             os.replace(directory, earlier)
         os.replace(temporary, directory)
     finally:
+        if earlier.exists() and not directory.exists():
+            os.replace(earlier, directory)
         shutil.rmtree(temporary, ignore_errors=True)
         shutil.rmtree(earlier, ignore_errors=True)
-        if new_parent and not directory.exists():
-            directory.parent.rmdir()
+        if new_parent:
+            with suppress(OSError):  # unless it is in use
+                directory.parent.rmdir()
 
 
 def load(directory: Path, config: Config) -> Interactions:
-    """Return the prepared dataset, split with `config.split_seed` and cached.
+    """Return the prepared dataset, split as it was prepared or as the flags say, and cached.
+
+    Args:
+        directory: data/NAME.
+        config: of which `split` and `split_seed` count.
 
     Raises:
-        UserError: a file in `directory` is damaged.
+        UserError: a file in `directory` is damaged, or the log has no times for --split=temporal.
     """
     try:
         about = json.loads((directory / ABOUT).read_text(encoding="utf-8"))
-        rules = Rules(**about["rules"], split_seed=config.split_seed)
+        rules = rules_of(config, **about["rules"])
         source = {"log_sha256": about["log_sha256"]} | dataclasses.asdict(rules)
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from recns_tf.datasets.cache import cached
 from recns_tf.datasets.events import Events, read_events
-from recns_tf.datasets.log import Log, Rules, to_interactions
+from recns_tf.datasets.log import Log, rules_of, to_interactions
 from recns_tf.errors import UserError
 from recns_tf.files import sha256
 from recns_tf.interactions import Interactions
@@ -59,7 +59,7 @@ def load_log(
     missing = [path.name for path in paths if not path.exists()]
     if missing:
         raise UserError(f"put {', '.join(missing)} of {home} into {directory}/.")
-    rules = Rules(split=config.split, split_seed=config.split_seed, user_core=1)
+    rules = rules_of(config, user_core=1)
     files = {path.name: sha256(path) for path in paths}
     source = {"files": files, **(how or {}), **asdict(rules)}
     return cached(

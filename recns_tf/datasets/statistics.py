@@ -37,6 +37,7 @@ GINI = "Gini of item degrees"
 TOP_SHARE = "share of clicks on the top 1% of items"
 EXPOSED_RATIO = "exposed pairs a positive"
 NUM_FACTORS = 32
+MOST_COMPARISONS = 20_000_000
 BLOCK_PAIRS = 1 << 16
 
 _USER_DEGREES = (21, 61, 81, 116, 171, 261, 371, 461, 676, 980, 2_031)
@@ -83,15 +84,15 @@ def closeness(
     figures[EXPOSED_RATIO] = interactions.exposed.nnz / positives.nnz
 
     rng = np.random.default_rng(seed)
-    held_out = to_pairs(interactions.valid + interactions.test)
-    if len(held_out) > max_pairs:
-        held_out = held_out[np.sort(rng.choice(len(held_out), max_pairs, replace=False))]
+    held_out = rng.permutation(to_pairs(interactions.valid + interactions.test))[:max_pairs]
+    compared = np.diff(interactions.exposed.indptr)[held_out[:, 0]]
+    held_out = held_out[np.cumsum(compared) <= MOST_COMPARISONS]
     against = {
         "exposed": beside_each(held_out, without(interactions.exposed, positives)),
         "unobserved": unobserved_of_each(held_out, positives + interactions.exposed, rng),
     }
     scores = {"popularity": popularity(interactions.train)}
-    if with_svd:
+    if with_svd and min(interactions.train.shape) > 1:
         scores["SVD"] = truncated_svd(interactions.train, NUM_FACTORS, seed)
     for scored, score in scores.items():
         for kind, (rows, others) in against.items():

@@ -16,7 +16,7 @@ import numpy as np
 
 from recns_tf.datasets import successive
 from recns_tf.datasets.cache import cached
-from recns_tf.datasets.log import Log, Rules, to_interactions
+from recns_tf.datasets.log import Log, rules_of, to_interactions
 from recns_tf.datasets.planted import Shape, plant
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
@@ -46,7 +46,7 @@ def load(directory: Path, config: Config) -> Interactions:
     """
     name, seed = config.dataset, config.synthetic_seed
     shape = shape_of(config) if name == "synthetic" else PRESETS[name.removeprefix("synthetic-")]
-    rules = Rules(split_seed=config.split_seed)
+    rules = rules_of(config)
     source = {"law": LAW, "synthetic_seed": seed} | asdict(shape) | asdict(rules)
     return cached(
         directory,

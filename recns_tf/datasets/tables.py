@@ -28,7 +28,23 @@ BLOCK_BYTES = 16 << 20
 BATCH_ROWS = 1 << 20
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".inter": "\t", ".txt": "\t"}
 CANDIDATES = {",": ",", "\t": "\\t", ";": ";", "|": "|", " ": " "}
+KNOWN_ENDINGS = ".csv, .tsv, .inter, .txt (and .gz after it) or .parquet"
 SHOWN_COLUMNS = 12
+LONGEST_FIELD = 1 << 30
+NUMBERS_AND_TIMES = (
+    pa.types.is_integer,
+    pa.types.is_floating,
+    pa.types.is_decimal,
+    pa.types.is_timestamp,
+    pa.types.is_date,
+)
+TEXTS = (
+    pa.types.is_string,
+    pa.types.is_large_string,
+    pa.types.is_string_view,
+    pa.types.is_binary,
+    pa.types.is_large_binary,
+)
 NOT_UTF8 = "not UTF-8 text; save the table as UTF-8"
 
 
@@ -60,7 +76,8 @@ def read_batches(
             sentence names the file, and the line where there is one.
     """
     if not path.is_file():
-        raise UserError(f"{path} is {'a folder' if path.is_dir() else 'not there'}: name a table.")
+        what = "a folder" if path.is_dir() else f"not there (seen from {Path.cwd()})"
+        raise UserError(f"{path} is {what}: name a table.")
     if not path.stat().st_size:
         raise UserError(f"{path} is empty.")
     rows = 0
@@ -84,24 +101,35 @@ def parquet(path: Path, columns: Sequence[str]) -> Iterator[list[pa.Array]]:
             for column in columns:
                 if column not in names:
                     raise UserError(f"{path}: no column '{column}'; {listed(names)}.")
+                if names.count(column) > 1:
+                    many = f"{names.count(column)} columns are called '{column}'"
+                    raise UserError(f"{path}: {many}.")
             for batch in file.iter_batches(BATCH_ROWS, columns=list(dict.fromkeys(columns))):
                 bar.update(batch.num_rows)
-                yield [plain(batch.column(column)) for column in columns]
+                yield [plain(path, column, batch.column(column)) for column in columns]
     except (pa.ArrowException, OSError) as error:
         raise UserError(f"{path} is no sound Parquet file ({one_line(error)}).") from error
 
 
-def plain(values: pa.Array) -> pa.Array:
-    """Return a column of a Parquet file as text, numbers or times, in Arrow's simplest types."""
+def plain(path: Path, column: str, values: pa.Array) -> pa.Array:
+    """Return a column of a Parquet file as text, numbers or times, in Arrow's simplest types.
+
+    Raises:
+        UserError: it holds anything else.
+    """
     if pa.types.is_dictionary(values.type):
         values = values.dictionary_decode()
-    if pa.types.is_large_string(values.type) or pa.types.is_string_view(values.type):
-        values = pc.cast(values, pa.string())
-    if pa.types.is_string(values.type):
-        values = pc.utf8_trim_whitespace(values)
-    if pa.types.is_boolean(values.type):
-        values = pc.cast(values, pa.int8())
-    return values
+    kind = values.type
+    if pa.types.is_boolean(kind):
+        return pc.cast(values, pa.int8())
+    if any(is_one(kind) for is_one in NUMBERS_AND_TIMES):
+        return values
+    if any(is_one(kind) for is_one in TEXTS):
+        try:
+            return pc.utf8_trim_whitespace(pc.cast(values, pa.string()))
+        except pa.ArrowInvalid as error:
+            raise UserError(f"{path}: column '{column}' holds bytes that are no UTF-8.") from error
+    raise UserError(f"{path}: column '{column}' holds {kind}: no text, numbers or times.")
 
 
 def text(path: Path, columns: Sequence[str], layout: Layout) -> Iterator[list[pa.Array]]:
@@ -149,6 +177,11 @@ def progress(path: Path, total: int, unit: str = "row") -> Iterator[tqdm[Any]]:
         yield bar
 
 
+def is_inter(path: Path) -> bool:
+    """Return whether the name of a table says RecBole's .inter."""
+    return path.name.lower().removesuffix(".gz").endswith(".inter")
+
+
 def is_gzip(path: Path) -> bool:
     """Return whether the name of a table says gzip."""
     return path.suffix.lower() == ".gz"
@@ -171,8 +204,8 @@ def separator_of(path: Path, layout: Layout) -> str:
     separator = SEPARATORS.get(name.suffix.lower())
     if separator is None:
         raise UserError(
-            f"{path}: what parts its fields? Give --separator, or a name that ends in .csv, .tsv, "
-            ".inter, .txt (and .gz after it) or .parquet."
+            f"{path}: its name tells no format; choose one that ends in {KNOWN_ENDINGS}, or, for a "
+            "text table, give --separator."
         )
     return separator
 
@@ -193,7 +226,7 @@ def heading(path: Path, separator: str, layout: Layout) -> tuple[list[str], int]
                 raise UserError(f"{path} line {line}: {NOT_UTF8}.")
             if fields:
                 names = [field.strip() for field in fields]
-                if path.name.removesuffix(".gz").endswith(".inter"):
+                if is_inter(path):
                     names = [name.partition(":")[0] for name in names]
                 return names, line
     except (OSError, EOFError, zlib.error, csv.Error) as error:
@@ -207,6 +240,8 @@ def place_of(path: Path, column: str, names: Sequence[str], separator: str, layo
     Raises:
         UserError: none is, or several are.
     """
+    if is_inter(path):
+        column = column.partition(":")[0]
     places = [place for place, name in enumerate(names) if name == column]
     if len(places) == 1:
         return places[0]
@@ -241,6 +276,7 @@ def lines(path: Path, separator: str) -> Iterator[tuple[int, list[str]]]:
         decoded = io.TextIOWrapper(
             stream, encoding="utf-8-sig", errors="surrogateescape", newline=""
         )
+        csv.field_size_limit(LONGEST_FIELD)
         reader = csv.reader(
             decoded,
             delimiter=separator,
@@ -272,9 +308,11 @@ def fault(path: Path, separator: str, num_columns: int, error: Exception) -> str
     if "zlib" in str(error):
         return f"{path} is no sound gzip file ({one_line(error)})."
     line = 0
+    # Bytes that are no UTF-8 in a column that nobody reads do no harm.
+    ragged = "columns, got" in str(error)
     try:
         for line, fields in lines(path, separator):
-            if any(is_undecoded(field) for field in fields):
+            if not ragged and any(is_undecoded(field) for field in fields):
                 return f"{path} line {line}: {NOT_UTF8}."
             if fields and num_columns and len(fields) != num_columns:
                 wrong = f"{len(fields)} fields where {num_columns} columns are named"

@@ -19,7 +19,16 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from recns_tf.datasets.events import PARTS
-from recns_tf.datasets.tables import BY_NAME, is_gzip, is_parquet, is_quoted, separator_of
+from recns_tf.datasets.tables import (
+    BY_NAME,
+    KNOWN_ENDINGS,
+    SEPARATORS,
+    is_gzip,
+    is_inter,
+    is_parquet,
+    is_quoted,
+    separator_of,
+)
 from recns_tf.errors import UserError
 from recns_tf.files import atomic
 from recns_tf.interactions import Interactions, to_pairs
@@ -74,6 +83,9 @@ def write_table(interactions: Interactions, path: Path) -> None:
     Raises:
         UserError: the name tells none, or an id holds a character that the format cannot write.
     """
+    bare = path.with_suffix("") if is_gzip(path) else path
+    if not is_parquet(path) and bare.suffix.lower() not in SEPARATORS:
+        raise UserError(f"{path}: choose a name that ends in {KNOWN_ENDINGS}.")
     rows = [*((getattr(interactions, part), 1, part) for part in PARTS)]
     rows.append((interactions.exposed, 0, "train"))
     pairs = np.concatenate([to_pairs(part) for part, _, _ in rows])
@@ -89,7 +101,7 @@ def write_table(interactions: Interactions, path: Path) -> None:
             pa.parquet.write_table(pa.table(dict(zip(COLUMNS, columns, strict=True))), temporary)
         return
     heading: tuple[str, ...] = COLUMNS
-    if path.name.removesuffix(".gz").endswith(".inter"):
+    if is_inter(path):
         heading = tuple(map(":".join, zip(COLUMNS, INTER_TYPES, strict=True)))
     write_columns(path, separator_of(path, BY_NAME), columns, heading)
 

@@ -3,11 +3,12 @@
 Source: https://github.com/zyang-16/RecNS, in two formats of which graph_files.py tells. Both hold
 the same clicks; that of PinSage (the default) comes with a validation part, that of LightGCN
 does not. A file is downloaded on first use and verified by the SHA-1 of its git blob; a file
-that is there already is used as it is.
+that is there already is used as it is, and told if it is another.
 """
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,6 +68,8 @@ def fetch(folder: Path, layout: str) -> None:
     path_there, blobs = BLOBS[layout]
     for name, blob in blobs.items():
         if (folder / name).exists():
+            if git_blob_sha1(folder / name) != blob:
+                print(f"{folder / name} is not the authors' file; used as it is.", file=sys.stderr)
             continue
         url = f"{REPOSITORY}/{path_there}/{name}"
         try:
@@ -74,6 +77,6 @@ def fetch(folder: Path, layout: str) -> None:
         except DownloadError as error:
             raise UserError(
                 f"zhihu cannot be downloaded: {error}. With a network, run again, and it goes on "
-                f"from there; without one, put {', '.join(blobs)} of {path_there} in "
-                f"https://github.com/zyang-16/RecNS into {folder}/."
+                f"from there; without one, put {', '.join(blobs)} of "
+                f"https://github.com/zyang-16/RecNS/tree/4845d02/{path_there} into {folder}/."
             ) from error

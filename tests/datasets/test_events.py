@@ -8,10 +8,11 @@ import pyarrow.parquet
 import pytest
 
 from recns_tf.datasets import tables
-from recns_tf.datasets.conditions import condition, is_condition, to_times
+from recns_tf.datasets.conditions import condition, is_condition
 from recns_tf.datasets.events import Events, read_events
 from recns_tf.datasets.ids import BadValue, IdColumn
 from recns_tf.datasets.tables import Layout
+from recns_tf.datasets.times import TimeColumn
 from recns_tf.errors import UserError
 
 EVENTS = Events("user", "item", label="label")
@@ -82,6 +83,9 @@ def test_a_number_too_large_for_int64_is_refused_at_its_first_row():
         ("!=1", ["1", "2"], [False, True]),
         ("==click", ["click", "show"], [True, False]),
         ("!=show it", ["click", "show it"], [True, False]),
+        (">0", ["True", "false"], [True, False]),
+        ("==true", ["True", "False"], [True, False]),
+        ("==True", [True, False], [True, False]),
     ],
 )
 def test_conditions(text, labels, holds):
@@ -91,6 +95,20 @@ def test_conditions(text, labels, holds):
     assert condition(text).holds(arrow, "label").tolist() == holds
 
 
+def test_words_that_mean_missing_are_ids_if_any_text_is():
+    with pytest.raises(BadValue, match="id is missing"):
+        numbered(["a", "NA"])
+    assert numbered(["a", "NA"], any_text=True)[1].tolist() == ["NA", "a"]
+    with pytest.raises(BadValue, match="id is missing"):
+        numbered(["a", ""], any_text=True)
+
+
+def test_the_longest_id():
+    assert numbered(["x" * 256])[1].tolist() == ["x" * 256]
+    with pytest.raises(BadValue, match="has 257 characters, over 256"):
+        numbered(["x" * 257])
+
+
 @pytest.mark.parametrize("text", ["4", ">=", ">=four", "=4", ">nan", "==", "~4", ""])
 def test_what_is_no_condition(text):
     assert not is_condition(text)
@@ -98,18 +116,48 @@ def test_what_is_no_condition(text):
         condition(text)
 
 
+def times_of(*batches):
+    column = TimeColumn("t")
+    for batch in batches:
+        column.add(batch if isinstance(batch, pa.Array) else pa.array(batch))
+    return np.concatenate(column.batches).tolist()
+
+
+DAY = 1649376000.0  # 2022-04-08
+
+
 def test_times_are_numbers_or_iso_dates():
-    assert to_times(pa.array(["5", "1e3", "-2.5"]), "t").tolist() == [5, 1000, -2.5]
-    day = 1649376000.0
-    assert to_times(pa.array(["2022-04-08", "2022-04-08 00:00:01"]), "t").tolist() == [day, day + 1]
+    assert times_of(["5", "1e3", "-2.5"], [7, 8]) == [5, 1000, -2.5, 7, 8]
+    assert times_of(["2022-04-08", "2022-04-08 00:00:01"], ["2022-04-09"]) == [
+        DAY, DAY + 1, DAY + 86400
+    ]  # fmt: skip
     east = ["2022-04-08T08:00:00+08:00", "2022-04-08T00:00:00Z"]
-    assert to_times(pa.array(east), "t").tolist() == [day, day]
-    typed = pa.array([1, None], pa.timestamp("s"))
-    with pytest.raises(BadValue, match="is not a number"):
-        to_times(typed, "t")
-    with pytest.raises(BadValue, match="'x' is neither a number nor an ISO date") as told:
-        to_times(pa.array(["2022-04-08", "x"]), "t")
-    assert told.value.row == 1
+    assert times_of(east) == [DAY, DAY]
+    nanoseconds = pa.array([1_649_376_000_000_000_001], pa.timestamp("ns"))
+    assert times_of(nanoseconds, pa.array([19090], pa.date32())) == [DAY, DAY]
+
+
+@pytest.mark.parametrize(
+    ("batches", "row", "reason"),
+    [
+        ([["2022-04-08", "x"]], 1, "t 'x' is neither a number nor an ISO date"),
+        ([["2022-04-08", "2022-13-01"]], 1, "t '2022-13-01' is neither"),
+        ([["2022-04-08", ""]], 1, "t '' is neither"),
+        ([["5", "2022-04-08"]], 1, "t '2022-04-08' is not a number"),
+        ([["2022-04-08", "5"]], 1, "t '5' is neither"),
+        ([["2022-04-08"], ["5"]], 0, "t '5' is a number, those before are each a date"),
+        ([["5"], ["2022-04-08"]], 0, "t '2022-04-08' is a date, those before are each a number"),
+        ([["2022-04-08"], ["2022-04-08T00:00:00Z"]], 0, "is a date with an offset from UTC, those"),
+        ([["2022-04-08", "2022-04-08T00:00:00Z"]], 1, "is a date with an offset from UTC, those"),
+        ([pa.array([1, None], pa.timestamp("s"))], 1, "t 'None' is not a number"),
+        ([pa.array([1], pa.time64("us"))], 0, "t holds time64"),
+        ([["nan"]], 0, "t 'nan' is neither"),
+    ],
+)
+def test_times_that_are_none_or_of_two_forms(batches, row, reason):
+    with pytest.raises(BadValue) as told:
+        times_of(*batches)
+    assert told.value.row == row and reason in told.value.reason
 
 
 def test_labels_decide_and_the_rest_is_exposed(tmp_path):
@@ -147,6 +195,49 @@ def test_several_files_are_one_log_and_a_fault_names_the_right_one(tmp_path):
     (tmp_path / "b.csv").write_text("user,item,label\n2,5,1\n-3,7,1\n")
     with pytest.raises(UserError, match=r"b.csv line 3: user '-3'"):
         read_events(paths, EVENTS)
+    (tmp_path / "b.csv").write_text("user,item,label\n-2,5,1\n3,7,1\n")
+    with pytest.raises(UserError, match=r"b.csv line 2: user '-2'"):
+        read_events(paths, EVENTS)
+
+
+def test_times_and_parts_of_ignored_rows_go_with_them(tmp_path):
+    content = "user,item,label,t,split\na,x,1,5,test\na,y,0,6,train\na,z,1,7,valid\n"
+    log = read(tmp_path, content, EVENTS._replace(exposed="none", timestamp="t", part="split"))
+    assert log.times.tolist() == [5, 7] and log.parts.tolist() == [2, 1]
+
+
+def test_an_exposure_needs_no_part(tmp_path):
+    content = "user,item,label,split\na,x,1,test\na,y,0,\na,z,1,\n"
+    with pytest.raises(UserError, match="line 4: split '' is none of train, valid, test"):
+        read(tmp_path, content, EVENTS._replace(part="split"))
+    log = read(tmp_path, content.replace("z,1,", "z,1,train"), EVENTS._replace(part="split"))
+    assert log.parts.tolist() == [2, 0, 0]
+
+
+def test_line_breaks_within_quotes_across_blocks(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "BLOCK_BYTES", 64)
+    rows = [f'"two\nlines {n}",{n},{n},1\n' for n in range(100)]
+    log = read(tmp_path, "note,user,item,label\n" + "".join(rows))
+    assert log.user_ids.tolist() == list(range(100))
+
+
+def test_a_long_field_before_a_fault(tmp_path):
+    content = f"user,item,label,note\n1,2,1,{'x' * 200_000}\n3,-4,0,y\n"
+    with pytest.raises(UserError, match=r"line 3: item '-4'"):
+        read(tmp_path, content)
+
+
+def test_bytes_that_nobody_reads_do_no_harm(tmp_path):
+    assert len(read(tmp_path, b"user,item,label,note\n1,2,1,\xff\n").users) == 1
+    with pytest.raises(UserError, match=r"line 3: 2 fields where 4"):
+        read(tmp_path, b"user,item,label,note\n1,2,1,\xff\n3,4\n")
+
+
+def test_inter_in_capitals_and_with_types_in_the_flags(tmp_path):
+    content = "user:token\titem:token\tlabel:float\n1\t2\t1\n"
+    typed = EVENTS._replace(user="user:token", item="item:token", label="label:float")
+    for events, name in ((EVENTS, "LOG.INTER"), (typed, "log.inter")):
+        assert rows_of(read(tmp_path, content, events, name)) == [(1, 2, True)]
 
 
 def test_a_file_larger_than_a_batch_is_streamed_and_faults_keep_their_lines(tmp_path, monkeypatch):
@@ -215,7 +306,8 @@ def test_parquet_of_any_types(tmp_path):
     table = pa.table(
         {
             "user": pa.array(["a", "b"]).dictionary_encode(),
-            "item": pa.array([" x ", "y"], pa.large_string()),
+            "item": pa.array([b" x ", b"y"], pa.binary()),
+            "views": pa.array([" x ", "y"], pa.large_string()),
             "label": [True, False],
             "when": pa.array([10, 20], pa.timestamp("s")),
         }
@@ -224,8 +316,33 @@ def test_parquet_of_any_types(tmp_path):
     log = read_events([tmp_path / "log.parquet"], EVENTS._replace(timestamp="when"))
     assert rows_of(log) == [("a", "x", True), ("b", "y", False)]
     assert log.times.tolist() == [10, 20]
+    log = read_events([tmp_path / "log.parquet"], EVENTS._replace(item="views", positive="==True"))
+    assert rows_of(log) == [("a", "x", True), ("b", "y", False)]
     with pytest.raises(UserError, match=r"log.parquet: no column 'who'; its columns are 'user'"):
         read_events([tmp_path / "log.parquet"], EVENTS._replace(user="who"))
+
+
+@pytest.mark.parametrize(
+    ("column", "sentence"),
+    [
+        (pa.array([[1], [2]]), "column 'user' holds list<"),
+        (pa.array([b"\xff", b"a"]), "column 'user' holds bytes that are no UTF-8"),
+        (pa.array([1, 2], pa.duration("s")), "column 'user' holds duration"),
+    ],
+)
+def test_parquet_columns_that_are_no_ids(tmp_path, column, sentence):
+    table = pa.table({"user": column, "item": [1, 2], "label": [1, 0]})
+    pa.parquet.write_table(table, tmp_path / "log.parquet")
+    with pytest.raises(UserError, match=r"log.parquet: ") as told:
+        read_events([tmp_path / "log.parquet"], EVENTS)
+    assert sentence in str(told.value)
+
+
+def test_a_parquet_column_twice(tmp_path):
+    table = pa.Table.from_arrays([pa.array([1]), pa.array([2]), pa.array([1])], names=list("uui"))
+    pa.parquet.write_table(table, tmp_path / "log.parquet")
+    with pytest.raises(UserError, match="2 columns are called 'u'"):
+        read_events([tmp_path / "log.parquet"], Events("u", "i"))
 
 
 def test_a_split_that_the_log_gives(tmp_path):

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from recns_tf.datasets import tables
 from recns_tf.datasets.graph_files import read_adjacency, read_lightgcn, read_nodes, read_pinsage
 from recns_tf.errors import UserError
 from tests.conftest import SHARED
@@ -40,6 +41,8 @@ def test_a_byte_order_mark_and_a_missing_last_newline_do_no_harm(tmp_path):
         ("0 99999999999999999999999\n", "line 1: item 99999999999999999999999 is not from 0"),
         (b"0 1\n1 \xff\n", r"line 2: '\\xff' is not a whole number"),
         ("", "has no line."),
+        ("0 1\x0c2\n", "line 1: '1\x0c2' is not a whole number"),
+        (f"0 {'9' * 5000}\n", f"line 1: item {'9' * 30} is not from 0 to 19."),
         ("0 1\n1 1_0\n", "line 2: '1_0' is not a whole number"),
     ],
 )
@@ -102,6 +105,49 @@ def test_lists_give_the_original_ids(tmp_path):
     put(tmp_path, test="2 1\n")
     with pytest.raises(UserError, match=r"test.txt line 1: user 2 is not from 0 to 1"):
         read_lightgcn(tmp_path)
+
+
+def test_lists_in_any_order(tmp_path):
+    put(
+        tmp_path,
+        train="0 0\n1 1\n2 2\n",
+        test="0 1\n",
+        user_list="org_id remap_id\nb 2\nc 0\na 1\n",
+        item_list="org_id remap_id\n30 1\n10 2\n20 0\n",
+    )
+    files = read_lightgcn(tmp_path)
+    assert files.user_ids.tolist() == ["c", "a", "b"]
+    assert files.item_ids.tolist() == [20, 30, 10]
+
+
+def test_one_list_alone_settles_the_numbering(tmp_path):
+    put(
+        tmp_path,
+        train="0\t3\tPos\n",
+        valid="1\t4\n",
+        test="1\t3\n",
+        user_list="org_id remap_id\na 0\nb 1\n",
+    )
+    assert read_pinsage(tmp_path).train.tolist() == [[0, 1]], "node 2 is item 0"
+    (tmp_path / "user_list.txt").unlink()
+    put(tmp_path, item_list="org_id remap_id\nA 0\n")
+    with pytest.raises(UserError, match="item node 4 is not from 3 to 3"):
+        read_pinsage(tmp_path)
+
+
+def test_faults_behind_the_first_batch_keep_their_lines(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "BLOCK_BYTES", 100)
+    nodes = [f"{n % 3}\t{3 + n % 4}\n" for n in range(80)]
+    nodes[61] = "0\tx\n"
+    put(tmp_path, train="0\t3\tPos\n", valid="".join(nodes), test="1\t3\n")
+    with pytest.raises(UserError, match=r"valid.txt line 62: item 'x'"):
+        read_pinsage(tmp_path, (3, 4))
+    listed = [f"i{n} {n}\n" for n in range(80)]
+    for bad, told in ((" 70\n", "org_id is missing"), ("i70 x\n", "remap_id 'x'")):
+        listed[70] = bad
+        put(tmp_path, train="0 1\n", test="0 2\n", item_list="org_id remap_id\n" + "".join(listed))
+        with pytest.raises(UserError, match=f"item_list.txt line 72: {told}"):
+            read_lightgcn(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -93,8 +93,57 @@ def test_a_held_out_positive_that_was_shown_stays_exposed():
     assert account.conflicts == 3 and account.rows == sum(account[1:])
 
 
+def test_a_given_split_keeps_what_was_shown_in_train_alone():
+    rows = [(0, item, True, 0) for item in range(4)] + [
+        (0, item, False, 0) for item in (4, 5, 6, 1)
+    ]
+    parts = np.array([0, 0, 1, 2, 0, 1, 2, 2], dtype=np.int8)
+    data, account = to_interactions(
+        make_log(rows)._replace(parts=parts), "t", Rules(split="given"), {}
+    )
+    assert named(data, "train") == {("u0", "i0"), ("u0", "i1")}
+    assert named(data, "valid") == {("u0", "i2")} and named(data, "test") == {("u0", "i3")}
+    assert named(data, "exposed") == {("u0", "i4")}
+    assert (account.conflicts, account.late_exposures) == (1, 2)
+    assert account.rows == sum(account[1:]) == 8
+    with pytest.raises(UserError, match="none is of the part train"):
+        to_interactions(make_log(rows)._replace(parts=parts + 1), "t", Rules(split="given"), {})
+    with pytest.raises(UserError, match="--split=given: t does not come split"):
+        to_interactions(make_log(rows), "t", Rules(split="given"), {})
+
+
+def test_ignored_rows_and_late_conflicts_are_counted_once():
+    rows = [(0, item, True, item) for item in range(5)] + [(0, 0, False, 9), (0, 6, False, 9)]
+    _, account = to_interactions(
+        make_log(rows)._replace(ignored=3), "t", Rules(split="temporal"), {}
+    )
+    assert account.rows == 10 == sum(account[1:])
+    assert (account.ignored, account.conflicts, account.late_exposures) == (3, 1, 1)
+
+
+def test_equally_late_positives_are_held_out_by_lot_and_not_by_id():
+    num_users = 400
+    users, items = np.divmod(np.arange(num_users * 5), 5)
+    log = Log(
+        users, items, np.ones(len(users), bool), np.zeros(len(users)),
+        np.arange(num_users), np.arange(5),
+    )  # fmt: skip
+    data, _ = to_interactions(log, "t", Rules(split="temporal"), {})
+    tested = np.bincount(data.test.indices, minlength=5)
+    assert tested.sum() == num_users and tested.min() > 50
+
+
+def test_pairs_of_a_graph_with_more_cells_than_int32_holds():
+    users = np.array([0, 69_999, 69_999], dtype=np.int32)
+    items = np.array([0, 69_999, 1], dtype=np.int32)
+    ids = np.arange(70_000)
+    log = Log(users, items, np.array([True, True, False]), None, ids, ids)
+    data, _ = to_interactions(log, "t", Rules(), {})
+    assert data.train[69_999, 69_999] and data.exposed[69_999, 1]
+
+
 def test_a_core_that_leaves_nothing_is_told():
-    with pytest.raises(UserError, match="t: no positive is left to train on"):
+    with pytest.raises(UserError, match="t: no positive is left to train on: --user_core=0 and"):
         to_interactions(make_log([(0, 0, True, 0)]), "t", Rules(item_core=3), {})
 
 

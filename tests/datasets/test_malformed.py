@@ -118,7 +118,7 @@ def whole_file_cases():
     yield "no gzip", "log.csv.gz", good, "is no sound gzip file"
     yield "no Parquet", "log.parquet", good, "is no sound Parquet file"
     yield "cut Parquet", "log.parquet", b"PAR1" + good, "is no sound Parquet file"
-    yield "no known ending", "log.dat", good, "what parts its fields?"
+    yield "no known ending", "log.dat", good, "its name tells no format; choose one that ends in"
     for share in range(1, 10):
         cut = squeezed[: len(squeezed) * share // 10]
         yield f"gzip cut at {share}/10", "log.csv.gz", cut, "is cut off after line"

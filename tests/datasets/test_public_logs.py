@@ -7,7 +7,7 @@ import pytest
 
 from recns_tf import datasets
 from recns_tf.config import Config
-from recns_tf.datasets import ccir_zhihu, kuairand_pure, mind, taobao
+from recns_tf.datasets import ccir_zhihu, kuairand_pure, mind, tables, taobao
 from recns_tf.errors import UserError
 from recns_tf.interactions import to_pairs
 
@@ -97,6 +97,52 @@ def test_mind(tmp_path):
     assert log.times.tolist() == [1573463158] * 2 + [1573582290] * 3 + [1573603200]
 
 
+def test_the_flags_choose_the_split(tmp_path):
+    """Two users; the last of ten clicks in time is the first in ids, for one of them."""
+    rows = [f"{user},{100 - n},{n},p,0,1\n" for user in (1, 2) for n in range(10)]
+    rows.append("3,100,1,p,1,0\n")  # a user without a click
+    content = "user,time_stamp,adgroup_id,pid,nonclk,clk\n" + "".join(rows)
+    config = written(tmp_path, "taobao", {"raw_sample.csv": content})
+    temporal = datasets.load(dataclasses.replace(config, split="temporal"), tmp_path)
+    assert named(temporal, "test") == {(1, 0), (2, 0)}
+    assert named(temporal, "valid") == {(1, 1), (2, 1)}
+    assert temporal.user_ids.tolist() == [1, 2]
+    seeds = {
+        frozenset(
+            named(datasets.load(dataclasses.replace(config, split_seed=seed), tmp_path), "test")
+        )
+        for seed in range(4)
+    }
+    assert len(seeds) > 1
+    with pytest.raises(UserError, match="--split_seed=3: taobao has a temporal split, which no"):
+        datasets.load(dataclasses.replace(config, split="temporal", split_seed=3), tmp_path)
+
+
+def test_lists_in_several_batches_keep_their_lines(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "BLOCK_BYTES", 300)
+    lines = [f"{n}\tU{n % 7}\t11/11/2019 9:05:58 AM\t\tN{n}-1  N{n + 1}-0\n" for n in range(60)]
+    config = written(tmp_path, "mind", {"behaviors.tsv": "".join(lines)})
+    log = mind.read([tmp_path / "mind" / "behaviors.tsv"])
+    assert len(log.users) == 120 and log.positive.sum() == 60
+    for bad, told in (("N5", "impression 'N5'"), (f"N{'5' * 300}-1", "item has 301 characters")):
+        lines[41] = f"9\tU1\t11/11/2019 9:05:58 AM\t\tN1-0 {bad}\n"
+        path = tmp_path / "mind" / "behaviors.tsv"
+        path.write_text("".join(lines))
+        with pytest.raises(UserError, match=rf"behaviors.tsv line 42: {told}"):
+            datasets.load(config, tmp_path)
+
+
+def test_ids_that_look_like_nothing_are_ids_in_public_logs(tmp_path):
+    config = written(tmp_path, "mind", {"behaviors.tsv": MIND.replace("U91836", "NA")})
+    assert ("NA", "N55689") in positives(datasets.load(config, tmp_path))
+
+
+def test_a_ccir_user_of_very_many_items(tmp_path):
+    triples = ",".join(f"A{n}|1525077160|{n % 2}" for n in range(20_000))
+    config = written(tmp_path, "ccir-zhihu", {"training_set.txt": f"7\t{triples}\n"})
+    assert datasets.load(config, tmp_path).num_items == 20_000
+
+
 @pytest.mark.parametrize(
     ("old", "new", "sentence"),
     [
@@ -142,6 +188,7 @@ def test_ccir_zhihu(tmp_path, count):
             "A9|1525077162",
             "line 1: impression 'A9|1525077162' is not item|shown",
         ),
+        ("A5|1525077300|", f"A5|{'9' * 19}|", "line 2: impression 'A5|9999999999999999999|1525"),
         ("A5|1525077300|", "A5|-5|", "line 2: impression 'A5|-5|1525077301' is not item|shown"),
         ("Q11|1525077160|0", "Q11", "line 1: no field is a list of item|shown|clicked"),
     ],

@@ -78,18 +78,22 @@ def test_lightgcns_layout_has_no_validation_part(tmp_path, repository, toy):
     assert same(none, toy, "train") and not none.valid.nnz
 
 
-def test_files_that_are_there_are_used_as_they_are(tmp_path, repository, toy):
+def test_files_that_are_there_are_used_as_they_are(tmp_path, repository, toy, capsys):
     there, requests = repository
     shutil.copytree(there / zhihu.BLOBS["pinsage"][0], tmp_path / "zhihu" / "pinsage")
     test = tmp_path / "zhihu" / "pinsage" / "test.txt"
     test.write_text("".join(test.read_text().splitlines(keepends=True)[:5]))
     data = datasets.load(Config(dataset="zhihu"), tmp_path)
     assert data.test.nnz == 5 and not requests
+    said = capsys.readouterr().err.splitlines()
+    assert said == [f"{test} is not the authors' file; used as it is."]
 
 
 def test_the_split_is_the_authors_own(tmp_path, repository):
     with pytest.raises(UserError, match="--split_seed=1: the files of zhihu are split"):
         datasets.load(Config(dataset="zhihu", split_seed=1), tmp_path)
+    with pytest.raises(UserError, match="--split=temporal: the files of zhihu are split"):
+        datasets.load(Config(dataset="zhihu", split="temporal"), tmp_path)
 
 
 def test_a_file_changed_at_the_source_is_refused(tmp_path, repository):
@@ -107,7 +111,7 @@ def test_without_a_network_it_says_which_files_to_put_where(tmp_path, monkeypatc
     with pytest.raises(UserError) as told:
         datasets.load(Config(dataset="zhihu"), tmp_path)
     sentence = str(told.value)
-    assert "train.txt, valid.txt, test.txt of pinsage/data/zhihu" in sentence
+    assert "train.txt, valid.txt, test.txt of https://" in sentence
     assert f"into {tmp_path / 'zhihu' / 'pinsage'}/" in sentence and "\n" not in sentence
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
