@@ -20,7 +20,8 @@ from recns_tf.datasets import prepared
 from recns_tf.datasets.conditions import LEGAL, is_condition
 from recns_tf.datasets.events import NONE, REST, Events, read_events
 from recns_tf.datasets.log import CONFLICTS, SPLITS, Account, Rules
-from recns_tf.datasets.tables import Layout, is_parquet
+from recns_tf.datasets.parquet import is_parquet
+from recns_tf.datasets.tables import Layout
 from recns_tf.errors import UserError
 from recns_tf.files import sha256
 from recns_tf.interactions import Interactions

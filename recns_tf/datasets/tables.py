@@ -12,39 +12,22 @@ import gzip
 import io
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
-import pyarrow.parquet
-from tqdm import tqdm
 
+from recns_tf.datasets.parquet import is_parquet, parquet
+from recns_tf.datasets.reading import listed, one_line, progress
 from recns_tf.errors import UserError
 
 BLOCK_BYTES = 16 << 20
-BATCH_ROWS = 1 << 20
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".inter": "\t", ".txt": "\t"}
 CANDIDATES = {",": ",", "\t": "\\t", ";": ";", "|": "|", " ": " "}
 KNOWN_ENDINGS = ".csv, .tsv, .inter, .txt (and .gz after it) or .parquet"
-SHOWN_COLUMNS = 12
 LONGEST_FIELD = 1 << 30
-NUMBERS_AND_TIMES = (
-    pa.types.is_integer,
-    pa.types.is_floating,
-    pa.types.is_decimal,
-    pa.types.is_timestamp,
-    pa.types.is_date,
-)
-TEXTS = (
-    pa.types.is_string,
-    pa.types.is_large_string,
-    pa.types.is_string_view,
-    pa.types.is_binary,
-    pa.types.is_large_binary,
-)
 NOT_UTF8 = "not UTF-8 text; save the table as UTF-8"
 
 
@@ -88,50 +71,6 @@ def read_batches(
         raise UserError(f"{path} has no row.")
 
 
-def is_parquet(path: Path) -> bool:
-    """Return whether the name of a table says Parquet."""
-    return path.suffix.lower() in (".parquet", ".pq")
-
-
-def parquet(path: Path, columns: Sequence[str]) -> Iterator[list[pa.Array]]:
-    """Yield the batches of a Parquet file; see read_batches."""
-    try:
-        with pa.parquet.ParquetFile(path) as file, progress(path, file.metadata.num_rows) as bar:
-            names = file.schema_arrow.names
-            for column in columns:
-                if column not in names:
-                    raise UserError(f"{path}: no column '{column}'; {listed(names)}.")
-                if names.count(column) > 1:
-                    many = f"{names.count(column)} columns are called '{column}'"
-                    raise UserError(f"{path}: {many}.")
-            for batch in file.iter_batches(BATCH_ROWS, columns=list(dict.fromkeys(columns))):
-                bar.update(batch.num_rows)
-                yield [plain(path, column, batch.column(column)) for column in columns]
-    except (pa.ArrowException, OSError) as error:
-        raise UserError(f"{path} is no sound Parquet file ({one_line(error)}).") from error
-
-
-def plain(path: Path, column: str, values: pa.Array) -> pa.Array:
-    """Return a column of a Parquet file as text, numbers or times, in Arrow's simplest types.
-
-    Raises:
-        UserError: it holds anything else.
-    """
-    if pa.types.is_dictionary(values.type):
-        values = values.dictionary_decode()
-    kind = values.type
-    if pa.types.is_boolean(kind):
-        return pc.cast(values, pa.int8())
-    if any(is_one(kind) for is_one in NUMBERS_AND_TIMES):
-        return values
-    if any(is_one(kind) for is_one in TEXTS):
-        try:
-            return pc.utf8_trim_whitespace(pc.cast(values, pa.string()))
-        except pa.ArrowInvalid as error:
-            raise UserError(f"{path}: column '{column}' holds bytes that are no UTF-8.") from error
-    raise UserError(f"{path}: column '{column}' holds {kind}: no text, numbers or times.")
-
-
 def text(path: Path, columns: Sequence[str], layout: Layout) -> Iterator[list[pa.Array]]:
     """Yield the batches of a text table; see read_batches."""
     separator = separator_of(path, layout)
@@ -166,15 +105,6 @@ def text(path: Path, columns: Sequence[str], layout: Layout) -> Iterator[list[pa
         if "Empty CSV file" in str(error):
             return
         raise UserError(fault(path, separator, len(names), error)) from error
-
-
-@contextmanager
-def progress(path: Path, total: int, unit: str = "row") -> Iterator[tqdm[Any]]:
-    """Show a bar on a terminal while a file is read."""
-    with tqdm(
-        total=total, desc=path.name, unit=unit, unit_scale=True, leave=False, disable=None
-    ) as bar:
-        yield bar
 
 
 def is_inter(path: Path) -> bool:
@@ -259,12 +189,6 @@ def place_of(path: Path, column: str, names: Sequence[str], separator: str, layo
     raise UserError(f"{path} line 1: no column '{column}'; {listed(names)}{hint}.")
 
 
-def listed(names: Sequence[str]) -> str:
-    """Return the columns of a table in words."""
-    shown = ", ".join(repr(name) for name in names[:SHOWN_COLUMNS])
-    return f"its columns are {shown}{', …' if len(names) > SHOWN_COLUMNS else ''}"
-
-
 def lines(path: Path, separator: str) -> Iterator[tuple[int, list[str]]]:
     """Yield the number of the last line of each record of a text table, and its fields.
 
@@ -324,8 +248,3 @@ def fault(path: Path, separator: str, num_columns: int, error: Exception) -> str
     except (OSError, csv.Error) as bad:
         return f"{path} line {line + 1} cannot be read ({one_line(bad)})."
     return f"{path} cannot be read ({one_line(error)})."
-
-
-def one_line(error: Exception) -> str:
-    """Return an error's message in one line, without its final stop."""
-    return " ".join(str(error).split()).rstrip(".")

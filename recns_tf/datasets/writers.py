@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from recns_tf.datasets.events import PARTS
+from recns_tf.datasets.parquet import is_parquet
 from recns_tf.datasets.tables import (
     BY_NAME,
     KNOWN_ENDINGS,
     SEPARATORS,
     is_gzip,
     is_inter,
-    is_parquet,
     is_quoted,
     separator_of,
 )
