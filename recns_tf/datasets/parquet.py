@@ -14,6 +14,7 @@ from recns_tf.errors import UserError
 
 BATCH_ROWS = 1 << 20
 NUMBERS_AND_TIMES = (
+    pa.types.is_boolean,
     pa.types.is_integer,
     pa.types.is_floating,
     pa.types.is_decimal,
@@ -61,8 +62,6 @@ def plain(path: Path, column: str, values: pa.Array) -> pa.Array:
     if pa.types.is_dictionary(values.type):
         values = values.dictionary_decode()
     kind = values.type
-    if pa.types.is_boolean(kind):
-        return pc.cast(values, pa.int8())
     if any(is_one(kind) for is_one in NUMBERS_AND_TIMES):
         return values
     if any(is_one(kind) for is_one in TEXTS):

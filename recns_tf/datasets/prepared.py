@@ -62,7 +62,7 @@ def prepare(
     accounts = []
     with replaced(directory) as temporary:
         arrays = {name: getattr(log, name) for name in ARRAYS if getattr(log, name) is not None}
-        np.savez(temporary / LOG, allow_pickle=False, ignored=np.int64(log.ignored), **arrays)
+        np.savez(temporary / LOG, allow_pickle=False, **arrays)
         source = {"log_sha256": sha256(temporary / LOG)} | dataclasses.asdict(rules)
 
         def build() -> Interactions:
@@ -138,7 +138,7 @@ def load(directory: Path, config: Config) -> Interactions:
 
 
 def read(path: Path, expected_sha256: str) -> Log:
-    """Return the log that `prepare` wrote.
+    """Return the log that `prepare` wrote, without its count of ignored rows.
 
     Raises:
         UserError: it is not the same any more.
@@ -148,6 +148,6 @@ def read(path: Path, expected_sha256: str) -> Log:
             raise ValueError("its checksum does not match")
         with np.load(path, allow_pickle=False) as file:
             arrays: dict[str, Any] = {name: file[name] for name in ARRAYS if name in file}
-            return Log(**({"times": None} | arrays), ignored=int(file["ignored"]))
+            return Log(**({"times": None} | arrays))
     except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile) as error:
         raise UserError(f"{path} is damaged ({error}): prepare the log again.") from error
