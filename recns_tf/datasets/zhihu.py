@@ -9,6 +9,7 @@ that is there already is used as it is, and told if it is another.
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,11 @@ if TYPE_CHECKING:
     from recns_tf.config import Config
 
 SIZES = (16_015, 44_175)
-REPOSITORY = "https://raw.githubusercontent.com/zyang-16/RecNS/4845d02"
+REPOSITORIES = tuple(
+    f"https://raw.githubusercontent.com/zyang-16/RecNS/{commit}"
+    # The commit that the checksums are of, and an earlier one by its full name.
+    for commit in ("4845d02", "33896b6364ef60561a72551bf1aed9240a46bb52")
+)
 BLOBS = {
     "lightgcn": (
         "lightgcn/Data/zhihu",
@@ -71,12 +76,25 @@ def fetch(folder: Path, layout: str) -> None:
             if git_blob_sha1(folder / name) != blob:
                 print(f"{folder / name} is not the authors' file; used as it is.", file=sys.stderr)
             continue
-        url = f"{REPOSITORY}/{path_there}/{name}"
         try:
-            download(url, folder / name, blob, git_blob_sha1)
+            fetch_file(f"{path_there}/{name}", folder / name, blob)
         except DownloadError as error:
             raise UserError(
                 f"zhihu cannot be downloaded: {error}. With a network, run again, and it goes on "
                 f"from there; without one, put {', '.join(blobs)} of "
                 f"https://github.com/zyang-16/RecNS/tree/4845d02/{path_there} into {folder}/."
             ) from error
+
+
+def fetch_file(path_there: str, path: Path, blob: str) -> None:
+    """Download one file from the first of REPOSITORIES that has it.
+
+    Raises:
+        DownloadError: none has; the sentence is on the last.
+    """
+    *others, last = REPOSITORIES
+    for repository in others:
+        with suppress(DownloadError):
+            download(f"{repository}/{path_there}", path, blob, git_blob_sha1)
+            return
+    download(f"{last}/{path_there}", path, blob, git_blob_sha1)

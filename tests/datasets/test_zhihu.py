@@ -48,7 +48,8 @@ def repository(tmp_path, monkeypatch, toy):
     monkeypatch.setattr(zhihu, "SIZES", (toy.num_users, toy.num_items))
     monkeypatch.setattr(download, "WAITS_SECONDS", ())
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        monkeypatch.setattr(zhihu, "REPOSITORY", f"http://127.0.0.1:{server.server_port}")
+        address = f"http://127.0.0.1:{server.server_port}"
+        monkeypatch.setattr(zhihu, "REPOSITORIES", (f"{address}/missing", address))
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield there, requests
         server.shutdown()
@@ -63,9 +64,9 @@ def test_it_is_downloaded_once(tmp_path, repository, toy):
     config = Config(dataset="zhihu")
     data = datasets.load(config, tmp_path)
     assert all(same(data, toy, part) for part in ("train", "valid", "test", "exposed"))
-    assert len(requests) == 3
+    assert len(requests) == 6, "the first repository has none of the three files"
     again = datasets.load(config, tmp_path)
-    assert again.checksum == data.checksum and len(requests) == 3
+    assert again.checksum == data.checksum and len(requests) == 6
     assert not list((tmp_path / "zhihu").rglob("*.part"))
 
 
@@ -99,14 +100,14 @@ def test_the_split_is_the_authors_own(tmp_path, repository):
 def test_a_file_changed_at_the_source_is_refused(tmp_path, repository):
     there, _ = repository
     (there / zhihu.BLOBS["pinsage"][0] / "valid.txt").write_text("0\t41\n")
-    with pytest.raises(UserError, match=r"valid.txt is not the file expected"):
+    with pytest.raises(UserError, match=r"valid\.txt is not the file expected"):
         datasets.load(Config(dataset="zhihu"), tmp_path)
     kept = [path.name for path in (tmp_path / "zhihu").rglob("*") if path.is_file()]
     assert kept == ["train.txt"]
 
 
 def test_without_a_network_it_says_which_files_to_put_where(tmp_path, monkeypatch):
-    monkeypatch.setattr(zhihu, "REPOSITORY", "http://127.0.0.1:9")
+    monkeypatch.setattr(zhihu, "REPOSITORIES", ("http://127.0.0.1:9",) * 2)
     monkeypatch.setattr(download, "WAITS_SECONDS", ())
     with pytest.raises(UserError) as told:
         datasets.load(Config(dataset="zhihu"), tmp_path)
