@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from recns_tf.datasets.k_core import k_core
 from recns_tf.datasets.split import TEST, TRAIN, VALID, split_per_user
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions, distinct, is_among, make_interactions
@@ -141,7 +142,11 @@ def to_interactions(
     shown, shown_order = distinct_pairs(log, ~log.positive, order)
     num_positive = int(log.positive.sum())
 
-    keep_user, keep_item = core(*np.divmod(liked, num_items), len(log.user_ids), num_items, rules)
+    keep_user, keep_item = k_core(
+        *np.divmod(liked, num_items),
+        (len(log.user_ids), num_items),
+        (rules.user_core, rules.item_core),
+    )
     kept_liked = keep_user[liked // num_items] & keep_item[liked % num_items]
     kept_shown = keep_user[shown // num_items] & keep_item[shown % num_items]
     below_core = int((~kept_liked).sum() + (~kept_shown).sum())
@@ -156,25 +161,12 @@ def to_interactions(
         )
 
     users = liked // num_items
-    if order is None:
-        shuffled = np.random.default_rng(rules.split_seed).random(len(liked))
-        part = split_per_user(users, shuffled, rules.valid, rules.test)
-    elif rules.split == "temporal":
-        part = split_per_user(users, ranks(liked_order), rules.valid, rules.test)
-    else:
-        part = liked_order
+    part = parts_of(users, liked_order, rules)
     if not (part == TRAIN).any():
         raise UserError(f"{name}: no positive is left to train on: none is of the part train.")
-    winning = liked if rules.conflicts == "any" else liked[part == TRAIN]
-    conflict = is_among(shown, winning)
-    late = np.zeros(len(shown), dtype=bool)
-    if rules.split == "temporal":
-        held_out = part != TRAIN
-        cutoff = np.full(len(log.user_ids), np.inf)
-        np.minimum.at(cutoff, users[held_out], liked_order[held_out])
-        late = ~conflict & (shown_order >= cutoff[shown // num_items])
-    elif rules.split == "given":
-        late = ~conflict & (shown_order != TRAIN)
+    conflict = is_among(shown, liked if rules.conflicts == "any" else liked[part == TRAIN])
+    known_until = ends_of_train(users, liked_order, part, len(log.user_ids), rules)
+    late = ~conflict & (shown_order >= known_until[shown // num_items])
 
     new_user, new_item = np.cumsum(keep_user) - 1, np.cumsum(keep_item) - 1
 
@@ -205,6 +197,44 @@ def to_interactions(
         exposed=interactions.exposed.nnz,
     )
     return interactions, account
+
+
+def parts_of(users: NDArray[np.int64], order: NDArray[Any], rules: Rules) -> NDArray[np.int8]:
+    """Return the split of each positive pair, int8 [n] of TRAIN, VALID, TEST.
+
+    Args:
+        users: [n], ascending.
+        order: [n] times for a temporal split, parts for a given one.
+        rules: which split it is.
+    """
+    if rules.split == "given":
+        return order
+    if rules.split == "temporal":
+        order = ranks(order)
+    else:
+        order = np.random.default_rng(rules.split_seed).random(len(users))
+    return split_per_user(users, order, rules.valid, rules.test)
+
+
+def ends_of_train(
+    users: NDArray[np.int64],
+    order: NDArray[Any],
+    part: NDArray[np.int8],
+    num_users: int,
+    rules: Rules,
+) -> NDArray[np.float64]:
+    """Return the order from which on exposures were not known in training, float64 [num_users].
+
+    That is the time of the user's first held-out positive for a temporal split, the first part
+    after train for a given one, and never for a random one.
+    """
+    if rules.split == "given":
+        return np.full(num_users, TRAIN + 1.0)
+    ends = np.full(num_users, np.inf)
+    if rules.split == "temporal":
+        held_out = part != TRAIN
+        np.minimum.at(ends, users[held_out], order[held_out])
+    return ends
 
 
 def row_order(log: Log, name: str, rules: Rules) -> NDArray[Any] | None:
@@ -259,31 +289,3 @@ def ranks(times: NDArray[Any]) -> NDArray[np.int64]:
     rank = np.empty(len(times), dtype=np.int64)
     rank[np.lexsort((lot, times))] = np.arange(len(times))
     return rank
-
-
-def core(
-    users: NDArray[np.integer],
-    items: NDArray[np.integer],
-    num_users: int,
-    num_items: int,
-    rules: Rules,
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return which users and items are in the k-core of the positive pairs.
-
-    Args:
-        users, items: [n] the distinct positive pairs.
-        num_users, num_items: sizes before.
-        rules: user_core and item_core.
-
-    Returns:
-        bool [num_users] and bool [num_items].
-    """
-    keep_user, keep_item = np.ones(num_users, dtype=bool), np.ones(num_items, dtype=bool)
-    while True:
-        inside = keep_user[users] & keep_item[items]
-        next_user = np.bincount(users[inside], minlength=num_users) >= rules.user_core
-        next_item = np.bincount(items[inside], minlength=num_items) >= rules.item_core
-        next_user, next_item = next_user & keep_user, next_item & keep_item
-        if np.array_equal(next_user, keep_user) and np.array_equal(next_item, keep_item):
-            return keep_user, keep_item
-        keep_user, keep_item = next_user, next_item
