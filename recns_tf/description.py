@@ -20,8 +20,8 @@ def describe(interactions: Interactions, khops: tuple[int, ...] = KHOPS) -> dict
         interactions: the dataset.
         khops: lengths of the walk whose region is measured.
     """
-    positives = statistics.all_positives(interactions)
-    held_out = interactions.valid + interactions.test
+    positives = interactions.positives
+    held_out = interactions.held_out
     num_users, shares = coverage_by_khop(interactions.train, khops)
     cells = interactions.num_users * interactions.num_items
     return {

@@ -119,6 +119,16 @@ class Interactions:
         """Number of items, I."""
         return len(self.item_ids)
 
+    @property
+    def held_out(self) -> csr_array:
+        """The positives of valid and test, [num_users, num_items]."""
+        return csr_array(self.valid + self.test)
+
+    @property
+    def positives(self) -> csr_array:
+        """The positives of all splits, [num_users, num_items]."""
+        return csr_array(self.train + self.held_out)
+
     @cached_property
     def checksum(self) -> str:
         """SHA-256 over every array: equal for equal data, whatever file it came from."""

@@ -52,12 +52,11 @@ def plot_degrees(interactions: Interactions, path: Path) -> None:
         interactions: the dataset.
         path: of the PNG.
     """
-    positives = interactions.train + interactions.valid + interactions.test
     figure = Figure(figsize=(10, 4), layout="constrained")
     panels = figure.subplots(1, 2)
     for axis, (kind, axes) in enumerate(zip(("users", "items"), panels, strict=True)):
         for color, (name, rows) in enumerate(
-            (("positives", positives), ("exposures", interactions.exposed))
+            (("positives", interactions.positives), ("exposures", interactions.exposed))
         ):
             degrees = np.sort(np.asarray(rows.sum(axis=1 - axis)).ravel())
             degrees = degrees[degrees > 0]

@@ -18,7 +18,7 @@ from recns_tf import catalog, command_line, config
 from recns_tf.config import Checked, Rule, at_least, one_of, option
 from recns_tf.datasets import prepared
 from recns_tf.datasets.conditions import LEGAL, is_condition
-from recns_tf.datasets.events import NONE, REST, Events, read_events
+from recns_tf.datasets.events import ANY_POSITIVE, NONE, REST, Events, read_events
 from recns_tf.datasets.log import CONFLICTS, SPLITS, Account, Rules
 from recns_tf.datasets.parquet import is_parquet
 from recns_tf.datasets.tables import Layout
@@ -28,7 +28,6 @@ from recns_tf.interactions import Interactions
 
 A_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 COMMANDS = ("test", "help", "summary", "prepare", "describe", "export")
-ANY_POSITIVE = ">0"
 A_CONDITION = Rule(LEGAL, is_condition)
 A_SHARE = Rule("a share from 0 to less than 1", lambda value: 0 <= value < 1)
 
@@ -203,7 +202,7 @@ def report(interactions: Interactions, account: Account, settings: Preparation) 
         kept = name in ("train", "valid", "test", "exposed")
         if kept or counts[name]:
             lines.append(f"{'kept' if kept else 'less':6}{counts[name]:>13,} {text}")
-    held_out = interactions.exposed.multiply(interactions.valid + interactions.test).nnz
+    held_out = interactions.exposed.multiply(interactions.held_out).nnz
     if held_out:
         lines.append(
             f"note  {held_out:>13,} of the exposed pairs are held-out positives, and stay: taking "

@@ -8,7 +8,6 @@ import pytest
 
 from recns_tf import datasets
 from recns_tf.config import Config
-from recns_tf.datasets.statistics import all_positives
 from recns_tf.description import describe, report
 from recns_tf.interactions import make_interactions
 from tests.conftest import make_toy
@@ -81,7 +80,7 @@ def test_export_writes_what_is_read_again(tmp_path):
                    "--split=given", "--split_column=split", "--user_core=0", where)  # fmt: skip
     assert done.returncode == 0, done.stderr
     again = datasets.load(Config(dataset="t"), tmp_path)
-    assert (all_positives(again).nnz, again.exposed.nnz) == (40_000, 46_000)
+    assert (again.positives.nnz, again.exposed.nnz) == (40_000, 46_000)
 
 
 @pytest.mark.parametrize(

@@ -15,11 +15,12 @@ from recns_tf.datasets.conditions import condition
 from recns_tf.datasets.ids import BadValue, IdColumn
 from recns_tf.datasets.log import Log
 from recns_tf.datasets.split import TEST, TRAIN, VALID
-from recns_tf.datasets.tables import Layout, line_of_row, read_batches
+from recns_tf.datasets.tables import BY_NAME, Layout, line_of_row, read_batches
 from recns_tf.datasets.times import TimeColumn
 from recns_tf.errors import UserError
 
 PARTS = {"train": TRAIN, "valid": VALID, "test": TEST}
+ANY_POSITIVE = ">0"
 REST, NONE = "rest", "none"
 POSITIVE, EXPOSED, IGNORED = np.int8(1), np.int8(0), np.int8(-1)
 
@@ -44,10 +45,10 @@ class Events(NamedTuple):
     label: str = ""
     timestamp: str = ""
     part: str = ""
-    positive: str = ">0"
+    positive: str = ANY_POSITIVE
     exposed: str = REST
     any_text: bool = False
-    layout: Layout = Layout()
+    layout: Layout = BY_NAME
 
 
 def read_events(paths: Sequence[Path], events: Events) -> Log:

@@ -74,7 +74,7 @@ def closeness(
         One number a name, in the order to print them in; an AUC is nan where there is no pair to
         take it over.
     """
-    positives = all_positives(interactions)
+    positives = interactions.positives
     user_degrees = np.diff(positives.indptr)
     item_degrees = np.bincount(positives.indices, minlength=interactions.num_items)
     figures = {f"user degree {n}": quantile(user_degrees, at) for n, at in LEVELS.items()}
@@ -84,7 +84,7 @@ def closeness(
     figures[EXPOSED_RATIO] = interactions.exposed.nnz / positives.nnz
 
     rng = np.random.default_rng(seed)
-    held_out = rng.permutation(to_pairs(interactions.valid + interactions.test))[:max_pairs]
+    held_out = rng.permutation(to_pairs(interactions.held_out))[:max_pairs]
     compared = np.diff(interactions.exposed.indptr)[held_out[:, 0]]
     held_out = held_out[np.cumsum(compared) <= MOST_COMPARISONS]
     against = {
@@ -98,11 +98,6 @@ def closeness(
         for kind, (rows, others) in against.items():
             figures[f"AUC of {scored} against {kind}"] = auc(score, held_out[rows], others)
     return figures
-
-
-def all_positives(interactions: Interactions) -> csr_array:
-    """Return the positives of all splits."""
-    return csr_array(interactions.train + interactions.valid + interactions.test)
 
 
 def quantile(degrees: NDArray[np.integer], level: float) -> float:

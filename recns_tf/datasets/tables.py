@@ -107,9 +107,14 @@ def text(path: Path, columns: Sequence[str], layout: Layout) -> Iterator[list[pa
         raise UserError(fault(path, separator, len(names), error)) from error
 
 
+def ending(path: Path) -> str:
+    """Return how the name of a table ends, in small letters and without the .gz of gzip."""
+    return (path.with_suffix("") if is_gzip(path) else path).suffix.lower()
+
+
 def is_inter(path: Path) -> bool:
     """Return whether the name of a table says RecBole's .inter."""
-    return path.name.lower().removesuffix(".gz").endswith(".inter")
+    return ending(path) == ".inter"
 
 
 def is_gzip(path: Path) -> bool:
@@ -130,8 +135,7 @@ def separator_of(path: Path, layout: Layout) -> str:
     """
     if layout.separator:
         return layout.separator
-    name = path.with_suffix("") if is_gzip(path) else path
-    separator = SEPARATORS.get(name.suffix.lower())
+    separator = SEPARATORS.get(ending(path))
     if separator is None:
         raise UserError(
             f"{path}: its name tells no format; choose one that ends in {KNOWN_ENDINGS}, or, for a "

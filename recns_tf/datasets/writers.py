@@ -24,6 +24,7 @@ from recns_tf.datasets.tables import (
     BY_NAME,
     KNOWN_ENDINGS,
     SEPARATORS,
+    ending,
     is_gzip,
     is_inter,
     is_quoted,
@@ -83,8 +84,7 @@ def write_table(interactions: Interactions, path: Path) -> None:
     Raises:
         UserError: the name tells none, or an id holds a character that the format cannot write.
     """
-    bare = path.with_suffix("") if is_gzip(path) else path
-    if not is_parquet(path) and bare.suffix.lower() not in SEPARATORS:
+    if not is_parquet(path) and ending(path) not in SEPARATORS:
         raise UserError(f"{path}: choose a name that ends in {KNOWN_ENDINGS}.")
     rows = [*((getattr(interactions, part), 1, part) for part in PARTS)]
     rows.append((interactions.exposed, 0, "train"))
