@@ -25,10 +25,11 @@ usage() {
 Usage: ./run.sh DATASET ENCODER [--flag=value …]   train, test, and leave runs/NAME/
        ./run.sh prepare NAME --input=FILE …        make a dataset of your own log
        ./run.sh describe DATASET                   what a dataset is like, in numbers and a picture
+       ./run.sh regions DATASET                    what the three regions hold, likewise
        ./run.sh export DATASET PATH --format=…     write it for another program
        ./run.sh summary RUN…                       mean and deviation over finished runs
        ./run.sh test [pytest arguments]            run the tests
-       ./run.sh help [prepare|describe|export]     every flag with its meaning
+       ./run.sh help [COMMAND]                     every flag with its meaning
 
 Flags come from flags/ENCODER.flags, then flags/DATASET.flags, then the command line; the last one
 wins. Paths are taken from the folder of run.sh.
@@ -52,13 +53,17 @@ END
 }
 
 # Sets flagfiles to those of the words among the arguments. Later flags win: the encoder's, then the
-# dataset's, then those of the command line.
+# dataset's, then those of the two together, then those of the command line.
 find_flagfiles() {
     flagfiles=()
-    local word
+    local word words=()
     for word in "$@"; do
-        [[ $word != -* && -f "flags/$word.flags" ]] && flagfiles=("--flagfile=flags/$word.flags" ${flagfiles[@]+"${flagfiles[@]}"})
+        [[ $word == -* ]] && continue
+        words+=("$word")
+        [[ -f "flags/$word.flags" ]] && flagfiles=("--flagfile=flags/$word.flags" ${flagfiles[@]+"${flagfiles[@]}"})
     done
+    word=flags/${words[0]:-}-${words[1]:-}.flags
+    [[ -f $word ]] && flagfiles+=("--flagfile=$word")
     return 0
 }
 
@@ -84,12 +89,13 @@ case "${1:-}" in
         ;;
     help)
         case "${2:-main}" in
-            main | prepare | describe | export) ;;
-            *) fail "help is for prepare, describe and export, or without a word for training." ;;
+            main | prepare | describe | export) module=${2:-main} ;;
+            regions) module=show_regions ;;
+            *) fail "help is for prepare, describe, regions and export, or without a word for training." ;;
         esac
         prepare_venv
         # absl ends with status 1 after it has printed its help.
-        .venv/bin/python -m "recns_tf.${2:-main}" --help || true
+        .venv/bin/python -m "recns_tf.$module" --help || true
         ;;
     test)
         shift
@@ -100,10 +106,11 @@ case "${1:-}" in
         prepare_venv
         exec .venv/bin/python -m "recns_tf.$1" "${@:2}"
         ;;
-    describe | export)
+    describe | regions | export)
+        module=${1/#regions/show_regions}
         prepare_venv
         find_flagfiles "${@:2}"
-        exec .venv/bin/python -m "recns_tf.$1" ${flagfiles[@]+"${flagfiles[@]}"} "${@:2}"
+        exec .venv/bin/python -m "recns_tf.$module" ${flagfiles[@]+"${flagfiles[@]}"} "${@:2}"
         ;;
     *)
         prepare_venv

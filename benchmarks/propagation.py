@@ -15,25 +15,16 @@ import numpy as np
 import tensorflow as tf
 from absl import app, flags
 
+from benchmarks.graphs import ZHIHU, random_train
 from recns_tf.catalog import SPARSE_ENGINES
-from recns_tf.interactions import to_rows
 from recns_tf.propagation import Adjacency, symmetric_adjacency
 
-USERS = flags.DEFINE_integer("users", 16_015, "number of users", lower_bound=1)
-ITEMS = flags.DEFINE_integer("items", 44_175, "number of items", lower_bound=1)
-EDGES = flags.DEFINE_integer("edges", 2_630_000, "pairs drawn; repeats fall together")
+USERS = flags.DEFINE_integer("users", ZHIHU[0], "number of users", lower_bound=1)
+ITEMS = flags.DEFINE_integer("items", ZHIHU[1], "number of items", lower_bound=1)
+EDGES = flags.DEFINE_integer("edges", ZHIHU[2], "train pairs, about")
 DIM = flags.DEFINE_integer("dim", 64, "embedding dimension", lower_bound=1)
 LAYERS = flags.DEFINE_integer("layers", 3, "propagation layers", lower_bound=1)
 ROUNDS = flags.DEFINE_integer("rounds", 5, "rounds timed, after one that is not", lower_bound=1)
-
-
-def random_train() -> tf.Tensor:
-    """Return a random train matrix whose items have heavy-tailed degrees."""
-    rng = np.random.default_rng(0)
-    weight = rng.pareto(1.2, ITEMS.value) + 0.05
-    users = rng.integers(0, USERS.value, EDGES.value)
-    items = rng.choice(ITEMS.value, EDGES.value, p=weight / weight.sum())
-    return to_rows(np.stack([users, items], axis=1), (USERS.value, ITEMS.value))
 
 
 def make_step(adjacency: Adjacency, nodes: tf.Variable) -> Callable[[], tf.Tensor]:
@@ -52,7 +43,7 @@ def make_step(adjacency: Adjacency, nodes: tf.Variable) -> Callable[[], tf.Tenso
 
 def main(_: list[str]) -> None:
     """Time every engine and print medians and ratios."""
-    matrix = symmetric_adjacency(random_train())
+    matrix = symmetric_adjacency(random_train(USERS.value, ITEMS.value, EDGES.value))
     size = USERS.value + ITEMS.value
     nodes = tf.Variable(tf.random.stateless_normal([size, DIM.value], [0, 1]))
     steps = {engine: make_step(Adjacency(matrix, engine), nodes) for engine in SPARSE_ENGINES}

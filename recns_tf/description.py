@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from recns_tf.datasets import statistics
+from recns_tf.evidence import weigh
 from recns_tf.interactions import Interactions
-from recns_tf.regions import coverage_by_khop
+from recns_tf.regions import spread_of
 
 KHOPS = (3, 5, 7)
 
@@ -22,7 +23,7 @@ def describe(interactions: Interactions, khops: tuple[int, ...] = KHOPS) -> dict
     """
     positives = interactions.positives
     held_out = interactions.held_out
-    num_users, shares = coverage_by_khop(interactions.train, khops)
+    coverage = weigh(interactions, khops).coverage
     cells = interactions.num_users * interactions.num_items
     return {
         "dataset": interactions.name,
@@ -45,18 +46,7 @@ def describe(interactions: Interactions, khops: tuple[int, ...] = KHOPS) -> dict
             part: interactions.exposed.multiply(getattr(interactions, part)).nnz
             for part in ("valid", "test")
         },
-        "region_coverage": {
-            "users_measured": num_users,
-            **{
-                f"khop {khop}": {
-                    "mean": float(share.mean()),
-                    **{
-                        f"p{level}": float(np.quantile(share, level / 100)) for level in (5, 50, 95)
-                    },
-                }
-                for khop, share in shares.items()
-            },
-        },
+        "region_coverage": {f"khop {khop}": spread_of(share) for khop, share in coverage.items()},
         "figures": {
             name: None if np.isnan(value) else value
             for name, value in statistics.closeness(interactions).items()
@@ -100,14 +90,11 @@ def report(about: dict[str, Any]) -> str:
             line = f"{'none' if value is None else f'{value:.3f}':>9}  {name}"
             lines.append(f"{line:52} Zhihu {zhihu_figure(name)}" if beside_zhihu else line)
     lines.append("")
-    coverage = dict(about["region_coverage"])
-    measured = coverage.pop("users_measured")
-    which = "all users" if measured == users else f"{measured} users drawn at random"
-    lines.append(f"share of the items in a user's intermediate region, walk reading ({which}):")
+    lines.append("share of the items in a user's intermediate region, walk reading:")
     lines += [
         f"  {name}: {each['mean']:.1%} on average (5%-95% of users: {each['p5']:.1%}-"
         f"{each['p95']:.1%})"
-        for name, each in coverage.items()
+        for name, each in about["region_coverage"].items()
     ]
     return "\n".join(lines)
 

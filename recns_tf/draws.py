@@ -10,12 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import IntEnum
-from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
-from scipy.sparse import csr_array
 
+from recns_tf.item_sets import ItemSets
 from recns_tf.laws import Law
 
 
@@ -69,84 +68,31 @@ def integers(seed: tf.Tensor, bound: tf.Tensor, shape: tf.Tensor | list[int]) ->
     return tf.cast(tf.bitwise.right_shift(scaled, tf.constant(32, tf.int64)), tf.int32)
 
 
-class ItemSets(Protocol):
-    """A set of items for every user, whose elements can be told by their rank."""
+def integers_by_id(seed: tf.Tensor, ids: tf.Tensor, bound: tf.Tensor, n: int) -> tf.Tensor:
+    """Draw n integers uniform on {0, …, bound - 1} for every id; one id has the same everywhere.
 
-    def count(self, users: tf.Tensor) -> tf.Tensor:
-        """Return the number of items in each user's set: [B] -> int32 [B]."""
+    Number j of id i is number n i + j of the SplitMix64 sequence that the seed starts, so that
+    what is drawn for an id does not depend on the ids beside it. Bias as of `integers`. Source:
+    G. L. Steele et al., "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014.
 
-    def item(self, users: tf.Tensor, ranks: tf.Tensor) -> tf.Tensor:
-        """Return the items of rank 0, 1, … in each user's set: [B], [B, n] -> int32 [B, n].
+    Args:
+        seed: [2].
+        ids: int32 [m], from 0.
+        bound: int32 [m], 1 or more.
+        n: integers an id.
 
-        A rank outside the set gives an unspecified item of the catalogue.
-        """
-
-
-class Listed:
-    """Sets given by their items: `rows` is a boolean CSR array [num_users, num_items]."""
-
-    def __init__(self, rows: csr_array):
-        self.starts = tf.constant(rows.indptr, tf.int64)
-        # One spare element keeps the gather of an empty last set legal.
-        self.items = tf.constant(np.append(rows.indices, 0), tf.int32)
-
-    def count(self, users: tf.Tensor) -> tf.Tensor:
-        """See ItemSets."""
-        return tf.cast(tf.gather(self.starts, users + 1) - tf.gather(self.starts, users), tf.int32)
-
-    def item(self, users: tf.Tensor, ranks: tf.Tensor) -> tf.Tensor:
-        """See ItemSets."""
-        where = tf.gather(self.starts, users)[:, None] + tf.cast(ranks, tf.int64)
-        return tf.gather(self.items, tf.minimum(where, tf.size(self.items, tf.int64) - 1))
-
-
-class Complement:
-    """Sets given by what is *not* in them: all items but those of `rows`.
-
-    With P the sorted missing items of a user, P[j] - j elements of the set stand below P[j].
-    The element of rank r is therefore r + t, where t counts the j with P[j] - j <= r: one
-    binary search, no rejection. All users' searches go through one ascending array, to which
-    each user adds an offset of its own.
+    Returns:
+        int32 [m, n].
     """
-
-    def __init__(self, rows: csr_array):
-        missing = np.diff(rows.indptr)
-        below = rows.indices - (np.arange(rows.nnz) - np.repeat(rows.indptr[:-1], missing))
-        self.num_items = rows.shape[1]
-        self.stride = self.num_items + 1
-        offsets = np.repeat(np.arange(rows.shape[0], dtype=np.int64) * self.stride, missing)
-        self.below = tf.constant(offsets + below, tf.int64)
-        self.starts = tf.constant(rows.indptr, tf.int64)
-
-    def count(self, users: tf.Tensor) -> tf.Tensor:
-        """See ItemSets."""
-        missing = tf.gather(self.starts, users + 1) - tf.gather(self.starts, users)
-        return self.num_items - tf.cast(missing, tf.int32)
-
-    def item(self, users: tf.Tensor, ranks: tf.Tensor) -> tf.Tensor:
-        """See ItemSets."""
-        sought = tf.cast(users, tf.int64)[:, None] * self.stride + tf.cast(ranks, tf.int64)
-        found = tf.searchsorted(self.below, tf.reshape(sought, [-1]), "right", tf.int64)
-        shift = tf.reshape(found, tf.shape(sought)) - tf.gather(self.starts, users)[:, None]
-        return tf.minimum(ranks + tf.cast(shift, tf.int32), self.num_items - 1)
-
-
-class Fallback:
-    """The sets of `first`, and those of `second` for users whose set in `first` is empty."""
-
-    def __init__(self, first: ItemSets, second: ItemSets):
-        self.first = first
-        self.second = second
-
-    def count(self, users: tf.Tensor) -> tf.Tensor:
-        """See ItemSets."""
-        count = self.first.count(users)
-        return tf.where(count > 0, count, self.second.count(users))
-
-    def item(self, users: tf.Tensor, ranks: tf.Tensor) -> tf.Tensor:
-        """See ItemSets."""
-        full = self.first.count(users)[:, None] > 0
-        return tf.where(full, self.first.item(users, ranks), self.second.item(users, ranks))
+    start = tf.random.stateless_uniform([], seed, minval=None, maxval=None, dtype=tf.uint64)
+    counter = tf.cast(ids, tf.uint64)[:, None] * np.uint64(n) + np.arange(1, n + 1, dtype=np.uint64)
+    bits = start + counter * np.uint64(0x9E3779B97F4A7C15)
+    bits = (bits ^ tf.bitwise.right_shift(bits, np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    bits = (bits ^ tf.bitwise.right_shift(bits, np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    bits ^= tf.bitwise.right_shift(bits, np.uint64(31))
+    high = tf.cast(tf.bitwise.right_shift(bits, np.uint64(32)), tf.int64)
+    scaled = high * tf.cast(bound, tf.int64)[:, None]
+    return tf.cast(tf.bitwise.right_shift(scaled, np.int64(32)), tf.int32)
 
 
 def with_replacement(sets: ItemSets, users: tf.Tensor, n: int, seed: tf.Tensor) -> tf.Tensor:

@@ -8,8 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from recns_tf import draws
-from recns_tf.draws import ItemSets, Listed, Purpose
+from recns_tf.draws import Purpose
 from recns_tf.interactions import Interactions, to_pairs
+from recns_tf.item_sets import ItemSets, Listed
 
 
 class Batch(NamedTuple):
@@ -74,9 +75,16 @@ class Pipeline:
         self.steps_per_epoch = -(-len(pairs) // batch_size)
 
     def batches(self, first_epoch: int = 0) -> tf.data.Dataset:
-        """Return the endless stream of Batch from the start of `first_epoch` on."""
+        """Return the endless stream of Batch from the start of `first_epoch` on.
+
+        Batches are made ahead within an epoch only: what is drawn from may change between two.
+        """
         epochs = tf.data.Dataset.counter(start=first_epoch)
-        return epochs.flat_map(self.epoch).prefetch(tf.data.AUTOTUNE)
+        options = tf.data.Options()
+        options.experimental_optimization.inject_prefetch = False
+        return epochs.flat_map(
+            lambda epoch: self.epoch(epoch).prefetch(tf.data.AUTOTUNE)
+        ).with_options(options)
 
     def epoch(self, epoch: tf.Tensor) -> tf.data.Dataset:
         """Return the stream of one epoch's batches; `epoch` is an int64 scalar from 0."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
+from recns_tf.evidence import PARTS, Evidence
 from recns_tf.files import atomic
 from recns_tf.interactions import Interactions
 from recns_tf.run_folder import METRICS, Row
@@ -73,5 +74,54 @@ def plot_degrees(interactions: Interactions, path: Path) -> None:
         axes.grid(alpha=0.3)
     panels[0].legend()
     figure.suptitle(interactions.name)
+    with atomic(path) as temporary:
+        figure.savefig(temporary, dpi=120)
+
+
+def plot_evidence(evidence: Evidence, title: str, path: Path) -> None:
+    """Draw how much regions hold by khop, and where held-out positives lie, into a PNG.
+
+    Args:
+        evidence: what the walks found.
+        title: over both panels.
+        path: of the PNG.
+    """
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    coverage_axes, shell_axes = figure.subplots(1, 2)
+    shares = [evidence.coverage[khop] for khop in evidence.khops]
+    low, middle, high = np.quantile(shares, [0.05, 0.5, 0.95], axis=1)
+    khops = [str(khop) for khop in evidence.khops]
+    coverage_axes.fill_between(khops, low, high, alpha=0.25, label="5%–95% of users")
+    coverage_axes.plot(khops, middle, marker=".", label="median user")
+    coverage_axes.plot(khops, np.mean(shares, axis=1), marker=".", linestyle="--", label="mean")
+    coverage_axes.set(
+        xlabel="khop", ylabel="intermediate region's share of the items", ylim=(0, 1.02)
+    )
+    coverage_axes.legend(loc="lower right")
+    names = [*(f"{khop} steps" for khop in khops), "more or none"]
+    places = np.arange(len(names))
+    bars = [
+        (f"{part} positives{suffix}", evidence.shells(values[part]))
+        for part in PARTS
+        if evidence.pairs[part]
+        for suffix, values in (("", evidence.inside), (", by chance", evidence.by_chance))
+    ]
+    width = 0.8 / max(len(bars), 1)
+    for n, (label, heights) in enumerate(bars):
+        shell_axes.bar(
+            places + (n - (len(bars) - 1) / 2) * width,
+            heights,
+            width,
+            color=f"C{n // 2}",
+            alpha=1 if n % 2 == 0 else 0.35,
+            label=label,
+        )
+    shell_axes.set_xticks(places, names)
+    shell_axes.set(xlabel="first reached by a walk of", ylabel="share", ylim=(0, 1.02))
+    if bars:
+        shell_axes.legend()
+    for axes in (coverage_axes, shell_axes):
+        axes.grid(alpha=0.3, axis="y")
+    figure.suptitle(title)
     with atomic(path) as temporary:
         figure.savefig(temporary, dpi=120)

@@ -27,7 +27,7 @@ from recns_tf.files import sha256
 from recns_tf.interactions import Interactions
 
 A_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-COMMANDS = ("test", "help", "summary", "prepare", "describe", "export")
+COMMANDS = ("test", "help", "summary", "prepare", "describe", "regions", "export")
 A_CONDITION = Rule(LEGAL, is_condition)
 A_SHARE = Rule("a share from 0 to less than 1", lambda value: 0 <= value < 1)
 

@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import settings
+from scipy.sparse import csr_array
 
+from recns_tf import regions, walks
 from recns_tf.config import Config
 from recns_tf.interactions import Interactions, make_interactions
 
@@ -43,12 +45,23 @@ def make_toy(num_users=40, num_items=60, density=0.15, seed=0) -> Interactions:
     )
 
 
+def members(train, kind, khop, reading):
+    """Return each user's region as a dense array, straight from the walk."""
+    graph = walks.Graph(csr_array(train))
+    inside = np.zeros(train.shape, bool)
+    for block, bits in regions.region_blocks(graph, kind, khop, reading):
+        dense = np.unpackbits(bits.view(np.uint8), axis=1, bitorder="little").astype(bool)
+        assert not dense[:, block.width :].any(), "no bit stands for an item beyond the last"
+        inside[:, block.items] = dense[:, : block.width]
+    return inside
+
+
 @pytest.fixture(scope="session")
 def toy() -> Interactions:
     return make_toy()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def toy_config() -> Config:
     return Config(
         dim=8,

@@ -42,24 +42,86 @@ def bipartite(dense):
     return graph
 
 
+def adjacency(dense):
+    """Return the square matrix of the graph: users, then items."""
+    num_users, num_items = dense.shape
+    graph = np.zeros((num_users + num_items, num_users + num_items))
+    graph[:num_users, num_users:] = dense
+    graph[num_users:, :num_users] = dense.T
+    return graph
+
+
 def lightgcn(dense, nodes, num_layers):
     """LightGCN's eq. (3), (4) layer by layer, node by node, with 1/(L+1) weights."""
-    num_users, num_items = dense.shape
-    size = num_users + num_items
-    adjacency = np.zeros((size, size))
-    adjacency[:num_users, num_users:] = dense
-    adjacency[num_users:, :num_users] = dense.T
-    degree = adjacency.sum(axis=1)
+    graph = adjacency(dense)
+    size = len(graph)
+    degree = graph.sum(axis=1)
     layer = nodes.astype(np.float64)
     layers = [layer]
     for _ in range(num_layers):
         following = np.zeros_like(layer)
         for i in range(size):
-            for j in np.flatnonzero(adjacency[i]):
+            for j in np.flatnonzero(graph[i]):
                 following[i] += layer[j] / np.sqrt(degree[i] * degree[j])
         layer = following
         layers.append(layer)
     return np.mean(layers, axis=0)
+
+
+def ngcf(dense, nodes, kernels, keep_messages=None, keep_nodes=None):
+    """NGCF's eq. (3), (4), (6), (10) node by node: messages, their sum, and all layers in a row.
+
+    `kernels` holds (W1, W2) of each layer. `keep_messages` and `keep_nodes` are, for each layer,
+    what dropout multiplies outputs [n, d] and senders [n, 1] with.
+    """
+    graph = adjacency(dense)
+    degree = graph.sum(axis=1)
+    layer = nodes.astype(np.float64)
+    layers = [layer]
+    for number, (w1, w2) in enumerate(kernels):
+        following = np.zeros((len(layer), w1.shape[1]))
+        for u in range(len(graph)):
+            message = layer[u] @ w1
+            for i in np.flatnonzero(graph[u]):
+                sent = layer[i] if keep_nodes is None else keep_nodes[number][i] * layer[i]
+                norm = 1 / np.sqrt(degree[u] * degree[i])
+                message = message + norm * (sent @ w1 + (sent * layer[u]) @ w2)
+            following[u] = np.where(message > 0, message, 0.2 * message)
+        if keep_messages is not None:
+            following = following * keep_messages[number]
+        layer = following
+        length = np.linalg.norm(layer, axis=1, keepdims=True)
+        layers.append(np.divide(layer, length, out=np.zeros_like(layer), where=length > 0))
+    return np.concatenate(layers, axis=1)
+
+
+def pinsage(features, neighbours_of, kernels):
+    """GraphSAGE's algorithm 1 with the mean aggregator, one node at a time.
+
+    `neighbours_of(layer, node)` are the drawn or all neighbours; `kernels` holds (W, V) of each
+    layer.
+    """
+
+    def hidden(layer, node):
+        if layer == 0:
+            return features[node].astype(np.float64)
+        own_kernel, kernel = kernels[layer - 1]
+        neighbours = [hidden(layer - 1, other) for other in neighbours_of(layer, node)]
+        mean = np.mean(neighbours, axis=0) if neighbours else np.zeros(len(kernel))
+        result = np.concatenate([hidden(layer - 1, node) @ own_kernel, mean @ kernel])
+        return result if layer == len(kernels) else np.maximum(result, 0)
+
+    final = np.stack([hidden(len(kernels), node) for node in range(len(features))])
+    return final / np.linalg.norm(final, axis=1, keepdims=True)
+
+
+def splitmix64(start, number):
+    """Number `number`, from 0, of the SplitMix64 sequence that `start` begins; Java's constants."""
+    mask = 2**64 - 1
+    z = (start + (number + 1) * 0x9E3779B97F4A7C15) & mask
+    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & mask
+    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & mask
+    return z ^ (z >> 31)
 
 
 def assisted_law(user, positive, candidates, alpha):

@@ -39,7 +39,7 @@ def main(*arguments):
     ("arguments", "sentence"),
     [
         (["ml-1b", "lightgcn"], "unknown dataset 'ml-1b': choose one of zhihu, alibaba, ml-100k"),
-        (["ml-100k", "gcn"], "unknown encoder 'gcn': choose one of lightgcn."),
+        (["ml-100k", "gcn"], "unknown encoder 'gcn': choose one of lightgcn, ngcf, pinsage."),
         (["lightgcn", "ml-100k"], "'lightgcn' is an encoder: write DATASET first, then ENCODER."),
         (["ml-100k"], "two words are needed, DATASET and ENCODER, not 1"),
         (["ml-100k", "lightgcn", "recns"], "two words are needed, DATASET and ENCODER, not 3"),
@@ -114,6 +114,7 @@ def test_an_interrupt_says_how_to_go_on(project):
         ("main", ("num_negatives", "khop", "alpha", "K_negs", "run_name", "synthetic_users")),
         ("prepare", ("input", "user", "label", "positive", "split", "data_dir", "[no]overwrite")),
         ("describe", ("split_seed", "layout", "data_dir")),
+        ("show_regions", ("khop", "region_reading", "region_memory", "pool_size", "pool_epochs")),
         ("export", ("format", "split_seed", "layout")),
     ],
 )
@@ -163,6 +164,7 @@ def test_a_run_from_the_command_line_and_again_from_its_config(project):
     settings = json.loads((folder / "config.json").read_text())
     assert settings["alpha"] == "normal(0.5,0.1)" and settings["sampler"] == "recns-o"
     assert "Recall@20" in done.stdout and str(folder) in done.stdout
+    assert len(list((project / "data" / "ml-100k").glob("region-*"))) == 1
 
     again = run_toy(project, f"--config={folder}/config.json", "--run_name=again")
     assert again.returncode == 0, again.stderr
@@ -263,6 +265,11 @@ def test_the_script_sets_up_its_environment_once_and_passes_flags_on(tmp_path):
         "-m recns_tf.main --flagfile=flags/lightgcn.flags --flagfile=flags/ml-100k.flags "
         "ml-100k lightgcn --seed=1"
     )
+    last = run("ml-100k", "--seed=1", "pinsage").splitlines()[-1]
+    assert last == (
+        "-m recns_tf.main --flagfile=flags/pinsage.flags --flagfile=flags/ml-100k.flags "
+        "--flagfile=flags/ml-100k-pinsage.flags ml-100k --seed=1 pinsage"
+    )
     assert "venv" not in run("ml-100k", "lightgcn")
     assert run("--seed=1", "ml-100k", "lightgcn").splitlines()[-1] == (
         "-m recns_tf.main --flagfile=flags/lightgcn.flags --flagfile=flags/ml-100k.flags "
@@ -279,8 +286,11 @@ def test_the_script_sets_up_its_environment_once_and_passes_flags_on(tmp_path):
     assert last == "-m recns_tf.prepare shop --input=a.csv"
     last = run("describe", "zhihu", "--layout=lightgcn").splitlines()[-1]
     assert last == "-m recns_tf.describe --flagfile=flags/zhihu.flags zhihu --layout=lightgcn"
+    last = run("regions", "zhihu", "--khop=5").splitlines()[-1]
+    assert last == "-m recns_tf.show_regions --flagfile=flags/zhihu.flags zhihu --khop=5"
     last = run("export", "ml-100k", "x.csv").splitlines()[-1]
     assert last == "-m recns_tf.export --flagfile=flags/ml-100k.flags ml-100k x.csv"
+    assert run("help", "regions").splitlines()[-1] == "-m recns_tf.show_regions --help"
     assert run("help", "prepare").splitlines()[-1] == "-m recns_tf.prepare --help"
     assert run("help").splitlines()[-1] == "-m recns_tf.main --help"
     (tmp_path / "requirements.txt").write_text("two\n")

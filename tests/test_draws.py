@@ -3,13 +3,13 @@ import itertools
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from scipy.sparse import csr_array
 from scipy.stats import kstest
 
 from recns_tf import draws, laws
-from recns_tf.draws import Complement, Fallback, Listed, Purpose
+from recns_tf.draws import Purpose
+from recns_tf.item_sets import Complement, Listed
+from tests import oracles
 from tests.goodness_of_fit import chi_square, independence
 
 NUM_ITEMS = 12
@@ -29,24 +29,6 @@ def draw(function, sets, user, n, rows, seed_number=1):
     return tf.function(lambda: function(sets, users, n, seed(seed_number)))().numpy()
 
 
-@given(st.integers(1, 6), st.integers(1, 9), st.data())
-@settings(max_examples=60)
-def test_ranks_name_each_item_of_a_set_once(num_users, num_items, data):
-    cells = data.draw(
-        st.lists(st.booleans(), min_size=num_users * num_items, max_size=num_users * num_items)
-    )
-    inside = np.array(cells).reshape(num_users, num_items)
-    users = tf.range(num_users)
-    ranks = tf.tile(tf.range(num_items)[None, :], [num_users, 1])
-    for sets in (Listed(csr_array(inside)), Complement(csr_array(~inside))):
-        counts = sets.count(users).numpy()
-        items = sets.item(users, ranks).numpy()
-        np.testing.assert_array_equal(counts, inside.sum(axis=1))
-        assert ((items >= 0) & (items < num_items)).all()
-        for u in range(num_users):
-            np.testing.assert_array_equal(items[u, : counts[u]], np.flatnonzero(inside[u]))
-
-
 @pytest.mark.parametrize("user", [0, 1, 2])
 @pytest.mark.parametrize("form", ["listed", "complement"])
 def test_draws_with_replacement_are_uniform_over_the_set(user, form):
@@ -61,20 +43,6 @@ def test_draws_with_replacement_are_uniform_over_the_set(user, form):
     np.add.at(pair, (items[:-1, 2], items[1:, 3]), 1)
     allowed = np.flatnonzero(inside[user])
     assert independence(pair[np.ix_(allowed, allowed)]) > 1e-3
-
-
-def test_a_search_from_the_left_would_return_positives():
-    """The named mutant of the rank search: it must break what the law test forbids."""
-
-    class LeftSearch(Complement):
-        def item(self, users, ranks):
-            sought = tf.cast(users, tf.int64)[:, None] * self.stride + tf.cast(ranks, tf.int64)
-            found = tf.searchsorted(self.below, tf.reshape(sought, [-1]), "left", tf.int64)
-            shift = tf.reshape(found, tf.shape(sought)) - tf.gather(self.starts, users)[:, None]
-            return ranks + tf.cast(shift, tf.int32)
-
-    items = draw(draws.with_replacement, LeftSearch(csr_array(POSITIVES)), 2, 4, 1000)
-    assert POSITIVES[2][items].any()
 
 
 @pytest.mark.parametrize("form", ["listed", "complement"])
@@ -110,21 +78,6 @@ def test_a_set_too_small_is_drawn_from_with_replacement():
     mixed = draws.without_replacement(sets, users, 5, seed()).numpy()
     assert set(mixed[0]) <= {1, 4}
     assert len(set(mixed[1])) == 5
-
-
-def test_an_empty_set_falls_back_and_a_full_one_does_not():
-    first = np.zeros((2, 6), dtype=bool)
-    first[1, 2] = True
-    sets = Fallback(Listed(csr_array(first)), Complement(csr_array(first)))
-    assert set(draw(draws.with_replacement, sets, 0, 8, 200).ravel()) == set(range(6))
-    assert set(draw(draws.with_replacement, sets, 1, 8, 200).ravel()) == {2}
-    np.testing.assert_array_equal(sets.count(tf.constant([0, 1])), [6, 1])
-
-
-def test_an_empty_set_without_fallback_still_gives_a_legal_item():
-    sets = Listed(csr_array(np.zeros((1, 4), dtype=bool)))
-    items = draw(draws.without_replacement, sets, 0, 3, 5)
-    assert ((items >= 0) & (items < 4)).all()
 
 
 def test_integers_are_uniform_for_every_bound():
@@ -227,3 +180,21 @@ def test_streams_differ_by_every_branch_and_repeat():
     np.testing.assert_array_equal(
         draws.stream(draws.root(4), 1, 2), draws.stream(draws.stream(draws.root(4), 1), 2)
     )
+
+
+def test_integers_by_id_are_those_of_splitmix64():
+    ids, bound, n = [0, 5, 2, 5], [1, 1000, 7, 2**31 - 1], 3
+    first = tf.random.stateless_uniform(
+        [], draws.root(4), minval=None, maxval=None, dtype=tf.uint64
+    )
+    ours = draws.integers_by_id(draws.root(4), tf.constant(ids), tf.constant(bound), n).numpy()
+    for row, (i, b) in enumerate(zip(ids, bound, strict=True)):
+        for j in range(n):
+            bits = oracles.splitmix64(int(first), n * i + j) >> 32
+            assert ours[row, j] == bits * b >> 32
+
+
+def test_the_splitmix64_of_the_oracle_is_java_s():
+    """The first numbers that java.util.SplittableRandom and xoshiro's site give for 1234567."""
+    known = [6457827717110365317, 3203168211198807973, 9817491932198370423]
+    assert [oracles.splitmix64(1234567, n) for n in range(3)] == known

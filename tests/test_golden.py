@@ -13,9 +13,8 @@ from recns_tf import ranking
 from recns_tf.encoders.lightgcn import LightGCN
 from recns_tf.interactions import to_rows
 from recns_tf.propagation import Adjacency, symmetric_adjacency
-from recns_tf.regions import region_bits
 from recns_tf.samplers.base import scores
-from tests.conftest import SHARED
+from tests.conftest import SHARED, members
 
 PATH = SHARED / "golden" / "original-lightgcn.npz"
 SHAPE = (40, 60)
@@ -72,8 +71,7 @@ def test_the_penalty(golden, encoder):
 
 def test_the_region_of_khop_3(golden):
     train = to_rows(golden["train"], SHAPE)
-    bits = region_bits(train, "intermediate", 3, "walk")
-    ours = np.argwhere(np.unpackbits(bits, axis=1, count=SHAPE[1]))
+    ours = np.argwhere(members(train, "intermediate", 3, "walk"))
     theirs = golden["region3"][np.lexsort(golden["region3"].T[::-1])]
     np.testing.assert_array_equal(ours, theirs)
 

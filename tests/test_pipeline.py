@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from recns_tf.interactions import make_interactions, to_pairs
 from recns_tf.pipeline import Pipeline
+from recns_tf.region_sets import exact_sets
 from recns_tf.regions import build_region
 
 M = 5
@@ -15,7 +16,7 @@ BATCH = 16
 def make(data, seed=0, batch_size=BATCH, candidates=True, exposed=True, kind="intermediate"):
     return Pipeline(
         data,
-        build_region(data.train, kind).sets,
+        exact_sets(build_region(data.train, kind)),
         batch_size=batch_size,
         num_candidates=M,
         seed=seed,

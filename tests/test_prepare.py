@@ -15,7 +15,7 @@ from recns_tf.config import Config
 from recns_tf.datasets import prepared
 from recns_tf.errors import UserError
 from recns_tf.interactions import to_pairs
-from recns_tf.prepare import Preparation, make
+from recns_tf.prepare import COMMANDS, Preparation, make
 from tests.conftest import SHARED
 from tests.test_command_line import ROOT, call, main
 
@@ -264,3 +264,11 @@ def test_kuairand(tmp_path):
     assert account.train + account.valid + account.test == 442_498
     assert (account.exposed, account.conflicts) == (550_273, 0)
     assert (data.num_users, data.num_items) == (20_949, 4_982)
+
+
+def test_no_dataset_can_have_the_name_of_a_command():
+    cases = (ROOT / "run.sh").read_text().split('case "${1:-}" in')[1]
+    labels = re.findall(r"^    ([a-z| ]+)\)$", cases, re.MULTILINE)
+    words = {word for label in labels for word in label.split(" | ")}
+    assert {"test", "regions", "export"} <= words
+    assert words <= set(COMMANDS)

@@ -1,32 +1,37 @@
 import numpy as np
 import pytest
-import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
-from recns_tf import draws
-from recns_tf.catalog import REGION_READINGS, REGIONS
+from recns_tf import regions, walks
+from recns_tf.catalog import REGION_READINGS
 from recns_tf.errors import UserError
-from recns_tf.regions import build_region, coverage_by_khop, region_bits
+from recns_tf.interactions import to_rows
+from recns_tf.regions import build_region
 from tests import oracles
-
-
-def members(train, kind, khop, reading):
-    bits = region_bits(csr_array(train), kind, khop, reading)
-    return np.unpackbits(bits, axis=1, count=train.shape[1]).astype(bool)
+from tests.conftest import SHARED, members
 
 
 @st.composite
 def graphs(draw):
+    """Sparse and dense graphs, some of two components, with and without empty rows and columns."""
     num_users, num_items = draw(st.integers(1, 9)), draw(st.integers(1, 11))
     density = draw(st.sampled_from([0.05, 0.15, 0.3, 0.9]))
-    seed = draw(st.integers(0, 10_000))
-    return np.random.default_rng(seed).random((num_users, num_items)) < density
+    train = np.random.default_rng(draw(st.integers(0, 10_000))).random((num_users, num_items))
+    train = train < density
+    if draw(st.booleans()):
+        train[num_users // 2 :, : num_items // 2] = False
+        train[: num_users // 2, num_items // 2 :] = False
+    if draw(st.booleans()):
+        train[draw(st.integers(0, num_users - 1))] = draw(st.booleans())
+    if draw(st.booleans()):
+        train[:, draw(st.integers(0, num_items - 1))] = False
+    return train
 
 
 @given(graphs(), st.sampled_from([3, 5, 7]))
-@settings(max_examples=150)
+@settings(max_examples=400)
 def test_regions_are_those_of_a_search_from_each_user(train, khop):
     graph = oracles.bipartite(train)
     walk = members(train, "intermediate", khop, "walk")
@@ -42,38 +47,55 @@ def test_regions_are_those_of_a_search_from_each_user(train, khop):
         assert set(np.flatnonzero(shell[user])) == first
 
 
-@given(
-    graphs(), st.sampled_from([3, 5]), st.sampled_from(REGIONS), st.sampled_from(REGION_READINGS)
-)
-@settings(max_examples=40)
-def test_draws_stay_in_the_region_and_fall_back_to_unobserved_items(train, khop, kind, reading):
-    region = build_region(csr_array(train), kind, khop, reading)
-    inside = ~train if kind == "all" else members(train, kind, khop, reading)
+@pytest.mark.parametrize(("khop", "density"), [(3, 0.02), (5, 0.005)])
+def test_blocks_of_items_fit_together(khop, density):
+    """4,500 items are two whole blocks and a part of one, which ends inside a word."""
+    rng = np.random.default_rng(0)
+    train = rng.random((70, 4_500)) < density
+    train[:5] = False
+    counts = train.astype(np.int64)
+    power = counts
+    for _ in range((khop - 1) // 2):
+        power = (power @ counts.T @ counts > 0).astype(np.int64)
+    expected = (power > 0) & ~train
+    assert 0.05 < expected.mean() < 0.95
+    np.testing.assert_array_equal(members(train, "intermediate", khop, "walk"), expected)
+    np.testing.assert_array_equal(members(train, "distant", khop, "walk"), ~(power > 0) & ~train)
+
+
+def test_real_zhihu_clicks_against_a_boolean_product():
+    """khop 3 on the public sample, beside SciPy's A A^T A for a quarter of its users."""
+    folder = SHARED / "data" / "zhihu-original" / "pinsage"
+    files = [folder / name for name in ("valid.txt", "test.txt")]
+    if not all(file.exists() for file in files):
+        pytest.skip(f"{folder} is not there")
+    train = zhihu_sample(files)
+    assert train.nnz == 653_717
+    inside = members(train, "intermediate", 3, "walk")
+    region = build_region(train, "intermediate", 3)
     np.testing.assert_array_equal(region.counts, inside.sum(axis=1))
-    users = np.flatnonzero((~train).any(axis=1))
-    if not len(users):
-        return
-    items = draws.without_replacement(
-        region.sets, tf.constant(users, tf.int32), 6, tf.constant([khop, 1])
-    ).numpy()
-    for user, row in zip(users, items, strict=True):
-        allowed = inside[user] if inside[user].any() else ~train[user]
-        assert allowed[row].all()
-        if allowed.sum() >= 6:
-            assert len(set(row)) == 6
+    edges = train.astype(np.float32)
+    chosen = np.arange(0, train.shape[0], 4)
+    adjacent = train[chosen].toarray()
+    users = ((edges @ adjacent.T.astype(np.float32)) > 0).astype(np.float32)
+    reached = (edges.T.tocsr() @ users).T > 0
+    np.testing.assert_array_equal(inside[chosen], reached & ~adjacent)
 
 
-def test_users_in_several_blocks_are_all_there(monkeypatch):
-    train = np.random.default_rng(0).random((50, 30)) < 0.1
-    whole = members(train, "intermediate", 3, "walk")
-    monkeypatch.setattr("recns_tf.regions.BLOCK_USERS", 7)
-    np.testing.assert_array_equal(members(train, "intermediate", 3, "walk"), whole)
-    region = build_region(csr_array(train), "intermediate", 3)
-    for user in range(50):
-        n = int(region.counts[user])
-        items = region.sets.item(tf.constant([user]), tf.range(n)[None]).numpy()[0]
-        if n:
-            np.testing.assert_array_equal(items, np.flatnonzero(whole[user]))
+def zhihu_sample(files):
+    pairs = np.concatenate([np.loadtxt(file, dtype=np.int64) for file in files])
+    return to_rows(pairs, tuple(pairs.max(axis=0) + 1))
+
+
+@pytest.mark.parametrize("reading", REGION_READINGS)
+def test_unrestricted_users_get_all_unobserved_items(toy, reading):
+    chosen = np.arange(toy.num_users) % 3 == 0
+    graph = walks.Graph(toy.train)
+    ((block, bits),) = regions.region_blocks(graph, "intermediate", 3, reading, unrestricted=chosen)
+    dense = np.unpackbits(bits.view(np.uint8), axis=1, bitorder="little")[:, : block.width]
+    train = toy.train.toarray()
+    plain = members(train, "intermediate", 3, reading)
+    np.testing.assert_array_equal(dense, np.where(chosen[:, None], ~train, plain))
 
 
 def test_coverage_counts_items_of_the_catalogue():
@@ -83,10 +105,28 @@ def test_coverage_counts_items_of_the_catalogue():
     # Users 0 and 1 share item 0, so that user 0 reaches item 1; the others reach nothing new.
     assert region.counts.tolist() == [1, 0, 0, 0]
     assert region.coverage()["mean"] == pytest.approx(0.1 / 4)
+    assert region.share_of_unobserved() == pytest.approx(1 / 9 / 4)
     described = region.describe(num_candidates=1)
-    assert described["users_under_num_candidates"] == 3
+    assert described["users_under_num_candidates"] == described["users_without"] == 3
     assert described["kind"] == "intermediate" and described["khop"] == 3
     assert "2.5%" in region.summary(1) and "users with under 1 items: 3" in region.summary(1)
+    assert "warning" not in region.summary(1)
+
+
+def test_a_region_of_nearly_all_items_is_told():
+    train = np.zeros((20, 20), bool)
+    train[:, 0] = True
+    train[np.arange(20), np.arange(20)] = True
+    near = build_region(csr_array(train), "intermediate", 3)
+    assert near.share_of_unobserved() == 1
+    assert "warning: that is 100.0% of a user's unobserved items" in near.summary(5)
+    everything = build_region(csr_array(train), "all")
+    assert everything.share_of_unobserved() == 1 and "warning" not in everything.summary(5)
+
+
+def test_users_without_any_unobserved_item_are_no_trouble():
+    region = build_region(csr_array(np.ones((3, 4), bool)), "intermediate", 3)
+    assert region.counts.tolist() == [0, 0, 0] and region.share_of_unobserved() == 0
 
 
 @pytest.mark.parametrize(
@@ -101,20 +141,3 @@ def test_coverage_counts_items_of_the_catalogue():
 def test_bad_settings_are_refused(arguments, sentence):
     with pytest.raises(UserError, match=sentence):
         build_region(csr_array(np.eye(3, dtype=bool)), **arguments)
-
-
-def test_coverage_by_khop_is_that_of_the_regions(toy):
-    num_users, shares = coverage_by_khop(toy.train, (3, 7), max_users=1000)
-    assert num_users == toy.num_users and list(shares) == [3, 7]
-    for khop, share in shares.items():
-        region = build_region(toy.train, "intermediate", khop)
-        np.testing.assert_allclose(share, region.counts / toy.num_items)
-
-
-def test_coverage_of_some_users_is_theirs(toy):
-    _, everyone = coverage_by_khop(toy.train, (3,), max_users=1000)
-    num_users, (some,) = (lambda n, shares: (n, shares.values()))(
-        *coverage_by_khop(toy.train, (3,), max_users=7, seed=1)
-    )
-    assert num_users == len(some) == 7
-    assert np.isin(some, everyone[3]).all()
