@@ -12,7 +12,9 @@ import tensorflow as tf
 
 from recns_tf.errors import UserError
 from recns_tf.files import atomic
+from recns_tf.region_sets import RegionSets
 from recns_tf.run_folder import Row, RunFolder
+from recns_tf.sampled_rec import SampledRec
 
 METRIC = "recall@20"
 
@@ -33,6 +35,33 @@ def out_of_patience(rows: list[Row], patience: int) -> bool:
     best = best_row(rows)
     since = [row for row in rows if "valid" in row and best and row["epoch"] > best["epoch"]]
     return len(since) >= patience
+
+
+class Refresh(keras.callbacks.Callback):
+    """Brings up to date, before an epoch's batches, what training draws from and scores with.
+
+    Args:
+        region: its pools are drawn afresh when it is time.
+        model: its score tables are encoded as each epoch starts, if it has any.
+        table_steps: steps between further refreshes within an epoch; 0 for none.
+    """
+
+    def __init__(self, region: RegionSets, model: SampledRec, table_steps: int):
+        super().__init__()
+        self.region = region
+        self.sampled_rec = model
+        self.table_steps = table_steps
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """See keras.callbacks.Callback; `epoch` counts from 0."""
+        del logs
+        self.region.prepare(epoch)
+
+    def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """See keras.callbacks.Callback; `batch` counts from 0 in each epoch."""
+        del logs
+        if batch == 0 or (self.table_steps and batch % self.table_steps == 0):
+            self.sampled_rec.refresh()
 
 
 class EpochEnd(keras.callbacks.Callback):

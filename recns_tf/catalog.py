@@ -61,6 +61,8 @@ DATASETS = {
 
 ENCODERS = {
     "lightgcn": Entry("recns_tf.encoders.lightgcn:LightGCN", "LightGCN, He et al. 2020"),
+    "ngcf": Entry("recns_tf.encoders.ngcf:NGCF", "NGCF, Wang et al. 2019"),
+    "pinsage": Entry("recns_tf.encoders.pinsage:PinSage", "PinSage, Ying et al. 2018"),
 }
 
 SAMPLERS = {
@@ -89,6 +91,8 @@ REGION_READINGS = ("walk", "shell")
 LAYOUTS = ("pinsage", "lightgcn")
 SPLITS = ("auto", "random", "temporal")
 POSITIVE_LABELS = ("long_view", "is_click")
+LAYER_WEIGHTS = ("mean", "learned")
+RANKING_NEIGHBORS = ("all", "drawn")
 SPARSE_ENGINES = ("csr", "coo")
 
 

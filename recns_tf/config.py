@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import re
 import typing
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -59,6 +60,11 @@ def is_law(text: str) -> bool:
 
 A_LAW = Rule("uniform(a,b) with a < b, normal(mean,variance) or a number", is_law)
 ODD_FROM_3 = Rule("an odd number of steps, 3, 5, 7, …", lambda value: value >= 3 and value % 2 == 1)
+A_RATE = Rule("a share from 0 to less than 1", lambda value: 0 <= value < 1)
+NUMBERS = Rule(
+    "numbers from 1 on, such as 25,10",
+    lambda text: bool(re.fullmatch(r"[1-9]\d*(,[1-9]\d*)*", text)),
+)
 A_FOLDER_NAME = Rule(
     "the name of one folder, without /", lambda value: "/" not in value and value not in (".", "..")
 )
@@ -111,7 +117,7 @@ class Config(Checked):
     valid_share: float = option(
         0.1,
         "share of train that becomes validation where the files have no such part; 0 for none",
-        Rule("a share from 0 to less than 1", lambda value: 0 <= value < 1),
+        A_RATE,
     )
     layout: str = option(
         "pinsage", "zhihu, alibaba: which of the authors' formats", one_of(*catalog.LAYOUTS)
@@ -131,6 +137,36 @@ class Config(Checked):
     encoder: str = option("lightgcn", "E_theta, the graph encoder", one_of(*catalog.ENCODERS))
     dim: int = option(64, "d, embedding dimension", at_least(1), alias="embed_size")
     num_layers: int = option(3, "L, propagation layers", at_least(1))
+    layer_weights: str = option(
+        "mean",
+        "lightgcn: of the layers in the final embedding; mean is 1 / (L + 1) each",
+        one_of(*catalog.LAYER_WEIGHTS),
+    )
+    message_dropout: float = option(
+        0.1, "ngcf: share of the numbers in a layer's output set to 0 in training", A_RATE
+    )
+    node_dropout: float = option(
+        0.0, "ngcf: share of the nodes that send nothing to others in training", A_RATE
+    )
+    num_neighbors: str = option(
+        "25,10",
+        "pinsage: neighbours drawn for the first layer, the second, …; the last number stands "
+        "for all further layers",
+        NUMBERS,
+    )
+    feature_dim: int = option(50, "pinsage: columns of a node's own features", at_least(1))
+    ranking_neighbors: str = option(
+        "all",
+        "pinsage: which neighbours make the embeddings to rank with; drawn: the same at every "
+        "check",
+        one_of(*catalog.RANKING_NEIGHBORS),
+    )
+    table_steps: int = option(
+        0,
+        "pinsage: steps between two encodings of all nodes for samplers that score many items; 0 "
+        "for one at the start of each epoch",
+        at_least(0),
+    )
     sparse_engine: str = option(
         "csr",
         "kernels of the propagation: csr (CPU), or coo, slower, where csr has none",
@@ -162,6 +198,14 @@ class Config(Checked):
         "walk: all a walk of khop steps reaches; shell: only what none shorter does",
         one_of(*catalog.REGION_READINGS),
     )
+    region_memory: float = option(
+        2.0,
+        "gigabytes that the exact region of all users may take; beyond, candidates are drawn from "
+        "pools",
+        Rule("a number from 0 to 1000000", lambda value: 0 <= value <= 1e6),
+    )
+    pool_size: int = option(512, "P, items of a user's region in a pool", A_SIZE)
+    pool_epochs: int = option(1, "epochs before pools are drawn afresh; 0 for never", at_least(0))
     loss: str = option(
         "pairwise_hinge",
         "augmented_hinge is the paper's eq. (5); the default is the authors' code's",

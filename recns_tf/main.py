@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 from recns_tf import catalog, command_line, config, datasets
 from recns_tf.config import Config, Workspace
@@ -29,7 +30,7 @@ def main(words: list[str]) -> None:
     # TensorFlow takes seconds to import: not before flags and data are known to be sound.
     with command_line.silenced_stderr():
         from recns_tf.training import train_and_evaluate
-    train_and_evaluate(settings, workspace, interactions)
+    train_and_evaluate(settings, workspace, interactions, Path(workspace.data_dir) / dataset)
 
 
 def run() -> None:

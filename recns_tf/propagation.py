@@ -1,4 +1,4 @@
-"""Sparse products of the normalised user-item graph: the hot loop of LightGCN and NGCF.
+"""Sparse products of the normalised user-item graph, and means over drawn neighbours.
 
 TensorFlow's CSR product is the only multithreaded sparse product it has for CPUs, many times
 faster than `tf.sparse.sparse_dense_matmul`, which is the fallback. Its automatic gradient is
@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
-from scipy.sparse import csr_array, diags_array
+from scipy.sparse import csr_array
 
 # Not public, but needed: the variant tensor of tf.raw_ops cannot be captured by a tf.function, and
 # converting it anew forward and backward made propagation 11 to 16 % slower at the size of Zhihu.
@@ -19,15 +19,30 @@ from tensorflow.python.ops.linalg.sparse.sparse_csr_matrix_ops import CSRSparseM
 from tensorflow.python.ops.linalg.sparse.sparse_csr_matrix_ops import matmul as csr_matmul
 
 from recns_tf.catalog import SPARSE_ENGINES
-from recns_tf.interactions import to_pairs
+from recns_tf.interactions import to_pairs, to_rows
+
+
+def bipartite(train: csr_array) -> csr_array:
+    """Return the graph of users (nodes 0 … U - 1) and items (nodes U … U + I - 1).
+
+    Args:
+        train: boolean CSR array [U, I].
+
+    Returns:
+        boolean CSR array [U + I, U + I], symmetric, the neighbours of a node ascending.
+    """
+    num_users, num_items = train.shape
+    users, items = to_pairs(train).T
+    pairs = np.stack([users, items + num_users], axis=1)
+    size = num_users + num_items
+    return to_rows(np.concatenate([pairs, pairs[:, ::-1]]), (size, size))
 
 
 def symmetric_adjacency(train: csr_array) -> csr_array:
     """Return D^-1/2 A D^-1/2 of the user-item graph, without self loops.
 
-    A joins users (nodes 0 … U - 1) and items (nodes U … U + I - 1) along the train pairs, D is
-    the diagonal of degrees; a node without neighbours has a row of zeros. Source: He et al.,
-    "LightGCN", SIGIR 2020, eq. (8).
+    A joins users and items as in `bipartite`, D is the diagonal of degrees; a node without
+    neighbours has a row of zeros. Source: He et al., "LightGCN", SIGIR 2020, eq. (8).
 
     Args:
         train: boolean CSR array [U, I].
@@ -35,17 +50,11 @@ def symmetric_adjacency(train: csr_array) -> csr_array:
     Returns:
         float32 CSR array [U + I, U + I], symmetric.
     """
-    num_users, num_items = train.shape
-    users, items = to_pairs(train).T
-    rows = np.concatenate([users, items + num_users])
-    columns = np.concatenate([items + num_users, users])
-    size = num_users + num_items
-    graph = csr_array((np.ones(len(rows)), (rows, columns)), shape=(size, size))
-    degree = np.bincount(rows, minlength=size)
-    scale = diags_array(np.divide(1.0, np.sqrt(degree), out=np.zeros(size), where=degree > 0))
-    normalised = csr_array(scale @ graph @ scale).astype(np.float32)
-    normalised.sort_indices()
-    return normalised
+    graph = bipartite(train)
+    degree = np.diff(graph.indptr)
+    scale = np.divide(1.0, np.sqrt(degree), out=np.zeros(len(degree)), where=degree > 0)
+    values = np.repeat(scale, degree) * scale[graph.indices]
+    return csr_array((values.astype(np.float32), graph.indices, graph.indptr), shape=graph.shape)
 
 
 class Adjacency:
@@ -66,8 +75,16 @@ class Adjacency:
         self.multiply = tf.sparse.sparse_dense_matmul if engine == "coo" else csr_matmul
 
     def product(self, x: tf.Tensor) -> tf.Tensor:
-        """Return matrix @ x: float32 [N, d] -> [N, d]."""
-        return self.multiply(self.matrix, x)
+        """Return matrix @ x: float32 [N, d] -> [N, d]; its gradient is the same product."""
+
+        @tf.custom_gradient
+        def apply(values: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
+            def gradient(upstream: tf.Tensor) -> tf.Tensor:
+                return self.multiply(self.matrix, upstream)
+
+            return self.multiply(self.matrix, values), gradient
+
+        return apply(x)
 
     def polynomial(self, x: tf.Tensor, coefficients: Sequence[float]) -> tf.Tensor:
         """Return (c_0 I + c_1 A + … + c_L A^L) x by Horner's rule: L products, no layer kept.
@@ -86,7 +103,7 @@ class Adjacency:
         def evaluate(values: tf.Tensor) -> tf.Tensor:
             result = coefficients[-1] * values
             for coefficient in reversed(coefficients[:-1]):
-                result = self.product(result) + coefficient * values
+                result = self.multiply(self.matrix, result) + coefficient * values
             return result
 
         @tf.custom_gradient
@@ -94,3 +111,27 @@ class Adjacency:
             return evaluate(values), evaluate
 
         return apply(x)
+
+
+def mean_of_rows(table: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+    """Return the means of some rows of a table: [m, d], int32 [n, S] -> [n, d].
+
+    Neither forward nor backward is an [n, S, d] tensor made: both are sums of rows that belong
+    together, which must be sorted for the second. Automatic gradients took twice as long.
+    """
+    count, size = tf.shape(rows)[0], rows.shape[1]
+    flat = tf.reshape(rows, [-1])
+
+    @tf.custom_gradient
+    def apply(values: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
+        def gradient(upstream: tf.Tensor) -> tf.Tensor:
+            order = tf.argsort(flat)
+            sums = tf.sparse.segment_sum(
+                upstream, order // size, tf.gather(flat, order), num_segments=tf.shape(table)[0]
+            )
+            return sums / size
+
+        owner = tf.repeat(tf.range(count), size)
+        return tf.sparse.segment_mean(values, flat, owner, num_segments=count), gradient
+
+    return apply(table)

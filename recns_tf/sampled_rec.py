@@ -47,6 +47,11 @@ class SampledRec(keras.Model):
         """The means over an epoch of what each step reports."""
         return list(self.means.values())
 
+    def refresh(self) -> None:
+        """Bring up to date the embeddings that the sampler scores many items with, if any."""
+        if self.sampler.scores_many:
+            self.encoder.refresh()
+
     def compute(self, batch: Batch) -> dict[str, tf.Tensor]:
         """Return the loss of a batch and what to report beside it, all scalars.
 

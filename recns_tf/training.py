@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from recns_tf import catalog, datasets, ranking
-from recns_tf.callbacks import EpochEnd, best_row, out_of_patience
+from recns_tf.callbacks import EpochEnd, Refresh, best_row, out_of_patience
 from recns_tf.config import Config, Workspace
 from recns_tf.errors import UserError
 from recns_tf.files import atomic, write_json
@@ -23,6 +23,7 @@ from recns_tf.paper import published
 from recns_tf.pipeline import Pipeline
 from recns_tf.plots import plot_curves
 from recns_tf.progress import Progress
+from recns_tf.region_sets import RegionSets
 from recns_tf.regions import Region, build_region
 from recns_tf.run_folder import METRICS, RunFolder, reading
 from recns_tf.sampled_rec import SampledRec
@@ -31,7 +32,10 @@ PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "faiss-cpu")
 
 
 def train_and_evaluate(
-    config: Config, workspace: Workspace, interactions: Interactions | None = None
+    config: Config,
+    workspace: Workspace,
+    interactions: Interactions | None = None,
+    cache: Path | None = None,
 ) -> dict[str, Any]:
     """Train a model, test it once, and leave the run's folder behind.
 
@@ -42,6 +46,8 @@ def train_and_evaluate(
         config: every setting of the result.
         workspace: where to read and write.
         interactions: the dataset; that of the catalogue called config.dataset, if None.
+        cache: folder to keep the region in; nowhere if None, but that of a dataset of the
+            catalogue.
 
     Returns:
         The content of results.json.
@@ -51,13 +57,14 @@ def train_and_evaluate(
     """
     if interactions is None:
         interactions = datasets.load(config, workspace.data_dir)
+        cache = Path(workspace.data_dir) / config.dataset
     folder = RunFolder(workspace.run_folder(config))
     settings = config.to_json() | {"data_checksum": interactions.checksum}
     with folder.claim(settings, workspace.overwrite):
         results = folder.read_results()
         if results is None:
             try:
-                results = run(config, interactions, folder)
+                results = run(config, interactions, folder, cache)
             except tf.errors.ResourceExhaustedError as error:
                 raise UserError(
                     "out of memory: choose a smaller --dim, --batch_size or --num_candidates."
@@ -68,8 +75,16 @@ def train_and_evaluate(
     return results
 
 
-def build(config: Config, interactions: Interactions) -> tuple[SampledRec, Pipeline, Region]:
-    """Return the compiled model, its batches, and the region they are drawn from."""
+def build(
+    config: Config, interactions: Interactions, cache: Path | None = None
+) -> tuple[SampledRec, Pipeline, RegionSets]:
+    """Return the compiled model, its batches, and the region they are drawn from.
+
+    Args:
+        config: every setting.
+        interactions: the dataset.
+        cache: folder to keep the region in, if any.
+    """
     encoder_class = catalog.find(catalog.ENCODERS, "encoder", config.encoder).load()
     sampler_class = catalog.find(catalog.SAMPLERS, "sampler", config.sampler).load()
     loss = catalog.find(catalog.LOSSES, "loss", config.loss).load()
@@ -79,7 +94,24 @@ def build(config: Config, interactions: Interactions) -> tuple[SampledRec, Pipel
             f"{interactions.num_items}, the number of items."
         )
     kind = sampler_class.default_region if config.region == "auto" else config.region
-    region = build_region(interactions.train, kind, config.khop, config.region_reading)
+    region = RegionSets(
+        build_region(
+            interactions.train,
+            kind,
+            config.khop,
+            config.region_reading,
+            memory=config.region_memory,
+            cache=cache,
+        ),
+        pool_size=config.pool_size,
+        pool_epochs=config.pool_epochs,
+        seed=config.seed,
+    )
+    if region.pool is not None and config.pool_size < config.num_candidates:
+        raise UserError(
+            f"--pool_size={config.pool_size}: choose at least {config.num_candidates}, "
+            "--num_candidates."
+        )
     pipeline = Pipeline(
         interactions,
         region.sets,
@@ -99,14 +131,17 @@ def build(config: Config, interactions: Interactions) -> tuple[SampledRec, Pipel
     adam = keras.optimizers.Adam(config.learning_rate, epsilon=config.adam_epsilon)
     model.compile(optimizer=adam, jit_compile=False)
     model.optimizer.build(model.encoder.trainable_variables)
+    model.refresh()
     return model, pipeline, region
 
 
-def run(config: Config, interactions: Interactions, folder: RunFolder) -> dict[str, Any]:
+def run(
+    config: Config, interactions: Interactions, folder: RunFolder, cache: Path | None
+) -> dict[str, Any]:
     """Train from the last checkpoint, if any, to the end; test; write and return the results."""
     print(interactions.summary())
-    model, pipeline, region = build(config, interactions)
-    print(region.summary(config.num_candidates))
+    model, pipeline, region_sets = build(config, interactions, cache)
+    print(region_sets.summary(config.num_candidates))
 
     epoch = tf.Variable(0, dtype=tf.int64)
     checkpoint = tf.train.Checkpoint(model=model, optimizer=model.optimizer, epoch=epoch)
@@ -128,16 +163,21 @@ def run(config: Config, interactions: Interactions, folder: RunFolder) -> dict[s
             eval_every=config.eval_every,
             patience=config.patience,
         )
+        region_sets.prepare(done)
         model.fit(
             pipeline.batches(first_epoch=done),
             steps_per_epoch=pipeline.steps_per_epoch,
             initial_epoch=done,
             epochs=config.epochs,
-            callbacks=[end, Progress(end.rows, model.sampler.statistics)],
+            callbacks=[
+                Refresh(region_sets, model, config.table_steps),
+                end,
+                Progress(end.rows, model.sampler.statistics),
+            ],
             shuffle=False,
             verbose=0,
         )
-    return finish(config, interactions, model, region, folder)
+    return finish(config, interactions, model, region_sets.region, folder)
 
 
 def validation(

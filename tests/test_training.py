@@ -112,11 +112,32 @@ def test_the_seed_reaches_weights_and_batches_alike(toy, toy_config):
         assert not np.array_equal(one, two), name
 
 
-@pytest.mark.parametrize("moment", ["in_epoch", "before_row", "after_row", "before_checkpoint"])
+@pytest.mark.parametrize(
+    ("moment", "memory", "encoder", "sampler"),
+    [
+        ("in_epoch", 2.0, "lightgcn", "recns"),
+        ("before_row", 2.0, "lightgcn", "recns"),
+        ("after_row", 2.0, "lightgcn", "recns"),
+        ("before_checkpoint", 2.0, "lightgcn", "recns"),
+        ("in_epoch", 0.0, "lightgcn", "recns"),
+        ("in_epoch", 2.0, "ngcf", "recns"),
+        ("in_epoch", 2.0, "pinsage", "dns"),
+    ],
+)
 def test_a_killed_run_resumes_to_the_same_numbers(
-    toy, toy_config, workspace, monkeypatch, moment, capsys
+    toy, toy_config, workspace, monkeypatch, moment, memory, encoder, sampler, capsys
 ):
-    config = dataclasses.replace(toy_config, epochs=4)
+    """Pools are drawn every second epoch, NGCF drops out, PinSage draws and caches scores."""
+    config = dataclasses.replace(
+        toy_config,
+        encoder=encoder,
+        sampler=sampler,
+        epochs=4,
+        region_memory=memory,
+        pool_size=6,
+        pool_epochs=2,
+        table_steps=3,
+    )
     whole = dataclasses.replace(workspace, run_name="whole")
     expected = untimed(train_and_evaluate(config, whole, toy))
     place = dataclasses.replace(workspace, run_name="killed")
@@ -157,7 +178,9 @@ def test_a_killed_run_resumes_to_the_same_numbers(
             file.write('{"epoch": 4, "lo')
     capsys.readouterr()
     resumed = untimed(train_and_evaluate(config, place, toy))
-    assert "resuming after epoch" in capsys.readouterr().out
+    screen = capsys.readouterr().out
+    assert "resuming after epoch" in screen
+    assert ("pools of 6 of its items a user, drawn every 2 epochs" in screen) == (memory == 0)
     assert resumed == expected
     assert rows(folder) == rows(whole.run_folder(config))
     for name in ("user", "item"):
@@ -405,6 +428,30 @@ def test_a_loss_that_is_no_number_ends_the_run_in_one_sentence(toy, toy_config, 
 
 @pytest.mark.parametrize("encoder", catalog.ENCODERS)
 @pytest.mark.parametrize("sampler", catalog.SAMPLERS)
+def test_every_pair_trains_and_is_the_same_when_loaded(
+    toy, toy_config, workspace, encoder, sampler
+):
+    config = dataclasses.replace(toy_config, encoder=encoder, sampler=sampler, epochs=1)
+    train_and_evaluate(config, workspace, toy)
+    folder = workspace.run_folder(config)
+    exported = [np.load(folder / "embeddings" / f"{name}.npy") for name in ("user", "item")]
+    loaded, _, _ = build(dataclasses.replace(config, seed=1), toy)
+    assert not np.allclose(loaded.encoder.embeddings()[0], exported[0], atol=1e-3)
+    loaded.load_weights(folder / "best" / "model.weights.h5")
+    for table, saved in zip(loaded.encoder.embeddings(), exported, strict=True):
+        np.testing.assert_allclose(table, saved, rtol=1e-5, atol=1e-6)
+    tops = [
+        ranking.top_items(*tables, np.arange(toy.num_users), toy.train, k=5)
+        for tables in (exported, loaded.encoder.embeddings())
+    ]
+    np.testing.assert_array_equal(*tops)
+
+
+@pytest.mark.parametrize(
+    ("encoder", "sampler"),
+    [("lightgcn", sampler) for sampler in catalog.SAMPLERS]
+    + [(encoder, "recns") for encoder in catalog.ENCODERS if encoder != "lightgcn"],
+)
 def test_a_checkerboard_is_recovered(encoder, sampler, toy_config, workspace):
     """Even users like even items, odd users odd ones; each held-out item must come first."""
     size = 24
@@ -432,3 +479,28 @@ def test_a_checkerboard_is_recovered(encoder, sampler, toy_config, workspace):
     assert {tuple(sorted(row)) for row in top[:1].tolist()} == {(0, 2)}
     for u in range(size):
         assert set(top[u]) == {u, (u + 2) % size}
+
+
+def test_score_tables_are_encoded_when_they_should_be(toy, toy_config, workspace, monkeypatch):
+    """At the start of each epoch, and every second of its steps; by who scores many alone."""
+
+    def encodings(**settings):
+        config = dataclasses.replace(toy_config, encoder="pinsage", epochs=2, **settings)
+        steps = []
+        model, pipeline, _ = build(config, toy)
+        refreshed = type(model.encoder).refresh
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                type(model.encoder),
+                "refresh",
+                lambda self: (steps.append(1), refreshed(self))[1],
+            )
+            place = dataclasses.replace(workspace, run_name="-".join(map(str, settings.values())))
+            train_and_evaluate(config, place, toy)
+        return len(steps), pipeline.steps_per_epoch
+
+    number, steps = encodings(sampler="dns")
+    assert number == 1 + 2, "when the model is built, and for each epoch"
+    number, steps = encodings(sampler="dns", table_steps=2)
+    assert number == 1 + 2 * -(-steps // 2) > 3
+    assert encodings(sampler="recns")[0] == 0

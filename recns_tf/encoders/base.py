@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, Self
 
 import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from recns_tf import draws
 from recns_tf.interactions import Interactions
 
 if TYPE_CHECKING:
@@ -26,14 +29,27 @@ class Tables(Protocol):
         """Return the embeddings of items: int32 [...] -> float32 [..., d]."""
 
     def frozen(self) -> Tables:
-        """Return the same embeddings, through which no gradient flows."""
+        """Return the same embeddings without dropout, through which no gradient flows."""
+
+    def cached(self) -> Tables:
+        """Return frozen embeddings that cost a gather, whatever the encoder.
+
+        Where encoding an item costs more than that they are some steps old (--table_steps).
+        """
 
 
-class FullTables(NamedTuple):
-    """Tables of an encoder that embeds the whole graph at once: [U, d] and [I, d]."""
+@dataclass(frozen=True)
+class FullTables:
+    """Tables of an encoder that embeds the whole graph at once.
+
+    Attributes:
+        user, item: [U, d] and [I, d].
+        steady: returns the tables without dropout; None if there is none in these.
+    """
 
     user: tf.Tensor
     item: tf.Tensor
+    steady: Callable[[], FullTables] | None = None
 
     def users(self, ids: tf.Tensor) -> tf.Tensor:
         """See Tables."""
@@ -45,11 +61,19 @@ class FullTables(NamedTuple):
 
     def frozen(self) -> FullTables:
         """See Tables."""
-        return FullTables(tf.stop_gradient(self.user), tf.stop_gradient(self.item))
+        tables = self.steady() if self.steady else self
+        return FullTables(tf.stop_gradient(tables.user), tf.stop_gradient(tables.item))
+
+    def cached(self) -> FullTables:
+        """See Tables."""
+        return self.frozen()
 
 
 class Encoder(keras.Model):
-    """A graph encoder: a Keras model from (users, items) to their embeddings."""
+    """A graph encoder: a Keras model from (users, items) to their embeddings.
+
+    Its nodes are the users, then the items: item v is node U + v.
+    """
 
     @classmethod
     @abstractmethod
@@ -85,3 +109,29 @@ class Encoder(keras.Model):
     @abstractmethod
     def embeddings(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return the embeddings to rank with: float32 [U, d] and [I, d], without dropout."""
+
+    def refresh(self) -> None:
+        """Bring up to date what Tables.cached returns, where that is not this step's."""
+
+
+def initial_nodes(num_users: int, num_items: int, dim: int, seed: tf.Tensor) -> tf.Tensor:
+    """Return layer-0 embeddings [U + I, dim]: each side Glorot uniform as a table of its own."""
+    tables = [
+        glorot_uniform([rows, dim], draws.stream(seed, branch))
+        for branch, rows in enumerate([num_users, num_items])
+    ]
+    return tf.concat(tables, axis=0)
+
+
+def glorot_uniform(shape: list[int], seed: tf.Tensor) -> tf.Tensor:
+    """Return a table uniform on ±sqrt(6 / (rows + columns)); X. Glorot and Y. Bengio, 2010."""
+    limit = (6 / sum(shape)) ** 0.5
+    return tf.random.stateless_uniform(shape, seed, -limit, limit)
+
+
+def half_squares(weights: Sequence[keras.Variable]) -> tf.Tensor:
+    """Return ½ Σ‖W‖² over the weights, a scalar.
+
+    Stacked, as TensorFlow reorders a chain of additions from run to run, and rounds otherwise.
+    """
+    return tf.reduce_sum(tf.stack([tf.nn.l2_loss(tf.convert_to_tensor(w)) for w in weights]))

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
 import keras
 import tensorflow as tf
 
-from recns_tf.draws import ItemSets
 from recns_tf.encoders.base import Tables
 from recns_tf.interactions import Interactions
+from recns_tf.item_sets import ItemSets
 from recns_tf.pipeline import Batch
 
 if TYPE_CHECKING:
@@ -55,6 +55,8 @@ class Sampler(keras.layers.Layer):
     Class attributes:
         default_region: where its negatives come from unless --region says otherwise.
         uses_candidates, uses_exposed: which parts of a Batch it reads.
+        scores_many: whether it scores so many items that an encoder for which that is dear may
+            hand it embeddings that are some steps old (Tables.cached).
         statistics: names of the scalars it reports every step.
 
     Args:
@@ -64,6 +66,7 @@ class Sampler(keras.layers.Layer):
     default_region: ClassVar[str] = "all"
     uses_candidates: ClassVar[bool] = False
     uses_exposed: ClassVar[bool] = False
+    scores_many: ClassVar[bool] = False
     statistics: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, num_negatives: int):
@@ -95,7 +98,8 @@ class Sampler(keras.layers.Layer):
 
     def sample(self, batch: Batch, tables: Tables, seed: tf.Tensor) -> Negatives:
         """Return k negatives for every pair of the batch, given this step's live embeddings."""
-        choice = self.choose(batch, tables.frozen(), seed)
+        known = tables.cached() if self.scores_many else tables.frozen()
+        choice = self.choose(batch, known, seed)
         return Negatives(choice.ids, tables.items(choice.ids), choice.statistics)
 
 

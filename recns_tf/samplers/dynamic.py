@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, ClassVar, Self
 import tensorflow as tf
 
 from recns_tf import draws
-from recns_tf.draws import ItemSets
 from recns_tf.encoders.base import Tables
 from recns_tf.interactions import Interactions
+from recns_tf.item_sets import ItemSets
 from recns_tf.pipeline import Batch
 from recns_tf.samplers.base import Choice, Sampler, scores
 
@@ -33,6 +33,7 @@ class DNS(Sampler):
         num_candidates: M, candidates a negative.
     """
 
+    scores_many: ClassVar[bool] = True
     statistics: ClassVar[tuple[str, ...]] = ("hardness",)
 
     def __init__(self, num_negatives: int, pool: ItemSets, num_candidates: int):

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, ClassVar, Self
 import tensorflow as tf
 
 from recns_tf import draws, laws
-from recns_tf.draws import ItemSets, Purpose
+from recns_tf.draws import Purpose
 from recns_tf.encoders.base import Tables
 from recns_tf.interactions import Interactions
+from recns_tf.item_sets import ItemSets
 from recns_tf.laws import Law
 from recns_tf.pipeline import Batch
 from recns_tf.samplers.base import Choice, Sampler, scores

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from recns_tf.encoders.lightgcn import LightGCN, glorot_uniform
+from recns_tf.encoders.base import glorot_uniform
+from recns_tf.encoders.lightgcn import LightGCN
 from tests import oracles
+from tests.encoders.slopes import assert_slopes
 
 
 @pytest.fixture
@@ -83,30 +85,31 @@ def test_initial_weights_follow_the_seed(toy, toy_config):
     assert not np.array_equal(nodes(1), nodes(2))
 
 
-def test_renaming_nodes_renames_embeddings(toy, toy_config):
-    """Permutation equivariance: the order of users and items carries no meaning."""
-    from recns_tf.interactions import make_interactions, to_pairs
+def test_learned_layer_weights_begin_as_the_mean(toy, toy_config, encoder):
+    config = dataclasses.replace(toy_config, layer_weights="learned")
+    learned = LightGCN.from_config(config, toy)
+    for ours, mean in zip(learned.embeddings(), encoder.embeddings(), strict=True):
+        np.testing.assert_allclose(ours, mean, rtol=1e-5, atol=1e-6)
+    assert [w.name for w in learned.trainable_variables] == ["nodes", "layer_logits"]
+    assert [w.name for w in encoder.trainable_variables] == ["nodes"]
 
-    rng = np.random.default_rng(5)
-    new_user, new_item = rng.permutation(40), rng.permutation(60)
-    pairs = to_pairs(toy.train)
-    moved = make_interactions(
-        "moved",
-        train=np.stack([new_user[pairs[:, 0]], new_item[pairs[:, 1]]], axis=1),
-        valid=np.zeros((0, 2)),
-        test=np.zeros((0, 2)),
-        exposed=np.zeros((0, 2)),
-        user_ids=toy.user_ids,
-        item_ids=toy.item_ids,
-        source={},
-    )
-    one, two = (LightGCN.from_config(toy_config, data) for data in (toy, moved))
-    nodes = one.nodes.numpy()
-    renamed = np.empty_like(nodes)
-    renamed[new_user] = nodes[:40]
-    renamed[40 + new_item] = nodes[40:]
-    two.nodes.assign(renamed)
-    user, item = one.embeddings()
-    user_moved, item_moved = two.embeddings()
-    np.testing.assert_allclose(user_moved[new_user], user, atol=1e-6)
-    np.testing.assert_allclose(item_moved[new_item], item, atol=1e-6)
+
+def test_learned_layer_weights_are_a_softmax_whose_slopes_are_right(toy, toy_config):
+    config = dataclasses.replace(toy_config, layer_weights="learned")
+    encoder = LightGCN.from_config(config, toy)
+    encoder.nodes.assign(8 * encoder.nodes)
+    encoder.layer_logits.assign([0.5, -1.0, 2.0])
+    dense = toy.train.toarray()
+
+    def weighted(weights):
+        nodes, logits = weights
+        share = np.exp(logits) / np.exp(logits).sum()
+        means = [np.zeros_like(nodes)]
+        # The mean of layers 0 to l, times l + 1, less that of those before: layer l.
+        means += [(n + 1) * oracles.lightgcn(dense, nodes, n) for n in range(len(logits))]
+        return np.tensordot(share, np.diff(means, axis=0), axes=1)
+
+    nodes, logits = encoder.nodes.numpy(), encoder.layer_logits.numpy()
+    ours = np.concatenate(encoder.embeddings())
+    np.testing.assert_allclose(ours, weighted([nodes, logits]), rtol=1e-5, atol=1e-5)
+    assert_slopes(encoder, lambda: encoder.propagate(None), weighted)

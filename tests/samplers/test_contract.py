@@ -9,8 +9,8 @@ import tensorflow as tf
 from recns_tf import catalog, draws
 from recns_tf.encoders.base import FullTables
 from recns_tf.pipeline import Batch
-from recns_tf.regions import region_bits
 from recns_tf.training import build
+from tests.conftest import members
 
 ALL = [(encoder, sampler) for encoder in catalog.ENCODERS for sampler in catalog.SAMPLERS]
 
@@ -26,7 +26,7 @@ class Stage:
     sample: object
 
 
-@pytest.fixture(params=ALL, ids="-".join)
+@pytest.fixture(params=ALL, ids="-".join, scope="module")
 def stage(request, toy, toy_config):
     encoder, sampler = request.param
     config = dataclasses.replace(toy_config, encoder=encoder, sampler=sampler)
@@ -41,12 +41,13 @@ def stage(request, toy, toy_config):
 
 
 def test_shapes_and_ranges(stage, toy):
+    dim = stage.model.encoder.embeddings()[0].shape[1]
     for batch in (stage.batch, stage.short):
         negatives = stage.sample(batch, batch.seed)
         size = len(batch.users)
         assert negatives.ids.shape == (size, stage.config.num_negatives)
         assert negatives.ids.dtype == tf.int32
-        assert negatives.embeddings.shape == (size, stage.config.num_negatives, stage.config.dim)
+        assert negatives.embeddings.shape == (size, stage.config.num_negatives, dim)
         assert negatives.embeddings.dtype == tf.float32
         ids = negatives.ids.numpy()
         assert ((ids >= 0) & (ids < toy.num_items)).all()
@@ -94,7 +95,7 @@ def test_the_choice_sees_frozen_embeddings_alone(stage):
 
     live = Split(tf.zeros_like(known.user), tf.zeros_like(known.item))
     with tf.GradientTape(persistent=True) as tape:
-        tape.watch([*live, *known])
+        tape.watch([live.user, live.item, known.user, known.item])
         split = stage.model.sampler.sample(stage.batch, live, stage.batch.seed)
         weights = tf.random.stateless_normal(split.embeddings.shape, [1, 2])
         loss = tf.reduce_sum(split.embeddings * weights)
@@ -113,16 +114,18 @@ def test_statistics_are_the_declared_scalars(stage):
         assert value.shape == () and np.isfinite(value)
 
 
-@pytest.mark.parametrize("region", ["intermediate", "distant"])
-def test_region_restricts_the_pool(stage, toy, region):
+@pytest.mark.parametrize(
+    ("region", "memory"), [("intermediate", 2.0), ("intermediate", 0.0), ("distant", 2.0)]
+)
+def test_region_restricts_what_is_drawn(stage, toy, region, memory):
     # khop 3 covers nearly all of the toy graph: thin it, so that the regions differ.
     from tests.conftest import make_toy
 
     thin = make_toy(density=0.04)
-    config = dataclasses.replace(stage.config, region=region)
-    model, pipeline, _ = build(config, thin)
-    bits = region_bits(thin.train, region, 3, "walk")
-    inside = np.unpackbits(bits, axis=1, count=thin.num_items).astype(bool)
+    config = dataclasses.replace(stage.config, region=region, region_memory=memory, pool_size=6)
+    model, pipeline, region_sets = build(config, thin)
+    region_sets.prepare(0)
+    inside = members(thin.train.toarray(), region, 3, "walk")
     tables = model.encoder.encode(False)
     seen = 0
     for batch in pipeline.batches().take(pipeline.steps_per_epoch):
@@ -136,7 +139,8 @@ def test_region_restricts_the_pool(stage, toy, region):
 
 
 def test_the_default_region_is_the_paper_s_and_knows_train_alone(stage, toy):
-    _, pipeline, region = build(stage.config, toy)
+    _, pipeline, region_sets = build(stage.config, toy)
+    region = region_sets.region
     recns = stage.config.sampler.startswith("recns")
     assert region.kind == ("intermediate" if recns else "all")
     unobserved = toy.num_items - np.diff(toy.train.indptr)

@@ -4,8 +4,8 @@ import numpy as np
 import tensorflow as tf
 from scipy.sparse import csr_array
 
-from recns_tf.draws import Complement
 from recns_tf.encoders.base import FullTables
+from recns_tf.item_sets import Complement
 from recns_tf.pipeline import Batch
 
 

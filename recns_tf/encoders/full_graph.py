@@ -1,0 +1,90 @@
+"""Encoders that propagate the embeddings of all nodes at once."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from recns_tf import draws
+from recns_tf.draws import Purpose
+from recns_tf.encoders.base import Encoder, FullTables, initial_nodes
+from recns_tf.propagation import Adjacency
+
+
+class FullGraphEncoder(Encoder):
+    """An encoder with an embedding for every node, to be propagated over the whole graph.
+
+    The weight `nodes` [U + I, d] holds the layer-0 embeddings: users, then items.
+
+    Args:
+        name: of the model.
+        adjacency: Â [U + I, U + I].
+        num_users, num_items: U and I.
+        dim: d.
+        seed: of the initial embeddings.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        adjacency: Adjacency,
+        num_users: int,
+        num_items: int,
+        *,
+        dim: int,
+        seed: int,
+    ):
+        super().__init__(name=name)
+        self.adjacency = adjacency
+        self.num_users = num_users
+        self.num_items = num_items
+        self.weights_seed = draws.stream(draws.root(seed), Purpose.WEIGHTS)
+        self.nodes = self.add_weight(name="nodes", shape=(num_users + num_items, dim))
+        self.nodes.assign(initial_nodes(num_users, num_items, dim, self.weights_seed))
+        self.built = True
+
+    @abstractmethod
+    def propagate(self, seed: tf.Tensor | None) -> tf.Tensor:
+        """Return the final embeddings of all nodes, [U + I, D].
+
+        Args:
+            seed: int64 [2], of what is random in training; None for nothing random.
+        """
+
+    @property
+    def is_random(self) -> bool:
+        """Whether propagation has anything random in training."""
+        return False
+
+    def encode(self, training: bool, seed: tf.Tensor | None = None) -> FullTables:
+        """See Encoder."""
+        if training and self.is_random:
+            user, item = self._sides(seed)
+            return FullTables(user, item, steady=lambda: self.encode(training=False))
+        return FullTables(*self._sides(None))
+
+    def _sides(self, seed: tf.Tensor | None) -> list[tf.Tensor]:
+        return tf.split(self.propagate(seed), [self.num_users, self.num_items])
+
+    def penalty(self, users: tf.Tensor, positives: tf.Tensor, negatives: tf.Tensor) -> tf.Tensor:
+        """Return (½ Σ‖e_u‖² + ½ Σ‖e_v‖² + ½ Σ‖e_n‖²) / B over the layer-0 rows of the batch.
+
+        A row counts as often as the batch holds it, so that the sum over rows needs only the
+        number of times each occurs, and no gather.
+        """
+        batch_nodes = [users, positives + self.num_users, negatives + self.num_users]
+        occurrences = tf.math.bincount(
+            tf.concat([tf.reshape(ids, [-1]) for ids in batch_nodes], axis=0),
+            minlength=self.nodes.shape[0],
+            dtype=tf.float32,
+        )
+        squares = tf.reduce_sum(tf.square(tf.convert_to_tensor(self.nodes)), axis=1)
+        return 0.5 * tf.tensordot(occurrences, squares, 1) / tf.cast(tf.size(users), tf.float32)
+
+    def embeddings(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """See Encoder."""
+        tables = self.encode(training=False)
+        return tables.user.numpy(), tables.item.numpy()

@@ -1,0 +1,283 @@
+"""PinSage: two layers of mean aggregation over sampled neighbours (§5.1).
+
+Sources: R. Ying et al., "Graph Convolutional Neural Networks for Web-Scale Recommender Systems",
+KDD 2018; W. Hamilton et al., "Inductive Representation Learning on Large Graphs", NIPS 2017,
+algorithm 1, whose mean aggregator the authors of RecNS take. With X the nodes' own features
+and S_l(i) some neighbours of node i, drawn for the step,
+
+    h_i^0 = X_i,    h_i^l = f_l([h_i^(l-1) W_l, mean of h_j^(l-1) over j in S_l(i), times V_l]),
+
+f_l is ReLU, and the identity in the last layer; e*_i is h_i^L scaled to length 1. There are no
+biases. The mean over no neighbours is 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from recns_tf import draws
+from recns_tf.draws import Purpose
+from recns_tf.encoders.base import (
+    Encoder,
+    FullTables,
+    Tables,
+    glorot_uniform,
+    half_squares,
+    initial_nodes,
+)
+from recns_tf.errors import UserError
+from recns_tf.interactions import Interactions
+from recns_tf.item_sets import Listed
+from recns_tf.propagation import Adjacency, bipartite, mean_of_rows, symmetric_adjacency
+
+if TYPE_CHECKING:
+    from recns_tf.config import Config
+
+Mean = Callable[[tf.Tensor], tf.Tensor]
+"""Takes, for each of n nodes, the mean of some rows of a table: float32 [m, d] -> [n, d]."""
+
+NODES_AT_ONCE = 8192
+"""Nodes encoded at once when all are, from drawn neighbours."""
+
+
+class PinSage(Encoder):
+    """PinSage on the train graph.
+
+    Its weights are `nodes` [U + I, features], every node's own features, and for each layer W
+    and V [columns before, d / 2], all Glorot uniform.
+
+    Args:
+        train: boolean CSR array [U, I].
+        dim: d, an even number.
+        feature_dim: columns of the nodes' own features.
+        num_neighbors: neighbours drawn for each layer, the first one first.
+        rank_with_drawn: whether embeddings to rank with come from drawn neighbours, the same in
+            every call, instead of all neighbours.
+        engine: of the products over all neighbours; see Adjacency.
+        seed: of the initial weights.
+    """
+
+    def __init__(
+        self,
+        train: csr_array,
+        *,
+        dim: int = 256,
+        feature_dim: int = 50,
+        num_neighbors: tuple[int, ...] = (25, 10),
+        rank_with_drawn: bool = False,
+        engine: str = "csr",
+        seed: int = 0,
+    ):
+        super().__init__(name="pinsage")
+        self.num_users, self.num_items = train.shape
+        self.num_neighbors = num_neighbors
+        self.rank_with_drawn = rank_with_drawn
+        graph = bipartite(train)
+        self.neighbors = Listed(graph)
+        self.degree = np.diff(graph.indptr)
+        self.adjacency = Adjacency(symmetric_adjacency(train), engine)
+        self.ranking_seed = draws.stream(draws.root(seed), Purpose.ENCODER)
+        self.scores_from: FullTables | None = None
+
+        seeds = draws.stream(draws.root(seed), Purpose.WEIGHTS)
+        shape = (self.num_users + self.num_items, feature_dim)
+        self.nodes = self.add_weight(name="nodes", shape=shape)
+        self.nodes.assign(initial_nodes(self.num_users, self.num_items, feature_dim, seeds))
+        self.kernels = []
+        widths = [feature_dim] + [dim] * len(num_neighbors)
+        for layer, (before, after) in enumerate(pairwise(widths), start=1):
+            pair = []
+            for part, name in enumerate(("self", "neighbors"), start=1):
+                shape = (before, after // 2)
+                kernel = self.add_weight(name=f"{name}_{layer}", shape=shape)
+                kernel.assign(glorot_uniform(list(shape), draws.stream(seeds, 1 + layer, part)))
+                pair.append(kernel)
+            self.kernels.append(pair)
+        self.built = True
+
+    @classmethod
+    def from_config(cls, config: Config, interactions: Interactions) -> Self:
+        """See Encoder.
+
+        Raises:
+            UserError: the dimension is odd.
+        """
+        if config.dim % 2:
+            raise UserError(f"--dim={config.dim}: choose an even number for PinSage.")
+        numbers = [int(number) for number in config.num_neighbors.split(",")]
+        numbers += numbers[-1:] * (config.num_layers - len(numbers))
+        return cls(
+            interactions.train,
+            dim=config.dim,
+            feature_dim=config.feature_dim,
+            num_neighbors=tuple(numbers[: config.num_layers]),
+            rank_with_drawn=config.ranking_neighbors == "drawn",
+            engine=config.sparse_engine,
+            seed=config.seed,
+        )
+
+    def encode(self, training: bool, seed: tf.Tensor | None = None) -> DrawnTables | FullTables:
+        """See Encoder. In training nodes are encoded when they are asked for."""
+        if training or self.rank_with_drawn:
+            return DrawnTables(self, self.ranking_seed if seed is None else seed)
+        final = self.layers_of_all()[-1]
+        return FullTables(final[: self.num_users], final[self.num_users :])
+
+    def layer(self, number: int, nodes: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return h^l of the distinct ones among nodes, from drawn neighbours.
+
+        Args:
+            number: l.
+            nodes: int32 of any shape.
+            seed: int64 [2]. It decides, for every node, which neighbours are drawn.
+
+        Returns:
+            float32 [distinct, columns], and which of its rows belongs to each of `nodes`.
+        """
+        if not number:
+            return tf.convert_to_tensor(self.nodes), nodes
+        distinct, place = tf.unique(tf.reshape(nodes, [-1]))
+        count = self.neighbors.count(distinct)
+        ranks = draws.integers_by_id(
+            draws.stream(seed, number),
+            distinct,
+            tf.maximum(count, 1),
+            self.num_neighbors[number - 1],
+        )
+        below, drawn = self.layer(number - 1, self.neighbors.item(distinct, ranks), seed)
+        some = tf.cast(count > 0, tf.float32)[:, None]
+        around = self.around(number, below, lambda table: some * mean_of_rows(table, drawn))
+        result = self.update(number, tf.gather(*self.layer(number - 1, distinct, seed)), around)
+        return result, tf.reshape(place, tf.shape(nodes))
+
+    def around(self, number: int, below: tf.Tensor, mean: Mean) -> tf.Tensor:
+        """Return the mean of h^(l-1) over each node's neighbours, times V_l: [n, d / 2].
+
+        Args:
+            number: l.
+            below: h^(l-1) of the neighbours, float32 [m, columns].
+            mean: takes the means of the rows of a table like `below`.
+        """
+        kernel = tf.convert_to_tensor(self.kernels[number - 1][1])
+        # In the order that leaves fewer columns to take means of.
+        if kernel.shape[1] < kernel.shape[0]:
+            return mean(tf.matmul(below, kernel))
+        return tf.matmul(mean(below), kernel)
+
+    def update(self, number: int, own: tf.Tensor, around: tf.Tensor) -> tf.Tensor:
+        """Return h^l of nodes from their own h^(l-1) and what `around` returns: [n, d]."""
+        result = tf.concat([tf.matmul(own, self.kernels[number - 1][0]), around], axis=1)
+        if number == len(self.kernels):
+            return tf.math.l2_normalize(result, axis=1)
+        return tf.nn.relu(result)
+
+    def layers_of_all(self) -> list[tf.Tensor]:
+        """Return h^0, …, h^L of all nodes, [U + I, columns] each, from all their neighbours."""
+        # D^-1 A = D^-1/2 Â D^1/2, with the one matrix Â that all encoders share.
+        root = tf.sqrt(tf.constant(self.degree, tf.float32))[:, None]
+
+        def mean(table: tf.Tensor) -> tf.Tensor:
+            return tf.math.divide_no_nan(self.adjacency.product(table * root), root)
+
+        layers = [tf.convert_to_tensor(self.nodes)]
+        for number in range(1, len(self.kernels) + 1):
+            around = self.around(number, layers[-1], mean)
+            layers.append(self.update(number, layers[-1], around))
+        return layers
+
+    def penalty(self, users: tf.Tensor, positives: tf.Tensor, negatives: tf.Tensor) -> tf.Tensor:
+        """Return ½ Σ‖W‖² + ½ Σ‖V‖² over the layers, divided by the number of negatives B k.
+
+        The nodes' features are not in it. Source: the authors' code (zyang-16/RecNS).
+        """
+        kernels = [kernel for pair in self.kernels for kernel in pair]
+        return half_squares(kernels) / tf.cast(tf.size(negatives), tf.float32)
+
+    def embeddings(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """See Encoder. From all neighbours, or from the same drawn ones in every call."""
+        tables = self.encode(training=False)
+        if isinstance(tables, FullTables):
+            return tables.user.numpy(), tables.item.numpy()
+        nodes = np.arange(self.num_users + self.num_items, dtype=np.int32)
+        parts = np.array_split(nodes, -(-len(nodes) // NODES_AT_ONCE))
+        final = np.concatenate([tables.of(tf.constant(part)).numpy() for part in parts])
+        return final[: self.num_users], final[self.num_users :]
+
+    def embed_new_users(self, clicks: csr_array) -> NDArray[np.float32]:
+        """Return embeddings of users who were not in the data, from what they clicked.
+
+        A new user has no features of their own and gets the mean of all users'.
+
+        Args:
+            clicks: boolean CSR array [n, I]; a row may be empty.
+
+        Returns:
+            float32 [n, d], to be ranked with the items of `embeddings`.
+        """
+        layers = self.layers_of_all()
+        own = tf.reduce_mean(layers[0][: self.num_users], axis=0, keepdims=True)
+        own = tf.repeat(own, clicks.shape[0], axis=0)
+        degree = np.maximum(np.diff(clicks.indptr), 1)[:, None]
+        rows = clicks.astype(np.float32)
+
+        def mean(items: tf.Tensor) -> tf.Tensor:
+            return tf.constant(rows @ items.numpy() / degree, tf.float32)
+
+        for number, layer in enumerate(layers[:-1], start=1):
+            own = self.update(number, own, self.around(number, layer[self.num_users :], mean))
+        return own.numpy()
+
+    def refresh(self) -> None:
+        """See Encoder: encode all nodes with the weights of now."""
+        user, item = self.embeddings()
+        if self.scores_from is None:
+            self.scores_from = FullTables(
+                tf.Variable(user, trainable=False), tf.Variable(item, trainable=False)
+            )
+        self.scores_from.user.assign(user)
+        self.scores_from.item.assign(item)
+
+
+class DrawnTables:
+    """The tables of a step of PinSage: nodes are encoded when they are asked for.
+
+    Args:
+        encoder: PinSage.
+        seed: int64 [2], of the step. A node has the same neighbours, and so the same embedding,
+            wherever it is asked for.
+        live: whether gradients flow.
+    """
+
+    def __init__(self, encoder: PinSage, seed: tf.Tensor, live: bool = True):
+        self.encoder = encoder
+        self.seed = seed
+        self.live = live
+
+    def of(self, nodes: tf.Tensor) -> tf.Tensor:
+        """Return the embeddings of nodes: int32 [...] -> float32 [..., d]."""
+        result = tf.gather(*self.encoder.layer(len(self.encoder.kernels), nodes, self.seed))
+        return result if self.live else tf.stop_gradient(result)
+
+    def users(self, ids: tf.Tensor) -> tf.Tensor:
+        """See Tables."""
+        return self.of(ids)
+
+    def items(self, ids: tf.Tensor) -> tf.Tensor:
+        """See Tables."""
+        return self.of(ids + self.encoder.num_users)
+
+    def frozen(self) -> DrawnTables:
+        """See Tables."""
+        return DrawnTables(self.encoder, self.seed, live=False)
+
+    def cached(self) -> Tables:
+        """See Tables: what `refresh` encoded last, or if it never did, the same as `frozen`."""
+        known = self.encoder.scores_from
+        return known.frozen() if known else self.frozen()
