@@ -21,7 +21,7 @@ from absl import app, flags
 
 from benchmarks.graphs import ZHIHU, random_interactions
 from benchmarks.memory import peak_gigabytes
-from recns_tf import config
+from recns_tf import options
 from recns_tf.catalog import ENCODERS
 from recns_tf.config import Config
 from recns_tf.errors import UserError
@@ -61,7 +61,7 @@ def one(settings: Config) -> None:
 def main(words: list[str]) -> None:
     """Time every encoder with every sampler, or the encoder that a word names."""
     if len(words) == 2:
-        one(config.from_flags(Config, dataset="random", encoder=words[1]))
+        one(options.from_flags(Config, dataset="random", encoder=words[1]))
         return
     if len(words) != 1:
         raise UserError("no word is needed: choose with --encoders and --samplers.")
@@ -84,5 +84,5 @@ def main(words: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    config.define_flags(Config)
+    options.define_flags(Config)
     app.run(main)

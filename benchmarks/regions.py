@@ -117,9 +117,10 @@ def draws() -> None:
     import tensorflow as tf
 
     from recns_tf import training
+    from recns_tf.bitmap import Bitmap
     from recns_tf.config import Config
     from recns_tf.draws import without_replacement
-    from recns_tf.item_sets import Bitmap, Complement, ItemSets, Listed, Pool
+    from recns_tf.item_sets import Complement, ItemSets, Listed, Pool
 
     config = Config(num_candidates=20, batch_size=8192)
     interactions = random_interactions(USERS.value, ITEMS.value, EDGES.value)
@@ -130,7 +131,7 @@ def draws() -> None:
     step = tf.function(model.train_step, jit_compile=False)
 
     sample = rng.integers(0, 2**63, (USERS.value, -(-ITEMS.value // WORD)), dtype=np.uint64)
-    pool = Pool(USERS.value, 512)
+    pool = Pool(USERS.value, ITEMS.value, 512)
     pool.assign(
         rng.integers(0, ITEMS.value, (USERS.value, 512), dtype=np.int32),
         np.full(USERS.value, 512, np.int32),

@@ -42,7 +42,8 @@ class Refresh(keras.callbacks.Callback):
 
     Args:
         region: its pools are drawn afresh when it is time.
-        model: its score tables are encoded as each epoch starts, if it has any.
+        model: its sampler is told that an epoch begins, and its score tables are encoded as
+            each epoch starts, if it has any.
         table_steps: steps between further refreshes within an epoch; 0 for none.
     """
 
@@ -56,6 +57,7 @@ class Refresh(keras.callbacks.Callback):
         """See keras.callbacks.Callback; `epoch` counts from 0."""
         del logs
         self.region.prepare(epoch)
+        self.sampled_rec.sampler.begin_epoch(epoch, self.sampled_rec.encoder)
 
     def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """See keras.callbacks.Callback; `batch` counts from 0 in each epoch."""

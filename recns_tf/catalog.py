@@ -76,7 +76,15 @@ SAMPLERS = {
         "the exposure part of RecNS alone (eq. 8, 9)",
     ),
     "unins": Entry("recns_tf.samplers.uniform:UniNS", "uniform over the unobserved items"),
+    "popns": Entry("recns_tf.samplers.popularity:PopNS", "by a power of popularity"),
     "dns": Entry("recns_tf.samplers.dynamic:DNS", "the best scored of M uniform items"),
+    "simns": Entry("recns_tf.samplers.similarity:SimNS", "popular items like the positive"),
+    "advns": Entry("recns_tf.samplers.adversarial:AdvNS", "from a generator, adversarially"),
+    "mcns": Entry("recns_tf.samplers.markov_chain:MCNS", "by a Markov chain a user"),
+    "srns": Entry("recns_tf.samplers.variance:SRNS", "high scores that vary, from a memory"),
+    "expns": Entry("recns_tf.samplers.exposed:ExpNS", "exposed items alone"),
+    "mixedns": Entry("recns_tf.samplers.mixed:MixedNS", "exposed items and others mixed"),
+    "rns-as": Entry("recns_tf.samplers.reinforced:RNSAS", "from a generator that knows exposures"),
 }
 
 LOSSES = {
@@ -93,6 +101,7 @@ SPLITS = ("auto", "random", "temporal")
 POSITIVE_LABELS = ("long_view", "is_click")
 LAYER_WEIGHTS = ("mean", "learned")
 RANKING_NEIGHBORS = ("all", "drawn")
+BASELINES = ("mean", "others")
 SPARSE_ENGINES = ("csr", "coo")
 
 

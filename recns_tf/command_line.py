@@ -10,7 +10,7 @@ from pathlib import Path
 
 from absl import app, flags, logging
 
-from recns_tf import config
+from recns_tf import options
 from recns_tf.errors import UserError
 
 
@@ -26,16 +26,16 @@ def run(
 
     Args:
         main: takes the command line without its flags.
-        settings: dataclasses of config.option fields.
+        settings: dataclasses of options.option fields.
         arguments: returns the command line, and what takes the place of its words where there
             are none.
         interrupted: what to tell of the state that an interrupt leaves.
     """
     try:
         line, default_words = arguments()
-        config.define_flags(*settings)
+        options.define_flags(*settings)
         # --help shows the flags of the program that was called.
-        for flag in flags.FLAGS.get_key_flags_for_module(config.__name__):
+        for flag in flags.FLAGS.get_key_flags_for_module(options.__name__):
             flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         logging.set_verbosity(logging.WARNING)

@@ -17,6 +17,8 @@ import tensorflow as tf
 from recns_tf.item_sets import ItemSets
 from recns_tf.laws import Law
 
+REJECTION_ROUNDS = 32
+
 
 class Purpose(IntEnum):
     """What a stream of random numbers is for."""
@@ -35,6 +37,11 @@ class Purpose(IntEnum):
     # of a sampler's in a step
     CHOICE = 8
     ALPHA = 9
+    POOL = 10
+    COIN = 11
+    STEP = 12
+    # of a run's seed, for what a sampler starts from
+    STATE = 13
 
 
 def stream(seed: tf.Tensor, *branches: tf.Tensor | int) -> tf.Tensor:
@@ -124,6 +131,48 @@ def without_replacement(sets: ItemSets, users: tf.Tensor, n: int, seed: tf.Tenso
     return sets.item(users, ranks)
 
 
+def accepted(
+    propose: Callable[[tf.Tensor, int, tf.Tensor], tf.Tensor],
+    accept: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
+    fallback: Callable[[tf.Tensor, int, tf.Tensor], tf.Tensor],
+    users: tf.Tensor,
+    n: int,
+    seed: tf.Tensor,
+) -> tf.Tensor:
+    """Draw n independent items a user from the law of `propose`, given that they are accepted.
+
+    Rejected ones are drawn again, REJECTION_ROUNDS times at most; what is rejected even then,
+    because next to nothing of the user's is acceptable, is drawn by `fallback`.
+
+    Args:
+        propose, fallback: draw items: users [p], n, seed -> int32 [p, n].
+        accept: tells which items are accepted: [p], int32 [p, n] -> bool [p, n].
+        users: [B].
+        n: items a user.
+        seed: [2].
+
+    Returns:
+        int32 [B, n].
+    """
+    items = propose(users, n, stream(seed, 0))
+    pending = tf.where(~accept(users, items))
+
+    def again(number: tf.Tensor, items: tf.Tensor, pending: tf.Tensor) -> list[tf.Tensor]:
+        who = tf.gather(users, pending[:, 0])
+        fresh = propose(who, 1, stream(seed, number))
+        items = tf.tensor_scatter_nd_update(items, pending, fresh[:, 0])
+        return [number + 1, items, tf.boolean_mask(pending, ~accept(who, fresh)[:, 0])]
+
+    number, items, pending = tf.while_loop(
+        lambda number, items, pending: (number <= REJECTION_ROUNDS) & (tf.shape(pending)[0] > 0),
+        again,
+        [tf.constant(1), items, pending],
+        [tf.TensorShape([]), items.shape, tf.TensorShape([None, 2])],
+    )
+    last = fallback(tf.gather(users, pending[:, 0]), 1, stream(seed, number))
+    return tf.tensor_scatter_nd_update(items, pending, last[:, 0])
+
+
 def categorical(log_weights: tf.Tensor, k: int, seed: tf.Tensor) -> tf.Tensor:
     """Draw k independent columns of each row with probability proportional to exp(log_weight).
 
@@ -143,6 +192,30 @@ def categorical(log_weights: tf.Tensor, k: int, seed: tf.Tensor) -> tf.Tensor:
     found = tf.searchsorted(cumulative, uniform * cumulative[:, -1:], side="right")
     # Scores that are no numbers must not lead outside the row.
     return tf.minimum(found, tf.shape(log_weights)[1] - 1)
+
+
+def gumbel(shape: tf.Tensor | list[int], seed: tf.Tensor) -> tf.Tensor:
+    """Draw float32 of `shape` from the standard Gumbel law, all of them finite."""
+    uniform = tf.random.stateless_uniform(shape, seed)
+    return -tf.math.log(-tf.math.log(tf.maximum(uniform, 1e-20)))
+
+
+def distinct_categorical(log_weights: tf.Tensor, k: int, seed: tf.Tensor) -> tf.Tensor:
+    """Draw k distinct columns of each row, one after the other, in proportion to what is left.
+
+    The k largest of log_weight + Gumbel noise: the law of sequential draws without replacement
+    with renormalised weights. Source: W. Kool et al., "Stochastic Beams and Where to Find Them",
+    ICML 2019.
+
+    Args:
+        log_weights: [..., n] float32 with at least k finite entries a row.
+        k: number of columns, in the order of the draws.
+        seed: [2].
+
+    Returns:
+        int32 [..., k].
+    """
+    return tf.math.top_k(log_weights + gumbel(tf.shape(log_weights), seed), k).indices
 
 
 def from_law(law: Law, shape: tf.Tensor | list[int], seed: tf.Tensor) -> tf.Tensor:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from recns_tf import command_line, config, datasets
-from recns_tf.config import Checked, Config, Workspace, one_of, option
+from recns_tf import command_line, datasets, options
+from recns_tf.config import Config, Workspace
 from recns_tf.datasets.writers import WRITERS
 from recns_tf.errors import UserError
+from recns_tf.options import Checked, one_of, option
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -30,11 +31,11 @@ def main(words: list[str]) -> None:
             "for example './run.sh export ml-100k ml-100k.csv'."
         )
     dataset, path = words[0], Path(words[1])
-    workspace, export = config.from_flags(Workspace), config.from_flags(Export)
+    workspace, export = options.from_flags(Workspace), options.from_flags(Export)
     datasets.require(dataset, workspace.data_dir)
     if path.exists():
         raise UserError(f"{path} exists already: choose another name.")
-    settings = config.from_flags(Config, dataset=dataset)
+    settings = options.from_flags(Config, dataset=dataset)
     interactions = datasets.load(settings, workspace.data_dir)
     WRITERS[export.format](interactions, path)
     print(f"{interactions.summary()}\n{path.absolute()}: written as {export.format}.")

@@ -9,9 +9,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-BLOCK_WORDS = 4
-COUNT_BITS = 9
-INSIDE_BITS = COUNT_BITS * (BLOCK_WORDS - 1)
+from recns_tf.interactions import keys_of
+
 ROWS_PER_SLICE = 65_536
 
 
@@ -27,11 +26,86 @@ class ItemSets(Protocol):
         A rank outside the set gives an unspecified item of the catalogue.
         """
 
+    def contains(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
+        """Return whether items are in each user's set: [B], int32 [B, n] -> bool [B, n]."""
+
+    def among(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
+        """Return which of some distinct items each user's set has: [B], [C] -> bool [B, C].
+
+        Many times as fast as `contains` where C is large.
+        """
+
+
+class Membership:
+    """Tells whether pairs are among those of `rows`, a boolean CSR array [U, I].
+
+    The keys of all pairs, 8 bytes each, are made when they are first asked for.
+    """
+
+    def __init__(self, rows: csr_array):
+        self.rows = rows
+        self.keys: tf.Tensor | None = None
+
+    def __call__(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
+        """Return bool [B, n] for users [B] and items int32 [B, n]."""
+        if self.keys is None:
+            with tf.init_scope():
+                # One spare key beyond all others keeps the gather legal.
+                self.keys = tf.constant(np.append(keys_of(self.rows), np.iinfo(np.int64).max))
+        sought = tf.cast(users, tf.int64)[:, None] * self.rows.shape[1] + tf.cast(items, tf.int64)
+        flat = tf.reshape(sought, [-1])
+        found = tf.gather(self.keys, tf.searchsorted(self.keys, flat, "left", tf.int64))
+        return tf.reshape(found == flat, tf.shape(sought))
+
+
+def entries_of(starts: tf.Tensor, users: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Return all entries of some rows of a CSR array, one row after the other.
+
+    Args:
+        starts: int64 [U + 1], where each row begins.
+        users: int32 [B], rows, repeats allowed.
+
+    Returns:
+        For each entry the number of its row in `users`, int32; its place in the CSR array,
+        int64; and its place in its row, int64.
+    """
+    first = tf.gather(starts, users)
+    length = tf.gather(starts, users + 1) - first
+    owner = tf.repeat(tf.range(tf.size(users)), length)
+    offset = tf.range(tf.reduce_sum(length)) - tf.gather(tf.cumsum(length, exclusive=True), owner)
+    return owner, tf.gather(first, owner) + offset, offset
+
+
+def marks(
+    owner: tf.Tensor, entries: tf.Tensor, items: tf.Tensor, num_rows: tf.Tensor, num_items: int
+) -> tf.Tensor:
+    """Return which of `items` are among the entries of each row.
+
+    Args:
+        owner: int32 [t], the row of each entry.
+        entries: int32 [t], items.
+        items: int32 [C], distinct.
+        num_rows: B.
+        num_items: I.
+
+    Returns:
+        bool [B, C].
+    """
+    size = tf.size(items)
+    column = tf.scatter_nd(items[:, None], tf.range(1, size + 1), [num_items])
+    found = tf.gather(column, entries)
+    hit = found > 0
+    cell = tf.boolean_mask(owner * size + found - 1, hit)
+    counts = tf.scatter_nd(cell[:, None], tf.ones_like(cell), [num_rows * size])
+    return tf.reshape(counts > 0, [num_rows, size])
+
 
 class Listed:
     """Sets given by their items: `rows` is a boolean CSR array [num_users, num_items]."""
 
     def __init__(self, rows: csr_array):
+        self.num_items = rows.shape[1]
+        self.member = Membership(rows)
         self.starts = tf.constant(rows.indptr, tf.int64)
         # One spare element keeps the gather of an empty last set legal.
         self.items = tf.constant(np.append(rows.indices, 0), tf.int32)
@@ -45,6 +119,16 @@ class Listed:
         where = tf.gather(self.starts, users)[:, None] + tf.cast(ranks, tf.int64)
         return tf.gather(self.items, tf.minimum(where, tf.size(self.items, tf.int64) - 1))
 
+    def contains(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
+        """See ItemSets."""
+        return self.member(users, items)
+
+    def among(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
+        """See ItemSets."""
+        owner, place, _ = entries_of(self.starts, users)
+        entries = tf.gather(self.items, place)
+        return marks(owner, entries, items, tf.size(users), self.num_items)
+
 
 class Complement:
     """Sets given by what is *not* in them: all items but those of `rows`.
@@ -56,6 +140,8 @@ class Complement:
     """
 
     def __init__(self, rows: csr_array):
+        self.rows = rows
+        self.missing = Membership(rows)
         self.num_items = rows.shape[1]
         self.stride = self.num_items + 1
         starts = rows.indptr.astype(np.int64)
@@ -82,6 +168,17 @@ class Complement:
         shift = tf.reshape(found, tf.shape(sought)) - tf.gather(self.starts, users)[:, None]
         return tf.minimum(ranks + tf.cast(shift, tf.int32), self.num_items - 1)
 
+    def contains(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
+        """See ItemSets."""
+        return ~self.missing(users, items)
+
+    def among(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
+        """See ItemSets."""
+        owner, place, offset = entries_of(self.starts, users)
+        base = tf.cast(tf.gather(users, owner), tf.int64) * self.stride
+        missing = tf.cast(tf.gather(self.below, place) - base + offset, tf.int32)
+        return ~marks(owner, missing, items, tf.size(users), self.num_items)
+
 
 class Fallback:
     """The sets of `first`, and those of `second` for users whose set in `first` is empty."""
@@ -97,123 +194,20 @@ class Fallback:
 
     def item(self, users: tf.Tensor, ranks: tf.Tensor) -> tf.Tensor:
         """See ItemSets."""
+        return self._choose("item", users, ranks)
+
+    def contains(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
+        """See ItemSets."""
+        return self._choose("contains", users, items)
+
+    def among(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
+        """See ItemSets."""
+        return self._choose("among", users, items)
+
+    def _choose(self, method: str, users: tf.Tensor, argument: tf.Tensor) -> tf.Tensor:
         full = self.first.count(users)[:, None] > 0
-        return tf.where(full, self.first.item(users, ranks), self.second.item(users, ranks))
-
-
-class Bitmap:
-    """Sets given by a bitmap, which takes the same memory whatever is in them.
-
-    A row is cut into blocks of 256 bits, with a directory of how many set bits of the row stand
-    before each block. One binary search finds the block that holds the set bit of a rank, the
-    counts of the block's words its word, those of the word's bytes its byte, and a table its
-    place in the byte: no rejection. Method: S. Vigna, "Broadword implementation of rank/select
-    queries", WEA 2008. The directory rows of a batch's users are copied, which costs 8 bytes a
-    user and block, and spares the search most of its cache misses.
-
-    Args:
-        words: uint64 [num_users, W] with W >= num_items / 64. Bit j, from the lowest, of word w
-            of row u tells whether item 64 w + j is in u's set; bits beyond num_items are zero.
-            W is padded to a multiple of 4, which costs a copy unless it is one.
-        num_items: size of the catalogue.
-    """
-
-    def __init__(self, words: NDArray[np.uint64], num_items: int):
-        padding = -words.shape[1] % BLOCK_WORDS
-        if padding:
-            words = np.pad(words, ((0, 0), (0, padding)))
-        counts, directory = _directory(words)
-        self.num_items = num_items
-        self.user_blocks = directory.shape[1]
-        self.counts = tf.constant(counts, tf.int32)
-        self.directory = tf.constant(directory, tf.uint64)
-        self.words = tf.constant(words.reshape(-1), tf.uint64)
-        self.places = tf.constant(_places_in_a_byte().reshape(-1), tf.int64)
-
-    def count(self, users: tf.Tensor) -> tf.Tensor:
-        """See ItemSets."""
-        return tf.gather(self.counts, users)
-
-    def item(self, users: tf.Tensor, ranks: tf.Tensor) -> tf.Tensor:
-        """See ItemSets."""
-        rank = tf.cast(ranks, tf.uint64)
-        # No block with as many set bits before it, or fewer, has a larger entry. A rank outside
-        # the set leads to the user's last block, so that no index leaves its table.
-        key = tf.bitwise.left_shift(rank, np.uint64(INSIDE_BITS)) | np.uint64(2**INSIDE_BITS - 1)
-        found = tf.searchsorted(tf.gather(self.directory, users), key, "right", tf.int64) - 1
-        block = tf.cast(users, tf.int64)[:, None] * self.user_blocks + found
-        entry = tf.gather(tf.reshape(self.directory, [-1]), block)
-        word, rank = _lane(entry, rank - _right(entry, INSIDE_BITS), COUNT_BITS, BLOCK_WORDS)
-        bits = tf.gather(self.words, block * BLOCK_WORDS + word)
-        byte, rank = _lane(_bits_up_to_each_byte(bits), rank, 8, 8)
-        value = _right(bits, 8 * byte) & 0xFF
-        place = tf.gather(self.places, tf.bitcast(8 * value + (rank & 7), tf.int64))
-        item = (found * BLOCK_WORDS + word) * 64 + 8 * byte + place
-        return tf.cast(tf.minimum(item, self.num_items - 1), tf.int32)
-
-
-def _directory(words: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
-    """Count the set bits of a bitmap, W a multiple of 4: uint64 [num_users, W].
-
-    Returns:
-        The set bits of each row, [num_users], and an entry for each block, uint64
-        [num_users, W / 4]. Its high bits are the number of set bits of the row before the
-        block, its low 27 three numbers of 9 bits: those in the block's first word, its first
-        two and its first three. An empty block's low bits are 0, so the entries of a row ascend.
-    """
-    counts = np.bitwise_count(words).reshape(len(words), -1, BLOCK_WORDS)
-    in_block = counts.sum(axis=2, dtype=np.uint64)
-    directory = np.cumsum(in_block, axis=1)
-    totals = directory[:, -1].astype(np.int64)
-    directory -= in_block
-    directory <<= np.uint64(INSIDE_BITS)
-    inside = np.zeros_like(in_block)
-    for word in range(BLOCK_WORDS - 1):
-        inside += counts[:, :, word]
-        directory |= inside << np.uint64(COUNT_BITS * word)
-    return totals, directory
-
-
-def _places_in_a_byte() -> NDArray[np.int64]:
-    """Return [256, 8]: where the set bit of rank r of a byte stands; 0 if it has none."""
-    places = np.zeros((256, 8), dtype=np.int64)
-    for value in range(256):
-        found = [bit for bit in range(8) if value >> bit & 1]
-        places[value, : len(found)] = found
-    return places
-
-
-def _bits_up_to_each_byte(words: tf.Tensor) -> tf.Tensor:
-    """Return, in the place of each byte, the number of set bits in it and below: uint64."""
-    counts = tf.raw_ops.PopulationCount(x=tf.bitcast(words, tf.uint8))
-    return tf.bitcast(counts, tf.uint64) * np.uint64(0x0101010101010101)
-
-
-def _lane(up_to: tf.Tensor, rank: tf.Tensor, width: int, lanes: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Find which lane holds the element of a rank, comparing with all lanes at once.
-
-    Args:
-        up_to: uint64; the numbers of elements in the first lane, the first two, … `lanes` - 1,
-            each in `width` bits from the lowest on, and below 2^(width - 1). What stands in
-            the bits above them does not matter.
-        rank: uint64 of the same shape, below 2^(width - 1).
-        width: bits of a number.
-        lanes: number of lanes.
-
-    Returns:
-        The lane's number, int64, legal whatever the rank, and the rank within it, uint64.
-    """
-    ones = sum(1 << width * lane for lane in range(lanes - 1))
-    # The highest bit of a number stays set by the subtraction if up_to <= rank.
-    highest = np.uint64(ones << (width - 1))
-    passed = (((rank * np.uint64(ones)) | highest) - up_to) & highest
-    lane = tf.cast(tf.raw_ops.PopulationCount(x=passed), tf.int64)
-    below = _right(tf.bitwise.left_shift(up_to, np.uint64(width)), width * lane)
-    return lane, rank - (below & np.uint64(2**width - 1))
-
-
-def _right(words: tf.Tensor, places: tf.Tensor | int) -> tf.Tensor:
-    return tf.bitwise.right_shift(words, tf.cast(places, tf.uint64))
+        first, second = (getattr(sets, method) for sets in (self.first, self.second))
+        return tf.where(full, first(users, argument), second(users, argument))
 
 
 class Pool:
@@ -221,10 +215,12 @@ class Pool:
 
     Args:
         num_users: number of sets.
+        num_items: size of the catalogue.
         size: the most items a set may have.
     """
 
-    def __init__(self, num_users: int, size: int):
+    def __init__(self, num_users: int, num_items: int, size: int):
+        self.num_items = num_items
         self.size = size
         # The input pipeline reads it, and runs there even if there are other devices.
         with tf.device("CPU"):
@@ -256,3 +252,18 @@ class Pool:
         ranks = tf.clip_by_value(ranks, 0, self.size - 1)
         rows = tf.broadcast_to(users[:, None], tf.shape(ranks))
         return tf.gather_nd(self.items, tf.stack([rows, ranks], axis=2))
+
+    def contains(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
+        """See ItemSets; the leading entries of a row must ascend."""
+        inside = tf.range(self.size) < tf.gather(self.counts, users)[:, None]
+        rows = tf.where(inside, tf.gather(self.items, users), np.iinfo(np.int32).max)
+        place = tf.minimum(tf.searchsorted(rows, items), self.size - 1)
+        return tf.gather(rows, place, batch_dims=1) == items
+
+    def among(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
+        """See ItemSets."""
+        inside = tf.range(self.size) < tf.gather(self.counts, users)[:, None]
+        rows = tf.gather(self.items, users)
+        owner = tf.cast(tf.where(inside)[:, 0], tf.int32)
+        entries = tf.boolean_mask(rows, inside)
+        return marks(owner, entries, items, tf.size(users), self.num_items)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from recns_tf import catalog, command_line, config, datasets
+from recns_tf import catalog, command_line, config, datasets, options
 from recns_tf.config import Config, Workspace
 from recns_tf.errors import UserError
 
@@ -21,10 +21,10 @@ def main(words: list[str]) -> None:
             "for example './run.sh ml-100k lightgcn'."
         )
     dataset, encoder = words
-    workspace = config.from_flags(Workspace)
+    workspace = options.from_flags(Workspace)
     datasets.require(dataset, workspace.data_dir)
     catalog.find(catalog.ENCODERS, "encoder", encoder)
-    settings = config.from_flags(Config, dataset=dataset, encoder=encoder)
+    settings = options.from_flags(Config, dataset=dataset, encoder=encoder)
 
     interactions = datasets.load(settings, workspace.data_dir)
     # TensorFlow takes seconds to import: not before flags and data are known to be sound.

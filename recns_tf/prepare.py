@@ -14,8 +14,7 @@ from typing import Any
 
 from absl import flags
 
-from recns_tf import catalog, command_line, config
-from recns_tf.config import Checked, Rule, at_least, one_of, option
+from recns_tf import catalog, command_line, options
 from recns_tf.datasets import prepared
 from recns_tf.datasets.conditions import LEGAL, is_condition
 from recns_tf.datasets.events import ANY_POSITIVE, NONE, REST, Events, read_events
@@ -25,6 +24,7 @@ from recns_tf.datasets.tables import Layout
 from recns_tf.errors import UserError
 from recns_tf.files import sha256
 from recns_tf.interactions import Interactions
+from recns_tf.options import Checked, Rule, at_least, one_of, option
 
 A_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 COMMANDS = ("test", "help", "summary", "prepare", "describe", "regions", "export")
@@ -89,7 +89,7 @@ class Preparation(Checked):
 class Place(Checked):
     """Where datasets are kept."""
 
-    data_dir: str = option("data", "folder of the datasets", config.NOT_EMPTY)
+    data_dir: str = option("data", "folder of the datasets", options.NOT_EMPTY)
     overwrite: bool = option(False, "replace an earlier dataset of that name")
 
 
@@ -101,7 +101,7 @@ def main(words: list[str]) -> None:
             "for example './run.sh prepare shop --input=clicks.csv --label=clicked'."
         )
     name = words[0]
-    settings, place = config.from_flags(Preparation, name=name), config.from_flags(Place)
+    settings, place = options.from_flags(Preparation, name=name), options.from_flags(Place)
     taken = {*catalog.DATASETS, *catalog.ENCODERS, *COMMANDS}
     if not A_NAME.fullmatch(name):
         raise UserError(

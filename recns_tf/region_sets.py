@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from recns_tf.item_sets import Bitmap, Complement, Fallback, ItemSets, Listed, Pool
+from recns_tf.bitmap import Bitmap
+from recns_tf.item_sets import Complement, Fallback, ItemSets, Listed, Pool
 from recns_tf.pools import draw_pools
 from recns_tf.regions import Region
 
@@ -47,7 +48,7 @@ class RegionSets:
         self.pool: Pool | None = None
         sets = exact_sets(region)
         if sets is None:
-            sets = self.pool = Pool(region.train.shape[0], pool_size)
+            sets = self.pool = Pool(*region.train.shape, pool_size)
         self.sets: ItemSets = sets
 
     def prepare(self, epoch: int) -> None:

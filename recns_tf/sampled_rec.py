@@ -12,9 +12,9 @@ from recns_tf.draws import Purpose
 from recns_tf.encoders.base import Encoder
 from recns_tf.losses import Loss
 from recns_tf.pipeline import Batch
-from recns_tf.samplers.base import Sampler
+from recns_tf.samplers.base import Negatives, Sampler
 
-STATISTICS = ("loss", "ranking_loss", "penalty", "positive_score", "negative_score")
+STATISTICS = ("ranking_loss", "penalty", "positive_score", "negative_score")
 
 
 class SampledRec(keras.Model):
@@ -47,13 +47,26 @@ class SampledRec(keras.Model):
         """The means over an epoch of what each step reports."""
         return list(self.means.values())
 
+    def get_metrics_result(self) -> dict[str, Any]:
+        """Return the means over the epoch so far.
+
+        The loss is summed from the means of its parts: TensorFlow would reorder the additions of
+        a mean of sums from run to run, and so round it otherwise.
+        """
+        means = {name: mean.result() for name, mean in self.means.items()}
+        return {"loss": means["ranking_loss"] + means["penalty"], **means}
+
     def refresh(self) -> None:
         """Bring up to date the embeddings that the sampler scores many items with, if any."""
         if self.sampler.scores_many:
             self.encoder.refresh()
 
     def compute(self, batch: Batch) -> dict[str, tf.Tensor]:
-        """Return the loss of a batch and what to report beside it, all scalars.
+        """Return the loss of a batch and what to report beside it, all scalars."""
+        return self.forward(batch)[0]
+
+    def forward(self, batch: Batch) -> tuple[dict[str, tf.Tensor], Negatives]:
+        """Return what `compute` does, and the negatives it was computed with.
 
         The graph is propagated once: the sampler reads the same embeddings as the loss.
         """
@@ -64,7 +77,7 @@ class SampledRec(keras.Model):
         negative = tf.linalg.matvec(negatives.embeddings, user)
         ranking_loss = self.ranking_loss(positive, negative, self.margin)
         penalty = self.l2 * self.encoder.penalty(batch.users, batch.positives, negatives.ids)
-        return {
+        values = {
             "loss": ranking_loss + penalty,
             "ranking_loss": ranking_loss,
             "penalty": penalty,
@@ -72,14 +85,19 @@ class SampledRec(keras.Model):
             "negative_score": tf.reduce_mean(negative),
             **negatives.statistics,
         }
+        return values, negatives
 
     def train_step(self, data: Batch) -> dict[str, Any]:
-        """Take one optimiser step on a batch and return the epoch's means so far."""
+        """Take one optimiser step on a batch and return the epoch's means so far.
+
+        The sampler learns from the encoder as it was when it chose.
+        """
         with tf.GradientTape() as tape:
-            values = self.compute(data)
+            values, negatives = self.forward(data)
         weights = self.encoder.trainable_variables
         gradients = tape.gradient(values["loss"], [weight.value for weight in weights])
+        self.sampler.learn(data, negatives.lesson)
         self.optimizer.apply(gradients, weights)
         for name, mean in self.means.items():
             mean.update_state(values[name])
-        return {name: mean.result() for name, mean in self.means.items()}
+        return self.get_metrics_result()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from recns_tf import command_line, config, datasets
+from recns_tf import command_line, datasets, options
 from recns_tf.config import Config, Workspace
 from recns_tf.errors import UserError
 from recns_tf.files import write_json
@@ -24,9 +24,9 @@ def main(words: list[str]) -> None:
             f"one word is needed, DATASET, not {len(words)}: "
             "for example './run.sh regions ml-100k'."
         )
-    workspace = config.from_flags(Workspace)
+    workspace = options.from_flags(Workspace)
     datasets.require(words[0], workspace.data_dir)
-    settings = config.from_flags(Config, dataset=words[0])
+    settings = options.from_flags(Config, dataset=words[0])
     interactions = datasets.load(settings, workspace.data_dir)
     with command_line.silenced_stderr():
         from recns_tf.evidence import weigh

@@ -27,6 +27,7 @@ from recns_tf.region_sets import RegionSets
 from recns_tf.regions import Region, build_region
 from recns_tf.run_folder import METRICS, RunFolder, reading
 from recns_tf.sampled_rec import SampledRec
+from recns_tf.samplers.base import Surroundings
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "faiss-cpu")
 
@@ -121,9 +122,11 @@ def build(
         with_candidates=sampler_class.uses_candidates,
         with_exposed=sampler_class.uses_exposed,
     )
+    encoder = encoder_class.from_config(config, interactions)
+    around = Surroundings(interactions, region.sets, encoder.width)
     model = SampledRec(
-        encoder_class.from_config(config, interactions),
-        sampler_class.from_config(config, interactions, region.sets),
+        encoder,
+        sampler_class.from_config(config, around),
         loss,
         config.margin,
         config.l2,

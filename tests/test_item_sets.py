@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
 from recns_tf import draws, item_sets
-from recns_tf.item_sets import Bitmap, Complement, Fallback, Listed, Pool
+from recns_tf.bitmap import Bitmap
+from recns_tf.item_sets import Complement, Fallback, Listed, Pool
 from tests.goodness_of_fit import chi_square
 from tests.test_draws import POSITIVES, draw
 
@@ -29,7 +30,7 @@ def pool(inside):
     items = np.zeros((len(inside), max(1, counts.max())), dtype=np.int32)
     for u, row in enumerate(inside):
         items[u, : counts[u]] = np.flatnonzero(row)
-    sets = Pool(*items.shape)
+    sets = Pool(*inside.shape, items.shape[1])
     sets.assign(items, counts)
     return sets
 
@@ -47,6 +48,14 @@ def check(sets, inside):
         assert ((items >= 0) & (items < num_items)).all()
         for u, row in enumerate(inside):
             np.testing.assert_array_equal(items[u, : row.sum()], np.flatnonzero(row))
+    every = tf.tile(tf.range(num_items)[None, ::-1], [num_users, 1])
+    for contains in (tf.function(sets.contains), sets.contains):
+        np.testing.assert_array_equal(contains(users, every), inside[:, ::-1])
+    some = np.random.default_rng(num_items).permutation(num_items)[: num_items // 2 + 1]
+    backwards = np.repeat(np.arange(num_users)[::-1], 2)
+    for among in (tf.function(sets.among), sets.among):
+        found = among(tf.constant(backwards, tf.int32), tf.constant(some, tf.int32))
+        np.testing.assert_array_equal(found, inside[backwards][:, some])
 
 
 @st.composite
@@ -132,7 +141,7 @@ def test_draws_from_every_form_are_uniform(form):
 
 def test_a_pool_is_filled_slice_by_slice_and_refilled(monkeypatch):
     monkeypatch.setattr(item_sets, "ROWS_PER_SLICE", 3)
-    sets = Pool(10, 4)
+    sets = Pool(10, 50, 4)
     users = tf.range(10)
     ranks = tf.tile(tf.range(4)[None, :], [10, 1])
     item = tf.function(sets.item)

@@ -6,8 +6,9 @@ import pytest
 import tensorflow as tf
 from scipy.sparse import csr_array
 
+from recns_tf.bitmap import Bitmap
 from recns_tf.errors import UserError
-from recns_tf.item_sets import Bitmap, Complement, Fallback, Listed, Pool
+from recns_tf.item_sets import Complement, Fallback, Listed, Pool
 from recns_tf.region_sets import RegionSets, exact_sets
 from recns_tf.regions import build_region
 from recns_tf.training import build

@@ -73,7 +73,12 @@ class Encoder(keras.Model):
     """A graph encoder: a Keras model from (users, items) to their embeddings.
 
     Its nodes are the users, then the items: item v is node U + v.
+
+    Attributes:
+        width: columns of its embeddings.
     """
+
+    width: int
 
     @classmethod
     @abstractmethod

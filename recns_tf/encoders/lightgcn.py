@@ -47,6 +47,7 @@ class LightGCN(FullGraphEncoder):
         seed: int = 0,
     ):
         super().__init__("lightgcn", adjacency, num_users, num_items, dim=dim, seed=seed)
+        self.width = dim
         self.coefficients = [1 / (num_layers + 1)] * (num_layers + 1)
         self.layer_logits = None
         if learned:

@@ -59,6 +59,7 @@ class NGCF(FullGraphEncoder):
         seed: int = 0,
     ):
         super().__init__("ngcf", adjacency, num_users, num_items, dim=dim, seed=seed)
+        self.width = (num_layers + 1) * dim
         self.message_dropout = message_dropout
         self.node_dropout = node_dropout
         self.kernels = []

@@ -77,6 +77,7 @@ class PinSage(Encoder):
     ):
         super().__init__(name="pinsage")
         self.num_users, self.num_items = train.shape
+        self.width = dim
         self.num_neighbors = num_neighbors
         self.rank_with_drawn = rank_with_drawn
         graph = bipartite(train)

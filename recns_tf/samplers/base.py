@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, Self
 
 import keras
 import tensorflow as tf
 
-from recns_tf.encoders.base import Tables
+from recns_tf.encoders.base import Encoder, Tables
 from recns_tf.interactions import Interactions
 from recns_tf.item_sets import ItemSets
 from recns_tf.pipeline import Batch
@@ -20,16 +20,39 @@ SCORE_COLUMNS = 64
 """Candidates whose embeddings are gathered at once: bounds memory at B * 64 * d floats."""
 
 
+class ItemTable(Protocol):
+    """Embeddings of items by id, as Tables has them."""
+
+    def items(self, ids: tf.Tensor) -> tf.Tensor:
+        """Return the embeddings of items: int32 [...] -> float32 [..., d]."""
+
+
+class Surroundings(NamedTuple):
+    """What a sampler may know of the run it is built for.
+
+    Attributes:
+        interactions: the dataset, of which it may look at train and exposed alone.
+        pool: each user's region, for samplers that draw items themselves.
+        width: columns of the encoder's embeddings.
+    """
+
+    interactions: Interactions
+    pool: ItemSets
+    width: int
+
+
 class Choice(NamedTuple):
     """Which items a sampler chose.
 
     Attributes:
         ids: int32 [B, n].
         statistics: scalars to report, by the names in the sampler's `statistics`.
+        lesson: what `learn` is to know of the choice, if anything.
     """
 
     ids: tf.Tensor
     statistics: dict[str, tf.Tensor]
+    lesson: Any = ()
 
 
 class Negatives(NamedTuple):
@@ -38,23 +61,26 @@ class Negatives(NamedTuple):
     Attributes:
         ids: int32 [B, k], the chosen items; the L2 penalty is over their layer-0 rows.
         embeddings: float32 [B, k, d], to be scored in the loss. Gradients flow through them.
-        statistics: as in Choice.
+        statistics, lesson: as in Choice.
     """
 
     ids: tf.Tensor
     embeddings: tf.Tensor
     statistics: dict[str, tf.Tensor]
+    lesson: Any = ()
 
 
 class Sampler(keras.layers.Layer):
     """A negative sampler. A new one need only say how it chooses items.
 
     The choice is made on frozen embeddings: no gradient flows through it. State, if any, is
-    kept in non-trainable weights, so that it is saved and restored with the model.
+    kept in weights, so that it is saved and restored with the model; only `learn` and
+    `begin_epoch` change it. A generator's own weights are trainable, but not the encoder's.
 
     Class attributes:
         default_region: where its negatives come from unless --region says otherwise.
         uses_candidates, uses_exposed: which parts of a Batch it reads.
+        draws_exposed: whether its negatives may be exposed items that lie outside the region.
         scores_many: whether it scores so many items that an encoder for which that is dear may
             hand it embeddings that are some steps old (Tables.cached).
         statistics: names of the scalars it reports every step.
@@ -66,6 +92,7 @@ class Sampler(keras.layers.Layer):
     default_region: ClassVar[str] = "all"
     uses_candidates: ClassVar[bool] = False
     uses_exposed: ClassVar[bool] = False
+    draws_exposed: ClassVar[bool] = False
     scores_many: ClassVar[bool] = False
     statistics: ClassVar[tuple[str, ...]] = ()
 
@@ -75,15 +102,14 @@ class Sampler(keras.layers.Layer):
         self.built = True
 
     @classmethod
-    def from_config(cls, config: Config, interactions: Interactions, pool: ItemSets) -> Self:
+    def from_config(cls, config: Config, around: Surroundings) -> Self:
         """Build the sampler that the flags describe.
 
         Args:
             config: all flags; a sampler takes what concerns it.
-            interactions: the dataset, of which it may look at train and exposed alone.
-            pool: each user's region, for samplers that draw items themselves.
+            around: what else it may know.
         """
-        del interactions, pool
+        del around
         return cls(config.num_negatives)
 
     @abstractmethod
@@ -96,14 +122,32 @@ class Sampler(keras.layers.Layer):
             seed: int64 [2], the sampler's stream of this step.
         """
 
+    def learn(self, batch: Batch, lesson: Any) -> None:
+        """Change the state after a training step's choice, before the encoder is updated.
+
+        Args:
+            batch: of the step.
+            lesson: of its Choice.
+        """
+        del batch, lesson
+
+    def begin_epoch(self, epoch: int, encoder: Encoder) -> None:
+        """Change the state before an epoch, given the encoder as the last epoch left it.
+
+        Args:
+            epoch: from 0; the same again where a run is resumed.
+            encoder: E_θ.
+        """
+        del epoch, encoder
+
     def sample(self, batch: Batch, tables: Tables, seed: tf.Tensor) -> Negatives:
         """Return k negatives for every pair of the batch, given this step's live embeddings."""
         known = tables.cached() if self.scores_many else tables.frozen()
         choice = self.choose(batch, known, seed)
-        return Negatives(choice.ids, tables.items(choice.ids), choice.statistics)
+        return Negatives(choice.ids, tables.items(choice.ids), *choice[1:])
 
 
-def scores(vectors: tf.Tensor, tables: Tables, ids: tf.Tensor) -> tf.Tensor:
+def scores(vectors: tf.Tensor, tables: ItemTable, ids: tf.Tensor) -> tf.Tensor:
     """Return the inner products of each row's vector with the items of that row (eq. 4).
 
     Args:
@@ -119,3 +163,16 @@ def scores(vectors: tf.Tensor, tables: Tables, ids: tf.Tensor) -> tf.Tensor:
         for start in range(0, ids.shape[1], SCORE_COLUMNS)
     ]
     return tf.concat(parts, axis=1)
+
+
+def assign_rows(state: keras.Variable, rows: tf.Tensor, values: tf.Tensor) -> None:
+    """Write values[b] into row rows[b] of the state; of equal rows the first b counts.
+
+    Args:
+        state: [U, …].
+        rows: int32 [B], repeats allowed.
+        values: [B, …].
+    """
+    distinct, place = tf.unique(rows)
+    first = tf.math.unsorted_segment_min(tf.range(tf.size(rows)), place, tf.size(distinct))
+    state.value.scatter_update(tf.IndexedSlices(tf.gather(values, first), distinct))

@@ -15,10 +15,9 @@ import tensorflow as tf
 
 from recns_tf import draws
 from recns_tf.encoders.base import Tables
-from recns_tf.interactions import Interactions
 from recns_tf.item_sets import ItemSets
 from recns_tf.pipeline import Batch
-from recns_tf.samplers.base import Choice, Sampler, scores
+from recns_tf.samplers.base import Choice, Sampler, Surroundings, scores
 
 if TYPE_CHECKING:
     from recns_tf.config import Config
@@ -42,10 +41,9 @@ class DNS(Sampler):
         self.num_candidates = num_candidates
 
     @classmethod
-    def from_config(cls, config: Config, interactions: Interactions, pool: ItemSets) -> Self:
+    def from_config(cls, config: Config, around: Surroundings) -> Self:
         """See Sampler."""
-        del interactions
-        return cls(config.num_negatives, pool, config.num_candidates)
+        return cls(config.num_negatives, around.pool, config.num_candidates)
 
     def choose(self, batch: Batch, tables: Tables, seed: tf.Tensor) -> Choice:
         """See Sampler. `hardness`: mean score of the chosen less that of all candidates."""

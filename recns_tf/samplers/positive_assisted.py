@@ -9,11 +9,9 @@ import tensorflow as tf
 from recns_tf import draws, laws
 from recns_tf.draws import Purpose
 from recns_tf.encoders.base import Tables
-from recns_tf.interactions import Interactions
-from recns_tf.item_sets import ItemSets
 from recns_tf.laws import Law
 from recns_tf.pipeline import Batch
-from recns_tf.samplers.base import Choice, Sampler, scores
+from recns_tf.samplers.base import Choice, Sampler, Surroundings, scores
 
 if TYPE_CHECKING:
     from recns_tf.config import Config
@@ -36,9 +34,9 @@ class PositiveAssisted(Sampler):
         self.alpha = alpha
 
     @classmethod
-    def from_config(cls, config: Config, interactions: Interactions, pool: ItemSets) -> Self:
+    def from_config(cls, config: Config, around: Surroundings) -> Self:
         """See Sampler; the pipeline has drawn the candidates from the pool."""
-        del interactions, pool
+        del around
         return cls(config.num_negatives, laws.parse(config.alpha))
 
     def choose(self, batch: Batch, tables: Tables, seed: tf.Tensor) -> Choice:

@@ -8,11 +8,9 @@ import tensorflow as tf
 
 from recns_tf import laws
 from recns_tf.encoders.base import Tables
-from recns_tf.interactions import Interactions
-from recns_tf.item_sets import ItemSets
 from recns_tf.laws import Law
 from recns_tf.pipeline import Batch
-from recns_tf.samplers.base import Choice, Negatives, Sampler
+from recns_tf.samplers.base import Choice, Negatives, Sampler, Surroundings
 from recns_tf.samplers.exposure_augmented import ExposureAugmented
 from recns_tf.samplers.positive_assisted import PositiveAssisted
 
@@ -44,9 +42,9 @@ class RecNS(Sampler):
         self.augmented = ExposureAugmented(num_negatives)
 
     @classmethod
-    def from_config(cls, config: Config, interactions: Interactions, pool: ItemSets) -> Self:
+    def from_config(cls, config: Config, around: Surroundings) -> Self:
         """See Sampler; the pipeline has drawn the candidates from the pool."""
-        del interactions, pool
+        del around
         return cls(config.num_negatives, laws.parse(config.alpha))
 
     def choose(self, batch: Batch, tables: Tables, seed: tf.Tensor) -> Choice:
@@ -65,7 +63,7 @@ class RecNS(Sampler):
         parts = [self.num_negatives, 1]
         ids, _ = tf.split(chosen.ids, parts, axis=1)
         assisted, exposed = tf.split(chosen.embeddings, parts, axis=1)
-        return Negatives(ids, merge(exposed, assisted), chosen.statistics)
+        return Negatives(ids, merge(exposed, assisted), *chosen[2:])
 
 
 def merge(exposed: tf.Tensor, assisted: tf.Tensor) -> tf.Tensor:

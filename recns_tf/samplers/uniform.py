@@ -12,10 +12,9 @@ import tensorflow as tf
 
 from recns_tf import draws
 from recns_tf.encoders.base import Tables
-from recns_tf.interactions import Interactions
 from recns_tf.item_sets import ItemSets
 from recns_tf.pipeline import Batch
-from recns_tf.samplers.base import Choice, Sampler
+from recns_tf.samplers.base import Choice, Sampler, Surroundings
 
 if TYPE_CHECKING:
     from recns_tf.config import Config
@@ -34,10 +33,9 @@ class UniNS(Sampler):
         self.pool = pool
 
     @classmethod
-    def from_config(cls, config: Config, interactions: Interactions, pool: ItemSets) -> Self:
+    def from_config(cls, config: Config, around: Surroundings) -> Self:
         """See Sampler."""
-        del interactions
-        return cls(config.num_negatives, pool)
+        return cls(config.num_negatives, around.pool)
 
     def choose(self, batch: Batch, tables: Tables, seed: tf.Tensor) -> Choice:
         """See Sampler."""

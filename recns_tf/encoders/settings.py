@@ -1,0 +1,52 @@
+"""The flags of the encoders."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from recns_tf import catalog
+from recns_tf.options import A_RATE, NUMBERS, Checked, at_least, one_of, option
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EncoderSettings(Checked):
+    """Settings of E_θ. Defaults are the paper's (§5.1) except where the help says more."""
+
+    encoder: str = option("lightgcn", "E_theta, the graph encoder", one_of(*catalog.ENCODERS))
+    dim: int = option(64, "d, embedding dimension", at_least(1), alias="embed_size")
+    num_layers: int = option(3, "L, propagation layers", at_least(1))
+    layer_weights: str = option(
+        "mean",
+        "lightgcn: of the layers in the final embedding; mean is 1 / (L + 1) each",
+        one_of(*catalog.LAYER_WEIGHTS),
+    )
+    message_dropout: float = option(
+        0.1, "ngcf: share of the numbers in a layer's output set to 0 in training", A_RATE
+    )
+    node_dropout: float = option(
+        0.0, "ngcf: share of the nodes that send nothing to others in training", A_RATE
+    )
+    num_neighbors: str = option(
+        "25,10",
+        "pinsage: neighbours drawn for the first layer, the second, …; the last number stands "
+        "for all further layers",
+        NUMBERS,
+    )
+    feature_dim: int = option(50, "pinsage: columns of a node's own features", at_least(1))
+    ranking_neighbors: str = option(
+        "all",
+        "pinsage: which neighbours make the embeddings to rank with; drawn: the same at every "
+        "check",
+        one_of(*catalog.RANKING_NEIGHBORS),
+    )
+    table_steps: int = option(
+        0,
+        "pinsage: steps between two encodings of all nodes for samplers that score many items; 0 "
+        "for one at the start of each epoch",
+        at_least(0),
+    )
+    sparse_engine: str = option(
+        "csr",
+        "kernels of the propagation: csr (CPU), or coo, slower, where csr has none",
+        one_of(*catalog.SPARSE_ENGINES),
+    )

@@ -1,0 +1,217 @@
+"""Samplers that learn: a generator proposes negatives, the recommender's scores reward it.
+
+The generator G is a matrix factorisation of its own. For a pair (u, i), N candidates c are drawn;
+the negatives are k independent draws from p = softmax(G(u, c) / temperature) over them. G is then
+trained by REINFORCE, with the rewards of the recommender as it was before its own step:
+
+    loss_G = -mean over the draws of advantage · log p(drawn) + l2 · penalty.
+
+In the first `warmup` epochs negatives are uniform, and G learns to score the positives above
+them (BPR), as the sources start both models from a pretrained one.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+import keras
+import tensorflow as tf
+
+from recns_tf import draws, losses
+from recns_tf.draws import Purpose
+from recns_tf.encoders.base import Encoder, Tables, initial_nodes
+from recns_tf.pipeline import Batch
+from recns_tf.samplers.base import Choice, Sampler
+
+if TYPE_CHECKING:
+    from recns_tf.config import Config
+
+
+class GeneratorOptions(NamedTuple):
+    """How a generator is made and trained.
+
+    Attributes:
+        num_candidates: N.
+        temperature: of the softmax.
+        dim: columns of G's embeddings.
+        learning_rate: Adam's step size.
+        l2: coefficient of ½ Σ‖row‖² over the rows of G in the batch, divided by B.
+        warmup: epochs in which negatives are uniform.
+        seed: of G's initial weights.
+    """
+
+    num_candidates: int
+    temperature: float = 1.0
+    dim: int = 64
+    learning_rate: float = 1e-3
+    l2: float = 1e-5
+    warmup: int = 5
+    seed: int = 0
+
+    @classmethod
+    def from_config(cls, config: Config) -> GeneratorOptions:
+        """Return what the flags say."""
+        return cls(
+            config.generator_candidates,
+            config.generator_temperature,
+            config.generator_dim,
+            config.generator_learning_rate,
+            config.generator_l2,
+            config.generator_warmup,
+            config.seed,
+        )
+
+
+class Generator(keras.layers.Layer):
+    """G(u, v) = g_u·g_v + b_v.
+
+    Its weights are `nodes` [U + I, dim], Glorot uniform, and `bias` [I], zeros.
+
+    Args:
+        num_users, num_items: U and I.
+        dim: columns.
+        seed: of the initial weights.
+    """
+
+    def __init__(self, num_users: int, num_items: int, dim: int, seed: int):
+        super().__init__()
+        self.num_users = num_users
+        self.nodes = self.add_weight(name="nodes", shape=(num_users + num_items, dim))
+        branch = draws.stream(draws.root(seed), Purpose.STATE)
+        self.nodes.assign(initial_nodes(num_users, num_items, dim, branch))
+        self.bias = self.add_weight(name="bias", shape=(num_items,), initializer="zeros")
+        self.built = True
+
+    def scores(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
+        """Return G(u, v): int32 [B], [B, n] -> float32 [B, n]."""
+        nodes = tf.convert_to_tensor(self.nodes)
+        vectors = tf.gather(nodes, items + self.num_users)
+        bias = tf.gather(tf.convert_to_tensor(self.bias), items)
+        return tf.linalg.matvec(vectors, tf.gather(nodes, users)) + bias
+
+    def penalty(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
+        """Return (½ Σ‖g_u‖² + ½ Σ‖g_v‖²) / B over the rows of int32 [B] and [B, n]."""
+        nodes = tf.convert_to_tensor(self.nodes)
+        rows = tf.gather(nodes, users), tf.gather(nodes, items + self.num_users)
+        total = tf.nn.l2_loss(rows[0]) + tf.nn.l2_loss(rows[1])
+        return total / tf.cast(tf.size(users), tf.float32)
+
+
+class Lesson(NamedTuple):
+    """What a generator learns from.
+
+    Attributes:
+        candidates: int32 [B, N].
+        drawn: int32 [B, k], columns of the candidates that became negatives.
+        advantage: float32 [B, k], reward less baseline.
+        rewards: of the draws, for the baselines; what they are is the sampler's matter.
+    """
+
+    candidates: tf.Tensor
+    drawn: tf.Tensor
+    advantage: tf.Tensor
+    rewards: tuple[tf.Tensor, ...]
+
+
+class GeneratorSampler(Sampler):
+    """A sampler with a generator; a subclass says what candidates and rewards are.
+
+    Its state: the generator, its Adam, `epoch`.
+
+    Args:
+        num_negatives: k.
+        num_users, num_items: U and I.
+        options: of the generator.
+    """
+
+    statistics: ClassVar[tuple[str, ...]] = ("generator_reward",)
+
+    def __init__(
+        self, num_negatives: int, num_users: int, num_items: int, options: GeneratorOptions
+    ):
+        super().__init__(num_negatives)
+        self.options = options
+        self.generator = Generator(num_users, num_items, options.dim, options.seed)
+        self.optimizer = keras.optimizers.Adam(options.learning_rate, epsilon=1e-8)
+        self.optimizer.build(self.generator.trainable_variables)
+        self.epoch = self.add_weight(name="epoch", shape=(), dtype="int32", trainable=False)
+        self.epoch.assign(0)
+
+    @abstractmethod
+    def candidates(self, users: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """Draw the N candidates of every pair, the first k of them as UniNS would: int32 [B, N]."""
+
+    @abstractmethod
+    def rewards(
+        self, batch: Batch, tables: Tables, ids: tf.Tensor, drawn: tf.Tensor, seed: tf.Tensor
+    ) -> tuple[tf.Tensor, ...]:
+        """Return what the recommender thinks of the negatives, each float32 [B, k].
+
+        Args:
+            batch: of the step.
+            tables: the recommender's frozen embeddings.
+            ids: the negatives, int32 [B, k].
+            drawn: their columns among the candidates.
+            seed: int64 [2].
+        """
+
+    @abstractmethod
+    def advantage(self, rewards: tuple[tf.Tensor, ...]) -> tf.Tensor:
+        """Return by how much the rewards are above their baselines: float32 [B, k]."""
+
+    def remember(self, rewards: tuple[tf.Tensor, ...]) -> None:
+        """Move the baselines."""
+
+    def begin_epoch(self, epoch: int, encoder: Encoder) -> None:
+        """See Sampler."""
+        del encoder
+        self.epoch.assign(epoch)
+
+    def warm(self) -> tf.Tensor:
+        """Return whether negatives are uniform still: bool scalar."""
+        return tf.convert_to_tensor(self.epoch) < self.options.warmup
+
+    def choose(self, batch: Batch, tables: Tables, seed: tf.Tensor) -> Choice:
+        """See Sampler. `generator_reward`: mean of the first reward."""
+        users, k = batch.users, self.num_negatives
+        candidates = self.candidates(users, draws.stream(seed, Purpose.CANDIDATES))
+        logits = self.generator.scores(users, candidates) / self.options.temperature
+        drawn = draws.categorical(tf.stop_gradient(logits), k, draws.stream(seed, Purpose.CHOICE))
+        first = tf.broadcast_to(tf.range(k), tf.shape(drawn))
+        drawn = tf.where(self.warm(), first, drawn)
+        ids = tf.gather(candidates, drawn, batch_dims=1)
+        rewards = self.rewards(batch, tables, ids, drawn, draws.stream(seed, Purpose.EXPOSED))
+        lesson = Lesson(candidates, drawn, self.advantage(rewards), rewards)
+        return Choice(ids, {"generator_reward": tf.reduce_mean(rewards[0])}, lesson)
+
+    def learn(self, batch: Batch, lesson: Lesson) -> None:
+        """See Sampler: one step of the generator, then its baselines move."""
+        weights = self.generator.trainable_variables
+        with tf.GradientTape() as tape:
+            loss = self.generator_loss(batch, lesson)
+        gradients = tape.gradient(loss, [weight.value for weight in weights])
+        self.optimizer.apply(gradients, weights)
+        self.remember(lesson.rewards)
+
+    def generator_loss(self, batch: Batch, lesson: Lesson) -> tf.Tensor:
+        """Return loss_G, or in the warm-up that of BPR: a float32 scalar."""
+        scores = self.generator.scores(batch.users, lesson.candidates)
+        log_p = tf.nn.log_softmax(scores / self.options.temperature, axis=1)
+        chosen = tf.gather(log_p, lesson.drawn, batch_dims=1)
+        reinforce = -tf.reduce_mean(tf.stop_gradient(lesson.advantage) * chosen)
+        positives = batch.positives[:, None]
+        pretraining = losses.bpr(
+            self.generator.scores(batch.users, positives)[:, 0],
+            tf.gather(scores, lesson.drawn, batch_dims=1),
+            0.0,
+        )
+        ids = tf.gather(lesson.candidates, lesson.drawn, batch_dims=1)
+        rows = tf.concat([ids, positives], axis=1)
+        penalty = self.options.l2 * self.generator.penalty(batch.users, rows)
+        return tf.where(self.warm(), pretraining, reinforce) + penalty
+
+
+def running_mean(value: Any, mean: keras.Variable, decay: float) -> None:
+    """Move a mean towards a value by the share 1 - decay."""
+    mean.assign(decay * tf.convert_to_tensor(mean) + (1 - decay) * value)

@@ -1,0 +1,110 @@
+"""SimNS: from a pool of popular items, those like the positive.
+
+Source: V.-A. Tran et al., "Improving Collaborative Metric Learning with Efficient Negative
+Sampling", SIGIR 2019 (deezer/sigir2019-2stagesampling); §5.1. First, a pool of C distinct items,
+one for the whole batch, drawn one after the other in proportion to popularity^power. Second, of
+those of them that the user may have as negatives, each in proportion to how rare its inner
+product with the positive is on the unit sphere: with x the cosine of the two and d columns, the
+weight is (1 - x² + ε)^(-(d - 3) / 2) if x > 0, else 0. Where no item has a positive cosine, all
+are equally likely.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Self
+
+import numpy as np
+import tensorflow as tf
+from scipy.sparse import csr_array
+
+from recns_tf import draws
+from recns_tf.draws import Purpose
+from recns_tf.encoders.base import Tables
+from recns_tf.item_sets import ItemSets
+from recns_tf.pipeline import Batch
+from recns_tf.samplers.base import Choice, Sampler, Surroundings
+
+if TYPE_CHECKING:
+    from recns_tf.config import Config
+
+EPSILON = 1e-8
+
+
+class SimNS(Sampler):
+    """Similarity-based negative sampling in two stages.
+
+    A user none of whose items is in the batch's pool has uniform ones.
+
+    Args:
+        num_negatives: k, drawn with replacement.
+        pool: the items each user's negatives come from.
+        train: boolean CSR array [U, I], of which popularity is counted.
+        pool_size: C, or all items with a positive weight where they are fewer.
+        power: exponent of the popularity.
+        clip: the largest cosine that is told from larger ones.
+    """
+
+    scores_many: ClassVar[bool] = True
+    statistics: ClassVar[tuple[str, ...]] = ("largest_share",)
+
+    def __init__(
+        self,
+        num_negatives: int,
+        pool: ItemSets,
+        train: csr_array,
+        *,
+        pool_size: int,
+        power: float = 1.0,
+        clip: float = 1.0,
+    ):
+        super().__init__(num_negatives)
+        self.pool = pool
+        self.clip = clip
+        popularity = np.bincount(train.indices, minlength=train.shape[1])
+        weights = popularity.astype(np.float64) ** power
+        self.pool_size = min(pool_size, int((weights > 0).sum()))
+        with np.errstate(divide="ignore"):
+            self.log_weights = tf.constant(np.log(weights), tf.float32)
+
+    @classmethod
+    def from_config(cls, config: Config, around: Surroundings) -> Self:
+        """See Sampler."""
+        return cls(
+            config.num_negatives,
+            around.pool,
+            around.interactions.train,
+            pool_size=config.simns_pool,
+            power=config.simns_power,
+            clip=config.simns_clip,
+        )
+
+    def choose(self, batch: Batch, tables: Tables, seed: tf.Tensor) -> Choice:
+        """See Sampler. `largest_share`: mean probability of a pair's likeliest item."""
+        users, k = batch.users, self.num_negatives
+        drawn = draws.distinct_categorical(
+            self.log_weights, self.pool_size, draws.stream(seed, Purpose.POOL)
+        )
+        legal = self.pool.among(users, drawn)
+        positive = tf.math.l2_normalize(tables.items(batch.positives), axis=1)
+        others = tf.math.l2_normalize(tables.items(drawn), axis=1)
+        cosine = tf.matmul(positive, others, transpose_b=True)
+        weights = log_rarity(tf.minimum(cosine, self.clip), others.shape[1])
+        # Rows where none is alike are uniform over what is legal, and over everything if none is.
+        alike = legal & (cosine > 0)
+        weights = tf.where(tf.reduce_any(alike, axis=1, keepdims=True), weights, 0.0)
+        eligible = tf.where(tf.reduce_any(alike, axis=1, keepdims=True), alike, legal)
+        some = tf.reduce_any(eligible, axis=1, keepdims=True)
+        weights = tf.where(eligible | ~some, weights, -np.inf)
+        columns = draws.categorical(weights, k, draws.stream(seed, Purpose.CHOICE))
+        uniform = draws.with_replacement(
+            self.pool, users, k, draws.stream(seed, Purpose.CANDIDATES)
+        )
+        largest = tf.exp(tf.reduce_max(weights, axis=1) - tf.reduce_logsumexp(weights, axis=1))
+        ids = tf.where(some, tf.gather(drawn, columns), uniform)
+        return Choice(ids, {"largest_share": tf.reduce_mean(largest)})
+
+
+def log_rarity(cosine: tf.Tensor, dim: int) -> tf.Tensor:
+    """Return the log of (1 - x² + ε)^(-(d - 3) / 2), finite for all cosines x up to 1."""
+    rest = tf.maximum(1 - tf.square(cosine), 0) + EPSILON
+    return -(dim - 3) / 2 * tf.math.log(rest)

@@ -1,0 +1,44 @@
+"""Items of a user's region that were not exposed to the user."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+from recns_tf import draws
+from recns_tf.interactions import Interactions, to_pairs, to_rows
+from recns_tf.item_sets import Complement, Fallback, ItemSets, Listed
+
+
+class Unexposed:
+    """Draws from each user's pool less the exposed items.
+
+    Where the pool is all items but some, what is left is another such set, and one search finds
+    an item. From any other pool exposed items are drawn again. A user whose pool was all exposed
+    has the whole pool.
+
+    Args:
+        pool: the items to draw from.
+        interactions: the dataset; its exposures are left out.
+    """
+
+    def __init__(self, pool: ItemSets, interactions: Interactions):
+        self.pool = pool
+        self.exposures = Listed(interactions.exposed)
+        self.rest: ItemSets | None = None
+        if isinstance(pool, Complement):
+            pairs = [to_pairs(rows) for rows in (pool.rows, interactions.exposed)]
+            missing = to_rows(np.concatenate(pairs), pool.rows.shape)
+            self.rest = Fallback(Complement(missing), pool)
+
+    def draw(self, users: tf.Tensor, n: int, seed: tf.Tensor) -> tf.Tensor:
+        """Draw n independent uniform items a user: [B] -> int32 [B, n]."""
+        if self.rest is not None:
+            return draws.with_replacement(self.rest, users, n, seed)
+        return draws.accepted(self._propose, self._accept, self._propose, users, n, seed)
+
+    def _propose(self, users: tf.Tensor, n: int, seed: tf.Tensor) -> tf.Tensor:
+        return draws.with_replacement(self.pool, users, n, seed)
+
+    def _accept(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
+        return ~self.exposures.contains(users, items)

@@ -1,0 +1,226 @@
+"""SRNS: of a memory of hard items, those whose scores vary most from epoch to epoch.
+
+Source: J. Ding et al., "Simplify and Robustify Negative Sampling for Implicit Collaborative
+Filtering", NeurIPS 2020 (dingjingtao/SRNS); §5.1. In epoch t, from 0, for the pair (u, i) and
+an item v of the memory of u, let P(v) = σ(e_u·e_v - e_u·e_i), and std(v) the standard deviation
+of the same quantity over the models at the end of the last min(t, window) epochs. The negatives
+are the k items of the memory with the largest
+
+    P(v) + weight · min(1, t / warmup) · std(v).
+
+Then the memory of each user in the batch is renewed: S2 uniform items join the S1 it holds, and
+S1 of all are kept, drawn one after the other in proportion to exp(e_u·e_v / temperature).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Self
+
+import numpy as np
+import tensorflow as tf
+
+from recns_tf import draws
+from recns_tf.draws import Purpose
+from recns_tf.encoders.base import Encoder, Tables
+from recns_tf.errors import UserError
+from recns_tf.item_sets import ItemSets
+from recns_tf.pipeline import Batch
+from recns_tf.samplers.base import Choice, Sampler, Surroundings, assign_rows, scores
+
+if TYPE_CHECKING:
+    from recns_tf.config import Config
+
+USERS_AT_ONCE = 16_384
+
+
+class SRNS(Sampler):
+    """Negative sampling by score and by its variance.
+
+    Its state: `memory` int32 [U, S1]; `snapshots` float32 [window, U + I, d], the embeddings at
+    the end of past epochs, that of epoch t in row t modulo window; `epoch`, t.
+
+    Args:
+        num_negatives: k, at most S1.
+        pool: the items each user's negatives come from.
+        num_users, num_items: U and I.
+        width: d, columns of the embeddings.
+        memory: S1, items a user's memory holds.
+        extra: S2, items that are offered to it.
+        weight: of the standard deviation.
+        warmup: epochs until the weight is whole.
+        temperature: of the renewal.
+        window: epochs that the standard deviation is taken over.
+        afresh: whether memories are drawn anew every epoch, as in the authors' code.
+        seed: of the first memories.
+    """
+
+    scores_many: ClassVar[bool] = True
+    statistics: ClassVar[tuple[str, ...]] = ("memory_gap", "deviation")
+
+    def __init__(
+        self,
+        num_negatives: int,
+        pool: ItemSets,
+        num_users: int,
+        num_items: int,
+        width: int,
+        *,
+        memory: int,
+        extra: int,
+        weight: float = 5.0,
+        warmup: int = 50,
+        temperature: float = 10.0,
+        window: int = 5,
+        afresh: bool = False,
+        seed: int = 0,
+    ):
+        super().__init__(num_negatives)
+        self.pool = pool
+        self.num_users = num_users
+        self.extra, self.weight, self.warmup = extra, weight, warmup
+        self.temperature, self.afresh = temperature, afresh
+        self.seed = draws.stream(draws.root(seed), Purpose.STATE)
+        self.memory = self.add_weight(
+            name="memory", shape=(num_users, memory), dtype="int32", trainable=False
+        )
+        shape = (window, num_users + num_items, width)
+        self.snapshots = self.add_weight(
+            name="snapshots", shape=shape, initializer="zeros", trainable=False
+        )
+        self.epoch = self.add_weight(name="epoch", shape=(), dtype="int32", trainable=False)
+        self.epoch.assign(0)
+        self.fill(0)
+
+    @classmethod
+    def from_config(cls, config: Config, around: Surroundings) -> Self:
+        """See Sampler.
+
+        Raises:
+            UserError: the memory holds fewer than k items.
+        """
+        memory = config.srns_memory or 8 * config.num_negatives
+        if memory < config.num_negatives:
+            raise UserError(
+                f"--srns_memory={memory}: choose at least {config.num_negatives}, "
+                "--num_negatives, or 0 for 8 times as many."
+            )
+        return cls(
+            config.num_negatives,
+            around.pool,
+            around.interactions.num_users,
+            around.interactions.num_items,
+            around.width,
+            memory=memory,
+            extra=config.srns_extra or memory,
+            weight=config.srns_weight,
+            warmup=config.srns_warmup,
+            temperature=config.srns_temperature,
+            window=config.srns_window,
+            afresh=config.srns_afresh,
+            seed=config.seed,
+        )
+
+    def fill(self, generation: int) -> None:
+        """Draw every user's memory uniformly from the pool, distinct items where it has enough."""
+        size = self.memory.shape[1]
+        for start in range(0, self.num_users, USERS_AT_ONCE):
+            users = tf.range(start, min(start + USERS_AT_ONCE, self.num_users))
+            seed = draws.stream(self.seed, generation, start)
+            drawn = draws.without_replacement(self.pool, users, size, seed)
+            self.memory.value.scatter_update(tf.IndexedSlices(drawn, users))
+
+    def begin_epoch(self, epoch: int, encoder: Encoder) -> None:
+        """See Sampler: keep the embeddings of the epoch before."""
+        self.epoch.assign(epoch)
+        if epoch:
+            row = (epoch - 1) % self.snapshots.shape[0]
+            snapshot = np.concatenate(encoder.embeddings())
+            self.snapshots.value.scatter_update(tf.IndexedSlices(snapshot[None], [row]))
+        if self.afresh:
+            self.fill(epoch)
+
+    def choose(self, batch: Batch, tables: Tables, seed: tf.Tensor) -> Choice:
+        """See Sampler.
+
+        `memory_gap`: mean score of the memory less that of uniform items; `deviation`: mean
+        standard deviation of the chosen.
+        """
+        users = batch.users
+        vectors = tables.users(users)
+        memory = tf.gather(tf.convert_to_tensor(self.memory), users)
+        memory_scores = scores(vectors, tables, memory)
+        positive = scores(vectors, tables, batch.positives[:, None])
+        deviation = self.deviation(batch, memory)
+        epoch = tf.cast(tf.convert_to_tensor(self.epoch), tf.float32)
+        ramp = tf.minimum(1.0, epoch / self.warmup) if self.warmup else 1.0
+        criterion = tf.sigmoid(memory_scores - positive) + self.weight * ramp * deviation
+        best = tf.math.top_k(criterion, self.num_negatives).indices
+
+        offered = draws.with_replacement(
+            self.pool, users, self.extra, draws.stream(seed, Purpose.CANDIDATES)
+        )
+        offered_scores = scores(vectors, tables, offered)
+        renewed = renew(
+            tf.concat([memory, offered], axis=1),
+            tf.concat([memory_scores, offered_scores], axis=1) / self.temperature,
+            memory.shape[1],
+            draws.stream(seed, Purpose.CHOICE),
+        )
+        statistics = {
+            "memory_gap": tf.reduce_mean(memory_scores) - tf.reduce_mean(offered_scores),
+            "deviation": tf.reduce_mean(tf.gather(deviation, best, batch_dims=1)),
+        }
+        return Choice(tf.gather(memory, best, batch_dims=1), statistics, renewed)
+
+    def learn(self, batch: Batch, lesson: tf.Tensor) -> None:
+        """See Sampler: the memory is renewed once for each distinct user."""
+        assign_rows(self.memory, batch.users, lesson)
+
+    def deviation(self, batch: Batch, items: tf.Tensor) -> tf.Tensor:
+        """Return std(v) for the items int32 [B, n]: float32 [B, n], 0 in the first epoch."""
+        epoch = tf.convert_to_tensor(self.epoch)
+        window = self.snapshots.shape[0]
+        past = []
+        for row in range(window):
+            snapshot = tf.convert_to_tensor(self.snapshots)[row]
+            table = Snapshot(snapshot, self.num_users)
+            vectors = tf.gather(snapshot, batch.users)
+            gap = scores(vectors, table, items) - scores(vectors, table, batch.positives[:, None])
+            past.append(tf.sigmoid(gap))
+        used = tf.cast(tf.range(window) < epoch, tf.float32)[:, None, None]
+        count = tf.maximum(tf.reduce_sum(used), 1.0)
+        values = tf.stack(past)
+        mean = tf.reduce_sum(used * values, axis=0) / count
+        return tf.sqrt(tf.reduce_sum(used * tf.square(values - mean), axis=0) / count)
+
+
+class Snapshot:
+    """Embeddings of the items as they were: those of users, then items, [U + I, d]."""
+
+    def __init__(self, nodes: tf.Tensor, num_users: int):
+        self.nodes, self.num_users = nodes, num_users
+
+    def items(self, ids: tf.Tensor) -> tf.Tensor:
+        """See ItemTable."""
+        return tf.gather(self.nodes, ids + self.num_users)
+
+
+def renew(items: tf.Tensor, logits: tf.Tensor, size: int, seed: tf.Tensor) -> tf.Tensor:
+    """Return `size` of each row's items, drawn without replacement in proportion to exp(logit).
+
+    An item that stands in a row twice has the chance of one: its later places are not drawn, as
+    long as there are others.
+
+    Args:
+        items: int32 [B, n].
+        logits: float32 [B, n].
+        size: at most n.
+        seed: [2].
+    """
+    order = tf.argsort(items, axis=1, stable=True)
+    ascending = tf.gather(items, order, batch_dims=1)
+    repeats = tf.pad(ascending[:, 1:] == ascending[:, :-1], [[0, 0], [1, 0]])
+    back = tf.argsort(order, axis=1)
+    repeated = tf.gather(repeats, back, batch_dims=1)
+    kept = draws.distinct_categorical(tf.where(repeated, -np.inf, logits), size, seed)
+    return tf.gather(items, kept, batch_dims=1)
