@@ -94,6 +94,9 @@ LOSSES = {
     "bpr": Entry("recns_tf.losses:bpr", "Bayesian personalised ranking"),
 }
 
+OWN = ":"
+"""What marks a name as module:object."""
+
 REGIONS = ("intermediate", "distant", "all")
 REGION_READINGS = ("walk", "shell")
 LAYOUTS = ("pinsage", "lightgcn")
@@ -106,14 +109,21 @@ SPARSE_ENGINES = ("csr", "coo")
 
 
 def find(entries: Mapping[str, Entry], kind: str, name: str) -> Entry:
-    """Return the entry called `name`.
+    """Return the entry called `name`, or one of the reader's own, given as module:object.
 
     Raises:
         UserError: there is none; the sentence lists the names that exist.
     """
-    if name not in entries:
+    if name in entries:
+        return entries[name]
+    if OWN not in name:
         raise UserError(f"unknown {kind} '{name}': choose one of {', '.join(entries)}.")
-    return entries[name]
+    own = Entry(name, "the reader's own")
+    try:
+        own.load()
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UserError(f"the {kind} {name} cannot be loaded: {error}.") from error
+    return own
 
 
 def describe() -> str:

@@ -26,6 +26,7 @@ from recns_tf.options import (
     at_least,
     flag_fields,
     one_of,
+    one_of_or_own,
     option,
 )
 from recns_tf.samplers.settings import SamplerSettings
@@ -66,7 +67,7 @@ class Config(EncoderSettings, SamplerSettings, Checked):
     loss: str = option(
         "pairwise_hinge",
         "augmented_hinge is the paper's eq. (5); the default is the authors' code's",
-        one_of(*catalog.LOSSES),
+        one_of_or_own(*catalog.LOSSES),
     )
     margin: float = option(0.1, "gamma, margin of the hinge losses", above(0))
     l2: float = option(1e-4, "coefficient of the L2 penalty", at_least(0))
@@ -100,7 +101,7 @@ class Workspace(Checked):
 
     def run_folder(self, config: Config) -> Path:
         """Return the folder of the run that `config` describes."""
-        name = f"{config.dataset}-{config.encoder}-{config.sampler}"
+        name = f"{config.dataset}-{config.encoder}-{config.sampler}".replace(catalog.OWN, ".")
         if config.seed:
             name += f"-seed{config.seed}"
         return Path(self.runs_dir) / (self.run_name or name)

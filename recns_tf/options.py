@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from absl import flags
 
+from recns_tf.catalog import OWN
 from recns_tf.errors import UserError
 
 
@@ -61,6 +62,12 @@ A_FOLDER_NAME = Rule(
 NOT_EMPTY = Rule("a folder", bool)
 A_SEED = between(0, 2**31 - 1)
 A_SIZE = between(1, 2**31 - 1)
+
+
+def one_of_or_own(*names: str) -> Rule:
+    """Return the rule of one of `names`, or of module:object, the reader's own."""
+    legal = f"one of {', '.join(names)}, or module:object of your own"
+    return Rule(legal, lambda value: value in names or OWN in value)
 
 
 def option(default: Any, text: str, rule: Rule | None = None, alias: str | None = None) -> Any:
@@ -125,5 +132,7 @@ def from_flags(cls: type[Settings], **positional: str) -> Settings:
         UserError: a value is not legal.
     """
     values = {field.name: flags.FLAGS[field.name].value for field in flag_fields(cls)}
-    values |= {name: values[name].lower() for name in CASELESS if name in values}
+    for name in CASELESS:
+        if OWN not in values.get(name, OWN):
+            values[name] = values[name].lower()
     return cls(**positional, **values)

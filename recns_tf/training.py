@@ -28,6 +28,7 @@ from recns_tf.regions import Region, build_region
 from recns_tf.run_folder import METRICS, RunFolder, reading
 from recns_tf.sampled_rec import SampledRec
 from recns_tf.samplers.base import Surroundings
+from recns_tf.sampling_report import NAMES, SamplingReport
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "faiss-cpu")
 
@@ -130,6 +131,7 @@ def build(
         loss,
         config.margin,
         config.l2,
+        SamplingReport(interactions),
     )
     adam = keras.optimizers.Adam(config.learning_rate, epsilon=config.adam_epsilon)
     model.compile(optimizer=adam, jit_compile=False)
@@ -234,6 +236,8 @@ def finish(
         "paper": published(config),
         "seconds_per_epoch": round(float(np.median(seconds)), 3),
         "training_seconds": round(sum(seconds), 3),
+        "sampling_seconds": round(sum(row["sampling_seconds"] for row in rows), 3),
+        "negatives": {name: best[name] for name in NAMES},
         "region": region.describe(config.num_candidates),
         "config": config.to_json(),
         "data": {"checksum": interactions.checksum, "source": interactions.source},

@@ -71,4 +71,9 @@ def toy_config() -> Config:
         batch_size=64,
         learning_rate=0.01,
         epochs=3,
+        generator_candidates=20,
+        generator_warmup=1,
+        rnsas_exposed=4,
+        mcns_list=10,
+        srns_warmup=2,
     )

@@ -5,14 +5,16 @@ from __future__ import annotations
 import dataclasses
 
 from recns_tf import catalog
-from recns_tf.options import A_RATE, NUMBERS, Checked, at_least, one_of, option
+from recns_tf.options import A_RATE, NUMBERS, Checked, at_least, one_of, one_of_or_own, option
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EncoderSettings(Checked):
     """Settings of E_θ. Defaults are the paper's (§5.1) except where the help says more."""
 
-    encoder: str = option("lightgcn", "E_theta, the graph encoder", one_of(*catalog.ENCODERS))
+    encoder: str = option(
+        "lightgcn", "E_theta, the graph encoder", one_of_or_own(*catalog.ENCODERS)
+    )
     dim: int = option(64, "d, embedding dimension", at_least(1), alias="embed_size")
     num_layers: int = option(3, "L, propagation layers", at_least(1))
     layer_weights: str = option(

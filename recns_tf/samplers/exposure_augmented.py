@@ -21,6 +21,7 @@ class ExposureAugmented(Sampler):
     default_region: ClassVar[str] = "intermediate"
     uses_candidates: ClassVar[bool] = True
     uses_exposed: ClassVar[bool] = True
+    draws_exposed: ClassVar[bool] = True
     statistics: ClassVar[tuple[str, ...]] = ("amplification",)
 
     def choose(self, batch: Batch, tables: Tables, seed: tf.Tensor) -> Choice:

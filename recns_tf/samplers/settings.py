@@ -15,6 +15,7 @@ from recns_tf.options import (
     at_least,
     between,
     one_of,
+    one_of_or_own,
     option,
 )
 
@@ -36,7 +37,7 @@ class SamplerSettings(Checked):
     """Settings of S_n. Defaults are the paper's (§5.1) except where the help says more."""
 
     sampler: str = option(
-        "recns", "S_n, the negative sampler", one_of(*catalog.SAMPLERS), alias="strategy"
+        "recns", "S_n, the negative sampler", one_of_or_own(*catalog.SAMPLERS), alias="strategy"
     )
     num_negatives: int = option(15, "k, negatives a positive pair", at_least(1), alias="K_negs")
     num_candidates: int = option(

@@ -36,8 +36,9 @@ USERS_AT_ONCE = 16_384
 class SRNS(Sampler):
     """Negative sampling by score and by its variance.
 
-    Its state: `memory` int32 [U, S1]; `snapshots` float32 [window, U + I, d], the embeddings at
-    the end of past epochs, that of epoch t in row t modulo window; `epoch`, t.
+    Its state: `memory` int32 [U, S1], to be filled by begin_epoch; `snapshots` float32
+    [window, U + I, d], the embeddings at the end of past epochs, that of epoch t in row t modulo
+    window; `epoch`, t.
 
     Args:
         num_negatives: k, at most S1.
@@ -89,7 +90,6 @@ class SRNS(Sampler):
         )
         self.epoch = self.add_weight(name="epoch", shape=(), dtype="int32", trainable=False)
         self.epoch.assign(0)
-        self.fill(0)
 
     @classmethod
     def from_config(cls, config: Config, around: Surroundings) -> Self:
@@ -130,13 +130,13 @@ class SRNS(Sampler):
             self.memory.value.scatter_update(tf.IndexedSlices(drawn, users))
 
     def begin_epoch(self, epoch: int, encoder: Encoder) -> None:
-        """See Sampler: keep the embeddings of the epoch before."""
+        """See Sampler: memories are filled, and the embeddings of the epoch before kept."""
         self.epoch.assign(epoch)
         if epoch:
             row = (epoch - 1) % self.snapshots.shape[0]
             snapshot = np.concatenate(encoder.embeddings())
             self.snapshots.value.scatter_update(tf.IndexedSlices(snapshot[None], [row]))
-        if self.afresh:
+        if self.afresh or not epoch:
             self.fill(epoch)
 
     def choose(self, batch: Batch, tables: Tables, seed: tf.Tensor) -> Choice:

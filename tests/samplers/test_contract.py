@@ -31,6 +31,7 @@ def stage(request, toy, toy_config):
     encoder, sampler = request.param
     config = dataclasses.replace(toy_config, encoder=encoder, sampler=sampler)
     model, pipeline, _ = build(config, toy)
+    model.sampler.begin_epoch(0, model.encoder)
     batches = list(pipeline.batches().take(pipeline.steps_per_epoch))
 
     @tf.function
@@ -65,7 +66,7 @@ def test_no_train_positive_is_ever_a_negative(stage, toy):
 def test_one_seed_gives_one_result_and_another_another(stage):
     one, again, other = (stage.sample(stage.batch, draws.root(n)).ids.numpy() for n in (1, 1, 2))
     np.testing.assert_array_equal(one, again)
-    if stage.config.sampler != "recns-w":  # it takes the best, whatever the seed
+    if stage.config.sampler not in ("recns-w", "srns"):  # they take the best, whatever the seed
         assert not np.array_equal(one, other)
 
 
@@ -114,6 +115,29 @@ def test_statistics_are_the_declared_scalars(stage):
         assert value.shape == () and np.isfinite(value)
 
 
+def test_sampling_changes_no_state_and_learning_that_of_the_sampler_alone(stage):
+    def weights(part):
+        return [weight.numpy() for weight in part.weights]
+
+    model = stage.model
+    negatives = model.sampler.sample(stage.batch, model.encoder.encode(False), stage.batch.seed)
+    before, encoder = weights(model.sampler), weights(model.encoder)
+    stage.sample(stage.batch, stage.batch.seed)
+    for one, other in zip(weights(model.sampler), before, strict=True):
+        np.testing.assert_array_equal(one, other)
+    model.sampler.learn(stage.batch, negatives.lesson)
+    for one, other in zip(weights(model.encoder), encoder, strict=True):
+        np.testing.assert_array_equal(one, other)
+    changed = [
+        not np.array_equal(one, other)
+        for one, other in zip(weights(model.sampler), before, strict=True)
+    ]
+    assert any(changed) == (stage.config.sampler in ("mcns", "srns", "advns", "rns-as"))
+    own = {weight.path for weight in model.sampler.trainable_variables}
+    assert not own & {weight.path for weight in model.encoder.trainable_variables}
+    assert bool(own) == (stage.config.sampler in ("advns", "rns-as"))
+
+
 @pytest.mark.parametrize(
     ("region", "memory"), [("intermediate", 2.0), ("intermediate", 0.0), ("distant", 2.0)]
 )
@@ -125,6 +149,7 @@ def test_region_restricts_what_is_drawn(stage, toy, region, memory):
     config = dataclasses.replace(stage.config, region=region, region_memory=memory, pool_size=6)
     model, pipeline, region_sets = build(config, thin)
     region_sets.prepare(0)
+    model.sampler.begin_epoch(0, model.encoder)
     inside = members(thin.train.toarray(), region, 3, "walk")
     tables = model.encoder.encode(False)
     seen = 0
@@ -132,8 +157,10 @@ def test_region_restricts_what_is_drawn(stage, toy, region, memory):
         ids = model.sampler.sample(batch, tables, batch.seed).ids.numpy()
         users = batch.users.numpy()
         with_region = inside[users].any(axis=1)
-        if stage.config.sampler != "recns-w":  # its one negative is an exposed item
-            assert inside[users[:, None], ids][with_region].all()
+        legal = inside[users[:, None], ids]
+        if stage.model.sampler.draws_exposed:
+            legal |= thin.exposed.toarray()[users[:, None], ids]
+        assert legal[with_region].all()
         seen += with_region.sum()
     assert seen > 0
 
@@ -152,6 +179,7 @@ def test_the_default_region_is_the_paper_s_and_knows_train_alone(stage, toy):
 def test_one_negative_and_one_candidate_work(stage, toy):
     config = dataclasses.replace(stage.config, num_negatives=1, num_candidates=1)
     model, pipeline, _ = build(config, toy)
+    model.sampler.begin_epoch(0, model.encoder)
     batch = next(iter(pipeline.batches()))
     negatives = model.sampler.sample(batch, model.encoder.encode(False), draws.root(0))
     assert negatives.ids.shape == (64, 1)
