@@ -29,5 +29,5 @@ def test_other_data_and_other_folders_are_refused(toy, toy_config, tmp_path):
     folder = workspace.run_folder(toy_config)
     with pytest.raises(UserError, match="was trained on other data than toy"):
         trained.load(folder, interactions=make_toy(seed=1))
-    with pytest.raises(UserError, match="config.json is damaged"):
+    with pytest.raises(UserError, match=r"config\.json is damaged"):
         trained.load(tmp_path / "nothing", interactions=toy)

@@ -6,8 +6,8 @@ trained by REINFORCE, with the rewards of the recommender as it was before its o
 
     loss_G = -mean over the draws of advantage · log p(drawn) + l2 · penalty.
 
-In the first `warmup` epochs negatives are uniform, and G learns to score the positives above
-them (BPR), as the sources start both models from a pretrained one.
+In the first `warmup` epochs negatives are the first k candidates, and G learns to score the
+positives above them (BPR), as the sources start both models from a pretrained one.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class GeneratorOptions(NamedTuple):
         dim: columns of G's embeddings.
         learning_rate: Adam's step size.
         l2: coefficient of ½ Σ‖row‖² over the rows of G in the batch, divided by B.
-        warmup: epochs in which negatives are uniform.
+        warmup: epochs in which negatives are the first k candidates.
         seed: of G's initial weights.
     """
 
@@ -140,7 +140,7 @@ class GeneratorSampler(Sampler):
 
     @abstractmethod
     def candidates(self, users: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """Draw the N candidates of every pair, the first k of them as UniNS would: int32 [B, N]."""
+        """Draw the N candidates of every pair, the first k of them uniform: int32 [B, N]."""
 
     @abstractmethod
     def rewards(
@@ -169,7 +169,7 @@ class GeneratorSampler(Sampler):
         self.epoch.assign(epoch)
 
     def warm(self) -> tf.Tensor:
-        """Return whether negatives are uniform still: bool scalar."""
+        """Return whether this is the warm-up still: bool scalar."""
         return tf.convert_to_tensor(self.epoch) < self.options.warmup
 
     def choose(self, batch: Batch, tables: Tables, seed: tf.Tensor) -> Choice:
@@ -191,7 +191,8 @@ class GeneratorSampler(Sampler):
         with tf.GradientTape() as tape:
             loss = self.generator_loss(batch, lesson)
         gradients = tape.gradient(loss, [weight.value for weight in weights])
-        self.optimizer.apply(gradients, weights)
+        # Of a sparse gradient Keras' Adam would square the parts of a repeated row one by one.
+        self.optimizer.apply([tf.convert_to_tensor(part) for part in gradients], weights)
         self.remember(lesson.rewards)
 
     def generator_loss(self, batch: Batch, lesson: Lesson) -> tf.Tensor:

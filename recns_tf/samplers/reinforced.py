@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Self
 
+import numpy as np
 import tensorflow as tf
 
 from recns_tf import draws
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 WIDTHS = (0.5, 0.75, 1.0, 1.5, 2.0)
 """Of the Gaussian kernels, in median distances; the source's 19 to 23 fit its features alone."""
 MEDIAN_ROWS = 64
-"""Rows of the matrix of distances that the median is taken of."""
+"""Rows of the distances from negatives to exposed items that the median is taken of."""
 
 
 class RNSAS(GeneratorSampler):
@@ -116,7 +117,8 @@ class RNSAS(GeneratorSampler):
         """See Sampler: the means of the epoch before become the baselines."""
         super().begin_epoch(epoch, encoder)
         total, number = tf.unstack(tf.convert_to_tensor(self.totals), axis=1)
-        self.baselines.assign(tf.math.divide_no_nan(total, number))
+        means = tf.math.divide_no_nan(total, number)
+        self.baselines.assign(tf.where(number > 0, means, tf.convert_to_tensor(self.baselines)))
         self.totals.assign(tf.zeros([3, 2]))
 
     def candidates(self, users: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
@@ -194,14 +196,14 @@ def feature_matching(negative: tf.Tensor, shown: tf.Tensor, is_shown: tf.Tensor)
         is_shown: float32 [n], 1 for each x that counts and 0 for the others.
     """
     among, across = squared_distances(negative, negative), squared_distances(negative, shown)
-    some = tf.sqrt(tf.reshape(across[:MEDIAN_ROWS], [-1]))
-    median = tf.sort(some)[tf.size(some) // 2]
+    counted = tf.where(is_shown > 0, tf.sqrt(across[:MEDIAN_ROWS]), np.inf)
+    number = tf.math.count_nonzero(tf.math.is_finite(counted), dtype=tf.int32)
+    median = tf.sort(tf.reshape(counted, [-1]))[number // 2]
     likeness = [
         sum(tf.exp(-squares / (2 * tf.square(width * median) + 1e-12)) for width in WIDTHS)
         for squares in (among, across)
     ]
-    number = tf.maximum(tf.reduce_sum(is_shown), 1.0)
-    to_shown = tf.linalg.matvec(likeness[1], is_shown) / number
+    to_shown = tf.linalg.matvec(likeness[1], is_shown) / tf.maximum(tf.reduce_sum(is_shown), 1.0)
     return 2 * to_shown - 2 * tf.reduce_mean(likeness[0], axis=1)
 
 

@@ -153,7 +153,9 @@ class SRNS(Sampler):
         deviation = self.deviation(batch, memory)
         epoch = tf.cast(tf.convert_to_tensor(self.epoch), tf.float32)
         ramp = tf.minimum(1.0, epoch / self.warmup) if self.warmup else 1.0
-        criterion = tf.sigmoid(memory_scores - positive) + self.weight * ramp * deviation
+        # P(v) - 1, which orders as P(v) does and tells scores apart where that is 1 in float32.
+        missing = -tf.sigmoid(positive - memory_scores)
+        criterion = missing + self.weight * ramp * deviation
         best = tf.math.top_k(criterion, self.num_negatives).indices
 
         offered = draws.with_replacement(
