@@ -17,7 +17,9 @@ import tensorflow as tf
 from recns_tf.item_sets import ItemSets
 from recns_tf.laws import Law
 
-REJECTION_ROUNDS = 32
+REJECTION_ROUNDS = 20
+PROPOSALS = 16
+"""In each round of `accepted` after the first, for what was rejected so far."""
 
 
 class Purpose(IntEnum):
@@ -141,8 +143,9 @@ def accepted(
 ) -> tf.Tensor:
     """Draw n independent items a user from the law of `propose`, given that they are accepted.
 
-    Rejected ones are drawn again, REJECTION_ROUNDS times at most; what is rejected even then,
-    because next to nothing of the user's is acceptable, is drawn by `fallback`.
+    What is rejected takes the first acceptable of PROPOSALS new ones, REJECTION_ROUNDS times at
+    most. Where not one of some 300 was acceptable, because next to nothing of the user's is, the
+    item is drawn by `fallback`.
 
     Args:
         propose, fallback: draw items: users [p], n, seed -> int32 [p, n].
@@ -159,9 +162,11 @@ def accepted(
 
     def again(number: tf.Tensor, items: tf.Tensor, pending: tf.Tensor) -> list[tf.Tensor]:
         who = tf.gather(users, pending[:, 0])
-        fresh = propose(who, 1, stream(seed, number))
-        items = tf.tensor_scatter_nd_update(items, pending, fresh[:, 0])
-        return [number + 1, items, tf.boolean_mask(pending, ~accept(who, fresh)[:, 0])]
+        fresh = propose(who, PROPOSALS, stream(seed, number))
+        good = accept(who, fresh)
+        first = tf.argmax(tf.cast(good, tf.int32), axis=1, output_type=tf.int32)
+        items = tf.tensor_scatter_nd_update(items, pending, tf.gather(fresh, first, batch_dims=1))
+        return [number + 1, items, tf.boolean_mask(pending, ~tf.reduce_any(good, axis=1))]
 
     number, items, pending = tf.while_loop(
         lambda number, items, pending: (number <= REJECTION_ROUNDS) & (tf.shape(pending)[0] > 0),

