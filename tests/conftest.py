@@ -3,6 +3,8 @@
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# Toy graphs have no work for more, and idle threads that spin would slow the other worker.
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 
 from pathlib import Path
 

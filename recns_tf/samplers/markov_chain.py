@@ -42,7 +42,8 @@ class MCNS(Sampler):
     Args:
         num_negatives: k.
         pool: the items each user's negatives come from.
-        lists: int32 [I, L], C(x) for every item x, its leading `lengths` entries, distinct.
+        lists: int32 [I, L], C(x) for every item x: its leading `lengths` entries, distinct, the
+            others no items.
         lengths: int32 [I], 0 to L; where it is 0 all proposals are uniform.
         num_users: U.
         mix: probability of a uniform proposal, above 0.

@@ -79,7 +79,10 @@ class SimNS(Sampler):
         )
 
     def choose(self, batch: Batch, tables: Tables, seed: tf.Tensor) -> Choice:
-        """See Sampler. `largest_share`: mean probability of a pair's likeliest item."""
+        """See Sampler. `largest_share`: mean probability of a pair's likeliest item.
+
+        Of pairs whose user may have an item of the pool.
+        """
         users, k = batch.users, self.num_negatives
         drawn = draws.distinct_categorical(
             self.log_weights, self.pool_size, draws.stream(seed, Purpose.POOL)
@@ -88,20 +91,24 @@ class SimNS(Sampler):
         positive = tf.math.l2_normalize(tables.items(batch.positives), axis=1)
         others = tf.math.l2_normalize(tables.items(drawn), axis=1)
         cosine = tf.matmul(positive, others, transpose_b=True)
-        weights = log_rarity(tf.minimum(cosine, self.clip), others.shape[1])
-        # Rows where none is alike are uniform over what is legal, and over everything if none is.
         alike = legal & (cosine > 0)
-        weights = tf.where(tf.reduce_any(alike, axis=1, keepdims=True), weights, 0.0)
-        eligible = tf.where(tf.reduce_any(alike, axis=1, keepdims=True), alike, legal)
-        some = tf.reduce_any(eligible, axis=1, keepdims=True)
-        weights = tf.where(eligible | ~some, weights, -np.inf)
+        any_alike, any_legal = (
+            tf.reduce_any(found, axis=1, keepdims=True) for found in (alike, legal)
+        )
+        # Where none is alike the law is uniform over what is legal, and not used if nothing is.
+        eligible = tf.where(any_alike, alike, legal | ~any_legal)
+        rarity = log_rarity(tf.minimum(cosine, self.clip), others.shape[1])
+        weights = tf.where(eligible, tf.where(any_alike, rarity, 0.0), -np.inf)
         columns = draws.categorical(weights, k, draws.stream(seed, Purpose.CHOICE))
         uniform = draws.with_replacement(
             self.pool, users, k, draws.stream(seed, Purpose.CANDIDATES)
         )
-        largest = tf.exp(tf.reduce_max(weights, axis=1) - tf.reduce_logsumexp(weights, axis=1))
-        ids = tf.where(some, tf.gather(drawn, columns), uniform)
-        return Choice(ids, {"largest_share": tf.reduce_mean(largest)})
+        ids = tf.where(any_legal, tf.gather(drawn, columns), uniform)
+        share = tf.exp(tf.reduce_max(weights, axis=1) - tf.reduce_logsumexp(weights, axis=1))
+        counted = tf.cast(any_legal[:, 0], tf.float32)
+        total = tf.reduce_sum(counted * share)
+        mean = tf.math.divide_no_nan(total, tf.reduce_sum(counted))
+        return Choice(ids, {"largest_share": mean})
 
 
 def log_rarity(cosine: tf.Tensor, dim: int) -> tf.Tensor:
