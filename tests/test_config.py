@@ -15,7 +15,7 @@ from recns_tf.errors import UserError
         ("khop", 4, "an odd number of steps"),
         ("alpha", "beta(1,1)", r"uniform\(a,b\)"),
         ("region", "near", "one of auto, intermediate, distant, all"),
-        ("sampler", "recsn", "one of recns, recns-o, recns-w, unins, dns"),
+        ("sampler", "recsn", "one of recns, recns-o, recns-w, unins, popns, dns, simns"),
         ("loss", "mse", "one of pairwise_hinge, augmented_hinge"),
         ("margin", 0.0, "a number above 0"),
         ("l2", -1e-4, "a number of at least 0"),

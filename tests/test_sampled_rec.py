@@ -107,16 +107,20 @@ def test_the_reported_means_are_over_the_epoch(stage):
         "penalty",
         "positive_score",
         "negative_score",
+        "false_negatives",
+        "exposed_negatives",
+        "negative_popularity",
         "hardness",
         "amplification",
+        "sampling_seconds",
     }
 
 
 def test_fit_traces_one_graph_for_full_and_short_batches(toy, toy_config, monkeypatch):
     model, pipeline, _ = build(toy_config, toy)
     traces = []
-    compute = model.compute
-    monkeypatch.setattr(model, "compute", lambda batch: (traces.append(1), compute(batch))[1])
+    forward = model.forward
+    monkeypatch.setattr(model, "forward", lambda batch: (traces.append(1), forward(batch))[1])
     steps = pipeline.steps_per_epoch
     assert toy.train.nnz % toy_config.batch_size, "the last batch is to be short"
     model.fit(pipeline.batches(), steps_per_epoch=steps, epochs=2, verbose=0, shuffle=False)

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from recns_tf.config import Workspace
 from recns_tf.interactions import make_interactions
@@ -68,13 +69,16 @@ def mean_score(world, config, weights):
         model.encoder.set_weights(weights)
         model.sampler.begin_epoch(0, model.encoder)
         steps = pipeline.steps_per_epoch
-        scores = []
-        for number, batch in enumerate(pipeline.batches().take(steps * (epochs + 3))):
+
+        @tf.function
+        def lesson(batch):
             values, negatives = model.forward(batch)
             model.sampler.learn(batch, negatives.lesson)
-            if number >= steps * epochs:
-                scores.append(float(values["negative_score"]))
-        return np.mean(scores)
+            return values["negative_score"]
+
+        batches = pipeline.batches().take(steps * (epochs + 3))
+        scores = [float(lesson(batch)) for batch in batches]
+        return np.mean(scores[steps * epochs :])
 
     return function
 
