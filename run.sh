@@ -31,8 +31,8 @@ Usage: ./run.sh DATASET ENCODER [--flag=value …]   train, test, and leave runs
        ./run.sh test [pytest arguments]            run the tests
        ./run.sh help [COMMAND]                     every flag with its meaning
 
-Flags come from flags/ENCODER.flags, then flags/DATASET.flags, then the command line; the last one
-wins. Paths are taken from the folder of run.sh.
+Flags come from flags/ENCODER.flags, flags/DATASET.flags, flags/DATASET-ENCODER.flags and the command
+line; the last one wins. Paths are taken from the folder of run.sh.
 
 Examples:
   ./run.sh ml-100k lightgcn
