@@ -6,6 +6,7 @@ encoder and sampler that differ in no setting but the seed make one line.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import statistics
 import sys
@@ -13,8 +14,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from recns_tf.config import Config
 from recns_tf.errors import UserError
 from recns_tf.run_folder import METRICS, RunFolder
+
+DEFAULTS = {field.name: field.default for field in dataclasses.fields(Config)}
 
 
 def summarize(paths: Sequence[Path]) -> str:
@@ -33,7 +37,9 @@ def summarize(paths: Sequence[Path]) -> str:
         if results is None:
             print(f"{path} is no finished run: left out.", file=sys.stderr)
             continue
-        settings = results["config"] | {"seed": None, "data": results["data"]["checksum"]}
+        # A setting that the run's version did not know yet stands at its default.
+        settings = DEFAULTS | results["config"]
+        settings |= {"seed": None, "data": results["data"]["checksum"]}
         group = groups.setdefault(json.dumps(settings, sort_keys=True), {})
         if results["seed"] in group:
             print(f"{path} repeats a seed of the same settings: left out.", file=sys.stderr)
@@ -43,17 +49,26 @@ def summarize(paths: Sequence[Path]) -> str:
     told = different([json.loads(settings) for settings in groups])
     heads = " | ".join(f"test {label}" for label in METRICS.values())
     lines = [
-        f"| dataset | encoder | sampler | settings | seeds | {heads} | best epoch | s an epoch |",
-        "|---" * (7 + len(METRICS)) + "|",
+        f"| dataset | encoder | sampler | settings | seeds | {heads} | best epoch | s an epoch "
+        "| false negatives |",
+        "|---" * (8 + len(METRICS)) + "|",
     ]
     lines += [line(list(runs.values()), told) for runs in groups.values()]
     return "\n".join(lines)
 
 
 def different(settings: list[dict[str, Any]]) -> list[str]:
-    """Return the names of the settings in which groups differ and that have no column."""
-    names = [name for name in settings[0] if name not in ("dataset", "encoder", "sampler", "data")]
-    return [name for name in names if len({str(each.get(name)) for each in settings}) > 1]
+    """Return the names of the settings to tell, besides those that have a column.
+
+    They are those in which groups of the same dataset and encoder differ.
+    """
+    values: dict[tuple[str, ...], set[str]] = {}
+    for each in settings:
+        for name in each.keys() - {"dataset", "encoder", "sampler", "data"}:
+            among = (name, each["dataset"], each["encoder"])
+            values.setdefault(among, set()).add(str(each[name]))
+    told = {name for (name, *_), found in values.items() if len(found) > 1}
+    return [name for name in settings[0] if name in told]
 
 
 def line(runs: list[dict[str, Any]], told: list[str]) -> str:
@@ -64,11 +79,13 @@ def line(runs: list[dict[str, Any]], told: list[str]) -> str:
         told: names of the settings to show.
     """
     first = runs[0]
-    settings = ", ".join(f"{name} {first['config'].get(name)}" for name in told)
+    settings = ", ".join(f"{name} {first['config'].get(name, DEFAULTS.get(name))}" for name in told)
     cells = [first["dataset"], first["encoder"], first["sampler"], settings, str(len(runs))]
     cells += [spread([run["test"][name] for run in runs]) for name in METRICS]
     cells.append(str(round(statistics.mean(run["best_epoch"] for run in runs))))
     cells.append(f"{statistics.median(run['seconds_per_epoch'] for run in runs):.2f}")
+    shares = [run["negatives"]["false_negatives"] for run in runs if "negatives" in run]
+    cells.append(f"{statistics.mean(shares):.2%}" if shares else "")
     return f"| {' | '.join(cells)} |"
 
 
