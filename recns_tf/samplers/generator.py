@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from recns_tf.config import Config
 
 
+DENSE = 32
+"""How many times as many items as are asked for are scored rather than gathered."""
+
+
 class GeneratorOptions(NamedTuple):
     """How a generator is made and trained.
 
@@ -84,11 +88,19 @@ class Generator(keras.layers.Layer):
         self.built = True
 
     def scores(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
-        """Return G(u, v): int32 [B], [B, n] -> float32 [B, n]."""
+        """Return G(u, v): int32 [B], [B, n] -> float32 [B, n].
+
+        Of a small catalogue all scores are computed, in one dense product: its gradient costs
+        another, where that of gathered rows adds them up one by one.
+        """
         nodes = tf.convert_to_tensor(self.nodes)
-        vectors = tf.gather(nodes, items + self.num_users)
+        vectors = tf.gather(nodes, users)
         bias = tf.gather(tf.convert_to_tensor(self.bias), items)
-        return tf.linalg.matvec(vectors, tf.gather(nodes, users)) + bias
+        if self.bias.shape[0] <= items.shape[1] * DENSE:
+            table = tf.split(nodes, [self.num_users, self.bias.shape[0]])[1]
+            every = tf.matmul(vectors, table, transpose_b=True)
+            return tf.gather(every, items, batch_dims=1) + bias
+        return tf.linalg.matvec(tf.gather(nodes, items + self.num_users), vectors) + bias
 
     def penalty(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
         """Return (½ Σ‖g_u‖² + ½ Σ‖g_v‖²) / B over the rows of int32 [B] and [B, n]."""
