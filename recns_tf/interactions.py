@@ -60,6 +60,11 @@ def is_among(sought: NDArray[np.int64], keys: NDArray[np.int64]) -> NDArray[np.b
     return np.asarray(keys[nearest] == sought)
 
 
+def degrees_of_items(rows: csr_array) -> NDArray[np.int64]:
+    """Return how many users have each item: boolean CSR array [U, I] -> [I]."""
+    return np.bincount(rows.indices, minlength=rows.shape[1])
+
+
 def without(rows: csr_array, other: csr_array) -> csr_array:
     """Return `rows` less every pair that `other` holds."""
     kept = ~is_among(keys_of(rows), keys_of(other))

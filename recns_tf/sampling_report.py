@@ -5,10 +5,9 @@ It looks at valid and test positives to count, as no sampler may to choose.
 
 from __future__ import annotations
 
-import numpy as np
 import tensorflow as tf
 
-from recns_tf.interactions import Interactions
+from recns_tf.interactions import Interactions, degrees_of_items
 from recns_tf.item_sets import Membership
 
 NAMES = ("false_negatives", "exposed_negatives", "negative_popularity")
@@ -24,9 +23,7 @@ class SamplingReport:
     def __init__(self, interactions: Interactions):
         self.is_held_out = Membership(interactions.held_out)
         self.is_exposed = Membership(interactions.exposed)
-        train = interactions.train
-        popularity = np.bincount(train.indices, minlength=train.shape[1])
-        self.popularity = tf.constant(popularity, tf.float32)
+        self.popularity = tf.constant(degrees_of_items(interactions.train), tf.float32)
 
     def __call__(self, users: tf.Tensor, ids: tf.Tensor) -> dict[str, tf.Tensor]:
         """Return the scalars by their NAMES.

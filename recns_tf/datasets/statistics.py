@@ -15,7 +15,14 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.linalg import svds
 
-from recns_tf.interactions import Interactions, is_among, keys_of, to_pairs, without
+from recns_tf.interactions import (
+    Interactions,
+    degrees_of_items,
+    is_among,
+    keys_of,
+    to_pairs,
+    without,
+)
 
 Score = Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.float64]]
 """Scores of users [n] and items [n], float64 [n]."""
@@ -76,7 +83,7 @@ def closeness(
     """
     positives = interactions.positives
     user_degrees = np.diff(positives.indptr)
-    item_degrees = np.bincount(positives.indices, minlength=interactions.num_items)
+    item_degrees = degrees_of_items(positives)
     figures = {f"user degree {n}": quantile(user_degrees, at) for n, at in LEVELS.items()}
     figures |= {f"item degree {n}": quantile(item_degrees, at) for n, at in LEVELS.items()}
     figures[GINI] = gini(item_degrees)
@@ -179,7 +186,7 @@ def auc(score: Score, pairs: NDArray[np.int64], others: NDArray[np.int64]) -> fl
 
 def popularity(train: csr_array) -> Score:
     """Return the score that is an item's number of train positives, the same for all users."""
-    degrees = np.bincount(train.indices, minlength=train.shape[1]).astype(np.float64)
+    degrees = degrees_of_items(train).astype(np.float64)
     return lambda users, items: degrees[items]
 
 

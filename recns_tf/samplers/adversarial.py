@@ -17,7 +17,7 @@ from recns_tf.encoders.base import Tables
 from recns_tf.item_sets import ItemSets
 from recns_tf.pipeline import Batch
 from recns_tf.samplers.base import Surroundings, scores
-from recns_tf.samplers.generator import GeneratorOptions, GeneratorSampler, running_mean
+from recns_tf.samplers.generator import GeneratorOptions, GeneratorSampler
 
 if TYPE_CHECKING:
     from recns_tf.config import Config
@@ -89,4 +89,5 @@ class AdvNS(GeneratorSampler):
 
     def remember(self, rewards: tuple[tf.Tensor, ...]) -> None:
         """See GeneratorSampler."""
-        running_mean(tf.reduce_mean(rewards[0]), self.baseline, DECAY)
+        mean = tf.convert_to_tensor(self.baseline)
+        self.baseline.assign(DECAY * mean + (1 - DECAY) * tf.reduce_mean(rewards[0]))

@@ -13,7 +13,7 @@ positives above them (BPR), as the sources start both models from a pretrained o
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import keras
 import tensorflow as tf
@@ -223,8 +223,3 @@ class GeneratorSampler(Sampler):
         rows = tf.concat([ids, positives], axis=1)
         penalty = self.options.l2 * self.generator.penalty(batch.users, rows)
         return tf.where(self.warm(), pretraining, reinforce) + penalty
-
-
-def running_mean(value: Any, mean: keras.Variable, decay: float) -> None:
-    """Move a mean towards a value by the share 1 - decay."""
-    mean.assign(decay * tf.convert_to_tensor(mean) + (1 - decay) * value)

@@ -16,6 +16,7 @@ from scipy.sparse import csr_array
 
 from recns_tf import draws
 from recns_tf.encoders.base import Tables
+from recns_tf.interactions import degrees_of_items
 from recns_tf.item_sets import Complement, ItemSets
 from recns_tf.pipeline import Batch
 from recns_tf.samplers.base import Choice, Sampler, Surroundings
@@ -42,7 +43,7 @@ class PopNS(Sampler):
     def __init__(self, num_negatives: int, pool: ItemSets, train: csr_array, power: float):
         super().__init__(num_negatives)
         self.pool = pool
-        weights = np.bincount(train.indices, minlength=train.shape[1]).astype(np.float64) ** power
+        weights = degrees_of_items(train).astype(np.float64) ** power
         self.whole = isinstance(pool, Complement)
         rows = pool.rows if isinstance(pool, Complement) else train
         self.weighted = WeightedComplement(rows, weights)

@@ -20,6 +20,7 @@ from scipy.sparse import csr_array
 from recns_tf import draws
 from recns_tf.draws import Purpose
 from recns_tf.encoders.base import Tables
+from recns_tf.interactions import degrees_of_items
 from recns_tf.item_sets import ItemSets
 from recns_tf.pipeline import Batch
 from recns_tf.samplers.base import Choice, Sampler, Surroundings
@@ -60,8 +61,7 @@ class SimNS(Sampler):
         super().__init__(num_negatives)
         self.pool = pool
         self.clip = clip
-        popularity = np.bincount(train.indices, minlength=train.shape[1])
-        weights = popularity.astype(np.float64) ** power
+        weights = degrees_of_items(train).astype(np.float64) ** power
         self.pool_size = min(pool_size, int((weights > 0).sum()))
         with np.errstate(divide="ignore"):
             self.log_weights = tf.constant(np.log(weights), tf.float32)
