@@ -63,6 +63,7 @@ ENCODERS = {
     "lightgcn": Entry("recns_tf.encoders.lightgcn:LightGCN", "LightGCN, He et al. 2020"),
     "ngcf": Entry("recns_tf.encoders.ngcf:NGCF", "NGCF, Wang et al. 2019"),
     "pinsage": Entry("recns_tf.encoders.pinsage:PinSage", "PinSage, Ying et al. 2018"),
+    "mf": Entry("recns_tf.encoders.mf:MF", "matrix factorisation: no propagation at all"),
 }
 
 SAMPLERS = {
@@ -94,6 +95,12 @@ LOSSES = {
     "bpr": Entry("recns_tf.losses:bpr", "Bayesian personalised ranking"),
 }
 
+BASELINE_MODELS = {
+    "popular": Entry("recns_tf.baselines.popular:fits", "the most popular items, for everyone"),
+    "itemknn": Entry("recns_tf.baselines.item_knn:fits", "ItemKNN, Deshpande & Karypis 2004"),
+    "ease": Entry("recns_tf.baselines.ease:fits", "EASE, Steck 2019; small catalogues"),
+}
+
 OWN = ":"
 """What marks a name as module:object."""
 
@@ -105,7 +112,16 @@ POSITIVE_LABELS = ("long_view", "is_click")
 LAYER_WEIGHTS = ("mean", "learned")
 RANKING_NEIGHBORS = ("all", "drawn")
 BASELINES = ("mean", "others")
+ADJACENCIES = ("symmetric", "row")
+INITIALIZERS = ("glorot", "normal")
+NEIGHBOR_DRAWS = ("own", "shared")
+L2_SCOPES = ("own", "all")
+PAIR_SAMPLINGS = ("edges", "filled", "users")
+VALIDATION_PARTS = ("valid", "test")
+DRAW_LAWS = ("proportional", "softmax", "user_softmax", "hardest")
+MERGES = ("flat", "nested")
 SPARSE_ENGINES = ("csr", "coo")
+RANKERS = ("faiss", "tensorflow")
 
 
 def find(entries: Mapping[str, Entry], kind: str, name: str) -> Entry:
@@ -128,7 +144,13 @@ def find(entries: Mapping[str, Entry], kind: str, name: str) -> Entry:
 
 def describe() -> str:
     """Return the lists of what exists, one indented line a name."""
-    parts = {"Datasets": DATASETS, "Encoders": ENCODERS, "Samplers": SAMPLERS, "Losses": LOSSES}
+    parts = {
+        "Datasets": DATASETS,
+        "Encoders": ENCODERS,
+        "Samplers": SAMPLERS,
+        "Losses": LOSSES,
+        "Baselines": BASELINE_MODELS,
+    }
     lines = []
     for title, entries in parts.items():
         lines.append(f"{title}:")

@@ -71,13 +71,50 @@ class Config(EncoderSettings, SamplerSettings, Checked):
     )
     margin: float = option(0.1, "gamma, margin of the hinge losses", above(0))
     l2: float = option(1e-4, "coefficient of the L2 penalty", at_least(0))
+    l2_scope: str = option(
+        "own",
+        "own is each encoder's penalty: rows of the batch, for pinsage its kernels; all is half "
+        "the sum of all squared weights",
+        one_of(*catalog.L2_SCOPES),
+    )
     learning_rate: float = option(1e-3, "Adam's step size", above(0), alias="lr")
     adam_epsilon: float = option(1e-8, "Adam's epsilon; TensorFlow 1's default", above(0))
     batch_size: int = option(8192, "B, positive pairs a step; the authors' code's", at_least(1))
+    gradient_clip: float = option(
+        0.0,
+        "largest absolute value of a gradient's element, 5 in the authors' PinSage; 0 for none",
+        at_least(0),
+    )
+    pair_sampling: str = option(
+        "edges",
+        "S_p: edges are all train pairs, filled the same with a full last batch (the authors' "
+        "PinSage), users one item each of B users (their LightGCN)",
+        one_of(*catalog.PAIR_SAMPLINGS),
+    )
+    stale_scores: bool = option(
+        False, "negatives are chosen with the encoder of one step before, as in the authors' code"
+    )
     epochs: int = option(1000, "epochs at most", at_least(1), alias="epoch")
     eval_every: int = option(1, "epochs between checks on the validation set", at_least(1))
     patience: int = option(
         10, "checks without a rise of validation Recall@20 before stopping", at_least(1)
+    )
+    validate_on: str = option(
+        "valid",
+        "what early stopping looks at; test is the authors' LightGCN's, a fault: the test metrics "
+        "are then those of the epoch that is best on the test set",
+        one_of(*catalog.VALIDATION_PARTS),
+    )
+    ranking_depth: int = option(
+        0,
+        "items that a search for a user finds before the seen ones are dropped, 500 in the "
+        "authors' LightGCN and 200 in their PinSage; 0 for as many as it takes to lose none",
+        at_least(0),
+    )
+    ranker: str = option(
+        "faiss",
+        "engine of rankings, both exact; they differ in the order of equal scores alone",
+        one_of(*catalog.RANKERS),
     )
     seed: int = option(0, "seed of initial weights and of every draw", A_SEED)
 

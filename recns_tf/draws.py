@@ -44,6 +44,8 @@ class Purpose(IntEnum):
     STEP = 12
     # of a run's seed, for what a sampler starts from
     STATE = 13
+    # of a run's seed, for a table of neighbours
+    NEIGHBORS = 14
 
 
 def stream(seed: tf.Tensor, *branches: tf.Tensor | int) -> tf.Tensor:

@@ -114,24 +114,42 @@ def flag_fields(cls: type) -> list[dataclasses.Field[Any]]:
     return [field for field in dataclasses.fields(cls) if field.name not in POSITIONAL]
 
 
-def define_flags(*classes: type) -> None:
-    """Define one absl flag, and its alias, for every field that is not positional."""
+def define_flags(*classes: type, among: flags.FlagValues = flags.FLAGS) -> None:
+    """Define one absl flag, and its alias, for every field that is not positional.
+
+    Args:
+        classes: dataclasses of option fields.
+        among: where the flags are defined; the program's own by default.
+    """
     for cls in classes:
         for field in flag_fields(cls):
             text, rule, alias = (field.metadata[key] for key in ("text", "rule", "alias"))
             help_text = f"{text}; {rule.legal}" if rule else text
-            DEFINERS[type(field.default)](field.name, field.default, help_text)
+            define = DEFINERS[type(field.default)]
+            define(field.name, field.default, help_text, flag_values=among)
             if alias:
-                flags.DEFINE_alias(alias, field.name)
+                flags.DEFINE_alias(alias, field.name, flag_values=among)
 
 
-def from_flags(cls: type[Settings], **positional: str) -> Settings:
+def given(cls: type, among: flags.FlagValues = flags.FLAGS) -> set[str]:
+    """Return the names of the fields whose flags, or their aliases, stand on the command line."""
+    return {
+        field.name
+        for field in flag_fields(cls)
+        for name in (field.name, field.metadata["alias"])
+        if name and among[name].present
+    }
+
+
+def from_flags(
+    cls: type[Settings], among: flags.FlagValues = flags.FLAGS, **positional: str
+) -> Settings:
     """Return the settings that the parsed flags and the positional words make.
 
     Raises:
         UserError: a value is not legal.
     """
-    values = {field.name: flags.FLAGS[field.name].value for field in flag_fields(cls)}
+    values = {field.name: among[field.name].value for field in flag_fields(cls)}
     for name in CASELESS:
         if OWN not in values.get(name, OWN):
             values[name] = values[name].lower()

@@ -11,6 +11,7 @@ from recns_tf import draws
 from recns_tf.draws import Purpose
 from recns_tf.interactions import Interactions, to_pairs
 from recns_tf.item_sets import ItemSets, Listed
+from recns_tf.pair_sampling import PAIR_SAMPLINGS
 
 
 class Batch(NamedTuple):
@@ -35,10 +36,9 @@ class Batch(NamedTuple):
 
 
 class Pipeline:
-    """Streams the train pairs of a dataset, reshuffled each epoch.
+    """Streams the train pairs of a dataset, those of users who have an unobserved item.
 
-    An epoch visits every pair of every user who has an unobserved item, once; its last batch
-    may be short. What is drawn depends on (seed, epoch, step) alone.
+    What is drawn depends on (seed, epoch, step) alone.
 
     Args:
         interactions: the dataset.
@@ -47,6 +47,7 @@ class Pipeline:
         num_candidates: M.
         seed: the run's seed.
         with_candidates, with_exposed: whether the sampler reads them.
+        pair_sampling: one of PAIR_SAMPLINGS.
     """
 
     def __init__(
@@ -59,10 +60,10 @@ class Pipeline:
         seed: int,
         with_candidates: bool,
         with_exposed: bool,
+        pair_sampling: str = "edges",
     ):
         self.region = region
         self.exposures = Listed(interactions.exposed)
-        self.batch_size = batch_size
         self.num_candidates = num_candidates
         self.seed = seed
         self.with_candidates = with_candidates or with_exposed
@@ -72,7 +73,8 @@ class Pipeline:
         pairs = pairs[unobserved[pairs[:, 0]] > 0]
         self.users = tf.constant(pairs[:, 0], tf.int32)
         self.items = tf.constant(pairs[:, 1], tf.int32)
-        self.steps_per_epoch = -(-len(pairs) // batch_size)
+        self.pairs = PAIR_SAMPLINGS[pair_sampling](pairs[:, 0], batch_size)
+        self.steps_per_epoch = self.pairs.steps
 
     def batches(self, first_epoch: int = 0) -> tf.data.Dataset:
         """Return the endless stream of Batch from the start of `first_epoch` on.
@@ -89,14 +91,12 @@ class Pipeline:
     def epoch(self, epoch: tf.Tensor) -> tf.data.Dataset:
         """Return the stream of one epoch's batches; `epoch` is an int64 scalar from 0."""
         seed = draws.stream(draws.root(self.seed), Purpose.TRAINING, epoch)
-        order = tf.random.experimental.stateless_shuffle(
-            tf.range(tf.size(self.users)), draws.stream(seed, Purpose.PAIRS)
-        )
+        shared = self.pairs.prepare(draws.stream(seed, Purpose.PAIRS))
 
         def batch(step: tf.Tensor) -> Batch:
-            start = step * self.batch_size
-            chosen = order[start : start + self.batch_size]
-            return self.draw(chosen, draws.stream(seed, Purpose.STEPS, step))
+            step_seed = draws.stream(seed, Purpose.STEPS, step)
+            chosen = self.pairs.choose(shared, step, draws.stream(step_seed, Purpose.PAIRS))
+            return self.draw(chosen, step_seed)
 
         steps = tf.data.Dataset.range(self.steps_per_epoch)
         return steps.map(batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)

@@ -1,22 +1,23 @@
-"""Full ranking over all items, exact, with Faiss; Recall, NDCG and HR (§5.1).
+"""Full ranking over all items, exact, and the means of its metrics (§5.1).
 
-Conventions: averages over the users with at least one held-out item; Recall divides by their
-number; binary NDCG with the ideal list cut at min(K, number of held-out items); HR is 1 for a
-user with any hit. Items seen before are masked by searching K plus as many items as the user
-has seen and dropping the seen ones, which loses no place however many there are.
+Seen items take no place of a list, however many there are. The authors' code searches to a fixed
+depth, drops the seen items and keeps what is left, so that a user who has seen much gets a short
+list; `depth` does as it does.
 """
 
 from __future__ import annotations
 
-import faiss
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from recns_tf.interactions import is_among, keys_of
+from recns_tf.metrics import metrics_per_user
+from recns_tf.rankers import NO_ITEM, RANKERS
+from recns_tf.ranking_kernels import keep_unseen
 
-BLOCK_USERS = 1024
-NO_ITEM = -1
+__all__ = ["NO_ITEM", "evaluate", "metrics_per_user", "top_items"]
 
 
 def top_items(
@@ -25,6 +26,9 @@ def top_items(
     users: NDArray[np.integer],
     seen: csr_array,
     k: int = 20,
+    *,
+    ranker: str = "faiss",
+    depth: int = 0,
 ) -> NDArray[np.int64]:
     """Return the k unseen items with the largest inner product for each user, best first.
 
@@ -34,74 +38,29 @@ def top_items(
         users: [n] the users to rank for.
         seen: boolean CSR array [U, I] of items not to be ranked.
         k: length of the lists.
+        ranker: the engine, one of catalog.RANKERS.
+        depth: 0 ranks exactly. A number is that of a search which the seen items take part in
+            and are then dropped from; what it holds beyond is lost.
 
     Returns:
-        int64 [n, k]; a user with fewer than k unseen items has NO_ITEM at the end.
+        int64 [n, k]; a user with fewer than k unseen items has NO_ITEM at the end, and with a
+        `depth` one of whose items of the search fewer than k are unseen.
     """
-    num_items, dim = item_embeddings.shape
-    index = faiss.IndexFlatIP(dim)
-    index.add(np.ascontiguousarray(item_embeddings, dtype=np.float32))
-    seen_counts = np.diff(seen.indptr)[users]
-    seen_keys = keys_of(seen)
-    top = np.full((len(users), k), NO_ITEM, dtype=np.int64)
-    # Users with like numbers of seen items share a search: none looks much deeper than it must.
-    by_seen = np.argsort(seen_counts, kind="stable")
-    for start in range(0, len(users), BLOCK_USERS):
-        block = by_seen[start : start + BLOCK_USERS]
-        depth = min(k + int(seen_counts[block[-1]]), num_items)
-        queries = np.ascontiguousarray(user_embeddings[users[block]], dtype=np.float32)
-        _, found = index.search(queries, depth)
-        unseen = ~is_member(users[block], found, seen_keys, num_items)
-        place = np.cumsum(unseen, axis=1) - 1
-        row, column = np.nonzero(unseen & (place < k))
-        top[block[row], place[row, column]] = found[row, column]
+    queries, items = (
+        np.ascontiguousarray(table, dtype=np.float32)
+        for table in (user_embeddings[users], item_embeddings)
+    )
+    rows: Any = seen[users]
+    if not depth:
+        return RANKERS[ranker](queries, items, rows, k)
+    nothing = csr_array(rows.shape, dtype=bool)
+    found = RANKERS[ranker](queries, items, nothing, min(depth, len(items)))
+    top = np.full((len(queries), k), NO_ITEM, dtype=np.int64)
+    everyone = np.arange(len(queries))
+    keep_unseen(
+        rows.indptr.astype(np.int64), rows.indices, everyone, found, top, np.empty_like(everyone)
+    )
     return top
-
-
-def is_member(
-    users: NDArray[np.integer],
-    items: NDArray[np.integer],
-    keys: NDArray[np.int64],
-    num_items: int,
-) -> NDArray[np.bool_]:
-    """Return whether each pair is among `keys`.
-
-    Args:
-        users: [n].
-        items: [n, m]; NO_ITEM belongs to no user.
-        keys: ascending user * num_items + item.
-        num_items: I.
-
-    Returns:
-        bool [n, m].
-    """
-    sought = users[:, None].astype(np.int64) * num_items + items
-    return is_among(sought, keys) & (items != NO_ITEM)
-
-
-def metrics_per_user(
-    top: NDArray[np.int64], users: NDArray[np.integer], held_out: csr_array
-) -> dict[str, NDArray[np.float64]]:
-    """Return Recall, NDCG and HR of each user's list.
-
-    Args:
-        top: [n, K] ranked items, NO_ITEM where a list is short.
-        users: [n], each with at least one held-out item.
-        held_out: boolean CSR array [U, I] of the items to be found.
-
-    Returns:
-        "recall@K", "ndcg@K" and "hr@K", each float64 [n], fractions.
-    """
-    k = top.shape[1]
-    relevant = np.diff(held_out.indptr)[users]
-    hits = is_member(users, top, keys_of(held_out), held_out.shape[1])
-    discount = 1 / np.log2(np.arange(2, k + 2))
-    ideal = np.concatenate([[0.0], np.cumsum(discount)])[np.minimum(relevant, k)]
-    return {
-        f"recall@{k}": hits.sum(axis=1) / relevant,
-        f"ndcg@{k}": hits @ discount / ideal,
-        f"hr@{k}": hits.any(axis=1).astype(np.float64),
-    }
 
 
 def evaluate(
@@ -110,6 +69,9 @@ def evaluate(
     held_out: csr_array,
     seen: csr_array,
     k: int = 20,
+    *,
+    ranker: str = "faiss",
+    depth: int = 0,
 ) -> dict[str, float | int]:
     """Return mean Recall, NDCG and HR over all users with held-out items.
 
@@ -118,6 +80,7 @@ def evaluate(
         held_out: boolean CSR array [U, I], the positives to be found.
         seen: boolean CSR array [U, I], masked: train for validation, train and valid for test.
         k: length of the lists, K.
+        ranker, depth: as of `top_items`.
 
     Returns:
         "recall@K", "ndcg@K", "hr@K" as fractions, and "users", how many were averaged; the
@@ -126,6 +89,6 @@ def evaluate(
     users = np.flatnonzero(np.diff(held_out.indptr))
     if not len(users):
         return {f"recall@{k}": 0.0, f"ndcg@{k}": 0.0, f"hr@{k}": 0.0, "users": 0}
-    top = top_items(user_embeddings, item_embeddings, users, seen, k)
+    top = top_items(user_embeddings, item_embeddings, users, seen, k, ranker=ranker, depth=depth)
     per_user = metrics_per_user(top, users, held_out)
     return {name: float(values.mean()) for name, values in per_user.items()} | {"users": len(users)}

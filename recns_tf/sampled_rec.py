@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -9,7 +10,7 @@ import tensorflow as tf
 
 from recns_tf import draws, sampling_report
 from recns_tf.draws import Purpose
-from recns_tf.encoders.base import Encoder
+from recns_tf.encoders.base import Encoder, StaleTables, Tables
 from recns_tf.losses import Loss
 from recns_tf.pipeline import Batch
 from recns_tf.samplers.base import Negatives, Sampler
@@ -28,8 +29,11 @@ class SampledRec(keras.Model):
         sampler: S_n.
         loss: one of losses.py.
         margin: γ of the hinge losses.
-        l2: coefficient of the encoder's penalty.
+        l2: coefficient of the penalty.
         report: tells what the negatives are.
+        penalty: takes users, positives and negatives as Encoder.penalty does, which it is if None.
+        previous: an encoder like `encoder`, to hold its weights of one step before; negatives are
+            then chosen with those.
     """
 
     def __init__(
@@ -40,6 +44,8 @@ class SampledRec(keras.Model):
         margin: float,
         l2: float,
         report: SamplingReport,
+        penalty: Callable[..., tf.Tensor] | None = None,
+        previous: Encoder | None = None,
     ):
         super().__init__(name="sampled_rec")
         self.encoder = encoder
@@ -47,6 +53,8 @@ class SampledRec(keras.Model):
         self.ranking_loss = loss
         self.margin = margin
         self.l2 = l2
+        self.penalty = penalty or encoder.penalty
+        self.previous = previous
         self.report = report
         names = (*STATISTICS, *sampling_report.NAMES, *sampler.statistics)
         self.means = {name: keras.metrics.Mean(name=name) for name in names}
@@ -71,7 +79,7 @@ class SampledRec(keras.Model):
     def refresh(self) -> None:
         """Bring up to date the embeddings that the sampler scores many items with, if any."""
         if self.sampler.scores_many:
-            self.encoder.refresh()
+            (self.previous or self.encoder).refresh()
 
     def compute(self, batch: Batch) -> dict[str, tf.Tensor]:
         """Return the loss of a batch and what to report beside it, all scalars."""
@@ -80,21 +88,24 @@ class SampledRec(keras.Model):
     def forward(self, batch: Batch) -> tuple[dict[str, tf.Tensor], Negatives]:
         """Return what `compute` does, and the negatives it was computed with.
 
-        The graph is propagated once: the sampler reads the same embeddings as the loss.
+        The graph is propagated once: the sampler reads the same embeddings as the loss, unless
+        it is to read older ones.
         """
-        tables = self.encoder.encode(True, draws.stream(batch.seed, Purpose.ENCODER))
-        user = tables.users(batch.users)
-        with tf.control_dependencies([user]):
+        encoding = draws.stream(batch.seed, Purpose.ENCODER)
+        tables: Tables = self.encoder.encode(True, encoding)
+        if self.previous is not None:
+            tables = StaleTables(tables, self.previous.encode(True, encoding))
+        # The clock starts when there are embeddings, and stops when negatives are chosen.
+        with tf.control_dependencies([tables.users(batch.users[:1])]):
             start = tf.timestamp()
         with tf.control_dependencies([start]):
             timed = Batch(*(tf.identity(part) for part in batch))
         negatives = self.sampler.sample(timed, tables, draws.stream(timed.seed, Purpose.SAMPLER))
         with tf.control_dependencies([negatives.ids]):
             stop = tf.timestamp()
-        positive = tf.reduce_sum(user * tables.items(batch.positives), axis=1)  # eq. (4)
-        negative = tf.linalg.matvec(negatives.embeddings, user)
+        positive, negative = negatives.positive_scores, negatives.scores
         ranking_loss = self.ranking_loss(positive, negative, self.margin)
-        penalty = self.l2 * self.encoder.penalty(batch.users, batch.positives, negatives.ids)
+        penalty = self.l2 * self.penalty(batch.users, batch.positives, negatives.ids)
         values = {
             "loss": ranking_loss + penalty,
             "ranking_loss": ranking_loss,
@@ -117,6 +128,9 @@ class SampledRec(keras.Model):
         weights = self.encoder.trainable_variables
         gradients = tape.gradient(values["loss"], [weight.value for weight in weights])
         self.sampler.learn(data, negatives.lesson)
+        if self.previous is not None:
+            for before, now in zip(self.previous.weights, self.encoder.weights, strict=True):
+                before.assign(now)
         self.optimizer.apply(gradients, weights)
         for name, mean in self.means.items():
             mean.update_state(values[name])

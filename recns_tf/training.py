@@ -6,12 +6,14 @@ import importlib.metadata
 import platform
 import subprocess
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
+from scipy.sparse import csr_array
 
 from recns_tf import catalog, datasets, ranking
 from recns_tf.callbacks import EpochEnd, Refresh, best_row, out_of_patience
@@ -25,7 +27,7 @@ from recns_tf.plots import plot_curves
 from recns_tf.progress import Progress
 from recns_tf.region_sets import RegionSets
 from recns_tf.regions import Region, build_region
-from recns_tf.run_folder import METRICS, RunFolder, reading
+from recns_tf.run_folder import METRICS, Row, RunFolder, reading
 from recns_tf.sampled_rec import SampledRec
 from recns_tf.samplers.base import Surroundings
 from recns_tf.sampling_report import NAMES, SamplingReport
@@ -122,8 +124,10 @@ def build(
         seed=config.seed,
         with_candidates=sampler_class.uses_candidates,
         with_exposed=sampler_class.uses_exposed,
+        pair_sampling=config.pair_sampling,
     )
     encoder = encoder_class.from_config(config, interactions)
+    previous = encoder_class.from_config(config, interactions) if config.stale_scores else None
     around = Surroundings(interactions, region.sets, encoder.width)
     model = SampledRec(
         encoder,
@@ -132,8 +136,14 @@ def build(
         config.margin,
         config.l2,
         SamplingReport(interactions),
+        penalty=encoder.whole_penalty if config.l2_scope == "all" else encoder.penalty,
+        previous=previous,
     )
-    adam = keras.optimizers.Adam(config.learning_rate, epsilon=config.adam_epsilon)
+    adam = keras.optimizers.Adam(
+        config.learning_rate,
+        epsilon=config.adam_epsilon,
+        clipvalue=config.gradient_clip or None,
+    )
     model.compile(optimizer=adam, jit_compile=False)
     model.optimizer.build(model.encoder.trainable_variables)
     model.refresh()
@@ -159,7 +169,7 @@ def run(
     rows = folder.rewind(done)
 
     if done < config.epochs and not out_of_patience(rows, config.patience):
-        validate = validation(model, interactions)
+        validate = validation(config, model, interactions)
         end = EpochEnd(
             folder,
             checkpoints,
@@ -185,16 +195,37 @@ def run(
     return finish(config, interactions, model, region_sets.region, folder)
 
 
-def validation(
-    model: SampledRec, interactions: Interactions
-) -> Callable[[], dict[str, Any]] | None:
-    """Return what ranks the validation set, or None where it is empty."""
-    if not interactions.valid.nnz:
-        print("no validation positives: training ends at --epochs, the last epoch is kept.")
-        return None
-    return lambda: ranking.evaluate(
-        *model.encoder.embeddings(), interactions.valid, seen=interactions.train
+def measure(config: Config, model: SampledRec, interactions: Interactions, part: str) -> Row:
+    """Return the metrics on "valid" or "test", all that came before it being seen.
+
+    Args:
+        config: how to rank.
+        model: its encoder's embeddings are ranked with.
+        interactions: the dataset.
+        part: of it.
+    """
+    seen = {"valid": interactions.train, "test": interactions.train + interactions.valid}
+    held_out: csr_array = getattr(interactions, part)
+    return ranking.evaluate(
+        *model.encoder.embeddings(),
+        held_out,
+        seen=csr_array(seen[part]),
+        ranker=config.ranker,
+        depth=config.ranking_depth,
     )
+
+
+def validation(
+    config: Config, model: SampledRec, interactions: Interactions
+) -> Callable[[], Row] | None:
+    """Return what measures the part of the data that early stopping looks at, None if empty."""
+    part = config.validate_on
+    if part == "test":
+        print("--validate_on=test: the test metrics will be those of the epoch that is best on it.")
+    if not getattr(interactions, part).nnz:
+        print(f"no {part} positives: training ends at --epochs, the last epoch is kept.")
+        return None
+    return partial(measure, config, model, interactions, part)
 
 
 def finish(
@@ -211,8 +242,6 @@ def finish(
     with reading(folder.best_weights):
         model.load_weights(folder.best_weights)
     user_embeddings, item_embeddings = model.encoder.embeddings()
-    seen = interactions.train + interactions.valid
-    test = ranking.evaluate(user_embeddings, item_embeddings, interactions.test, seen=seen)
     for name, array in (
         ("user", user_embeddings),
         ("item", item_embeddings),
@@ -231,8 +260,10 @@ def finish(
         "seed": config.seed,
         "best_epoch": best["epoch"],
         "epochs_run": len(rows),
-        "valid": best.get("valid"),
-        "test": test,
+        "valid": best.get("valid")
+        if config.validate_on == "valid"
+        else measure(config, model, interactions, "valid"),
+        "test": measure(config, model, interactions, "test"),
         "paper": published(config),
         "seconds_per_epoch": round(float(np.median(seconds)), 3),
         "training_seconds": round(sum(seconds), 3),

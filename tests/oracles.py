@@ -68,6 +68,19 @@ def lightgcn(dense, nodes, num_layers):
     return np.mean(layers, axis=0)
 
 
+def row_propagation(dense, nodes, num_layers):
+    """The authors' LightGCN: a layer is the mean over a node and its neighbours, node by node."""
+    graph = adjacency(dense)
+    layer = nodes.astype(np.float64)
+    layers = [layer]
+    for _ in range(num_layers):
+        layer = np.stack(
+            [np.mean(layer[[i, *np.flatnonzero(graph[i])]], axis=0) for i in range(len(graph))]
+        )
+        layers.append(layer)
+    return np.mean(layers, axis=0)
+
+
 def ngcf(dense, nodes, kernels, keep_messages=None, keep_nodes=None):
     """NGCF's eq. (3), (4), (6), (10) node by node: messages, their sum, and all layers in a row.
 
@@ -140,6 +153,78 @@ def exposed_negative(user, exposed, item_table, factors):
     """Eq. (8): the exposed item with the largest amplified score."""
     probability = sigmoid(factors * (item_table[exposed] @ user))
     return exposed[int(np.argmax(probability))]
+
+
+def softmax_law(user, positive, candidates, alpha):
+    """The authors' LightGCN: σ of eq. (7) handed on as logits."""
+    weights = np.exp(sigmoid(alpha * (candidates @ user) + (1 - alpha) * (candidates @ positive)))
+    return weights / weights.sum()
+
+
+def nested_merge(exposed, assisted, k):
+    """The authors' code for the negatives [k, d] of one pair."""
+    m = (1 - 1 / k) * assisted[0] + exposed / k
+    return np.stack([(1 - 1 / k) * each + m / k for each in assisted])
+
+
+def original_step(propagate, nodes, num_users, pairs, margin, l2):
+    """One step of the authors' LightGCN: loss, hinge, penalty, and the gradient on `nodes`.
+
+    `propagate` is a linear map of nodes [U + I, d], of which the matrix is taken column by column;
+    `pairs` holds users [B], positives [B], the k drawn negatives [B, k] and the exposed one [B].
+    """
+    size = len(nodes)
+    matrix = propagate(np.eye(size))
+    final = matrix @ nodes
+    users, positives, negatives, exposed = pairs
+    batch, k = negatives.shape
+    hinge, penalty = 0.0, 0.0
+    to_final, to_nodes = np.zeros_like(final), np.zeros_like(final)
+    for u, v, others, shown in zip(users, positives, negatives, exposed, strict=True):
+        e_u, e_v = final[u], final[num_users + v]
+        merged = nested_merge(final[num_users + shown], final[num_users + others], k)
+        for row, e_n in zip(range(k), merged, strict=True):
+            low, high = sigmoid(e_u @ e_n), sigmoid(e_u @ e_v)
+            gap = low - high + margin
+            if gap <= 0:
+                continue
+            hinge += gap / (batch * k)
+            d_low, d_high = (s * (1 - s) / (batch * k) for s in (low, high))
+            to_final[u] += d_low * e_n - d_high * e_v
+            to_final[num_users + v] -= d_high * e_u
+            to_final[num_users + others[row]] += d_low * (1 - 1 / k) * e_u
+            to_final[num_users + others[0]] += d_low * (1 / k) * (1 - 1 / k) * e_u
+            to_final[num_users + shown] += d_low * (1 / k) * (1 / k) * e_u
+        for node in (u, num_users + v, *(num_users + others)):
+            penalty += l2 * 0.5 * nodes[node] @ nodes[node] / batch
+            to_nodes[node] += l2 * nodes[node] / batch
+    return hinge + penalty, hinge, penalty, matrix.T @ to_final + to_nodes
+
+
+def adam(step, weights, steps, rate=1e-3, epsilon=1e-8):
+    """TensorFlow 1's Adam, whose ε stands beside the uncorrected root of the second moment.
+
+    `step` returns the loss, two more numbers and the gradient. Returns the losses before each
+    step, and the weights after the last.
+    """
+    first, second, losses = np.zeros_like(weights), np.zeros_like(weights), []
+    for t in range(1, steps + 1):
+        loss, _, _, gradient = step(weights)
+        losses.append(loss)
+        first = 0.9 * first + 0.1 * gradient
+        second = 0.999 * second + 0.001 * gradient**2
+        corrected = rate * np.sqrt(1 - 0.999**t) / (1 - 0.9**t)
+        weights = weights - corrected * first / (np.sqrt(second) + epsilon)
+    return np.array(losses), weights
+
+
+def top_of_search(user_table, item_table, seen, depth, k):
+    """The authors' ranking: the first `depth` of a search, seen items dropped, the first k kept."""
+    lists = []
+    for u in range(len(user_table)):
+        order = np.argsort(-(item_table @ user_table[u]), kind="stable")[:depth]
+        lists.append([v for v in order if not seen[u, v]][:k])
+    return lists
 
 
 def merge(exposed, assisted, k):

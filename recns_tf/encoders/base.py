@@ -13,6 +13,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from recns_tf import draws
+from recns_tf.inner_products import inner_products
 from recns_tf.interactions import Interactions
 
 if TYPE_CHECKING:
@@ -27,6 +28,12 @@ class Tables(Protocol):
 
     def items(self, ids: tf.Tensor) -> tf.Tensor:
         """Return the embeddings of items: int32 [...] -> float32 [..., d]."""
+
+    def scores(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
+        """Return e_u·e_v (eq. 4) of users with the items of their rows: [B], [B, n] -> [B, n].
+
+        Cheaper to differentiate than products of what `users` and `items` return.
+        """
 
     def frozen(self) -> Tables:
         """Return the same embeddings without dropout, through which no gradient flows."""
@@ -59,6 +66,10 @@ class FullTables:
         """See Tables."""
         return tf.gather(self.item, ids)
 
+    def scores(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
+        """See Tables."""
+        return inner_products(self.user, users, self.item, items)
+
     def frozen(self) -> FullTables:
         """See Tables."""
         tables = self.steady() if self.steady else self
@@ -67,6 +78,39 @@ class FullTables:
     def cached(self) -> FullTables:
         """See Tables."""
         return self.frozen()
+
+
+@dataclass(frozen=True)
+class StaleTables:
+    """Tables that a sampler sees as another encoder has them; the loss sees the live ones.
+
+    Attributes:
+        live: of this step.
+        known: of the encoder one step before.
+    """
+
+    live: Tables
+    known: Tables
+
+    def users(self, ids: tf.Tensor) -> tf.Tensor:
+        """See Tables."""
+        return self.live.users(ids)
+
+    def items(self, ids: tf.Tensor) -> tf.Tensor:
+        """See Tables."""
+        return self.live.items(ids)
+
+    def scores(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
+        """See Tables."""
+        return self.live.scores(users, items)
+
+    def frozen(self) -> Tables:
+        """See Tables."""
+        return self.known.frozen()
+
+    def cached(self) -> Tables:
+        """See Tables."""
+        return self.known.cached()
 
 
 class Encoder(keras.Model):
@@ -103,6 +147,13 @@ class Encoder(keras.Model):
             negatives: int32 [B, k].
         """
 
+    def whole_penalty(
+        self, users: tf.Tensor, positives: tf.Tensor, negatives: tf.Tensor
+    ) -> tf.Tensor:
+        """Return ½ Σ‖θ‖² over all weights, in place of `penalty`; the batch has no part in it."""
+        del users, positives, negatives
+        return half_squares(self.trainable_variables)
+
     def call(
         self, inputs: tuple[tf.Tensor, tf.Tensor], training: bool = False
     ) -> tuple[tf.Tensor, tf.Tensor]:
@@ -119,10 +170,19 @@ class Encoder(keras.Model):
         """Bring up to date what Tables.cached returns, where that is not this step's."""
 
 
-def initial_nodes(num_users: int, num_items: int, dim: int, seed: tf.Tensor) -> tf.Tensor:
-    """Return layer-0 embeddings [U + I, dim]: each side Glorot uniform as a table of its own."""
+def initial_nodes(
+    num_users: int, num_items: int, dim: int, seed: tf.Tensor, initializer: str = "glorot"
+) -> tf.Tensor:
+    """Return layer-0 embeddings [U + I, dim], each side drawn as a table of its own.
+
+    Args:
+        num_users, num_items: U and I.
+        dim: columns.
+        seed: int64 [2].
+        initializer: one of INITIALIZERS.
+    """
     tables = [
-        glorot_uniform([rows, dim], draws.stream(seed, branch))
+        INITIALIZERS[initializer]([rows, dim], draws.stream(seed, branch))
         for branch, rows in enumerate([num_users, num_items])
     ]
     return tf.concat(tables, axis=0)
@@ -132,6 +192,15 @@ def glorot_uniform(shape: list[int], seed: tf.Tensor) -> tf.Tensor:
     """Return a table uniform on ±sqrt(6 / (rows + columns)); X. Glorot and Y. Bengio, 2010."""
     limit = (6 / sum(shape)) ** 0.5
     return tf.random.stateless_uniform(shape, seed, -limit, limit)
+
+
+def small_normal(shape: list[int], seed: tf.Tensor) -> tf.Tensor:
+    """Return a table of normal numbers of deviation 0.01, as the authors' LightGCN starts from."""
+    return tf.random.stateless_normal(shape, seed, stddev=0.01)
+
+
+INITIALIZERS = {"glorot": glorot_uniform, "normal": small_normal}
+"""How layer-0 embeddings are drawn."""
 
 
 def half_squares(weights: Sequence[keras.Variable]) -> tf.Tensor:

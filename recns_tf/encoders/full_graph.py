@@ -24,6 +24,7 @@ class FullGraphEncoder(Encoder):
         adjacency: Â [U + I, U + I].
         num_users, num_items: U and I.
         dim: d.
+        initializer: of the layer-0 embeddings, one of INITIALIZERS.
         seed: of the initial embeddings.
     """
 
@@ -35,6 +36,7 @@ class FullGraphEncoder(Encoder):
         num_items: int,
         *,
         dim: int,
+        initializer: str = "glorot",
         seed: int,
     ):
         super().__init__(name=name)
@@ -43,7 +45,7 @@ class FullGraphEncoder(Encoder):
         self.num_items = num_items
         self.weights_seed = draws.stream(draws.root(seed), Purpose.WEIGHTS)
         self.nodes = self.add_weight(name="nodes", shape=(num_users + num_items, dim))
-        self.nodes.assign(initial_nodes(num_users, num_items, dim, self.weights_seed))
+        self.nodes.assign(initial_nodes(num_users, num_items, dim, self.weights_seed, initializer))
         self.built = True
 
     @abstractmethod

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from recns_tf.encoders.full_graph import FullGraphEncoder
 from recns_tf.interactions import Interactions
-from recns_tf.propagation import Adjacency, symmetric_adjacency
+from recns_tf.propagation import Adjacency
 
 if TYPE_CHECKING:
     from recns_tf.config import Config
@@ -32,6 +32,7 @@ class LightGCN(FullGraphEncoder):
         dim: d.
         num_layers: L, 1 or more.
         learned: whether layer weights are learned.
+        initializer: of the layer-0 embeddings, one of INITIALIZERS.
         seed: of the initial embeddings.
     """
 
@@ -44,9 +45,18 @@ class LightGCN(FullGraphEncoder):
         dim: int = 64,
         num_layers: int = 3,
         learned: bool = False,
+        initializer: str = "glorot",
         seed: int = 0,
     ):
-        super().__init__("lightgcn", adjacency, num_users, num_items, dim=dim, seed=seed)
+        super().__init__(
+            "lightgcn",
+            adjacency,
+            num_users,
+            num_items,
+            dim=dim,
+            initializer=initializer,
+            seed=seed,
+        )
         self.width = dim
         self.coefficients = [1 / (num_layers + 1)] * (num_layers + 1)
         self.layer_logits = None
@@ -60,12 +70,13 @@ class LightGCN(FullGraphEncoder):
     def from_config(cls, config: Config, interactions: Interactions) -> Self:
         """See Encoder."""
         return cls(
-            Adjacency(symmetric_adjacency(interactions.train), config.sparse_engine),
+            Adjacency.of(interactions.train, config.adjacency, config.sparse_engine),
             interactions.num_users,
             interactions.num_items,
             dim=config.dim,
             num_layers=config.num_layers,
             learned=config.layer_weights == "learned",
+            initializer=config.initializer,
             seed=config.seed,
         )
 

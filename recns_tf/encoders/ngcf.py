@@ -20,7 +20,7 @@ from recns_tf import draws
 from recns_tf.encoders.base import glorot_uniform, half_squares
 from recns_tf.encoders.full_graph import FullGraphEncoder
 from recns_tf.interactions import Interactions
-from recns_tf.propagation import Adjacency, symmetric_adjacency
+from recns_tf.propagation import Adjacency
 
 if TYPE_CHECKING:
     from recns_tf.config import Config
@@ -56,9 +56,12 @@ class NGCF(FullGraphEncoder):
         num_layers: int = 3,
         message_dropout: float = 0.1,
         node_dropout: float = 0.0,
+        initializer: str = "glorot",
         seed: int = 0,
     ):
-        super().__init__("ngcf", adjacency, num_users, num_items, dim=dim, seed=seed)
+        super().__init__(
+            "ngcf", adjacency, num_users, num_items, dim=dim, initializer=initializer, seed=seed
+        )
         self.width = (num_layers + 1) * dim
         self.message_dropout = message_dropout
         self.node_dropout = node_dropout
@@ -76,13 +79,14 @@ class NGCF(FullGraphEncoder):
     def from_config(cls, config: Config, interactions: Interactions) -> Self:
         """See Encoder."""
         return cls(
-            Adjacency(symmetric_adjacency(interactions.train), config.sparse_engine),
+            Adjacency.of(interactions.train, config.adjacency, config.sparse_engine),
             interactions.num_users,
             interactions.num_items,
             dim=config.dim,
             num_layers=config.num_layers,
             message_dropout=config.message_dropout,
             node_dropout=config.node_dropout,
+            initializer=config.initializer,
             seed=config.seed,
         )
 

@@ -32,10 +32,11 @@ from recns_tf.encoders.base import (
     half_squares,
     initial_nodes,
 )
+from recns_tf.encoders.neighbors import Neighbors, OwnDraws, SharedColumns
 from recns_tf.errors import UserError
+from recns_tf.inner_products import inner_products
 from recns_tf.interactions import Interactions
-from recns_tf.item_sets import Listed
-from recns_tf.propagation import Adjacency, bipartite, mean_of_rows, symmetric_adjacency
+from recns_tf.propagation import Adjacency, bipartite, mean_of_rows
 
 if TYPE_CHECKING:
     from recns_tf.config import Config
@@ -60,8 +61,14 @@ class PinSage(Encoder):
         num_neighbors: neighbours drawn for each layer, the first one first.
         rank_with_drawn: whether embeddings to rank with come from drawn neighbours, the same in
             every call, instead of all neighbours.
+        shared_columns: whether neighbours are drawn as by the authors; see SharedColumns. The
+            nodes' features then have a spare row, which stands for no neighbour.
+        initializer: of the features, one of INITIALIZERS.
         engine: of the products over all neighbours; see Adjacency.
         seed: of the initial weights.
+
+    Raises:
+        ValueError: as SharedColumns.
     """
 
     def __init__(
@@ -72,25 +79,30 @@ class PinSage(Encoder):
         feature_dim: int = 50,
         num_neighbors: tuple[int, ...] = (25, 10),
         rank_with_drawn: bool = False,
+        shared_columns: bool = False,
+        initializer: str = "glorot",
         engine: str = "csr",
         seed: int = 0,
     ):
         super().__init__(name="pinsage")
         self.num_users, self.num_items = train.shape
         self.width = dim
-        self.num_neighbors = num_neighbors
         self.rank_with_drawn = rank_with_drawn
         graph = bipartite(train)
-        self.neighbors = Listed(graph)
+        self.neighbors: Neighbors = (
+            SharedColumns(graph, num_neighbors, seed)
+            if shared_columns
+            else OwnDraws(graph, num_neighbors)
+        )
         self.degree = np.diff(graph.indptr)
-        self.adjacency = Adjacency(symmetric_adjacency(train), engine)
+        self.adjacency = Adjacency.of(train, engine=engine)
         self.ranking_seed = draws.stream(draws.root(seed), Purpose.ENCODER)
         self.scores_from: FullTables | None = None
 
         seeds = draws.stream(draws.root(seed), Purpose.WEIGHTS)
-        shape = (self.num_users + self.num_items, feature_dim)
-        self.nodes = self.add_weight(name="nodes", shape=shape)
-        self.nodes.assign(initial_nodes(self.num_users, self.num_items, feature_dim, seeds))
+        sides = (self.num_users, self.num_items + int(shared_columns))
+        self.nodes = self.add_weight(name="nodes", shape=(sum(sides), feature_dim))
+        self.nodes.assign(initial_nodes(*sides, feature_dim, seeds, initializer))
         self.kernels = []
         widths = [feature_dim] + [dim] * len(num_neighbors)
         for layer, (before, after) in enumerate(pairwise(widths), start=1):
@@ -120,6 +132,8 @@ class PinSage(Encoder):
             feature_dim=config.feature_dim,
             num_neighbors=tuple(numbers[: config.num_layers]),
             rank_with_drawn=config.ranking_neighbors == "drawn",
+            shared_columns=config.neighbor_draw == "shared",
+            initializer=config.initializer,
             engine=config.sparse_engine,
             seed=config.seed,
         )
@@ -145,15 +159,9 @@ class PinSage(Encoder):
         if not number:
             return tf.convert_to_tensor(self.nodes), nodes
         distinct, place = tf.unique(tf.reshape(nodes, [-1]))
-        count = self.neighbors.count(distinct)
-        ranks = draws.integers_by_id(
-            draws.stream(seed, number),
-            distinct,
-            tf.maximum(count, 1),
-            self.num_neighbors[number - 1],
-        )
-        below, drawn = self.layer(number - 1, self.neighbors.item(distinct, ranks), seed)
-        some = tf.cast(count > 0, tf.float32)[:, None]
+        neighbors, found = self.neighbors.draw(number, distinct, seed)
+        below, drawn = self.layer(number - 1, neighbors, seed)
+        some = tf.cast(found, tf.float32)[:, None]
         around = self.around(number, below, lambda table: some * mean_of_rows(table, drawn))
         result = self.update(number, tf.gather(*self.layer(number - 1, distinct, seed)), around)
         return result, tf.reshape(place, tf.shape(nodes))
@@ -187,7 +195,7 @@ class PinSage(Encoder):
         def mean(table: tf.Tensor) -> tf.Tensor:
             return tf.math.divide_no_nan(self.adjacency.product(table * root), root)
 
-        layers = [tf.convert_to_tensor(self.nodes)]
+        layers = [tf.convert_to_tensor(self.nodes)[: self.num_users + self.num_items]]
         for number in range(1, len(self.kernels) + 1):
             around = self.around(number, layers[-1], mean)
             layers.append(self.update(number, layers[-1], around))
@@ -273,6 +281,13 @@ class DrawnTables:
     def items(self, ids: tf.Tensor) -> tf.Tensor:
         """See Tables."""
         return self.of(ids + self.encoder.num_users)
+
+    def scores(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
+        """See Tables. Nodes that the batch holds more than once are encoded once."""
+        nodes = tf.concat([users[:, None], items + self.encoder.num_users], axis=1)
+        table, place = self.encoder.layer(len(self.encoder.kernels), nodes, self.seed)
+        table = table if self.live else tf.stop_gradient(table)
+        return inner_products(table, place[:, 0], table, place[:, 1:])
 
     def frozen(self) -> DrawnTables:
         """See Tables."""

@@ -22,6 +22,17 @@ class EncoderSettings(Checked):
         "lightgcn: of the layers in the final embedding; mean is 1 / (L + 1) each",
         one_of(*catalog.LAYER_WEIGHTS),
     )
+    adjacency: str = option(
+        "symmetric",
+        "lightgcn, ngcf: symmetric is D^-1/2 A D^-1/2, row is D^-1 (A + I), the authors' code's",
+        one_of(*catalog.ADJACENCIES),
+    )
+    initializer: str = option(
+        "glorot",
+        "of layer-0 embeddings: glorot (Xavier) uniform, or normal of deviation 0.01, as the "
+        "authors' LightGCN",
+        one_of(*catalog.INITIALIZERS),
+    )
     message_dropout: float = option(
         0.1, "ngcf: share of the numbers in a layer's output set to 0 in training", A_RATE
     )
@@ -40,6 +51,11 @@ class EncoderSettings(Checked):
         "pinsage: which neighbours make the embeddings to rank with; drawn: the same at every "
         "check",
         one_of(*catalog.RANKING_NEIGHBORS),
+    )
+    neighbor_draw: str = option(
+        "own",
+        "pinsage: own is every node's, shared the authors' code's, columns of a table drawn once",
+        one_of(*catalog.NEIGHBOR_DRAWS),
     )
     table_steps: int = option(
         0,

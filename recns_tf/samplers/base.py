@@ -45,7 +45,7 @@ class Choice(NamedTuple):
     """Which items a sampler chose.
 
     Attributes:
-        ids: int32 [B, n].
+        ids: int32 [B, n], the k negatives first, then what is merged into them, if anything.
         statistics: scalars to report, by the names in the sampler's `statistics`.
         lesson: what `learn` is to know of the choice, if anything.
     """
@@ -60,12 +60,14 @@ class Negatives(NamedTuple):
 
     Attributes:
         ids: int32 [B, k], the chosen items; the L2 penalty is over their layer-0 rows.
-        embeddings: float32 [B, k, d], to be scored in the loss. Gradients flow through them.
+        scores: float32 [B, k], e_u·e_n of the negatives. Gradients flow through them.
+        positive_scores: float32 [B], e_u·e_v of the pairs, found in the same go.
         statistics, lesson: as in Choice.
     """
 
     ids: tf.Tensor
-    embeddings: tf.Tensor
+    scores: tf.Tensor
+    positive_scores: tf.Tensor
     statistics: dict[str, tf.Tensor]
     lesson: Any = ()
 
@@ -140,11 +142,34 @@ class Sampler(keras.layers.Layer):
         """
         del epoch, encoder
 
+    def merged(self, scores: tf.Tensor, ids: tf.Tensor, tables: Tables) -> tf.Tensor:
+        """Return the scores of the negatives, given those of the items they are made of.
+
+        Args:
+            scores: float32 [B, n], e_u·e_i of the chosen items.
+            ids: int32 [B, n], of its Choice.
+            tables: this step's live embeddings.
+
+        Returns:
+            float32 [B, k]; here `scores` themselves, the negatives being the items.
+        """
+        del ids, tables
+        return scores
+
     def sample(self, batch: Batch, tables: Tables, seed: tf.Tensor) -> Negatives:
         """Return k negatives for every pair of the batch, given this step's live embeddings."""
         known = tables.cached() if self.scores_many else tables.frozen()
         choice = self.choose(batch, known, seed)
-        return Negatives(choice.ids, tables.items(choice.ids), *choice[1:])
+        pairs = tf.concat([batch.positives[:, None], choice.ids], axis=1)
+        positive, chosen = tf.split(
+            tables.scores(batch.users, pairs), [1, choice.ids.shape[1]], axis=1
+        )
+        return Negatives(
+            choice.ids[:, : self.num_negatives],
+            self.merged(chosen, choice.ids, tables),
+            positive[:, 0],
+            *choice[1:],
+        )
 
 
 def scores(vectors: tf.Tensor, tables: ItemTable, ids: tf.Tensor) -> tf.Tensor:

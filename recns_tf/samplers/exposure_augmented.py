@@ -8,11 +8,11 @@ import tensorflow as tf
 
 from recns_tf.encoders.base import Tables
 from recns_tf.pipeline import Batch
-from recns_tf.samplers.base import Choice, Negatives, Sampler, scores
+from recns_tf.samplers.base import Choice, Sampler, scores
 
 
 class ExposureAugmented(Sampler):
-    """Picks the one exposed item of eq. (8), and repeats it where k negatives are asked for.
+    """Picks the exposed item of eq. (8), and repeats it where k negatives are asked for.
 
     Args:
         num_negatives: k.
@@ -25,30 +25,26 @@ class ExposureAugmented(Sampler):
     statistics: ClassVar[tuple[str, ...]] = ("amplification",)
 
     def choose(self, batch: Batch, tables: Tables, seed: tf.Tensor) -> Choice:
-        """Return the exposed negative v_n^e of every pair: ids [B, 1].
-
-        The σ of eq. (8) is increasing and drops out of its argmax; in float32 it would
-        besides make ties of all large scores. The first of equals wins. `amplification`: the
-        mean β of the items picked.
-        """
+        """Return the exposed negative of every pair, k times: ids [B, k]."""
         del seed
-        beta = amplification(batch.exposed, batch.candidates)
-        exposed_scores = scores(tables.users(batch.users), tables, batch.exposed)
-        best = tf.argmax(beta * exposed_scores, axis=1, output_type=tf.int32)[:, None]
-        picked_beta = tf.gather(beta, best, batch_dims=1)
-        return Choice(
-            tf.gather(batch.exposed, best, batch_dims=1),
-            {"amplification": tf.reduce_mean(picked_beta)},
-        )
+        picked = pick(batch, tables, 1)
+        return Choice(tf.repeat(picked.ids, self.num_negatives, axis=1), picked.statistics)
 
-    def sample(self, batch: Batch, tables: Tables, seed: tf.Tensor) -> Negatives:
-        """See Sampler."""
-        negatives = super().sample(batch, tables, seed)
-        return Negatives(
-            tf.repeat(negatives.ids, self.num_negatives, axis=1),
-            tf.repeat(negatives.embeddings, self.num_negatives, axis=1),
-            negatives.statistics,
-        )
+
+def pick(batch: Batch, tables: Tables, n: int) -> Choice:
+    """Return the exposed negative v_n^e of every pair by eq. (8), or the n best: ids [B, n].
+
+    The σ of eq. (8) is increasing and drops out of its argmax; in float32 it would besides make
+    ties of all large scores. The first of equals wins. `amplification`: the mean β of the items
+    picked.
+    """
+    beta = amplification(batch.exposed, batch.candidates)
+    exposed_scores = scores(tables.users(batch.users), tables, batch.exposed)
+    best = tf.math.top_k(beta * exposed_scores, n).indices
+    return Choice(
+        tf.gather(batch.exposed, best, batch_dims=1),
+        {"amplification": tf.reduce_mean(tf.gather(beta, best, batch_dims=1))},
+    )
 
 
 def amplification(exposed: tf.Tensor, candidates: tf.Tensor) -> tf.Tensor:

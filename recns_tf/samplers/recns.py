@@ -8,10 +8,11 @@ import tensorflow as tf
 
 from recns_tf import laws
 from recns_tf.encoders.base import Tables
+from recns_tf.errors import UserError
 from recns_tf.laws import Law
 from recns_tf.pipeline import Batch
-from recns_tf.samplers.base import Choice, Negatives, Sampler, Surroundings
-from recns_tf.samplers.exposure_augmented import ExposureAugmented
+from recns_tf.samplers.base import Choice, Sampler, Surroundings
+from recns_tf.samplers.exposure_augmented import ExposureAugmented, pick
 from recns_tf.samplers.positive_assisted import PositiveAssisted
 
 if TYPE_CHECKING:
@@ -21,11 +22,16 @@ if TYPE_CHECKING:
 class RecNS(Sampler):
     """k positive-assisted negatives, each merged with one exposed negative.
 
-    The merged embeddings belong to no item; `ids` of the result are the k drawn by eq. (7).
+    A merged negative is no item; `ids` are the k drawn by eq. (7).
 
     Args:
         num_negatives: k.
         alpha: law of the assistance coefficient α.
+        draw_law: one of positive_assisted.DRAW_LAWS.
+        merge: one of MERGES; flat is eq. (11).
+        num_exposed: exposed negatives a pair, at most M: the best by eq. (8), one after the
+            other for one negative each, and again from the first (§5.4.3, Figure 9).
+        renormalize: whether merged embeddings are scaled to length 1.
     """
 
     default_region: ClassVar[str] = "intermediate"
@@ -36,45 +42,92 @@ class RecNS(Sampler):
         *ExposureAugmented.statistics,
     )
 
-    def __init__(self, num_negatives: int, alpha: Law):
+    def __init__(
+        self,
+        num_negatives: int,
+        alpha: Law,
+        *,
+        draw_law: str = "proportional",
+        merge: str = "flat",
+        num_exposed: int = 1,
+        renormalize: bool = False,
+    ):
         super().__init__(num_negatives)
-        self.assisted = PositiveAssisted(num_negatives, alpha)
-        self.augmented = ExposureAugmented(num_negatives)
+        self.assisted = PositiveAssisted(num_negatives, alpha, draw_law)
+        self.merge = MERGES[merge]
+        self.num_exposed = num_exposed
+        self.renormalize = renormalize
 
     @classmethod
     def from_config(cls, config: Config, around: Surroundings) -> Self:
-        """See Sampler; the pipeline has drawn the candidates from the pool."""
-        del around
-        return cls(config.num_negatives, laws.parse(config.alpha))
+        """See Sampler; the pipeline has drawn the candidates from the pool.
 
-    def choose(self, batch: Batch, tables: Tables, seed: tf.Tensor) -> Choice:
-        """Return the k items drawn by eq. (7), then the one of eq. (8): ids [B, k + 1]."""
-        assisted = self.assisted.choose(batch, tables, seed)
-        augmented = self.augmented.choose(batch, tables, seed)
-        return Choice(
-            tf.concat([assisted.ids, augmented.ids], axis=1),
-            assisted.statistics | augmented.statistics,
+        Raises:
+            UserError: more exposed negatives are asked for than there are exposed candidates.
+        """
+        del around
+        if config.num_exposed > config.num_candidates:
+            raise UserError(
+                f"--num_exposed={config.num_exposed}: choose at most {config.num_candidates}, "
+                "--num_candidates."
+            )
+        return cls(
+            config.num_negatives,
+            laws.parse(config.alpha),
+            draw_law=config.draw_law,
+            merge=config.merge,
+            num_exposed=config.num_exposed,
+            renormalize=config.renormalize,
         )
 
-    def sample(self, batch: Batch, tables: Tables, seed: tf.Tensor) -> Negatives:
-        """See Sampler."""
-        chosen = super().sample(batch, tables, seed)
+    def choose(self, batch: Batch, tables: Tables, seed: tf.Tensor) -> Choice:
+        """Return the k items drawn by eq. (7), then those of eq. (8): ids [B, k + exposed]."""
+        assisted = self.assisted.choose(batch, tables, seed)
+        exposed = pick(batch, tables, self.num_exposed)
+        return Choice(
+            tf.concat([assisted.ids, exposed.ids], axis=1),
+            assisted.statistics | exposed.statistics,
+        )
+
+    def merged(self, scores: tf.Tensor, ids: tf.Tensor, tables: Tables) -> tf.Tensor:
+        """See Sampler. Merging is linear: the score of a merged negative is the merged score."""
+        result = self.merge_chosen(scores)
+        if self.renormalize:
+            result /= tf.norm(self.merge_chosen(tables.items(ids)), axis=2)
+        return result
+
+    def merge_chosen(self, chosen: tf.Tensor) -> tf.Tensor:
+        """Merge what belongs to the chosen items, scores or embeddings: [B, n, …] -> [B, k, …]."""
         # Not slices: the gradient of a split is one concatenation, that of a slice a padded copy.
-        parts = [self.num_negatives, 1]
-        ids, _ = tf.split(chosen.ids, parts, axis=1)
-        assisted, exposed = tf.split(chosen.embeddings, parts, axis=1)
-        return Negatives(ids, merge(exposed, assisted), *chosen[2:])
+        assisted, exposed = tf.split(chosen, [self.num_negatives, self.num_exposed], axis=1)
+        if self.num_exposed > 1:
+            turn = tf.range(self.num_negatives) % self.num_exposed
+            exposed = tf.gather(exposed, turn, axis=1)
+        return self.merge(exposed, assisted, 1 / self.num_negatives)
 
 
-def merge(exposed: tf.Tensor, assisted: tf.Tensor) -> tf.Tensor:
+def flat(exposed: tf.Tensor, assisted: tf.Tensor, share: float) -> tf.Tensor:
     """Return the merged negatives of eq. (10) and (11): (1/k) e_exposed + (1 - 1/k) e_assisted.
 
     Args:
-        exposed: e of the exposed negative, [B, 1, d].
-        assisted: e of the k positive-assisted negatives, [B, k, d].
+        exposed: e of the exposed negative, [B, 1, d], or of one for each negative, [B, k, d]; or
+            their scores, [B, 1] or [B, k].
+        assisted: e of the k positive-assisted negatives, [B, k, d]; or their scores, [B, k].
+        share: 1/k.
 
     Returns:
-        float32 [B, k, d].
+        Of the shape of `assisted`.
     """
-    share = 1 / assisted.shape[1]
     return share * exposed + (1 - share) * assisted
+
+
+def nested(exposed: tf.Tensor, assisted: tf.Tensor, share: float) -> tf.Tensor:
+    """Return `flat` with m = (1/k) e_exposed + (1 - 1/k) e_assisted_1 in place of e_exposed.
+
+    Source: the authors' code (zyang-16/RecNS).
+    """
+    return flat(flat(exposed, assisted[:, :1], share), assisted, share)
+
+
+MERGES = {"flat": flat, "nested": nested}
+"""How the exposed negative is merged into the others."""

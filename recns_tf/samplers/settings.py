@@ -48,6 +48,24 @@ class SamplerSettings(Checked):
         "law of the assistance coefficient, drawn for every pair and candidate",
         A_LAW,
     )
+    draw_law: str = option(
+        "proportional",
+        "recns, recns-o: law of the draw among the candidates; proportional is eq. (7), softmax "
+        "the authors' LightGCN, user_softmax their PinSage, hardest that of Figure 8",
+        one_of(*catalog.DRAW_LAWS),
+    )
+    merge: str = option(
+        "flat",
+        "recns: flat is eq. (11), nested the authors' code, which merges the first negative into "
+        "the exposed one before",
+        one_of(*catalog.MERGES),
+    )
+    num_exposed: int = option(
+        1, "recns: exposed negatives a pair, in turn one for each negative (Figure 9)", A_SIZE
+    )
+    renormalize: bool = option(
+        False, "recns: scale merged negatives to length 1, as the authors' PinSage does"
+    )
     popularity_power: float = option(
         0.75,
         "popns: exponent of the popularity, word2vec's; 1 in the authors' helper; 0 is unins",

@@ -123,7 +123,7 @@ def test_drawn_neighbours_are_uniform_and_each_row_s_own(toy, encoder, monkeypat
 
     seeds = tf.stack([tf.range(4_000, dtype=tf.int64), tf.zeros(4_000, tf.int64)], axis=1)
     ranks = tf.function(lambda: tf.map_fn(ranks_of, seeds, fn_output_signature=tf.int32))().numpy()
-    drawn = encoder.neighbors.item(tf.fill([4_000], node), tf.constant(ranks[:, 0])).numpy()
+    drawn = encoder.neighbors.graph.item(tf.fill([4_000], node), tf.constant(ranks[:, 0])).numpy()
     counts = np.bincount(drawn.ravel(), minlength=100)
     assert chi_square(counts, np.isin(np.arange(100), own)) > 1e-3
 
@@ -263,7 +263,7 @@ def test_the_penalty_is_of_the_kernels(encoder):
 )
 def test_numbers_of_neighbours(toy, toy_config, text, num_layers, expected):
     config = dataclasses.replace(toy_config, num_neighbors=text, num_layers=num_layers)
-    assert PinSage.from_config(config, toy).num_neighbors == expected
+    assert PinSage.from_config(config, toy).neighbors.num_neighbors == expected
 
 
 def test_bad_settings_are_told(toy, config):

@@ -42,17 +42,17 @@ def stage(request, toy, toy_config):
 
 
 def test_shapes_and_ranges(stage, toy):
-    dim = stage.model.encoder.embeddings()[0].shape[1]
     for batch in (stage.batch, stage.short):
         negatives = stage.sample(batch, batch.seed)
         size = len(batch.users)
         assert negatives.ids.shape == (size, stage.config.num_negatives)
         assert negatives.ids.dtype == tf.int32
-        assert negatives.embeddings.shape == (size, stage.config.num_negatives, dim)
-        assert negatives.embeddings.dtype == tf.float32
+        assert negatives.scores.shape == (size, stage.config.num_negatives)
+        assert negatives.positive_scores.shape == (size,)
+        assert negatives.scores.dtype == negatives.positive_scores.dtype == tf.float32
         ids = negatives.ids.numpy()
         assert ((ids >= 0) & (ids < toy.num_items)).all()
-        assert np.isfinite(negatives.embeddings).all()
+        assert np.isfinite(negatives.scores).all()
     assert len(stage.short.users) < stage.config.batch_size, "the last batch is to be short"
 
 
@@ -76,7 +76,7 @@ def test_the_graph_and_eager_execution_agree(stage):
         stage.batch, stage.model.encoder.encode(False), stage.batch.seed
     )
     np.testing.assert_array_equal(graph.ids, eager.ids)
-    np.testing.assert_allclose(graph.embeddings, eager.embeddings, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(graph.scores, eager.scores, rtol=1e-5, atol=1e-6)
 
 
 def test_a_second_call_traces_nothing(stage):
@@ -98,14 +98,14 @@ def test_the_choice_sees_frozen_embeddings_alone(stage):
     with tf.GradientTape(persistent=True) as tape:
         tape.watch([live.user, live.item, known.user, known.item])
         split = stage.model.sampler.sample(stage.batch, live, stage.batch.seed)
-        weights = tf.random.stateless_normal(split.embeddings.shape, [1, 2])
-        loss = tf.reduce_sum(split.embeddings * weights)
+        weights = tf.random.stateless_normal(split.scores.shape, [1, 2])
+        loss = tf.reduce_sum(split.scores * weights)
     whole = stage.model.sampler.sample(stage.batch, known, stage.batch.seed)
     np.testing.assert_array_equal(split.ids, whole.ids)
     assert tape.gradient(loss, known.user) is None
     assert tape.gradient(loss, known.item) is None
     assert tape.gradient(loss, live.item) is not None
-    np.testing.assert_array_equal(split.embeddings, 0)
+    np.testing.assert_array_equal(split.scores, 0)
 
 
 def test_statistics_are_the_declared_scalars(stage):

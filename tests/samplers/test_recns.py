@@ -1,14 +1,17 @@
 """Equations (7) to (11), through the public call, against the paper in NumPy."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from recns_tf import laws
+from recns_tf.errors import UserError
 from recns_tf.laws import Law
 from recns_tf.samplers.exposure_augmented import ExposureAugmented, amplification
 from recns_tf.samplers.positive_assisted import PositiveAssisted
-from recns_tf.samplers.recns import RecNS, merge
+from recns_tf.samplers.recns import RecNS, flat, nested
 from tests import oracles
 from tests.goodness_of_fit import chi_square, independence
 from tests.samplers import worlds
@@ -144,7 +147,7 @@ def test_the_first_of_equal_scores_wins():
 
 def test_equation_11_for_every_negative():
     exposed, assisted = RNG.normal(size=(4, 1, 3)), RNG.normal(size=(4, K, 3))
-    merged = merge(tf.constant(exposed), tf.constant(assisted)).numpy()
+    merged = flat(tf.constant(exposed), tf.constant(assisted), 1 / K).numpy()
     for pair in range(4):
         for i in range(K):
             expected = oracles.merge(exposed[pair, 0], assisted[pair, i], K)
@@ -159,8 +162,8 @@ def test_recns_merges_its_two_parts():
     assisted = worlds.sample(PositiveAssisted(K, alpha), batch, tables)
     augmented = worlds.sample(ExposureAugmented(K), batch, tables)
     np.testing.assert_array_equal(whole.ids, assisted.ids)
-    expected = augmented.embeddings / K + (1 - 1 / K) * assisted.embeddings
-    np.testing.assert_allclose(whole.embeddings, expected, rtol=1e-6, atol=1e-7)
+    expected = augmented.scores / K + (1 - 1 / K) * assisted.scores
+    np.testing.assert_allclose(whole.scores, expected, rtol=1e-6, atol=1e-7)
     np.testing.assert_array_equal(augmented.ids, np.repeat(augmented.ids[:, :1], K, axis=1))
     assert whole.statistics == assisted.statistics | augmented.statistics
 
@@ -173,10 +176,10 @@ def test_gradients_reach_both_parts_by_their_shares():
         negatives = RecNS(4, laws.parse("0.5")).sample(
             batch, worlds.FullTables(user, item), batch.seed
         )
-        total = tf.reduce_sum(negatives.embeddings)
+        total = tf.reduce_sum(negatives.scores)
     gradient = tf.convert_to_tensor(tape.gradient(total, item)).numpy()
     expected = np.zeros_like(ITEM)
-    expected[3], expected[7] = 4 * (1 - 1 / 4), 4 * (1 / 4)
+    expected[3], expected[7] = 4 * (1 - 1 / 4) * USER[1], 4 * (1 / 4) * USER[1]
     np.testing.assert_allclose(gradient, expected, rtol=1e-6)
 
 
@@ -187,3 +190,35 @@ def test_hardness_is_the_gap_between_drawn_and_candidates():
     reported = worlds.sample(sampler, batch, worlds.tables(USER, ITEM)).statistics["hardness"]
     score = ITEM @ USER[1]
     assert reported == pytest.approx(score[ids].mean() - score[CANDIDATES].mean(), abs=1e-4)
+
+
+@pytest.mark.parametrize("num_exposed", [1, 2, 4, 7])
+def test_several_exposed_negatives_take_turns(num_exposed):
+    """Negative i is merged with the exposed item that is i mod n-th by eq. (8)."""
+    exposed, candidates = [7, 3, 0, 1, 8, 4, 2], [7, 3, 5, 6, 2, 8, 1]
+    batch = worlds.batch(3, user=1, positive=4, candidates=candidates, exposed=exposed)
+    tables = worlds.tables(USER, ITEM)
+    sampler = RecNS(K, Law("constant", 0.5, 0.0), num_exposed=num_exposed)
+    chosen = sampler.choose(batch, tables, batch.seed).ids.numpy()
+    ranked = np.argsort(-oracles.beta(exposed, candidates) * (ITEM[exposed] @ USER[1]))
+    best = np.array(exposed)[ranked[:num_exposed]]
+    np.testing.assert_array_equal(chosen[:, K:], [best] * 3)
+    negatives = sampler.sample(batch, tables, batch.seed)
+    for row, ids in enumerate(chosen[:, :K]):
+        for i, item in enumerate(ids):
+            merged = oracles.merge(ITEM[best[i % num_exposed]], ITEM[item], K)
+            assert float(negatives.scores[row, i]) == pytest.approx(merged @ USER[1], rel=1e-5)
+
+
+def test_more_exposed_negatives_than_candidates(toy_config):
+    config = dataclasses.replace(toy_config, num_exposed=5)
+    with pytest.raises(UserError, match="--num_exposed=5: choose at most 4"):
+        RecNS.from_config(config, None)
+
+
+def test_the_nested_merge():
+    exposed, assisted = RNG.normal(size=(2, 1, 3)), RNG.normal(size=(2, K, 3))
+    merged = nested(tf.constant(exposed), tf.constant(assisted), 1 / K)
+    for pair in range(2):
+        expected = oracles.nested_merge(exposed[pair, 0], assisted[pair], K)
+        np.testing.assert_allclose(merged[pair], expected, rtol=1e-6)

@@ -1,0 +1,63 @@
+"""Matrix factorisation: an embedding for every node, and no propagation.
+
+Sources: Y. Koren, R. Bell and C. Volinsky, "Matrix Factorization Techniques for Recommender
+Systems", Computer 42(8), 2009; with --sampler=unins --num_negatives=1 --loss=bpr it is the
+BPR-MF of S. Rendle et al., "BPR: Bayesian Personalized Ranking from Implicit Feedback", UAI 2009,
+without item biases. It tells what propagation adds, as all else is that of the other encoders.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+import tensorflow as tf
+from scipy.sparse import csr_array
+
+from recns_tf.encoders.full_graph import FullGraphEncoder
+from recns_tf.interactions import Interactions
+from recns_tf.propagation import Adjacency
+
+if TYPE_CHECKING:
+    from recns_tf.config import Config
+
+
+class MF(FullGraphEncoder):
+    """Matrix factorisation. Its one weight, `nodes` [U + I, d], is the final embedding too.
+
+    Args:
+        num_users, num_items: U and I.
+        dim: d.
+        initializer: of the embeddings, one of INITIALIZERS.
+        seed: of the initial embeddings.
+    """
+
+    def __init__(
+        self,
+        num_users: int,
+        num_items: int,
+        *,
+        dim: int = 64,
+        initializer: str = "glorot",
+        seed: int = 0,
+    ):
+        num_nodes = num_users + num_items
+        without_edges = Adjacency(csr_array((num_nodes, num_nodes), dtype="float32"))
+        super().__init__(
+            "mf",
+            without_edges,
+            num_users,
+            num_items,
+            dim=dim,
+            initializer=initializer,
+            seed=seed,
+        )
+        self.width = dim
+
+    @classmethod
+    def from_config(cls, config: Config, interactions: Interactions) -> Self:
+        """See Encoder."""
+        return cls(interactions.num_users, interactions.num_items, dim=config.dim, seed=config.seed)
+
+    def propagate(self, seed: tf.Tensor | None) -> tf.Tensor:
+        """See FullGraphEncoder; e* = e, eq. (4) being the product of two rows of `nodes`."""
+        return tf.convert_to_tensor(self.nodes)

@@ -1,0 +1,109 @@
+"""Which neighbours of a node PinSage aggregates in a step (§2.2)."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from recns_tf import draws
+from recns_tf.draws import Purpose
+from recns_tf.item_sets import Listed
+
+TABLE_COLUMNS = 500
+"""Neighbours a node has in the authors' table."""
+
+
+class Neighbors(Protocol):
+    """Draws neighbours for the layers of an encoder."""
+
+    def draw(self, layer: int, nodes: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Draw neighbours of nodes.
+
+        Args:
+            layer: l, from 1; the mean over the neighbours makes h^l.
+            nodes: int32 [n], distinct.
+            seed: int64 [2], of the step. A node has the same neighbours in all of its calls.
+
+        Returns:
+            int32 [n, S], and whether each node has any, bool [n].
+        """
+
+
+class OwnDraws:
+    """Every node's own, uniform over its neighbours, with replacement.
+
+    Args:
+        graph: boolean CSR array [N, N].
+        num_neighbors: S of each layer, the first one first.
+    """
+
+    def __init__(self, graph: csr_array, num_neighbors: tuple[int, ...]):
+        self.graph = Listed(graph)
+        self.num_neighbors = num_neighbors
+
+    def draw(self, layer: int, nodes: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """See Neighbors."""
+        count = self.graph.count(nodes)
+        ranks = draws.integers_by_id(
+            draws.stream(seed, layer), nodes, tf.maximum(count, 1), self.num_neighbors[layer - 1]
+        )
+        return self.graph.item(nodes, ranks), count > 0
+
+
+class SharedColumns:
+    """Columns of a table that is drawn once, the same columns for all nodes in a step.
+
+    The columns are shuffled anew in each step; the last layer takes the first of them, the layer
+    before it the next. A node without neighbours has the node N for its only one, whose row is
+    N again. Source: the authors' PinSage (zyang-16/RecNS).
+
+    Args:
+        graph: boolean CSR array [N, N].
+        num_neighbors: S of each layer, the first one first; the sum is at most TABLE_COLUMNS.
+        seed: of the table.
+
+    Raises:
+        ValueError: there are fewer columns than are asked for.
+    """
+
+    def __init__(self, graph: csr_array, num_neighbors: tuple[int, ...], seed: int):
+        if sum(num_neighbors) > TABLE_COLUMNS:
+            raise ValueError(f"num_neighbors: their sum must be at most {TABLE_COLUMNS}")
+        self.num_neighbors = num_neighbors
+        self.table = tf.constant(neighbor_table(graph, TABLE_COLUMNS, seed))
+
+    def draw(self, layer: int, nodes: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """See Neighbors."""
+        order = tf.random.experimental.stateless_shuffle(tf.range(TABLE_COLUMNS), seed)
+        first = sum(self.num_neighbors[layer:])
+        columns = order[first : first + self.num_neighbors[layer - 1]]
+        rows = tf.gather(self.table, nodes)
+        return tf.gather(rows, columns, axis=1), tf.ones_like(nodes, tf.bool)
+
+
+def neighbor_table(graph: csr_array, columns: int, seed: int) -> NDArray[np.int32]:
+    """Draw neighbours of every node: distinct ones where there are enough, else with repeats.
+
+    Args:
+        graph: boolean CSR array [N, N].
+        columns: neighbours a node.
+        seed: of the draws.
+
+    Returns:
+        int32 [N + 1, columns]; node N stands for no neighbour.
+    """
+    size = graph.shape[0]
+    rng = np.random.default_rng([seed, Purpose.NEIGHBORS])
+    degree = np.diff(graph.indptr)
+    ranks = (rng.random((size, columns)) * degree[:, None]).astype(np.int64)
+    for node in np.flatnonzero(degree >= columns):
+        ranks[node] = rng.choice(degree[node], columns, replace=False)
+    place = np.minimum(graph.indptr[:-1, None] + ranks, max(graph.nnz - 1, 0))
+    table = np.full((size + 1, columns), size, np.int32)
+    some = degree > 0
+    table[:-1][some] = graph.indices[place[some]]
+    return table

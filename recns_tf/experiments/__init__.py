@@ -1,0 +1,1 @@
+"""Sweeps of ordinary runs: the paper's tables and figures, ablations, and tuning."""

@@ -1,0 +1,57 @@
+"""Scores of pairs of rows, and their gradient."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from recns_tf.inner_products import inner_products
+
+RNG = np.random.default_rng(0)
+LEFT, RIGHT = RNG.normal(size=(5, 3)), RNG.normal(size=(7, 3))
+ROWS = np.array([4, 0, 4, 2], np.int32)
+COLUMNS = np.array([[6, 6, 1], [0, 3, 6], [1, 1, 1], [5, 2, 0]], np.int32)
+WEIGHTS = RNG.normal(size=COLUMNS.shape)
+
+
+def differentiated(left, right):
+    with tf.GradientTape() as tape:
+        tape.watch([left, right])
+        result = inner_products(left, tf.constant(ROWS), right, tf.constant(COLUMNS))
+        loss = tf.reduce_sum(result * tf.constant(WEIGHTS, tf.float32))
+    return result, tape.gradient(loss, [left, right])
+
+
+@pytest.mark.parametrize("graph", [False, True])
+def test_scores_and_gradients_pair_by_pair(graph):
+    run = tf.function(differentiated) if graph else differentiated
+    result, (to_left, to_right) = run(*(tf.constant(t, tf.float32) for t in (LEFT, RIGHT)))
+    expected_left, expected_right = np.zeros_like(LEFT), np.zeros_like(RIGHT)
+    for b, row in enumerate(ROWS):
+        for i, column in enumerate(COLUMNS[b]):
+            assert float(result[b, i]) == pytest.approx(LEFT[row] @ RIGHT[column], rel=1e-5)
+            expected_left[row] += WEIGHTS[b, i] * RIGHT[column]
+            expected_right[column] += WEIGHTS[b, i] * LEFT[row]
+    np.testing.assert_allclose(to_left, expected_left, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(to_right, expected_right, rtol=1e-5, atol=1e-6)
+
+
+def test_both_sides_may_be_one_table():
+    table = tf.constant(RIGHT, tf.float32)
+    with tf.GradientTape() as tape:
+        tape.watch(table)
+        products = inner_products(table, tf.constant([1]), table, tf.constant([[1, 3]]))
+        loss = tf.reduce_sum(products)
+    gradient = tape.gradient(loss, table).numpy()
+    expected = np.zeros_like(RIGHT)
+    expected[1], expected[3] = 2 * RIGHT[1] + RIGHT[3], RIGHT[1]
+    np.testing.assert_allclose(gradient, expected, rtol=1e-5)
+
+
+def test_a_batch_of_no_pairs():
+    none = tf.zeros([0], tf.int32), tf.zeros([0, 3], tf.int32)
+    table = tf.constant(RIGHT, tf.float32)
+    with tf.GradientTape() as tape:
+        tape.watch(table)
+        result = inner_products(table, none[0], table, none[1])
+    assert result.shape == (0, 3)
+    np.testing.assert_array_equal(tape.gradient(result, table), np.zeros_like(RIGHT))
