@@ -1,4 +1,4 @@
-"""Sparse products of the normalised user-item graph, and means over drawn neighbours.
+"""Sparse products of the normalised user-item graph.
 
 TensorFlow's CSR product is the only multithreaded sparse product it has for CPUs, many times
 faster than `tf.sparse.sparse_dense_matmul`, which is the fallback. Its automatic gradient is
@@ -148,27 +148,3 @@ class Adjacency:
             return evaluate(self.matrix, values), partial(evaluate, self.adjoint)
 
         return apply(x)
-
-
-def mean_of_rows(table: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-    """Return the means of some rows of a table: [m, d], int32 [n, S] -> [n, d].
-
-    Neither forward nor backward is an [n, S, d] tensor made: both are sums of rows that belong
-    together, which must be sorted for the second. Automatic gradients took twice as long.
-    """
-    count, size = tf.shape(rows)[0], rows.shape[1]
-    flat = tf.reshape(rows, [-1])
-
-    @tf.custom_gradient
-    def apply(values: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
-        def gradient(upstream: tf.Tensor) -> tf.Tensor:
-            order = tf.argsort(flat)
-            sums = tf.sparse.segment_sum(
-                upstream, order // size, tf.gather(flat, order), num_segments=tf.shape(table)[0]
-            )
-            return sums / size
-
-        owner = tf.repeat(tf.range(count), size)
-        return tf.sparse.segment_mean(values, flat, owner, num_segments=count), gradient
-
-    return apply(table)

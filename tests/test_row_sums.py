@@ -1,10 +1,10 @@
-"""Scores of pairs of rows, and their gradient."""
+"""Weighted sums of rows, scores of pairs of rows, and their gradients."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from recns_tf.inner_products import inner_products
+from recns_tf.row_sums import RowSums, inner_products
 
 RNG = np.random.default_rng(0)
 LEFT, RIGHT = RNG.normal(size=(5, 3)), RNG.normal(size=(7, 3))
@@ -55,3 +55,14 @@ def test_a_batch_of_no_pairs():
         result = inner_products(table, none[0], table, none[1])
     assert result.shape == (0, 3)
     np.testing.assert_array_equal(tape.gradient(result, table), np.zeros_like(RIGHT))
+
+
+def test_sums_of_rows_and_their_adjoint():
+    matrix = np.zeros((4, 7))
+    for b, columns in enumerate(COLUMNS):
+        np.add.at(matrix[b], columns, WEIGHTS[b])
+    sums = RowSums(tf.constant(WEIGHTS, tf.float32), tf.constant(COLUMNS), tf.constant(7))
+    vectors = RNG.normal(size=(4, 3))
+    np.testing.assert_allclose(sums.of(tf.constant(RIGHT, tf.float32)), matrix @ RIGHT, atol=1e-5)
+    spread = sums.spread(tf.constant(vectors, tf.float32))
+    np.testing.assert_allclose(spread, matrix.T @ vectors, atol=1e-5)

@@ -13,8 +13,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from recns_tf import draws
-from recns_tf.inner_products import inner_products
 from recns_tf.interactions import Interactions
+from recns_tf.row_sums import inner_products
 
 if TYPE_CHECKING:
     from recns_tf.config import Config
@@ -45,18 +45,20 @@ class Tables(Protocol):
         """
 
 
-@dataclass(frozen=True)
 class FullTables:
     """Tables of an encoder that embeds the whole graph at once.
 
-    Attributes:
+    Args:
         user, item: [U, d] and [I, d].
         steady: returns the tables without dropout; None if there is none in these.
     """
 
-    user: tf.Tensor
-    item: tf.Tensor
-    steady: Callable[[], FullTables] | None = None
+    def __init__(
+        self, user: tf.Tensor, item: tf.Tensor, steady: Callable[[], FullTables] | None = None
+    ):
+        self.user = user
+        self.item = item
+        self.steady = steady
 
     def users(self, ids: tf.Tensor) -> tf.Tensor:
         """See Tables."""

@@ -34,9 +34,9 @@ from recns_tf.encoders.base import (
 )
 from recns_tf.encoders.neighbors import Neighbors, OwnDraws, SharedColumns
 from recns_tf.errors import UserError
-from recns_tf.inner_products import inner_products
 from recns_tf.interactions import Interactions
-from recns_tf.propagation import Adjacency, bipartite, mean_of_rows
+from recns_tf.propagation import Adjacency, bipartite
+from recns_tf.row_sums import inner_products, mean_of_rows
 
 if TYPE_CHECKING:
     from recns_tf.config import Config
@@ -65,6 +65,8 @@ class PinSage(Encoder):
             nodes' features then have a spare row, which stands for no neighbour.
         initializer: of the features, one of INITIALIZERS.
         engine: of the products over all neighbours; see Adjacency.
+        whole_graph: whether a training step encodes all nodes once, for its sampler and its loss,
+            instead of those that are asked for, each time they are.
         seed: of the initial weights.
 
     Raises:
@@ -82,12 +84,14 @@ class PinSage(Encoder):
         shared_columns: bool = False,
         initializer: str = "glorot",
         engine: str = "csr",
+        whole_graph: bool = False,
         seed: int = 0,
     ):
         super().__init__(name="pinsage")
         self.num_users, self.num_items = train.shape
         self.width = dim
         self.rank_with_drawn = rank_with_drawn
+        self.whole_graph = whole_graph
         graph = bipartite(train)
         self.neighbors: Neighbors = (
             SharedColumns(graph, num_neighbors, seed)
@@ -135,11 +139,18 @@ class PinSage(Encoder):
             shared_columns=config.neighbor_draw == "shared",
             initializer=config.initializer,
             engine=config.sparse_engine,
+            # A batch then asks for as many items as there are nodes, or more.
+            whole_graph=config.batch_size * (1 + config.num_negatives)
+            >= interactions.num_users + interactions.num_items,
             seed=config.seed,
         )
 
     def encode(self, training: bool, seed: tf.Tensor | None = None) -> DrawnTables | FullTables:
-        """See Encoder. In training nodes are encoded when they are asked for."""
+        """See Encoder. In training nodes are encoded when they are asked for, or all at once."""
+        if training and self.whole_graph:
+            nodes = tf.range(self.num_users + self.num_items)
+            final, _ = self.layer(len(self.kernels), nodes, seed)
+            return WholeTables(final[: self.num_users], final[self.num_users :], self)
         if training or self.rank_with_drawn:
             return DrawnTables(self, self.ranking_seed if seed is None else seed)
         final = self.layers_of_all()[-1]
@@ -160,10 +171,14 @@ class PinSage(Encoder):
             return tf.convert_to_tensor(self.nodes), nodes
         distinct, place = tf.unique(tf.reshape(nodes, [-1]))
         neighbors, found = self.neighbors.draw(number, distinct, seed)
-        below, drawn = self.layer(number - 1, neighbors, seed)
+        # Nodes and their neighbours in one call: who is both is encoded once.
+        both = tf.concat([distinct, tf.reshape(neighbors, [-1])], axis=0)
+        below, where = self.layer(number - 1, both, seed)
+        own, drawn = tf.split(where, [tf.size(distinct), tf.size(neighbors)])
+        drawn = tf.reshape(drawn, [-1, neighbors.shape[1]])
         some = tf.cast(found, tf.float32)[:, None]
         around = self.around(number, below, lambda table: some * mean_of_rows(table, drawn))
-        result = self.update(number, tf.gather(*self.layer(number - 1, distinct, seed)), around)
+        result = self.update(number, tf.gather(below, own), around)
         return result, tf.reshape(place, tf.shape(nodes))
 
     def around(self, number: int, below: tf.Tensor, mean: Mean) -> tf.Tensor:
@@ -252,6 +267,23 @@ class PinSage(Encoder):
             )
         self.scores_from.user.assign(user)
         self.scores_from.item.assign(item)
+
+
+class WholeTables(FullTables):
+    """The tables of a step that encodes all nodes.
+
+    Args:
+        user, item: [U, d] and [I, d].
+        encoder: PinSage.
+    """
+
+    def __init__(self, user: tf.Tensor, item: tf.Tensor, encoder: PinSage):
+        super().__init__(user, item)
+        self.encoder = encoder
+
+    def cached(self) -> FullTables:
+        """See Tables: from all neighbours, where `refresh` ever encoded them."""
+        return (self.encoder.scores_from or self).frozen()
 
 
 class DrawnTables:

@@ -8,6 +8,7 @@ from scipy.sparse import csr_array
 from recns_tf import draws, ranking
 from recns_tf.config import Workspace
 from recns_tf.encoders import pinsage
+from recns_tf.encoders.base import FullTables
 from recns_tf.encoders.pinsage import PinSage
 from recns_tf.errors import UserError
 from recns_tf.interactions import make_interactions
@@ -18,9 +19,11 @@ from tests.encoders.slopes import assert_slopes
 from tests.goodness_of_fit import chi_square, independence
 
 
-@pytest.fixture
-def config(toy_config):
-    return dataclasses.replace(toy_config, num_neighbors="5,3", feature_dim=6)
+@pytest.fixture(params=[64, 16], ids=["whole graph", "what is asked for"])
+def config(request, toy_config):
+    """With the larger batch a step encodes all 100 nodes at once."""
+    size = request.param
+    return dataclasses.replace(toy_config, num_neighbors="5,3", feature_dim=6, batch_size=size)
 
 
 @pytest.fixture
@@ -94,8 +97,11 @@ def test_gradients_are_slopes_of_the_oracle(encoder, toy, monkeypatch):
         pairs = list(zip(kernels[::2], kernels[1::2], strict=True))
         return oracles.pinsage(nodes, lambda layer, node: lists[layer, node], pairs)
 
-    tables = encoder.encode(True, draws.root(0))
-    assert_slopes(encoder, lambda: tables.of(tf.range(100)), oracle, tries=25)
+    def final():
+        tables = encoder.encode(True, draws.root(0))
+        return tf.concat([tables.users(tf.range(40)), tables.items(tf.range(60))], axis=0)
+
+    assert_slopes(encoder, final, oracle, tries=25)
 
 
 def test_gradients_through_all_neighbours_are_slopes_too(encoder, toy):
@@ -149,7 +155,7 @@ def test_a_node_has_one_embedding_in_a_step_wherever_it_is_asked_for(encoder):
     assert not np.allclose(later, alone, atol=1e-3)
 
 
-def test_layers_draw_apart(encoder, monkeypatch):
+def test_layers_draw_apart_and_once_each(encoder, monkeypatch):
     seeds = []
 
     def spy(seed, ids, bound, n):
@@ -158,7 +164,28 @@ def test_layers_draw_apart(encoder, monkeypatch):
 
     monkeypatch.setattr(draws, "integers_by_id", spy)
     encoder.encode(True, draws.root(0)).users(tf.constant([3]))
-    assert len(set(seeds)) == 2 < len(seeds)
+    assert len(set(seeds)) == len(seeds) == 2
+
+
+def test_a_step_encodes_all_nodes_where_a_batch_asks_for_as_many(toy, config):
+    tables = PinSage.from_config(config, toy).encode(True, draws.root(0))
+    assert isinstance(tables, FullTables) == (config.batch_size * (1 + 3) >= 100)
+
+
+def test_cached_tables_are_those_of_the_last_refresh(encoder):
+    encoder.refresh()
+    user, item = encoder.embeddings()
+    encoder.nodes.assign(-encoder.nodes)
+    cached = encoder.encode(True, draws.root(0)).cached()
+    np.testing.assert_allclose(cached.users(tf.range(40)), user, rtol=1e-6)
+    np.testing.assert_allclose(cached.items(tf.range(60)), item, rtol=1e-6)
+
+
+def test_scores_are_products_of_the_embeddings(encoder):
+    tables = encoder.encode(True, draws.root(3))
+    users, items = tf.constant([3, 7, 3]), tf.constant([[1, 1], [59, 3], [8, 1]])
+    expected = np.einsum("bd,bnd->bn", tables.users(users), tables.items(items))
+    np.testing.assert_allclose(tables.scores(users, items), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_a_node_without_neighbours_is_made_of_its_own_features(encoder, toy):
