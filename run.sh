@@ -27,7 +27,12 @@ Usage: ./run.sh DATASET ENCODER [--flag=value …]   train, test, and leave runs
        ./run.sh describe DATASET                   what a dataset is like, in numbers and a picture
        ./run.sh regions DATASET                    what the three regions hold, likewise
        ./run.sh export DATASET PATH --format=…     write it for another program
+       ./run.sh baseline DATASET NAME              fit one in closed form: popular, itemknn, ease
+       ./run.sh compare DATASET --users=FILE …     embeddings of any program, ranked exactly and truncated
        ./run.sh summary RUN…                       mean and deviation over finished runs
+       ./run.sh report RUN… [--output=FILE.html]   a page with curves and tables of any runs
+       ./run.sh reproduce DATASET EXPERIMENT…      tables and figures of the paper: table2 … fig9, all
+       ./run.sh ablate DATASET ENCODER             one choice at a time, the paper's and the authors' code's
        ./run.sh test [pytest arguments]            run the tests
        ./run.sh help [COMMAND]                     every flag with its meaning
 
@@ -39,7 +44,9 @@ Examples:
   ./run.sh ml-100k lightgcn --sampler=dns --seed=1
   ./run.sh ml-100k lightgcn --num_negatives=10 --khop=5 --run_name=khop5
   ./run.sh ml-100k lightgcn --config=runs/khop5/config.json --run_name=again
+  ./run.sh baseline ml-100k ease
   ./run.sh summary runs/*
+  ./run.sh report runs/* --output=report.html
   ./run.sh prepare shop --input=clicks.csv --user=user_id --item=item_id --label=clicked
   ./run.sh shop lightgcn
 
@@ -89,9 +96,10 @@ case "${1:-}" in
         ;;
     help)
         case "${2:-main}" in
-            main | prepare | describe | export) module=${2:-main} ;;
+            main | prepare | describe | export | baseline | compare | report) module=${2:-main} ;;
             regions) module=show_regions ;;
-            *) fail "help is for prepare, describe, regions and export, or without a word for training." ;;
+            reproduce | ablate) module=experiments.$2 ;;
+            *) fail "help is for prepare, describe, regions, export, baseline, compare, report, reproduce and ablate, or without a word for training." ;;
         esac
         prepare_venv
         # absl ends with status 1 after it has printed its help.
@@ -102,11 +110,15 @@ case "${1:-}" in
         prepare_venv
         exec .venv/bin/python -m pytest "$@"
         ;;
-    prepare | summary)
+    reproduce | ablate)
+        prepare_venv
+        exec .venv/bin/python -m "recns_tf.experiments.$1" "${@:2}"
+        ;;
+    prepare | summary | report)
         prepare_venv
         exec .venv/bin/python -m "recns_tf.$1" "${@:2}"
         ;;
-    describe | regions | export)
+    describe | regions | export | baseline | compare)
         module=${1/#regions/show_regions}
         prepare_venv
         find_flagfiles "${@:2}"

@@ -27,7 +27,20 @@ from recns_tf.interactions import Interactions
 from recns_tf.options import Checked, Rule, at_least, one_of, option
 
 A_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-COMMANDS = ("test", "help", "summary", "prepare", "describe", "regions", "export")
+COMMANDS = (
+    "test",
+    "help",
+    "summary",
+    "report",
+    "baseline",
+    "compare",
+    "reproduce",
+    "ablate",
+    "prepare",
+    "describe",
+    "regions",
+    "export",
+)
 A_CONDITION = Rule(LEGAL, is_condition)
 A_SHARE = Rule("a share from 0 to less than 1", lambda value: 0 <= value < 1)
 

@@ -1,0 +1,177 @@
+"""Is one value better than the best of the others? Relative gain, and tests over users.
+
+The best of the others is the one with the highest test mean, as in the paper: this favours it.
+Each user's metric is averaged over seeds first, so that a user counts once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from recns_tf import ranking, significance
+from recns_tf.errors import UserError
+from recns_tf.experiments import tables
+from recns_tf.experiments.cells import Cell
+from recns_tf.experiments.results import Line
+from recns_tf.interactions import Interactions
+from recns_tf.metrics import metrics_per_user
+from recns_tf.run_folder import METRICS, RunFolder, reading
+
+TOLERANCE = 1e-4
+
+PerUser = dict[str, NDArray[np.float64]]
+"""Metrics of each user with test positives, by name."""
+
+
+class Comparison(NamedTuple):
+    """A value against the best of the others, for one encoder and metric.
+
+    Attributes:
+        encoder, metric: of the runs.
+        value, other: labels of the two.
+        gain: relative, of the means.
+        difference: of the means.
+        users: how many the tests are over.
+        t_test, wilcoxon: p values, adjusted for all comparisons of the table by Holm.
+    """
+
+    encoder: str
+    metric: str
+    value: str
+    other: str
+    gain: float
+    difference: float
+    users: int
+    t_test: float
+    wilcoxon: float
+
+
+COLUMNS = Comparison._fields
+
+
+def metrics_of(cell: Cell, runs_dir: Path, interactions: Interactions) -> PerUser:
+    """Return the test metrics of each user from the embeddings that a run left.
+
+    Args:
+        cell: a finished run.
+        runs_dir: where its folder is.
+        interactions: its dataset.
+
+    Raises:
+        UserError: the embeddings are damaged or not those of the dataset.
+    """
+    folder = RunFolder(runs_dir / cell.name)
+    results = folder.read_results()
+    assert results is not None, "only finished runs are compared"
+    if results["data"]["checksum"] != interactions.checksum:
+        raise UserError(f"{folder.path} was trained on other data than {interactions.name} is now.")
+    with reading(folder.embeddings):
+        users, items = (
+            np.load(folder.embeddings / f"{name}.npy", allow_pickle=False)
+            for name in ("user", "item")
+        )
+    tested = np.flatnonzero(np.diff(interactions.test.indptr))
+    top = ranking.top_items(
+        users,
+        items,
+        tested,
+        seen=csr_array(interactions.train + interactions.valid),
+        ranker=cell.config.ranker,
+        depth=cell.config.ranking_depth,
+    )
+    found = metrics_per_user(top, tested, interactions.test)
+    for metric, values in found.items():
+        if abs(values.mean() - results["test"][metric]) > TOLERANCE:
+            raise UserError(
+                f"{folder.embeddings} gives a test {METRICS[metric]} of {values.mean():.4f}, "
+                f"{folder.results} tells {results['test'][metric]:.4f}: the run is damaged."
+            )
+    return found
+
+
+def compare(
+    lines: Sequence[Line], reference: Any, per_user: Callable[[Cell], PerUser]
+) -> list[Comparison]:
+    """Return how the lines of the value `reference` compare with the best others.
+
+    Args:
+        lines: of a table.
+        reference: the value.
+        per_user: returns the metrics a user of a run.
+
+    Returns:
+        One comparison an encoder and metric of which both sides have finished runs.
+    """
+    found: list[Comparison] = []
+    for line in lines:
+        others = [
+            other
+            for other in lines
+            if other.encoder == line.encoder and other.value != reference and other.runs
+        ]
+        if line.value != reference or not line.runs or not others:
+            continue
+        for metric in METRICS:
+            best = max(others, key=lambda other: other.mean(metric))
+            ours, theirs = (averaged(each, metric, per_user) for each in (line, best))
+            difference = line.mean(metric) - best.mean(metric)
+            found.append(
+                Comparison(
+                    line.encoder,
+                    metric,
+                    line.label,
+                    best.label,
+                    gain=difference / best.mean(metric) if best.mean(metric) else float("nan"),
+                    difference=difference,
+                    users=len(ours),
+                    t_test=significance.paired_t(ours, theirs),
+                    wilcoxon=significance.wilcoxon(ours, theirs),
+                )
+            )
+    t_tests = significance.holm([each.t_test for each in found])
+    wilcoxons = significance.holm([each.wilcoxon for each in found])
+    return [
+        each._replace(t_test=float(t_test), wilcoxon=float(wilcoxon))
+        for each, t_test, wilcoxon in zip(found, t_tests, wilcoxons, strict=True)
+    ]
+
+
+def averaged(line: Line, metric: str, per_user: Callable[[Cell], PerUser]) -> NDArray[np.float64]:
+    """Return a metric of each user, averaged over a line's runs: float64 [n]."""
+    values = np.stack([per_user(cell)[metric] for cell, _ in line.runs])
+    return values.mean(axis=0)
+
+
+def markdown(comparisons: Sequence[Comparison]) -> list[str]:
+    """Return the comparisons as the lines of a Markdown table."""
+    head = ["encoder", "metric", "", "best other", "gain", "difference", "t-test", "Wilcoxon"]
+    rows = [
+        [
+            each.encoder,
+            METRICS[each.metric],
+            each.value,
+            each.other,
+            f"{each.gain:+.2%}",
+            f"{100 * each.difference:+.2f}",
+            probability(each.t_test),
+            probability(each.wilcoxon),
+        ]
+        for each in comparisons
+    ]
+    return tables.markdown(head, rows)
+
+
+def probability(value: float) -> str:
+    """Return a p value for people."""
+    return "< 0.0001" if value < 1e-4 else f"{value:.4f}"
+
+
+def fields(comparison: Comparison) -> dict[str, Any]:
+    """Return a comparison as a row of a CSV file."""
+    return comparison._asdict()

@@ -1,0 +1,100 @@
+"""Pictures of sweeps, as PNG and SVG: a metric by what is varied, and curves over epochs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from recns_tf.experiments.results import Line
+from recns_tf.files import atomic
+from recns_tf.run_folder import METRICS, RunFolder
+
+METRIC = "recall@20"
+FORMATS = (".png", ".svg")
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as `path`.png and `path`.svg."""
+    for ending in FORMATS:
+        with atomic(path.with_name(path.name + ending)) as temporary:
+            figure.savefig(temporary, dpi=120)
+
+
+def error_bars(lines: Sequence[Line]) -> list[float]:
+    """Return the deviations in per cent, NaN, which is not drawn, where there is one run."""
+    return [100 * line.deviation(METRIC) for line in lines]
+
+
+def encoders_of(lines: Sequence[Line]) -> dict[str, list[Line]]:
+    """Return the lines by encoder, those without a finished run left out."""
+    groups: dict[str, list[Line]] = {}
+    for each in lines:
+        if each.runs:
+            groups.setdefault(each.encoder, []).append(each)
+    return groups
+
+
+def line(axes: Axes, lines: Sequence[Line], title: str, runs_dir: Path) -> None:
+    """Draw test Recall@20 over a setting's values, a line an encoder, bars of one deviation."""
+    labels = list(dict.fromkeys(each.label for each in lines))
+    for encoder, group in encoders_of(lines).items():
+        axes.errorbar(
+            [labels.index(each.label) for each in group],
+            [100 * each.mean(METRIC) for each in group],
+            error_bars(group),
+            marker="o",
+            capsize=3,
+            label=encoder,
+        )
+    axes.set_xticks(range(len(labels)), labels)
+    axes.set(xlabel=title, ylabel=f"test {METRICS[METRIC]}, %")
+    axes.grid(alpha=0.3)
+    axes.legend()
+
+
+def bars(axes: Axes, lines: Sequence[Line], title: str, runs_dir: Path) -> None:
+    """Draw test Recall@20 as bars, a group an encoder, bars of one deviation."""
+    groups = encoders_of(lines)
+    labels = list(dict.fromkeys(each.label for each in lines))
+    width = 0.8 / max(len(labels), 1)
+    for n, label in enumerate(labels):
+        places, found = [], []
+        for place, group in enumerate(groups.values()):
+            for each in group:
+                if each.label == label:
+                    places.append(place + (n - (len(labels) - 1) / 2) * width)
+                    found.append(each)
+        heights = [100 * each.mean(METRIC) for each in found]
+        axes.bar(places, heights, width, yerr=error_bars(found), capsize=3, label=label)
+    axes.set_xticks(range(len(groups)), list(groups))
+    axes.set(xlabel=title, ylabel=f"test {METRICS[METRIC]}, %")
+    axes.grid(alpha=0.3, axis="y")
+    axes.set_axisbelow(True)
+    axes.margins(y=0.25)
+    axes.legend(ncols=2)
+
+
+def curves(axes: Axes, lines: Sequence[Line], title: str, runs_dir: Path) -> None:
+    """Draw validation Recall@20 over epochs, a colour a value, a curve a run."""
+    single = len(encoders_of(lines)) < 2
+    for color, each in enumerate(lines):
+        name = f"{title} = {each.label}" if single else f"{each.encoder}, {title} = {each.label}"
+        for n, (cell, _) in enumerate(each.runs):
+            rows = RunFolder(runs_dir / cell.name).rows()
+            rows = [row for row in rows if "valid" in row]
+            axes.plot(
+                [row["epoch"] for row in rows],
+                [100 * row["valid"][METRIC] for row in rows],
+                color=f"C{color % 10}",
+                alpha=0.8,
+                linewidth=1,
+                label=name if n == 0 else None,
+            )
+    axes.set(xlabel="epoch", ylabel=f"validation {METRICS[METRIC]}, %")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(alpha=0.3)
+    axes.legend()

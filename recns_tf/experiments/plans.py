@@ -1,0 +1,149 @@
+"""The runs of an experiment: the paper's, or what the command line makes of them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from recns_tf import catalog
+from recns_tf.config import Config
+from recns_tf.errors import UserError
+from recns_tf.experiments import settings
+from recns_tf.experiments.cells import Cell, seeds
+from recns_tf.experiments.grids import EXPERIMENTS, Experiment
+
+
+class Point(NamedTuple):
+    """A line of a table: the runs of one value of one panel with one encoder, one a seed."""
+
+    panel: int
+    encoder: str
+    value: Any
+    cells: list[Cell]
+
+
+def find(name: str) -> Experiment:
+    """Return the experiment called `name`.
+
+    Raises:
+        UserError: there is none.
+    """
+    if name not in EXPERIMENTS:
+        raise UserError(f"unknown experiment '{name}': choose one of {', '.join(EXPERIMENTS)}.")
+    return EXPERIMENTS[name]
+
+
+def parse_grid(text: str, samplers: str = "") -> dict[str, tuple[Any, ...]]:
+    """Return the values that --grid and --samplers give, by setting.
+
+    Raises:
+        UserError: a part of the text is not SETTING=VALUES, or a value not of its setting's type.
+    """
+    grid: dict[str, tuple[Any, ...]] = {}
+    parts = [part.strip() for part in text.split(";") if part.strip()]
+    if samplers:
+        parts.append(f"sampler={samplers.lower().replace(',', ' ')}")
+    for part in parts:
+        name, equals, values = part.partition("=")
+        name = name.strip()
+        field = settings.CONFIG_FIELDS.get(name)
+        if not equals or field is None:
+            raise UserError(f"--grid: '{part}' is not SETTING=VALUES, such as dim=64 128.")
+        kind: Any = type(field.default)
+        try:
+            grid[name] = tuple(kind(value) for value in values.split())
+        except ValueError as error:
+            raise UserError(f"--grid: '{part}': {error}.") from error
+    return grid
+
+
+def narrow(
+    name: str, encoders: Sequence[str], grid: Mapping[str, tuple[Any, ...]], given: Iterable[str]
+) -> Experiment:
+    """Return an experiment with other encoders and values than the paper's.
+
+    Args:
+        name: of the experiment.
+        encoders: to take in place of the paper's; [] for the paper's.
+        grid: values by setting, to take in place of the paper's.
+        given: names of the settings that the command line fixes for all runs.
+
+    Raises:
+        UserError: there is no such experiment or encoder, a setting that it varies is fixed, or no
+            panel is left.
+    """
+    experiment = find(name)
+    varied = [panel.setting for panel in experiment.panels]
+    for encoder in encoders:
+        catalog.find(catalog.ENCODERS, "encoder", encoder)
+    for setting in sorted(set(varied) & set(given)):
+        raise UserError(
+            f"--{setting} is what {name} varies: choose values by --grid='{setting}=…' instead."
+        )
+    panels = tuple(
+        dataclasses.replace(
+            panel,
+            encoders=tuple(encoders) or panel.encoders,
+            values=tuple(dict.fromkeys(grid.get(panel.setting, panel.values))),
+        )
+        for panel in experiment.panels
+    )
+    panels = tuple(panel for panel in panels if panel.values)
+    if not panels:
+        raise UserError(f"--grid: nothing of {name} is left.")
+    return experiment._replace(panels=panels)
+
+
+def refuse_unused(
+    grid: Mapping[str, tuple[Any, ...]], experiments: Mapping[str, Experiment]
+) -> None:
+    """Raise UserError if a setting of the grid is varied by none of the experiments."""
+    varied = {panel.setting for name in experiments for panel in EXPERIMENTS[name].panels}
+    for setting in grid.keys() - varied:
+        flag = "--samplers" if setting == "sampler" else "--grid"
+        raise UserError(
+            f"{flag}: {', '.join(experiments)} varies {', '.join(sorted(varied))}, not {setting}."
+        )
+
+
+def plan(
+    experiment: Experiment,
+    dataset: str,
+    numbers: Sequence[int],
+    given: Mapping[str, Any],
+    files: Sequence[Path] = (),
+) -> list[Point]:
+    """Return the runs of an experiment.
+
+    Args:
+        experiment: with the panels wanted.
+        dataset: its name.
+        numbers: the seeds.
+        given: settings that the command line fixes for all runs.
+        files: its flagfiles, of which what is varied may be told otherwise.
+
+    Raises:
+        UserError: a value is not legal, or a file is missing.
+    """
+    points = []
+    for index, panel in enumerate(experiment.panels):
+        for encoder in panel.encoders:
+            base, tag = base_of(dataset, encoder, files)
+            for value in panel.values:
+                changes = {**panel.fixed, **given, panel.setting: value}
+                config = dataclasses.replace(base, **changes)
+                points.append(Point(index, encoder, value, seeds(config, numbers, base, tag)))
+    return points
+
+
+def base_of(dataset: str, encoder: str, files: Sequence[Path]) -> tuple[Config, str]:
+    """Return what runs' names are relative to, and what they have for it.
+
+    Args:
+        dataset, encoder: their names.
+        files: flagfiles of the command line.
+    """
+    own = settings.flagfiles(dataset, encoder)
+    return settings.read(dataset, encoder, [*own, *files]), "-".join(path.stem for path in files)

@@ -1,0 +1,126 @@
+"""Tables and figures of the paper on a dataset: ./run.sh reproduce DATASET EXPERIMENT ….
+
+Leaves runs_dir/EXPERIMENT-DATASET/: table.md, table.csv, comparisons.csv, cells.csv, and pictures.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from recns_tf import command_line, datasets, options
+from recns_tf.config import Config
+from recns_tf.errors import UserError
+from recns_tf.experiments import grids, plans, settings, write_up
+from recns_tf.experiments.carry_out import carry_out, report
+from recns_tf.experiments.cells import seeds
+from recns_tf.experiments.grids import Experiment
+from recns_tf.experiments.options import ReproduceSettings
+from recns_tf.experiments.plans import Point
+from recns_tf.experiments.sweep import Failure
+
+ALL = "all"
+
+
+def main(words: list[str]) -> None:
+    """Run the command line whose positional words are `words`."""
+    names = ", ".join(grids.EXPERIMENTS)
+    if len(words) < 2:
+        raise UserError(
+            f"two words are needed, DATASET and an experiment ({names}, or {ALL}): "
+            "for example './run.sh reproduce ml-100k table2'."
+        )
+    dataset, wanted = words[0], words[1:]
+    asked = options.from_flags(ReproduceSettings)
+    datasets.require(dataset, asked.data_dir)
+    files, given = settings.from_command_line(sys.argv, dataset, "lightgcn")
+    if "seed" in given:
+        raise UserError("--seed is what a sweep varies: choose seeds by --seeds=0,1,2.")
+    encoders = [name for name in asked.encoders.split(",") if name]
+    grid = plans.parse_grid(asked.grid, asked.samplers)
+    wanted = list(grids.EXPERIMENTS) if wanted == [ALL] else wanted
+    # All is checked before anything is run.
+    found = {name: plans.narrow(name, encoders, grid, given) for name in dict.fromkeys(wanted)}
+    plans.refuse_unused(grid, found)
+    planned = {
+        name: plans.plan(experiment, dataset, asked.seed_numbers, given, files)
+        for name, experiment in found.items()
+    }
+    for name, experiment in found.items():
+        if asked.tune and all(panel.setting != "sampler" for panel in experiment.panels):
+            raise UserError(f"--tune is for what compares samplers, and {name} does not.")
+    failures: list[Failure] = []
+    for name, experiment in found.items():
+        print(f"{name}: {experiment.title}")
+        folder = Path(asked.runs_dir) / f"{name}-{dataset}"
+        if asked.tune:
+            planned[name], failed = tuned(experiment, planned[name], asked, folder, files, given)
+            failures += failed
+        cells = [cell for point in planned[name] for cell in point.cells]
+        ready, failed = carry_out(cells, asked, folder)
+        failures += failed
+        if ready:
+            print(write_up.write(name, experiment, planned[name], asked, folder, files, given))
+    report(failures)
+
+
+def tuned(
+    experiment: Experiment,
+    points: Sequence[Point],
+    asked: ReproduceSettings,
+    folder: Path,
+    files: Sequence[Path],
+    given: Mapping[str, Any],
+) -> tuple[list[Point], list[Failure]]:
+    """Tune every sampler that is compared; return the points with what was best for each.
+
+    Args:
+        experiment: what is compared.
+        points: its runs without tuning.
+        asked: the flags of the sweep.
+        folder: of the sweep.
+        files: flagfiles of the command line.
+        given: settings that it fixes, which are not tuned.
+
+    Returns:
+        The points, and the trials that failed.
+    """
+    compared = [point for point in points if experiment.panels[point.panel].setting == "sampler"]
+    if asked.dry_run:
+        print(
+            f"first {asked.tune} trials of each of {len(compared)}; the runs below then have the "
+            "settings, and the names, that come of them"
+        )
+        return list(points), []
+    # Optuna takes a second to import, and only this needs it.
+    from recns_tf.experiments import tuning
+
+    studies = {}
+    for point in compared:
+        base = dataclasses.replace(point.cells[0].config, seed=0)
+        plain, tag = plans.base_of(base.dataset, base.encoder, files)
+        study = tuning.begin(base, plain, given, tag)
+        studies[point.panel, point.encoder, point.value] = study
+    failures = tuning.tune(list(studies.values()), asked.tune, asked, folder)
+    tuning.write(list(studies.values()), folder)
+    found = []
+    for point in points:
+        key = (point.panel, point.encoder, point.value)
+        if key in studies:
+            study = studies[key]
+            config = dataclasses.replace(study.base, **tuning.best(study))
+            point = point._replace(cells=seeds(config, asked.seed_numbers, study.plain, study.tag))
+        found.append(point)
+    return found, failures
+
+
+def run() -> None:
+    """Entry point of ./run.sh reproduce."""
+    command_line.run(main, (Config, ReproduceSettings))
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,92 @@
+"""What the runs of a sweep came to: lines of a table, and metrics a user."""
+
+from __future__ import annotations
+
+import csv
+import io
+import statistics
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from recns_tf.experiments.cells import Cell, results_of
+from recns_tf.files import write_text
+from recns_tf.run_folder import METRICS
+
+
+class Line(NamedTuple):
+    """The finished runs of one setting, which differ in their seeds alone.
+
+    Attributes:
+        encoder: its name.
+        value: of the setting that is varied.
+        label: the value as it is shown.
+        runs: the cells and the content of their results.json.
+        paper: the paper's metrics of the same cell as fractions, if it prints them.
+    """
+
+    encoder: str
+    value: Any
+    label: str
+    runs: list[tuple[Cell, dict[str, Any]]]
+    paper: dict[str, Any] | None = None
+
+    def scores(self, metric: str) -> list[float]:
+        """Return a test metric of each run."""
+        return [float(results["test"][metric]) for _, results in self.runs]
+
+    def mean(self, metric: str) -> float:
+        """Return the mean of a test metric over the runs, NaN where none is finished."""
+        return statistics.mean(self.scores(metric)) if self.runs else float("nan")
+
+    def deviation(self, metric: str) -> float:
+        """Return the sample standard deviation over the runs, NaN for fewer than two."""
+        return statistics.stdev(self.scores(metric)) if len(self.runs) > 1 else float("nan")
+
+
+def finished(cells: Iterable[Cell], runs_dir: Path) -> list[tuple[Cell, dict[str, Any]]]:
+    """Return the cells that are finished, with their results.
+
+    Raises:
+        UserError: a folder is damaged, or holds a run with other settings.
+    """
+    found = [(cell, results_of(cell, runs_dir)) for cell in cells]
+    return [(cell, results) for cell, results in found if results is not None]
+
+
+CELL_COLUMNS = (
+    "experiment", "panel", "dataset", "encoder", "setting", "value", "seed", "folder",
+    "best_epoch", "epochs_run", "training_seconds",
+    *(f"valid {metric}" for metric in METRICS), *(f"test {metric}" for metric in METRICS),
+)  # fmt: skip
+
+
+def cell_row(
+    experiment: str, panel: str, setting: str, line: Line, cell: Cell, results: dict[str, Any]
+) -> dict[str, Any]:
+    """Return a run's row of cells.csv, from which every number of a table can be had."""
+    valid = results["valid"] or {}
+    return {
+        "experiment": experiment,
+        "panel": panel,
+        "dataset": cell.config.dataset,
+        "encoder": cell.config.encoder,
+        "setting": setting,
+        "value": line.value,
+        "seed": cell.config.seed,
+        "folder": cell.name,
+        "best_epoch": results["best_epoch"],
+        "epochs_run": results["epochs_run"],
+        "training_seconds": results["training_seconds"],
+        **{f"valid {metric}": valid.get(metric, "") for metric in METRICS},
+        **{f"test {metric}": results["test"][metric] for metric in METRICS},
+    }
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:
+    """Write rows as a CSV file, whole or not at all."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue())

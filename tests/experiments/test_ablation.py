@@ -1,0 +1,139 @@
+import dataclasses
+
+import pytest
+
+from recns_tf.config import Config
+from recns_tf.errors import UserError
+from recns_tf.experiments import ablation
+from recns_tf.experiments.ablation import Side
+from tests.experiments.worlds import line
+
+PLAIN = {"lightgcn": "--dim=32\n", "toy": "--batch_size=64\n--khop=3\n"}
+AUTHORS = "--khop=5\n--eval_every=20\n--patience=5\n--margin=0.5\n--message_dropout=0.3\n"
+
+
+@pytest.fixture
+def flagfiles(tmp_path):
+    files = {**PLAIN, "original": AUTHORS, "paper": "--loss=augmented_hinge\n"}
+    for name, text in files.items():
+        (tmp_path / f"{name}.flags").write_text(text)
+    return tmp_path
+
+
+def sides(folder, encoder="lightgcn", letter=False, **given):
+    return ablation.sides("toy", encoder, given, letter, folder)
+
+
+def test_rows_are_what_differs_and_concerns_the_encoder(flagfiles):
+    original, default = sides(flagfiles)
+    assert (original.config.khop, original.config.margin, original.config.dim) == (5, 0.5, 32)
+    rows = ablation.rows(original, default, [0, 1])
+    assert [(row.change, row.cells[0].name) for row in rows] == [
+        ("as it is", "toy-lightgcn-recns-original"),
+        ("khop 5 → 3", "toy-lightgcn-recns-original-khop=3"),
+        ("margin 0.5 → 0.1", "toy-lightgcn-recns-original-margin=0.1"),
+        (
+            "eval_every 20 → 1, patience 5 → 10",
+            "toy-lightgcn-recns-original-eval_every=1-patience=10",
+        ),
+    ]
+    assert [cell.name[-6:] for row in rows for cell in row.cells[1:]] == ["-seed1"] * 4
+    backwards = ablation.rows(default, original, [0])
+    assert [row.cells[0].name for row in backwards] == [
+        "toy-lightgcn-recns", "toy-lightgcn-recns-khop=5", "toy-lightgcn-recns-margin=0.5",
+        "toy-lightgcn-recns-eval_every=20-patience=5",
+    ]  # fmt: skip
+
+
+def test_settings_of_scale_are_the_dataset_s_on_both_sides(flagfiles):
+    (flagfiles / "original.flags").write_text("--batch_size=8192\n--dim=64\n--khop=5\n")
+    original, default = sides(flagfiles)
+    for config in (original.config, default.config):
+        assert (config.batch_size, config.dim) == (64, 32)
+    assert ablation.choices(original.config, default.config) == [("khop",)]
+    base, khop = ablation.rows(original, default, [0])
+    # Named as runs with the authors' flagfile are: by what is not as that has it.
+    assert base.cells[0].name == "toy-lightgcn-recns-original-dim=32-batch_size=64"
+    assert khop.cells[0].name == "toy-lightgcn-recns-original-khop=3-dim=32-batch_size=64"
+
+
+def test_each_row_turns_one_choice_alone(flagfiles):
+    original, default = sides(flagfiles)
+    base, khop, *_ = ablation.rows(original, default, [0])
+    expected = dataclasses.replace(base.cells[0].config, khop=3)
+    assert khop.cells[0].config == expected
+
+
+def test_another_encoder_has_its_own_rows_and_authors_flagfile(flagfiles):
+    original, default = sides(flagfiles, "ngcf")
+    assert ("message_dropout",) in ablation.choices(original.config, default.config)
+    (flagfiles / "original-pinsage.flags").write_text("--num_neighbors=10,25\n--node_dropout=0.1\n")
+    original, default = sides(flagfiles, "pinsage")
+    assert ablation.choices(original.config, default.config) == [("num_neighbors",)]
+
+
+def test_the_letter_of_the_paper_and_the_command_line(flagfiles):
+    original, paper = sides(flagfiles, letter=True, khop=7, epochs=2)
+    assert paper.name == "paper" and paper.config.loss == "augmented_hinge"
+    choices = ablation.choices(original.config, paper.config)
+    assert ("loss",) in choices and ("khop",) not in choices
+    base, *_ = ablation.rows(paper, original, [0])
+    assert base.cells[0].name == ("toy-lightgcn-recns-khop=7-loss=augmented_hinge-epochs=2"), (
+        "what the command line fixes is told, as runs without it may stand there too"
+    )
+
+
+def test_what_the_command_line_s_flagfiles_tell_is_no_row(flagfiles, tmp_path):
+    (tmp_path / "more.flags").write_text("--khop=3\n--dim=16\n")
+    further = [tmp_path / "more.flags"]
+    one, other = ablation.sides("toy", "lightgcn", {}, False, flagfiles, further)
+    assert one.config.khop == other.config.khop == 3 and one.config.dim == 16
+    assert ("khop",) not in ablation.choices(one.config, other.config)
+
+
+def test_a_missing_flagfile_is_told(tmp_path):
+    with pytest.raises(UserError, match=r"original\.flags is missing"):
+        sides(tmp_path)
+
+
+def test_settings_concern_those_that_their_help_names():
+    config = Config(encoder="ngcf", sampler="srns", dataset="zhihu")
+    names = (
+        *("khop", "message_dropout", "num_neighbors", "srns_weight", "mcns_mix", "layout"),
+        *("positive_label", "generator_dim", "region_reading"),
+    )
+    concerned = [name for name in names if ablation.concerns(name, config)]
+    assert concerned == ["khop", "message_dropout", "srns_weight", "layout", "region_reading"]
+
+
+BASE = line("base", 0.10, 0.12)
+LINES = [BASE, line("khop 5 → 3", 0.13, 0.12), line("l2", 0.08), line("loss")]
+
+
+def test_differences_are_taken_seed_by_seed():
+    assert ablation.gains(LINES[1], BASE, "recall@20") == pytest.approx([0.03, 0.0])
+    table = ablation.markdown(LINES)
+    # The sample standard deviation of .03 and 0 is .03 / √2.
+    assert table[3] == (
+        "| khop 5 → 3 | 12.50 ± 0.71 | 6.25 ± 0.35 | 50.00 ± 0.00 "
+        "| +1.50 ± 2.12 | +0.75 ± 1.06 | +0.00 ± 0.00 |"
+    )
+    assert table[4] == "| l2 | 8.00 | 4.00 | 50.00 | -2.00 | -1.00 | +0.00 |"
+    assert table[5] == "| loss | — | — | — | — | — | — |"
+    rows = ablation.csv_rows("original", LINES)
+    assert rows[3]["difference"] == pytest.approx(0.015) and rows[0]["difference"] == 0
+    assert rows[9]["mean"] == rows[9]["difference"] == ""
+
+
+def test_the_picture(tmp_path):
+    ablation.draw({"from original": LINES, "from default": LINES[:1]}, "title", tmp_path / "a")
+    assert (tmp_path / "a.png").exists() and "khop 5" in (tmp_path / "a.svg").read_text()
+
+
+def test_a_side_knows_its_files(flagfiles):
+    original, default = sides(flagfiles)
+    assert isinstance(original, Side)
+    assert [path.name for path in original.files] == [
+        "lightgcn.flags", "toy.flags", "original.flags",
+    ]  # fmt: skip
+    assert [path.name for path in default.files] == ["lightgcn.flags", "toy.flags"]

@@ -1,0 +1,163 @@
+"""The commands from the command line, over runs made by hand, and what they refuse."""
+
+import csv
+import dataclasses
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from recns_tf import datasets, ranking
+from recns_tf.config import Config
+from recns_tf.errors import UserError
+from recns_tf.experiments import ablate, ablation, cells, comparisons, plans, settings
+from tests.experiments.worlds import SMALL, finish
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def call(command, *arguments):
+    return subprocess.run(
+        [sys.executable, "-m", f"recns_tf.experiments.{command}", *arguments],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def reproduced(tmp_path_factory):
+    """Table 2 of two samplers, over runs whose embeddings are random."""
+    place = tmp_path_factory.mktemp("reproduced")
+    runs, data = place / "runs", place / "data"
+    interactions = datasets.load(Config(dataset="synthetic", **SMALL), data)
+    experiment = plans.narrow("table2", ["lightgcn"], {"sampler": ("unins", "recns")}, SMALL)
+    points = plans.plan(experiment, "synthetic", (0, 1), SMALL)
+    rng = np.random.default_rng(0)
+    found = {}
+    for cell in (cell for point in points for cell in point.cells):
+        shapes = {"user": interactions.num_users, "item": interactions.num_items}
+        arrays = {
+            name: rng.normal(size=(rows, 8)).astype(np.float32) for name, rows in shapes.items()
+        }
+        seen = interactions.train + interactions.valid
+        test = ranking.evaluate(arrays["user"], arrays["item"], interactions.test, seen)
+        folder = finish(
+            cell, runs, [test[name] for name in ("recall@20", "ndcg@20", "hr@20")],
+            data={"checksum": interactions.checksum},
+        )  # fmt: skip
+        (folder / "embeddings").mkdir()
+        for name, array in arrays.items():
+            np.save(folder / "embeddings" / f"{name}.npy", array)
+        found[cell.config.sampler, cell.config.seed] = test["recall@20"]
+    done = call(
+        "reproduce", "synthetic", "table2", "--encoders=lightgcn", "--samplers=unins,recns",
+        "--seeds=0,1", f"--runs_dir={runs}", f"--data_dir={data}",
+        *(f"--{name}={value}" for name, value in SMALL.items()),
+    )  # fmt: skip
+    return done, runs / "table2-synthetic", found
+
+
+def test_a_table_of_finished_runs(reproduced):
+    done, folder, found = reproduced
+    assert done.returncode == 0, done.stderr
+    assert "4 of 4 runs are finished already" in done.stdout
+    table = (folder / "table.md").read_text()
+    assert table.strip() in done.stdout
+    for sampler in ("unins", "recns"):
+        recalls = [found[sampler, seed] for seed in (0, 1)]
+        mean, deviation = np.mean(recalls), np.std(recalls, ddof=1)
+        assert f"{100 * mean:.2f} ± {100 * deviation:.2f}" in table
+
+
+def test_every_number_traces_to_a_run(reproduced):
+    _, folder, found = reproduced
+    with (folder / "cells.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    recalls = {(row["value"], int(row["seed"])): float(row["test recall@20"]) for row in rows}
+    assert recalls == found
+    assert all((folder.parent / row["folder"] / "results.json").exists() for row in rows)
+
+
+def test_the_tests_are_over_users_averaged_over_seeds(reproduced):
+    _, folder, found = reproduced
+    with (folder / "comparisons.csv").open(newline="") as file:
+        row = next(csv.DictReader(file))
+    difference = np.mean([found["recns", seed] - found["unins", seed] for seed in (0, 1)])
+    assert (row["encoder"], row["metric"], row["value"]) == ("lightgcn", "recall@20", "recns")
+    assert row["other"] == "unins" and 40 < int(row["users"]) <= 60
+    assert float(row["difference"]) == pytest.approx(difference)
+    assert 0 < float(row["t_test"]) <= 1 and 0 < float(row["wilcoxon"]) <= 1
+
+
+def test_embeddings_that_do_not_give_a_run_s_results_are_told(tmp_path):
+    interactions = datasets.load(Config(dataset="synthetic", **SMALL), tmp_path / "data")
+    cell = cells.Cell("a", Config(dataset="synthetic", **SMALL))
+    folder = finish(cell, tmp_path, data={"checksum": interactions.checksum})
+    with pytest.raises(UserError, match="embeddings is damaged"):
+        comparisons.metrics_of(cell, tmp_path, interactions)
+    (folder / "embeddings").mkdir()
+    for name, rows in (("user", interactions.num_users), ("item", interactions.num_items)):
+        np.save(folder / "embeddings" / f"{name}.npy", np.eye(rows, 8, dtype=np.float32))
+    with pytest.raises(UserError, match=r"gives a test Recall@20 of 0\.\d+, .* tells 0\.1000"):
+        comparisons.metrics_of(cell, tmp_path, interactions)
+    other = datasets.load(Config(dataset="synthetic", synthetic_seed=1, **SMALL), tmp_path / "data")
+    with pytest.raises(UserError, match="was trained on other data than synthetic is now"):
+        comparisons.metrics_of(cell, tmp_path, other)
+
+
+def test_ablation_tables_of_finished_runs(tmp_path, capsys):
+    (tmp_path / "original.flags").write_text("--khop=5\n--validate_on=test\n")
+    sides = ablation.sides("toy", "lightgcn", {}, False, tmp_path)
+    found = [(sides[0], ablation.rows(*sides, [0, 1]))]
+    runs = tmp_path / "runs"
+    for n, row in enumerate(found[0][1][:2]):
+        for cell in row.cells:
+            finish(cell, runs, (0.1 + 0.05 * n + 0.02 * cell.config.seed, 0.2, 0.3))
+    told = ablate.write(found, runs, runs / "ablate")
+    assert "| none: original | 11.00 ± 1.41 | 20.00 ± 0.00 | 30.00 ± 0.00 |  |  |  |" in told
+    assert "| khop 5 → 3 | 16.00 ± 1.41 | 20.00 ± 0.00 | 30.00 ± 0.00 | +5.00 ± 0.00 |" in told
+    assert "| validate_on test → valid | — |" in told and ablate.CHOSEN_ON_TEST in told
+    assert "## From original: flags/original.flags" in told
+    left = {path.name for path in (runs / "ablate").iterdir()}
+    assert left == {"ablation.md", "ablation.csv", "ablation.png", "ablation.svg", "cells.csv"}
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "sentence"),
+    [
+        ("reproduce", ["ml-100k", "fig4", "--K_negs=3"], "--num_negatives is what fig4 varies"),
+        ("ablate", ["ml-100k"], "two words are needed, DATASET and ENCODER, not 1"),
+        ("ablate", ["ml-100k", "lightgcn", "--base=x"], "--base=x: choose one of both, original"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_a_status(command, arguments, sentence, tmp_path):
+    done = call(command, *arguments, f"--runs_dir={tmp_path}")
+    assert done.returncode == 1 and done.stderr.count("\n") == 1
+    assert done.stderr.startswith(f"recns_tf: {sentence}")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dry_run_tells_and_leaves_nothing(tmp_path):
+    base = settings.read("ml-100k", "lightgcn", settings.flagfiles("ml-100k", "lightgcn"))
+    for cell in cells.seeds(dataclasses.replace(base, sampler="dns"), [0], base):
+        finish(cell, tmp_path)
+    begun = tmp_path / "ml-100k-lightgcn-unins"
+    begun.mkdir()
+    unins = dataclasses.replace(base, sampler="unins")
+    (begun / "config.json").write_text(json.dumps(unins.to_json()))
+    done = call(
+        "reproduce", "ml-100k", "table2", "--encoders=lightgcn,ngcf", "--samplers=dns,unins",
+        "--seeds=0", "--dry_run", f"--runs_dir={tmp_path}", "--jobs=2",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[1:] == [
+        "done               ml-100k-lightgcn-dns",
+        "begun        12 s  ml-100k-lightgcn-unins",
+        "to do           ?  ml-100k-ngcf-dns",
+        "to do           ?  ml-100k-ngcf-unins",
+        "4 runs, 1 of them finished; about 6 s of training are left; the time of 2 is unknown, as "
+        "no run like them is finished.",
+    ]
+    assert len(list(tmp_path.iterdir())) == 2

@@ -1,0 +1,194 @@
+"""The engine, with small programs in place of training, and once with real runs."""
+
+import fcntl
+import json
+import re
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from recns_tf.config import Config, Workspace
+from recns_tf.errors import UserError
+from recns_tf.experiments import cells, plans, sweep
+from recns_tf.training import train_and_evaluate
+from tests.experiments.worlds import METRICS, SMALL, results
+
+ROOT = Path(__file__).resolve().parents[2]
+
+FINISHES = """
+import json, os, sys, time
+from pathlib import Path
+content, folder, active = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
+active.mkdir(parents=True, exist_ok=True)
+own = active / folder.name
+own.touch()
+print("side by side", len(list(active.iterdir())), "threads", os.environ["OMP_NUM_THREADS"])
+time.sleep(0.3)
+folder.mkdir(parents=True, exist_ok=True)
+with (folder / "calls").open("a") as calls:
+    calls.write("x")
+(folder / "results.json").write_text(content)
+own.unlink()
+"""
+
+
+@pytest.fixture
+def world(tmp_path):
+    """Cells of three seeds, and a sweep of them with one's own programs by seed."""
+    base = Config()
+    found = cells.seeds(base, [0, 1, 2], base)
+    workspace = Workspace(runs_dir=str(tmp_path))
+
+    def command(programs):
+        def of(cell, settings, workspace):
+            assert json.loads(settings.read_text()) == cell.config.to_json()
+            content = json.dumps(results(cell, (0.1, 0.2, 0.3)))
+            folder, active = tmp_path / cell.name, tmp_path / "active"
+            program = programs.get(cell.config.seed, FINISHES)
+            return [sys.executable, "-c", program, content, str(folder), str(active)]
+
+        return of
+
+    def run(jobs=1, programs=None):
+        folder = tmp_path / "table"
+        return sweep.sweep(found, workspace, folder, jobs, command(programs or {}))
+
+    return found, run
+
+
+def test_all_cells_run_a_few_at_a_time_and_once(world, tmp_path, capfd, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(sweep, "CORES", 4)
+    found, run = world
+    assert run(jobs=2) == [] == run(jobs=2)
+    logs = [(tmp_path / "table" / "logs" / f"{cell.name}.log").read_text() for cell in found]
+    counts = [re.fullmatch(r"side by side (\d) threads 2\n", log) for log in logs]
+    assert all(count and int(count[1]) <= 2 for count in counts)
+    assert all((tmp_path / cell.name / "calls").read_text() == "x" for cell in found)
+    said = capfd.readouterr().out.splitlines()
+    assert re.fullmatch(
+        r"\[1 of 3\] ml-100k-lightgcn-recns(-seed\d)?: \d+ s, test Recall@20 0\.1000; "
+        r"2 left, about \d+ s",
+        said[0],
+    )
+    assert said[2].startswith("[3 of 3]") and "left" not in said[2]
+    assert said[3:] == ["3 of 3 runs are finished already"]
+
+
+def test_one_that_fails_costs_no_other(world, tmp_path, capfd):
+    found, run = world
+    programs = {
+        0: r"print('epoch 1\n 10%\r 20%\rrecns_tf: out of memory.\n'); raise SystemExit(1)",
+        2: "import os, signal; print('epoch 7', flush=True); os.kill(os.getpid(), signal.SIGKILL)",
+    }
+    first, third = run(programs=programs)
+    assert (first.name, third.name) == (found[0].name, found[2].name)
+    assert re.fullmatch(r"failed after \d+ s: recns_tf: out of memory\.", first.last_line)
+    assert re.fullmatch(
+        r"failed after \d+ s: epoch 7 \(ended by signal 9, perhaps for want of memory\)",
+        third.last_line,
+    )
+    assert third.log.read_text() == "epoch 7\n"
+    assert cells.state(found[1], tmp_path) == cells.DONE
+    assert "[3 of 3] " in capfd.readouterr().out
+    assert run() == [], "the same command tries the failed ones again"
+
+
+def test_a_folder_that_another_process_holds_is_waited_for(world, tmp_path, capfd):
+    found, run = world
+    (tmp_path / found[0].name).mkdir()
+    lock = (tmp_path / found[0].name / ".lock").open("w")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+
+    def let_go():
+        while not (tmp_path / found[2].name / "results.json").exists():
+            time.sleep(0.02)
+        lock.close()
+
+    other = threading.Thread(target=let_go)
+    other.start()
+    assert run() == []
+    other.join()
+    said = capfd.readouterr().out
+    assert said.count(f"{found[0].name} waits: another process is writing to it") == 1
+    assert said.splitlines()[-1].startswith(f"[3 of 3] {found[0].name}")
+
+
+def test_one_that_finds_its_folder_held_is_tried_again(world, tmp_path):
+    """Another sweep may begin the same run between our look and our process's."""
+    found, run = world
+    once = (
+        "import sys; from pathlib import Path; tried = Path(sys.argv[3]) / 'tried'\n"
+        "if not tried.exists():\n"
+        "    tried.parent.mkdir(exist_ok=True); tried.touch()\n"
+        "    sys.exit('recns_tf: another process is writing to runs/x.')\n" + FINISHES
+    )
+    assert run(programs={1: once}) == []
+    assert (tmp_path / found[1].name / "calls").read_text() == "x"
+
+
+def test_nothing_is_run_where_a_folder_holds_other_settings(world, tmp_path):
+    found, run = world
+    other = tmp_path / found[2].name
+    other.mkdir()
+    (other / "config.json").write_text(json.dumps(Config(khop=7, seed=2).to_json()))
+    with pytest.raises(UserError, match="khop 7 there, 3 here"):
+        run()
+    assert not (tmp_path / found[0].name).exists()
+
+
+def test_times():
+    assert [sweep.duration(seconds) for seconds in (3.4, 89, 150, 9000)] == [
+        "3 s", "89 s", "2 min", "2.5 h",
+    ]  # fmt: skip
+    assert sweep.time_left([10.0, 20.0], left=5, jobs=2) == "; 5 left, about 45 s"
+    assert sweep.time_left([], left=5, jobs=2) == ""
+
+
+TRAINED = SMALL | {
+    "batch_size": 256, "num_negatives": 3, "num_candidates": 4, "epochs": 20, "patience": 20,
+}  # fmt: skip
+
+
+def test_a_sweep_that_was_killed_ends_with_the_tables_of_one_that_was_not(tmp_path):
+    """One run is finished, the other killed in the middle: it must not outlive its sweep."""
+    runs, data = tmp_path / "runs", str(tmp_path / "data")
+    experiment = plans.narrow("table4", ["lightgcn"], {"khop": (3, 5)}, TRAINED)
+    points = plans.plan(experiment, "synthetic", [0], TRAINED)
+    first, second = (cell for point in points for cell in point.cells)
+    finished = train_and_evaluate(
+        first.config, Workspace(data_dir=data, runs_dir=str(runs), run_name=first.name)
+    )
+    command = [
+        *(sys.executable, "-m", "recns_tf.experiments.reproduce", "synthetic", "table4"),
+        *("--encoders=lightgcn", "--seeds=0", "--grid=khop=3 5"),
+        *(f"--runs_dir={runs}", f"--data_dir={data}"),
+        *(f"--{name}={value}" for name, value in TRAINED.items()),
+    ]
+    killed = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
+    metrics = runs / second.name / "metrics.jsonl"
+    while killed.poll() is None and not (metrics.exists() and metrics.read_text().count("\n") >= 3):
+        time.sleep(0.05)
+    killed.kill()
+    killed.wait()
+    if sys.platform == "linux":
+        deadline = time.monotonic() + 20
+        while cells.held(second, runs) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert not cells.held(second, runs) and cells.state(second, runs) == cells.BEGUN
+    again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert again.returncode == 0, again.stderr + again.stdout
+    assert "1 of 2 runs are finished already" in again.stdout and "[2 of 2]" in again.stdout
+    folder = runs / "table4-synthetic"
+    log = (folder / "logs" / f"{second.name}.log").read_text()
+    assert sys.platform != "linux" or "resuming after epoch" in log
+
+    whole = Workspace(data_dir=data, runs_dir=str(tmp_path / "whole"))
+    table = re.sub(r"\*|</?u>", "", (folder / "table.md").read_text())
+    for khop, came_to in ((3, finished), (5, train_and_evaluate(second.config, whole))):
+        row = " | ".join(f"{100 * came_to['test'][metric]:.2f}" for metric in METRICS)
+        assert f"| lightgcn | {khop} | {row} |" in table

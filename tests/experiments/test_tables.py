@@ -1,0 +1,148 @@
+"""Tables of made-up results against values worked out by hand."""
+
+import csv
+import json
+import math
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from scipy import stats
+
+from recns_tf.experiments import comparisons, figures, results, tables
+from tests.experiments.worlds import line
+
+PAPER = {"table": "2", "recall@20": 0.0491, "ndcg@20": 0.0555, "hr@20": 0.5537}
+LINES = [
+    line("dns", 0.10, 0.12),
+    line("recns", 0.20, 0.22, paper=PAPER),
+    line("srns", 0.15),
+    line("popns"),
+    line("dns", 0.3, encoder="ngcf"),
+]
+
+
+def test_marks_and_spread_within_an_encoder():
+    assert tables.ranks(LINES, "recall@20") == [3, 1, 2, 0, 1]
+    assert tables.ranks(LINES, "hr@20") == [1, 1, 1, 0, 1], "equal means share a place"
+    # The sample standard deviation of .20 and .22 is .02 / √2.
+    assert tables.cells(LINES)[:4] == [
+        ["11.00 ± 1.41", "5.50 ± 0.71", "**50.00 ± 0.00**"],
+        ["**21.00 ± 1.41** (4.91)", "**10.50 ± 0.71** (5.55)", "**50.00 ± 0.00** (55.37)"],
+        ["<u>15.00</u>", "<u>7.50</u>", "**50.00**"],
+        ["—", "—", "—"],
+    ]
+
+
+def test_layouts():
+    wide = tables.by_value(LINES, "sampler")
+    heads = "| sampler | lightgcn Recall@20 | lightgcn NDCG@20 | lightgcn HR@20 | ngcf Recall@20 |"
+    assert wide[0].startswith(heads)
+    assert wide[2] == (
+        "| dns | 11.00 ± 1.41 | 5.50 ± 0.71 | **50.00 ± 0.00** "
+        "| **30.00** | **15.00** | **50.00** |"
+    )
+    assert wide[5] == "| popns | — | — | — | — | — | — |" and len(wide) == 6
+    assert tables.by_encoder(LINES, "khop")[0] == "| encoder | khop | Recall@20 | NDCG@20 | HR@20 |"
+    long = tables.by_encoder(LINES, "sampler")
+    assert long[2].startswith("| lightgcn | dns | 11.00") and len(long) == 7
+    turned = tables.by_value_and_encoder(LINES, "L")
+    assert [row.split(" | ")[:2] for row in turned[2:4]] == [
+        ["| dns", "lightgcn"],
+        ["| dns", "ngcf"],
+    ]
+
+
+def test_csv_holds_fractions_and_every_metric(tmp_path):
+    results.write_csv(tmp_path / "t.csv", tables.COLUMNS, tables.csv_rows("sampler", LINES))
+    with (tmp_path / "t.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 15
+    assert rows[1] == {
+        "encoder": "lightgcn", "setting": "sampler", "value": "recns", "metric": "recall@20",
+        "seeds": "2", "mean": str((0.2 + 0.22) / 2),
+        "standard_deviation": rows[1]["standard_deviation"],
+        "rank": "1", "paper": "0.0491",
+    }  # fmt: skip
+    assert math.isclose(float(rows[1]["standard_deviation"]), 0.02 / math.sqrt(2))
+    assert rows[3]["mean"] == rows[3]["rank"] == "" and rows[2]["standard_deviation"] == ""
+
+
+@pytest.fixture
+def per_user():
+    """Metrics of 50 users, by run: recall as told, with noise that users share."""
+    noise = np.random.default_rng(0).normal(size=50)
+
+    def of(cell):
+        _, value, seed = cell.name.split("-")
+        better = {"recns": 0.2, "dns": 0.0, "srns": 0.1}[value]
+        own = np.sin(np.arange(50) * (1 + int(seed) + len(value)))
+        values = better + noise + 0.01 * own
+        return dict.fromkeys(("recall@20", "ndcg@20", "hr@20"), values)
+
+    return of
+
+
+def test_the_reference_is_compared_with_the_best_other_of_its_encoder(per_user):
+    found = comparisons.compare(LINES, "recns", per_user)
+    assert [each.metric for each in found] == ["recall@20", "ndcg@20", "hr@20"]
+    first = found[0]
+    assert (first.encoder, first.value, first.other, first.users) == (
+        "lightgcn",
+        "recns",
+        "srns",
+        50,
+    )
+    assert first.gain == pytest.approx(0.21 / 0.15 - 1)
+    assert first.difference == pytest.approx(0.06)
+    assert first.t_test < 1e-10 and first.wilcoxon < 1e-6
+    (row, *_) = comparisons.markdown(found)[2:]
+    assert row == (
+        "| lightgcn | Recall@20 | recns | srns | +40.00% | +6.00 | < 0.0001 | < 0.0001 |"
+    )
+    assert comparisons.compare(LINES, "simns", per_user) == []
+    assert comparisons.compare(LINES[1:2], "recns", per_user) == []
+
+
+def test_p_values_are_adjusted_for_the_table(per_user):
+    """Three equal p values become three times as large (Holm)."""
+    found = comparisons.compare([LINES[1], LINES[0]], "recns", per_user)
+    one, other = (
+        np.mean([per_user(cell)["recall@20"] for cell, _ in each.runs], axis=0)
+        for each in (LINES[1], LINES[0])
+    )
+    difference = one - other
+    statistic = difference.mean() / (difference.std(ddof=1) / math.sqrt(50))
+    assert found[0].other == "dns" and statistic > 10
+    assert found[0].t_test == pytest.approx(3 * stats.ttest_rel(one, other).pvalue)
+
+
+@pytest.mark.parametrize("picture", [figures.line, figures.bars])
+def test_pictures_show_each_value_and_encoder(picture, tmp_path):
+    figure = Figure()
+    axes = figure.subplots()
+    picture(axes, LINES, "sampler", tmp_path)
+    names = {text.get_text() for text in axes.get_legend().get_texts()}
+    ticks = {text.get_text() for text in axes.get_xticklabels()}
+    assert {"lightgcn", "ngcf"} <= names | ticks and {"dns", "recns", "srns"} <= names | ticks
+    assert axes.get_ylabel() == "test Recall@20, %" and axes.get_xlabel() == "sampler"
+    figures.save(figure, tmp_path / "picture")
+    assert (tmp_path / "picture.png").stat().st_size and (tmp_path / "picture.svg").exists()
+
+
+def test_curves_are_those_of_the_runs(tmp_path):
+    (cell, _), (other, _) = LINES[0].runs
+    for each, values in ((cell, (0.1, 0.2)), (other, (0.3, 0.4))):
+        (tmp_path / each.name).mkdir()
+        rows = [
+            {"epoch": n, "loss": 0, "seconds": 1, "valid": {"recall@20": value}}
+            for n, value in enumerate(values, 1)
+        ]
+        rows.append({"epoch": 3, "loss": 0, "seconds": 1})
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+        (tmp_path / each.name / "metrics.jsonl").write_text(text)
+    axes = Figure().subplots()
+    figures.curves(axes, LINES[:1], "k", tmp_path)
+    assert [list(drawn.get_ydata()) for drawn in axes.get_lines()] == [[10, 20], [30, 40]]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["k = dns"]
+    assert axes.get_ylabel() == "validation Recall@20, %"
