@@ -7,10 +7,11 @@ encoder and sampler that differ in no setting but the seed make one line.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +38,7 @@ def summarize(paths: Sequence[Path]) -> str:
         if results is None:
             print(f"{path} is no finished run: left out.", file=sys.stderr)
             continue
-        # A setting that the run's version did not know yet stands at its default.
-        settings = DEFAULTS | results["config"]
-        settings |= {"seed": None, "data": results["data"]["checksum"]}
+        settings = grouping(results["config"], results["data"]["checksum"])
         group = groups.setdefault(json.dumps(settings, sort_keys=True), {})
         if results["seed"] in group:
             print(f"{path} repeats a seed of the same settings: left out.", file=sys.stderr)
@@ -57,6 +56,18 @@ def summarize(paths: Sequence[Path]) -> str:
     return "\n".join(lines)
 
 
+def grouping(config: Mapping[str, Any], checksum: str | None) -> dict[str, Any]:
+    """Return what runs that may be averaged have in common: their data and all but the seed.
+
+    A setting that the run's version did not know yet stands at its default.
+
+    Args:
+        config: settings of a run.
+        checksum: of its data, under "data" in what is returned.
+    """
+    return DEFAULTS | dict(config) | {"seed": None, "data": checksum}
+
+
 def different(settings: list[dict[str, Any]]) -> list[str]:
     """Return the names of the settings to tell, besides those that have a column.
 
@@ -68,7 +79,7 @@ def different(settings: list[dict[str, Any]]) -> list[str]:
             among = (name, each["dataset"], each["encoder"])
             values.setdefault(among, set()).add(str(each[name]))
     told = {name for (name, *_), found in values.items() if len(found) > 1}
-    return [name for name in settings[0] if name in told]
+    return [name for name in dict.fromkeys(itertools.chain(*settings)) if name in told]
 
 
 def line(runs: list[dict[str, Any]], told: list[str]) -> str:
@@ -79,11 +90,16 @@ def line(runs: list[dict[str, Any]], told: list[str]) -> str:
         told: names of the settings to show.
     """
     first = runs[0]
-    settings = ", ".join(f"{name} {first['config'].get(name, DEFAULTS.get(name))}" for name in told)
+    # What is in closed form (epochs_run 0) has no settings but its own.
+    known = first["config"] if first.get("epochs_run") == 0 else DEFAULTS | first["config"]
+    settings = ", ".join(f"{name} {known[name]}" for name in told if name in known)
     cells = [first["dataset"], first["encoder"], first["sampler"], settings, str(len(runs))]
     cells += [spread([run["test"][name] for run in runs]) for name in METRICS]
-    cells.append(str(round(statistics.mean(run["best_epoch"] for run in runs))))
-    cells.append(f"{statistics.median(run['seconds_per_epoch'] for run in runs):.2f}")
+    # What is in closed form has no epochs.
+    epochs = [run["best_epoch"] for run in runs if run["best_epoch"] is not None]
+    seconds = [run["seconds_per_epoch"] for run in runs if run["seconds_per_epoch"] is not None]
+    cells.append(str(round(statistics.mean(epochs))) if epochs else "")
+    cells.append(f"{statistics.median(seconds):.2f}" if seconds else "")
     shares = [run["negatives"]["false_negatives"] for run in runs if "negatives" in run]
     cells.append(f"{statistics.mean(shares):.2%}" if shares else "")
     return f"| {' | '.join(cells)} |"

@@ -1,0 +1,93 @@
+"""ItemKNN: items near those that a user has, by the cosine of their users.
+
+An item i scores the sum of sim(j, i) over the user's items j, of which a list of k nearest items is
+kept: that of i (B. Sarwar et al., "Item-Based Collaborative Filtering Recommendation Algorithms",
+WWW 2001), or that of j (M. Deshpande and G. Karypis, "Item-Based Top-N Recommendation Algorithms",
+ACM TOIS 22(1), 2004, Figures 2 and 3). Similarities are not normalised further. They are
+
+    sim(j, i) = |U_j ∩ U_i| / (sqrt(|U_j| |U_i|) + shrink),
+
+the cosine of Deshpande and Karypis with the shrinkage of R. Bell and Y. Koren, "Improved
+Neighborhood-based Collaborative Filtering", KDD Cup 2007, in the denominator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from recns_tf.baselines.base import Fit, Scorer, binary
+from recns_tf.baselines.score_rows import blocks
+from recns_tf.baselines.settings import BaselineSettings, numbers
+from recns_tf.interactions import degrees_of_items
+
+
+def fits(train: csr_array, settings: BaselineSettings) -> Iterator[Fit]:
+    """Yield a fit for each shrinkage and number of neighbours. See Baseline."""
+    positives = binary(train)
+    sizes = sorted({int(number) for number in numbers(settings.itemknn_neighbors)})
+    for shrink in sorted(set(numbers(settings.itemknn_shrink))):
+        nearest, similarity = neighbors(positives, shrink, sizes[-1])
+        for size in sizes:
+            table = kept(nearest[:, :size], similarity[:, :size])
+            if settings.itemknn_lists == "scored":
+                table = csr_array(table.T)
+            yield Fit(
+                {"itemknn_neighbors": size, "itemknn_shrink": shrink}, scorer(positives, table)
+            )
+
+
+def neighbors(
+    positives: csr_array, shrink: float, k: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return each item's nearest others, nearest first; of equals the lower id comes first.
+
+    Args:
+        positives: X, float64 CSR array [U, I].
+        shrink: added to the denominator.
+        k: how many; at most all are returned.
+
+    Returns:
+        Item ids and similarities, [I, min(k, I)]; the similarity is 0 where there is no such
+        neighbour, and an item is none of its own.
+    """
+    num_items = positives.shape[1]
+    k = min(k, num_items)
+    roots = np.sqrt(degrees_of_items(positives))
+    by_item = csr_array(positives.T)
+    nearest = np.zeros((num_items, k), dtype=np.int64)
+    similarity = np.zeros((num_items, k))
+    for block in blocks(num_items, num_items):
+        rows = (by_item[block] @ positives).toarray()
+        # Without common users the numerator is 0, whatever stands below it.
+        rows /= np.maximum(roots[block, None] * roots + shrink, np.finfo(np.float64).tiny)
+        rows[np.arange(len(block)), block] = 0.0
+        nearest[block] = np.argsort(-rows, axis=1, kind="stable")[:, :k]
+        similarity[block] = np.take_along_axis(rows, nearest[block], axis=1)
+    return nearest, similarity
+
+
+def kept(nearest: NDArray[np.int64], similarity: NDArray[np.float64]) -> csr_array:
+    """Return the lists [I, k] as a CSR array [I, I], a row the list of an item."""
+    num_items, k = nearest.shape
+    rows = np.repeat(np.arange(num_items), k)
+    table = csr_array((similarity.ravel(), (rows, nearest.ravel())), shape=(num_items, num_items))
+    table.eliminate_zeros()
+    return table
+
+
+def scorer(positives: csr_array, table: csr_array) -> Scorer:
+    """Return the function from users to their scores: rows of X times the table.
+
+    Args:
+        positives: X, float64 CSR array [U, I].
+        table: sim(j, i) in row j and column i where it is kept, CSR array [I, I].
+    """
+
+    def scores(users: NDArray[np.integer]) -> NDArray[np.float64]:
+        return np.asarray((positives[users] @ table).toarray())
+
+    return scores

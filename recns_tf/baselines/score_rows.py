@@ -1,0 +1,96 @@
+"""Full ranking, exact, for recommenders that score all items of a user at once.
+
+The conventions are those of `ranking`: seen items are masked, and a list with fewer unseen items
+than places ends with NO_ITEM. Of equal scores the item with the lower id comes first, so that the
+same scores give the same lists on every machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from recns_tf.baselines.base import Scorer
+from recns_tf.interactions import to_pairs
+from recns_tf.ranking import NO_ITEM, metrics_per_user
+
+BLOCK_BYTES = 128_000_000
+LISTS = Path("lists") / "test.npy"
+"""In a run's folder: int64 [U, 20], the test lists, NO_ITEM for users who are not tested."""
+
+
+def blocks(count: int, num_items: int) -> Iterator[NDArray[np.int64]]:
+    """Yield 0 … count - 1 in blocks whose rows of float64, one [num_items] each, fit in memory."""
+    size = max(1, BLOCK_BYTES // (8 * num_items))
+    for start in range(0, count, size):
+        yield np.arange(start, min(start + size, count))
+
+
+def top_items(
+    scores: Scorer, users: NDArray[np.integer], seen: csr_array, k: int = 20
+) -> NDArray[np.int64]:
+    """Return the k best scored unseen items of each user, best first.
+
+    Args:
+        scores: of all items, for some users.
+        users: [n] the users to rank for.
+        seen: boolean CSR array [U, I] of items not to be ranked.
+        k: length of the lists.
+
+    Returns:
+        int64 [n, k]; a user with fewer than k unseen items has NO_ITEM at the end.
+    """
+    num_items = seen.shape[1]
+    top = np.full((len(users), k), NO_ITEM, dtype=np.int64)
+    for block in blocks(len(users), num_items):
+        rows = scores(users[block])
+        masked = to_pairs(csr_array(seen[users[block]]))
+        rows[masked[:, 0], masked[:, 1]] = -np.inf
+        best = top_of_rows(rows, min(k, num_items))
+        found = np.take_along_axis(rows, best, axis=1) > -np.inf
+        top[block, : best.shape[1]] = np.where(found, best, NO_ITEM)
+    return top
+
+
+def top_of_rows(rows: NDArray[np.float64], k: int) -> NDArray[np.int64]:
+    """Return the columns of the k largest numbers of each row, largest first, [n, k].
+
+    Of equals the lower column comes first, those at the end of the list included, which a
+    partition alone would choose at will.
+    """
+    last = np.partition(rows, -k, axis=1)[:, [-k]]
+    larger, equal = rows > last, rows == last
+    places_left = k - larger.sum(axis=1, keepdims=True)
+    chosen = larger | (equal & (np.cumsum(equal, axis=1) <= places_left))
+    columns = np.nonzero(chosen)[1].reshape(len(rows), k)
+    order = np.argsort(-np.take_along_axis(rows, columns, axis=1), axis=1, kind="stable")
+    return np.take_along_axis(columns, order, axis=1)
+
+
+def evaluate(
+    scores: Scorer, held_out: csr_array, seen: csr_array, k: int = 20
+) -> tuple[dict[str, float | int], NDArray[np.int64]]:
+    """Return the metrics of `ranking.evaluate`, and the lists they are made from.
+
+    Args:
+        scores: of all items, for some users.
+        held_out: boolean CSR array [U, I], the positives to be found.
+        seen: boolean CSR array [U, I], masked: train for validation, train and valid for test.
+        k: length of the lists, K.
+
+    Returns:
+        "recall@K", "ndcg@K", "hr@K" as fractions, 0 where nobody has a held-out item, and
+        "users"; int64 [U, K], NO_ITEM for users without held-out items.
+    """
+    users = np.flatnonzero(np.diff(held_out.indptr))
+    lists = np.full((held_out.shape[0], k), NO_ITEM, dtype=np.int64)
+    if not len(users):
+        return {f"recall@{k}": 0.0, f"ndcg@{k}": 0.0, f"hr@{k}": 0.0, "users": 0}, lists
+    lists[users] = top_items(scores, users, seen, k)
+    per_user = metrics_per_user(lists[users], users, held_out)
+    metrics = {name: float(values.mean()) for name, values in per_user.items()}
+    return metrics | {"users": len(users)}, lists

@@ -1,0 +1,159 @@
+"""Write one page on any set of runs: ./run.sh report RUN… [--output=report.html].
+
+RUN is a folder under runs/, finished or not, of any version. The page needs no network and nothing
+beside it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from recns_tf import command_line, options
+from recns_tf.data_settings import NAMES, load_data_of
+from recns_tf.errors import UserError
+from recns_tf.files import write_text
+from recns_tf.interactions import Interactions
+from recns_tf.options import NOT_EMPTY, Checked, Rule, between, option
+from recns_tf.reporting import markup, sections
+from recns_tf.reporting.markup import Html
+from recns_tf.reporting.runs import METRIC, Run, group_runs, read_runs
+from recns_tf.reporting.slices import Slice, by_item_popularity, by_user_degree, lists_of
+from recns_tf.run_folder import RunFolder
+from recns_tf.summary import DEFAULTS
+
+TOLERANCE = 5e-4
+"""What items of equal score, in another order, may change of Recall@20."""
+A_PAGE = Rule("a file name that ends in .html", lambda text: text.endswith(".html"))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Report(Checked):
+    """What to write, and where the data are."""
+
+    output: str = option("report.html", "the page", A_PAGE)
+    groups: int = option(
+        5, "quantile groups of users and of items that test Recall@20 is told by", between(0, 20)
+    )
+    data_dir: str = option("data", "folder of the datasets", NOT_EMPTY)
+
+
+def main(words: list[str]) -> None:
+    """Run the command line whose positional words are `words`."""
+    if not words:
+        raise UserError("name the runs: for example './run.sh report runs/*'.")
+    settings = options.from_flags(Report)
+    runs, notes = read_runs([Path(word) for word in words])
+    for note in notes:
+        print(note, file=sys.stderr)
+    path = Path(settings.output)
+    write_text(path, build_page(runs, notes, settings))
+    print(f"{path.absolute()}: {len(runs)} runs.")
+
+
+def build_page(runs: Sequence[Run], notes: Sequence[str], settings: Report) -> Html:
+    """Return the page on some runs.
+
+    Args:
+        runs: at least one.
+        notes: sentences on what is amiss, to stand at the top.
+        settings: of the report.
+    """
+    notes = list(notes)
+    groups = group_runs(runs, notes)
+    kept = [run for group in groups for run in group.runs]
+    found, sentences = slices_of(kept, settings)
+    finished = sum(run.results is not None for run in kept)
+    lead: list[object] = [
+        markup.paragraph(
+            f"{len(kept)} runs, {finished} of them finished, in {len(groups)} groups that differ "
+            "in more than the seed."
+        )
+    ]
+    if notes:
+        items = "".join(f"<p>{markup.text(note)}</p>" for note in notes)
+        lead.append(Html(f'<div class="notes" role="note">{items}</div>'))
+    by_test = [run.path.name for run in kept if run.config.get("validate_on") == "test"]
+    if by_test:
+        lead.append(
+            markup.paragraph(
+                f"{', '.join(by_test)}: the best epoch was chosen on the test set "
+                "(--validate_on=test), and the validation curves are of the test set."
+            )
+        )
+    datasets = sorted({group.dataset for group in groups})
+    return markup.page(
+        f"Runs on {', '.join(datasets)}",
+        [
+            ("results", "Results", sections.results(groups)),
+            ("curves", "Training curves", sections.curves(groups)),
+            ("samplers", "Negatives", sections.samplers(groups)),
+            ("regions", "Regions", sections.regions(groups)),
+            ("slices", "For whom, and of what", sections.slices(groups, found, sentences)),
+            ("settings", "Settings that differ", sections.differences(groups)),
+            ("provenance", "Data and versions", sections.provenance(kept)),
+            ("runs", "Every run", sections.every_run(groups)),
+        ],
+        markup.joined(lead),
+    )
+
+
+def slices_of(
+    runs: Sequence[Run], settings: Report
+) -> tuple[dict[str, tuple[Slice, Slice]], list[str]]:
+    """Return test Recall@20 by user degree and item popularity of the runs that allow it.
+
+    Returns:
+        The two slices by the run's path, and a sentence for each reason that some have none.
+    """
+    slices: dict[str, tuple[Slice, Slice]] = {}
+    reasons: dict[str, list[str]] = {}
+    loaded: dict[str, Interactions | UserError] = {}
+    for run in runs if settings.groups else ():
+        if run.results is None:
+            continue
+        try:
+            data = data_of(run, loaded, settings.data_dir)
+            ranker = str(run.config.get("ranker", DEFAULTS["ranker"]))
+            depth = int(run.config.get("ranking_depth", 0))
+            lists = lists_of(RunFolder(run.path), data, ranker, depth)
+            of_users = by_user_degree(lists, data, settings.groups)
+            told = run.number("test", METRIC)
+            if told is None or abs(of_users.mean - told) > TOLERANCE:
+                raise UserError("the lists do not make the test Recall@20 of results.json.")
+            slices[str(run.path)] = (of_users, by_item_popularity(lists, data, settings.groups))
+        except UserError as error:
+            reasons.setdefault(str(error), []).append(run.path.name)
+    return slices, [
+        f"Recall by group is left out for {', '.join(names)}: {reason}"
+        for reason, names in reasons.items()
+    ]
+
+
+def data_of(run: Run, loaded: dict[str, Interactions | UserError], data_dir: str) -> Interactions:
+    """Return the data of a run, from `loaded` if another run had the same.
+
+    Raises:
+        UserError: they cannot be had.
+    """
+    key = str([run.checksum, *(run.config.get(name) for name in NAMES)])
+    if key not in loaded:
+        try:
+            loaded[key] = load_data_of(run.config, run.checksum or "", data_dir)
+        except UserError as error:
+            loaded[key] = error
+        except Exception as error:
+            # Whatever is wrong with old settings or old data, the rest of the page can be had.
+            loaded[key] = UserError(
+                f"the data of {run.config['dataset']} cannot be read ({error})."
+            )
+    found = loaded[key]
+    if isinstance(found, UserError):
+        raise found
+    return found
+
+
+if __name__ == "__main__":
+    command_line.run(main, (Report,), interrupted="run it again")

@@ -1,0 +1,147 @@
+"""Test Recall@20 by how many items a user has and by how popular an item is.
+
+Users and items are divided by what they have in train into groups that hold about as many users, or
+held-out pairs, each; equal numbers stay together. Among users Recall is averaged as ever; among
+items it is the share of the held-out pairs of a group that stand in their user's list.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from recns_tf.baselines.score_rows import LISTS
+from recns_tf.errors import UserError
+from recns_tf.interactions import Interactions, degrees_of_items, is_among, to_pairs
+from recns_tf.ranking import NO_ITEM, metrics_per_user, top_items
+from recns_tf.run_folder import RunFolder
+
+K = 20
+
+
+class Slice(NamedTuple):
+    """Recall@20 by group.
+
+    Attributes:
+        names: the range of each group, such as "5–9".
+        sizes: users, or held-out pairs, in each.
+        recall: of each.
+    """
+
+    names: list[str]
+    sizes: list[int]
+    recall: list[float]
+
+    @property
+    def mean(self) -> float:
+        """The mean over all users, or pairs."""
+        return float(np.average(self.recall, weights=self.sizes)) if self.sizes else 0.0
+
+
+def quantile_groups(values: NDArray[np.integer], count: int) -> tuple[list[str], NDArray[np.int64]]:
+    """Divide whole numbers into at most `count` groups of like sizes, equal numbers together.
+
+    Args:
+        values: [n].
+        count: how many groups.
+
+    Returns:
+        The range of each group in words, and the group of each value, int64 [n].
+    """
+    shares = np.arange(1, count) / count
+    if not len(values):
+        return [], np.zeros(0, dtype=np.int64)
+    edges = np.unique(np.quantile(values, shares, method="inverted_cdf"))
+    _, group = np.unique(np.searchsorted(edges, values), return_inverse=True)
+    names = []
+    for number in range(group.max() + 1):
+        low, high = (int(end(values[group == number])) for end in (np.min, np.max))
+        names.append(f"{low}" if low == high else f"{low}–{high}")
+    return names, group.astype(np.int64)
+
+
+def lists_of(
+    folder: RunFolder, data: Interactions, ranker: str = "faiss", depth: int = 0
+) -> NDArray[np.int64]:
+    """Return the test lists of a finished run, int64 [U, 20], from its embeddings or as stored.
+
+    Rows of users without test positives hold NO_ITEM.
+
+    Args:
+        folder: of the run.
+        data: what it was made from.
+        ranker, depth: how the run ranked.
+
+    Raises:
+        UserError: neither is there, or they are not of this data.
+    """
+    stored = folder.path / LISTS
+    if stored.exists():
+        lists = read_array(stored)
+        if lists.shape != (data.num_users, K):
+            raise UserError(f"{stored} is not of this data.")
+        return lists.astype(np.int64)
+    user, item = (read_array(folder.embeddings / f"{name}.npy") for name in ("user", "item"))
+    if (user.shape[:1], item.shape[:1]) != ((data.num_users,), (data.num_items,)) or (
+        user.shape[1:] != item.shape[1:] or user.ndim != 2
+    ):
+        raise UserError(f"{folder.embeddings} is not of this data.")
+    users = np.flatnonzero(np.diff(data.test.indptr))
+    lists = np.full((data.num_users, K), NO_ITEM, dtype=np.int64)
+    seen = csr_array(data.train + data.valid)
+    lists[users] = top_items(user, item, users, seen, K, ranker=ranker, depth=depth)
+    return lists
+
+
+def read_array(path: Path) -> NDArray[Any]:
+    """Return the array of a .npy file.
+
+    Raises:
+        UserError: it is not there, or damaged.
+    """
+    try:
+        return np.asarray(np.load(path, allow_pickle=False))
+    except FileNotFoundError as error:
+        raise UserError(f"{path} is not there.") from error
+    except (OSError, ValueError, EOFError) as error:
+        raise UserError(f"{path} is damaged.") from error
+
+
+def by_user_degree(lists: NDArray[np.int64], data: Interactions, count: int) -> Slice:
+    """Return mean Recall@20 of the tested users by their number of train items.
+
+    Args:
+        lists: int64 [U, 20].
+        data: the dataset.
+        count: of groups, at most.
+    """
+    users = np.flatnonzero(np.diff(data.test.indptr))
+    recall = metrics_per_user(lists[users], users, data.test)[f"recall@{K}"]
+    return averages(np.diff(data.train.indptr)[users], recall, count)
+
+
+def by_item_popularity(lists: NDArray[np.int64], data: Interactions, count: int) -> Slice:
+    """Return the share of test pairs that are found by the item's number of train users.
+
+    Args:
+        lists: int64 [U, 20].
+        data: the dataset.
+        count: of groups, at most.
+    """
+    users, items = to_pairs(data.test).T
+    keys = np.repeat(np.arange(len(lists)), K) * data.num_items + lists.ravel()
+    listed = np.sort(keys[lists.ravel() != NO_ITEM])
+    found = is_among(users * data.num_items + items, listed)
+    return averages(degrees_of_items(data.train)[items], found.astype(np.float64), count)
+
+
+def averages(values: NDArray[np.integer], recall: NDArray[np.float64], count: int) -> Slice:
+    """Return the means of `recall` [n] by groups of `values` [n]."""
+    names, group = quantile_groups(values, count)
+    sizes = np.bincount(group, minlength=len(names))
+    sums = np.bincount(group, weights=recall, minlength=len(names))
+    return Slice(names, sizes.tolist(), (sums / np.maximum(sizes, 1)).tolist())

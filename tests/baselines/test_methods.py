@@ -1,0 +1,132 @@
+"""Baselines against their formulas, in loops and dense inverses."""
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_array
+
+from recns_tf import catalog, datasets
+from recns_tf.baselines import ease, item_knn, popular
+from recns_tf.baselines.score_rows import evaluate
+from recns_tf.baselines.settings import BaselineSettings, numbers
+from recns_tf.config import Config
+from recns_tf.errors import UserError
+from recns_tf.interactions import to_pairs
+from tests.conftest import make_toy
+
+EVERYONE = np.arange(40)
+
+
+@pytest.mark.parametrize("l2", [0.5, 30])
+def test_ease_is_the_constrained_ridge_regression(toy, l2):
+    """Column j of B is the ridge regression of item j on all others: eq. (8) by other means."""
+    x = toy.train.toarray().astype(float)
+    expected = np.zeros((60, 60))
+    for j in range(60):
+        others = np.delete(np.arange(60), j)
+        a = x[:, others]
+        expected[others, j] = np.linalg.solve(a.T @ a + l2 * np.eye(59), a.T @ x[:, j])
+    (fit,) = ease.fits(toy.train, BaselineSettings(ease_l2=str(l2)))
+    assert fit.settings == {"ease_l2": l2}
+    np.testing.assert_allclose(fit.scores(EVERYONE), x @ expected, atol=1e-10)
+    np.testing.assert_allclose(fit.scores(np.array([7, 3])), (x @ expected)[[7, 3]], atol=1e-10)
+
+
+def test_ease_that_does_not_fit_in_memory_is_refused_at_once():
+    wide = csr_array((3, 30_000), dtype=bool)
+    with pytest.raises(UserError, match=r"ease needs 36\.0 GB .* 14,142 items at most"):
+        ease.fits(wide, BaselineSettings())
+
+
+def knn_by_hand(x, k, shrink, lists):
+    """Similarities one by one, lists by sorting (−similarity, id)."""
+    num_items = x.shape[1]
+    similarity = np.zeros((num_items, num_items))
+    for i in range(num_items):
+        for j in range(num_items):
+            common = np.sum(x[:, i] * x[:, j])
+            if i != j and common:
+                similarity[i, j] = common / (np.sqrt(x[:, i].sum() * x[:, j].sum()) + shrink)
+    near = [sorted(range(num_items), key=lambda j, s=row: (-s[j], j))[:k] for row in similarity]
+    scores = np.zeros(x.shape)
+    for u, i, j in np.ndindex(len(x), num_items, num_items):
+        if x[u, j] and (j in near[i] if lists == "scored" else i in near[j]):
+            scores[u, i] += similarity[i, j]
+    return scores
+
+
+@pytest.mark.parametrize("lists", ["scored", "owned"])
+def test_item_knn_is_the_formula(lists):
+    toy = make_toy(25, 20, density=0.3)
+    settings = BaselineSettings(
+        itemknn_neighbors="3,1,50", itemknn_shrink="2.5,0", itemknn_lists=lists
+    )
+    fits = list(item_knn.fits(toy.train, settings))
+    assert [tuple(fit.settings.values()) for fit in fits] == [
+        (k, shrink) for shrink in (0, 2.5) for k in (1, 3, 50)
+    ]
+    for fit in fits:
+        k, shrink = fit.settings.values()
+        expected = knn_by_hand(toy.train.toarray().astype(float), k, shrink, lists)
+        np.testing.assert_allclose(fit.scores(np.arange(25)), expected, atol=1e-12)
+
+
+def test_blocks_of_items_change_nothing(toy, monkeypatch):
+    x = csr_array(toy.train.astype(float))
+    whole = item_knn.neighbors(x, 1.0, 7)
+    monkeypatch.setattr("recns_tf.baselines.score_rows.BLOCK_BYTES", 8 * 60 * 11)
+    for one, other in zip(item_knn.neighbors(x, 1.0, 7), whole, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("world", ["toy", "ml-100k"])
+def test_the_most_popular_by_hand(world, toy, pytestconfig):
+    """Counted with dictionaries; equal counts by the lower id."""
+    data = toy
+    if world == "ml-100k":
+        folder = pytestconfig.rootpath / "data"
+        if not (folder / "ml-100k").is_dir():
+            pytest.skip("data/ml-100k is not there")
+        data = datasets.load(Config(dataset="ml-100k"), folder)
+    sets = {part: {} for part in ("train", "valid", "test")}
+    count = {}
+    for part, mine in sets.items():
+        for user, item in to_pairs(getattr(data, part)).tolist():
+            mine.setdefault(user, set()).add(item)
+            if part == "train":
+                count[item] = count.get(item, 0) + 1
+    ranking = sorted(range(data.num_items), key=lambda item: (-count.get(item, 0), item))
+    recalls = []
+    for user, held_out in sets["test"].items():
+        seen = sets["train"].get(user, set()) | sets["valid"].get(user, set())
+        top = [item for item in ranking if item not in seen][:20]
+        recalls.append(len(held_out & set(top)) / len(held_out))
+    (fit,) = popular.fits(data.train, BaselineSettings())
+    metrics, _ = evaluate(fit.scores, data.test, data.train + data.valid)
+    assert metrics["recall@20"] == pytest.approx(np.mean(recalls))
+    if world == "ml-100k":
+        assert metrics["recall@20"] == pytest.approx(0.1794, abs=5e-5)
+
+
+@pytest.mark.parametrize("name", catalog.BASELINE_MODELS)
+def test_every_baseline_knows_train_alone_and_scores_all(name, toy):
+    """Contract: finite float64 scores for any users, the same in every call."""
+    for fit in catalog.BASELINE_MODELS[name].load()(toy.train, BaselineSettings()):
+        scores = fit.scores(np.array([5, 0, 5]))
+        assert scores.shape == (3, 60) and scores.dtype == np.float64
+        assert np.isfinite(scores).all()
+        np.testing.assert_array_equal(scores[0], scores[2])
+        np.testing.assert_array_equal(scores, fit.scores(np.array([5, 0, 5])))
+
+
+@pytest.mark.parametrize(
+    "grid",
+    [{"ease_l2": "0"}, {"ease_l2": ""}, {"itemknn_shrink": "-1"}, {"itemknn_neighbors": "0,5"}],
+)
+def test_a_grid_that_is_none_is_told(grid):
+    (name,) = grid
+    with pytest.raises(UserError, match=rf"--{name}=.*: choose numbers"):
+        BaselineSettings(**grid)
+
+
+def test_whole_numbers_of_a_grid_are_written_as_such():
+    assert [str(number) for number in numbers("10,0.5,1e3")] == ["10", "0.5", "1000"]
