@@ -18,6 +18,10 @@ FIXED = {
     "margin": 0.1,
     "region": "auto",
     "region_reading": "walk",
+    "draw_law": "proportional",
+    "merge": "flat",
+    "num_exposed": 1,
+    "validate_on": "valid",
 }
 TABLES = Path(__file__).resolve().parent.parent / "data" / "paper_tables.csv"
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import platform
-import subprocess
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -25,14 +22,13 @@ from recns_tf.paper import published
 from recns_tf.pipeline import Pipeline
 from recns_tf.plots import plot_curves
 from recns_tf.progress import Progress
+from recns_tf.provenance import git_commit, versions
 from recns_tf.region_sets import RegionSets
 from recns_tf.regions import Region, build_region
 from recns_tf.run_folder import METRICS, Row, RunFolder, reading
 from recns_tf.sampled_rec import SampledRec
 from recns_tf.samplers.base import Surroundings
 from recns_tf.sampling_report import NAMES, SamplingReport
-
-PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "faiss-cpu")
 
 
 def train_and_evaluate(
@@ -277,24 +273,6 @@ def finish(
     }
     write_json(folder.results, results)
     return results
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that results depend on."""
-    packages = {name: importlib.metadata.version(name) for name in PACKAGES}
-    return {"python": platform.python_version()} | packages
-
-
-def git_commit() -> str | None:
-    """Return the commit this code stands at, with "+" if it was changed since, if it is known."""
-    describe = ["git", "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"]
-    try:
-        done = subprocess.run(
-            describe, cwd=Path(__file__).parent, capture_output=True, text=True, check=True
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return done.stdout.strip()
 
 
 def table(results: dict[str, Any], folder: RunFolder) -> str:

@@ -13,13 +13,21 @@ import pytest
 from hypothesis import settings
 from scipy.sparse import csr_array
 
-from recns_tf import regions, walks
+from recns_tf import catalog, regions, walks
 from recns_tf.config import Config
 from recns_tf.interactions import Interactions, make_interactions
 
 # A loaded machine may be slow, and a test that failed must fail again.
 settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.load_profile("repeatable")
+
+# What an encoder hands its sampler is that of lightgcn for mf too: three samplers tell it.
+PAIRS = [
+    (encoder, sampler)
+    for encoder in catalog.ENCODERS
+    for sampler in catalog.SAMPLERS
+    if encoder != "mf" or sampler in ("recns", "unins", "srns")
+]
 
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 

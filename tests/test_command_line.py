@@ -39,7 +39,7 @@ def main(*arguments):
     ("arguments", "sentence"),
     [
         (["ml-1b", "lightgcn"], "unknown dataset 'ml-1b': choose one of zhihu, alibaba, ml-100k"),
-        (["ml-100k", "gcn"], "unknown encoder 'gcn': choose one of lightgcn, ngcf, pinsage."),
+        (["ml-100k", "gcn"], "unknown encoder 'gcn': choose one of lightgcn, ngcf, pinsage, mf."),
         (["lightgcn", "ml-100k"], "'lightgcn' is an encoder: write DATASET first, then ENCODER."),
         (["ml-100k"], "two words are needed, DATASET and ENCODER, not 1"),
         (["ml-100k", "lightgcn", "recns"], "two words are needed, DATASET and ENCODER, not 3"),
@@ -116,6 +116,11 @@ def test_an_interrupt_says_how_to_go_on(project):
         ("describe", ("split_seed", "layout", "data_dir")),
         ("show_regions", ("khop", "region_reading", "region_memory", "pool_size", "pool_epochs")),
         ("export", ("format", "split_seed", "layout")),
+        ("compare", ("users", "items", "user_ids", "run", "depth", "output")),
+        ("baseline", ("ease_memory", "split_seed")),
+        ("report", ("output", "data_dir")),
+        ("experiments.reproduce", ("grid", "seeds", "tune", "jobs", "num_negatives")),
+        ("experiments.ablate", ("base", "[no]letter", "seeds")),
     ],
 )
 def test_help_lists_every_flag(command, told):

@@ -79,7 +79,13 @@ def test_a_config_file_that_is_none_is_told(tmp_path, content):
 
 
 def test_every_name_of_the_catalogue_leads_to_its_object():
-    for entries in (catalog.DATASETS, catalog.ENCODERS, catalog.SAMPLERS, catalog.LOSSES):
+    for entries in (
+        catalog.DATASETS,
+        catalog.ENCODERS,
+        catalog.SAMPLERS,
+        catalog.LOSSES,
+        catalog.BASELINE_MODELS,
+    ):
         for name, entry in entries.items():
             assert callable(entry.load()), name
             assert name in catalog.describe() and entry.summary in catalog.describe()

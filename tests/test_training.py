@@ -16,7 +16,7 @@ from recns_tf.interactions import make_interactions
 from recns_tf.pipeline import Batch
 from recns_tf.run_folder import RunFolder
 from recns_tf.training import build, train_and_evaluate
-from tests.conftest import make_toy
+from tests.conftest import PAIRS, make_toy
 
 
 @pytest.fixture
@@ -433,8 +433,7 @@ def test_a_loss_that_is_no_number_ends_the_run_in_one_sentence(toy, toy_config, 
     assert not (workspace.run_folder(config) / "results.json").exists()
 
 
-@pytest.mark.parametrize("encoder", catalog.ENCODERS)
-@pytest.mark.parametrize("sampler", catalog.SAMPLERS)
+@pytest.mark.parametrize(("encoder", "sampler"), PAIRS)
 def test_every_pair_trains_and_is_the_same_when_loaded(
     toy, toy_config, workspace, encoder, sampler
 ):

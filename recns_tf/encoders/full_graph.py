@@ -1,4 +1,4 @@
-"""Encoders that propagate the embeddings of all nodes at once."""
+"""Encoders that make the embeddings of all nodes at once."""
 
 from __future__ import annotations
 
@@ -11,17 +11,15 @@ from numpy.typing import NDArray
 from recns_tf import draws
 from recns_tf.draws import Purpose
 from recns_tf.encoders.base import Encoder, FullTables, initial_nodes
-from recns_tf.propagation import Adjacency
 
 
 class FullGraphEncoder(Encoder):
-    """An encoder with an embedding for every node, to be propagated over the whole graph.
+    """An encoder with an embedding for every node, from which it makes all final ones.
 
     The weight `nodes` [U + I, d] holds the layer-0 embeddings: users, then items.
 
     Args:
         name: of the model.
-        adjacency: Â [U + I, U + I].
         num_users, num_items: U and I.
         dim: d.
         initializer: of the layer-0 embeddings, one of INITIALIZERS.
@@ -31,7 +29,6 @@ class FullGraphEncoder(Encoder):
     def __init__(
         self,
         name: str,
-        adjacency: Adjacency,
         num_users: int,
         num_items: int,
         *,
@@ -40,7 +37,6 @@ class FullGraphEncoder(Encoder):
         seed: int,
     ):
         super().__init__(name=name)
-        self.adjacency = adjacency
         self.num_users = num_users
         self.num_items = num_items
         self.weights_seed = draws.stream(draws.root(seed), Purpose.WEIGHTS)

@@ -49,14 +49,9 @@ class LightGCN(FullGraphEncoder):
         seed: int = 0,
     ):
         super().__init__(
-            "lightgcn",
-            adjacency,
-            num_users,
-            num_items,
-            dim=dim,
-            initializer=initializer,
-            seed=seed,
+            "lightgcn", num_users, num_items, dim=dim, initializer=initializer, seed=seed
         )
+        self.adjacency = adjacency
         self.width = dim
         self.coefficients = [1 / (num_layers + 1)] * (num_layers + 1)
         self.layer_logits = None

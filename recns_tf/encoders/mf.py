@@ -11,11 +11,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 import tensorflow as tf
-from scipy.sparse import csr_array
 
 from recns_tf.encoders.full_graph import FullGraphEncoder
 from recns_tf.interactions import Interactions
-from recns_tf.propagation import Adjacency
 
 if TYPE_CHECKING:
     from recns_tf.config import Config
@@ -40,23 +38,19 @@ class MF(FullGraphEncoder):
         initializer: str = "glorot",
         seed: int = 0,
     ):
-        num_nodes = num_users + num_items
-        without_edges = Adjacency(csr_array((num_nodes, num_nodes), dtype="float32"))
-        super().__init__(
-            "mf",
-            without_edges,
-            num_users,
-            num_items,
-            dim=dim,
-            initializer=initializer,
-            seed=seed,
-        )
+        super().__init__("mf", num_users, num_items, dim=dim, initializer=initializer, seed=seed)
         self.width = dim
 
     @classmethod
     def from_config(cls, config: Config, interactions: Interactions) -> Self:
         """See Encoder."""
-        return cls(interactions.num_users, interactions.num_items, dim=config.dim, seed=config.seed)
+        return cls(
+            interactions.num_users,
+            interactions.num_items,
+            dim=config.dim,
+            initializer=config.initializer,
+            seed=config.seed,
+        )
 
     def propagate(self, seed: tf.Tensor | None) -> tf.Tensor:
         """See FullGraphEncoder; e* = e, eq. (4) being the product of two rows of `nodes`."""

@@ -59,9 +59,8 @@ class NGCF(FullGraphEncoder):
         initializer: str = "glorot",
         seed: int = 0,
     ):
-        super().__init__(
-            "ngcf", adjacency, num_users, num_items, dim=dim, initializer=initializer, seed=seed
-        )
+        super().__init__("ngcf", num_users, num_items, dim=dim, initializer=initializer, seed=seed)
+        self.adjacency = adjacency
         self.width = (num_layers + 1) * dim
         self.message_dropout = message_dropout
         self.node_dropout = node_dropout

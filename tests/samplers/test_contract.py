@@ -6,13 +6,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from recns_tf import catalog, draws
+from recns_tf import draws
 from recns_tf.encoders.base import FullTables
 from recns_tf.pipeline import Batch
 from recns_tf.training import build
-from tests.conftest import members
-
-ALL = [(encoder, sampler) for encoder in catalog.ENCODERS for sampler in catalog.SAMPLERS]
+from tests.conftest import PAIRS, members
 
 
 @dataclasses.dataclass
@@ -26,7 +24,7 @@ class Stage:
     sample: object
 
 
-@pytest.fixture(params=ALL, ids="-".join, scope="module")
+@pytest.fixture(params=PAIRS, ids="-".join, scope="module")
 def stage(request, toy, toy_config):
     encoder, sampler = request.param
     config = dataclasses.replace(toy_config, encoder=encoder, sampler=sampler)
