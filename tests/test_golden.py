@@ -13,7 +13,7 @@ from scipy import stats
 from recns_tf import draws, ranking
 from recns_tf.interactions import make_interactions, to_rows
 from recns_tf.pipeline import Batch
-from recns_tf.samplers.base import Choice, scores
+from recns_tf.samplers.base import Choice
 from recns_tf.samplers.exposure_augmented import pick
 from recns_tf.samplers.positive_assisted import PositiveAssisted
 from tests.conftest import SHARED, members
@@ -92,7 +92,7 @@ def test_scores_of_the_candidates(golden, model, batch):
         (tables.users(batch.users), "user"),
         (tables.items(batch.positives), "positive"),
     ):
-        result = scores(vectors, tables, batch.candidates)
+        result = tables.products(vectors, batch.candidates)
         np.testing.assert_allclose(result, golden[f"score_{name}"], rtol=1e-5, atol=1e-7)
 
 
@@ -100,7 +100,7 @@ def test_the_exposed_pick_for_the_given_factors(golden, model, batch, monkeypatc
     module = "recns_tf.samplers.exposure_augmented.amplification"
     monkeypatch.setattr(module, lambda exposed, candidates: tf.constant(golden["beta"]))
     tables = model.encoder.encode(False)
-    score = scores(tables.users(batch.users), tables, batch.exposed)
+    score = tables.products(tables.users(batch.users), batch.exposed)
     np.testing.assert_allclose(
         tf.sigmoid(golden["beta"] * score), golden["exposed_prob"], rtol=1e-5
     )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from recns_tf.row_sums import RowSums, inner_products
+from recns_tf.row_sums import RowSums, mean_of_rows, products
 
 RNG = np.random.default_rng(0)
 LEFT, RIGHT = RNG.normal(size=(5, 3)), RNG.normal(size=(7, 3))
@@ -16,13 +16,17 @@ WEIGHTS = RNG.normal(size=COLUMNS.shape)
 def differentiated(left, right):
     with tf.GradientTape() as tape:
         tape.watch([left, right])
-        result = inner_products(left, tf.constant(ROWS), right, tf.constant(COLUMNS))
+        result = products(tf.gather(left, ROWS), right, tf.constant(COLUMNS))
         loss = tf.reduce_sum(result * tf.constant(WEIGHTS, tf.float32))
-    return result, tape.gradient(loss, [left, right])
+    gradients = tape.gradient(loss, [left, right])
+    return result, [tf.convert_to_tensor(gradient) for gradient in gradients]
 
 
 @pytest.mark.parametrize("graph", [False, True])
-def test_scores_and_gradients_pair_by_pair(graph):
+@pytest.mark.parametrize("block", [1, 20, 1_000])
+def test_products_and_gradients_pair_by_pair(graph, block, monkeypatch):
+    """By blocks of one row, of two, and of all of them."""
+    monkeypatch.setattr("recns_tf.row_sums.BLOCK", block)
     run = tf.function(differentiated) if graph else differentiated
     result, (to_left, to_right) = run(*(tf.constant(t, tf.float32) for t in (LEFT, RIGHT)))
     expected_left, expected_right = np.zeros_like(LEFT), np.zeros_like(RIGHT)
@@ -35,26 +39,23 @@ def test_scores_and_gradients_pair_by_pair(graph):
     np.testing.assert_allclose(to_right, expected_right, rtol=1e-5, atol=1e-6)
 
 
-def test_both_sides_may_be_one_table():
-    table = tf.constant(RIGHT, tf.float32)
-    with tf.GradientTape() as tape:
-        tape.watch(table)
-        products = inner_products(table, tf.constant([1]), table, tf.constant([[1, 3]]))
-        loss = tf.reduce_sum(products)
-    gradient = tape.gradient(loss, table).numpy()
-    expected = np.zeros_like(RIGHT)
-    expected[1], expected[3] = 2 * RIGHT[1] + RIGHT[3], RIGHT[1]
-    np.testing.assert_allclose(gradient, expected, rtol=1e-5)
-
-
-def test_a_batch_of_no_pairs():
-    none = tf.zeros([0], tf.int32), tf.zeros([0, 3], tf.int32)
-    table = tf.constant(RIGHT, tf.float32)
-    with tf.GradientTape() as tape:
-        tape.watch(table)
-        result = inner_products(table, none[0], table, none[1])
+def test_products_of_no_pairs():
+    result = products(tf.zeros([0, 3]), tf.constant(RIGHT, tf.float32), tf.zeros([0, 3], tf.int32))
     assert result.shape == (0, 3)
-    np.testing.assert_array_equal(tape.gradient(result, table), np.zeros_like(RIGHT))
+
+
+def test_means_of_rows_and_their_gradient():
+    table = tf.constant(RIGHT, tf.float32)
+    with tf.GradientTape() as tape:
+        tape.watch(table)
+        result = mean_of_rows(table, tf.constant(COLUMNS))
+        loss = tf.reduce_sum(result * tf.constant(WEIGHTS, tf.float32))
+    np.testing.assert_allclose(result, RIGHT[COLUMNS].mean(axis=1), rtol=1e-5)
+    expected = np.zeros_like(RIGHT)
+    for b, columns in enumerate(COLUMNS):
+        for column in columns:
+            expected[column] += WEIGHTS[b] / 3
+    np.testing.assert_allclose(tape.gradient(loss, table), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_sums_of_rows_and_their_adjoint():

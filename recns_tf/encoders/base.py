@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from recns_tf import draws
 from recns_tf.interactions import Interactions
-from recns_tf.row_sums import inner_products
+from recns_tf.row_sums import products
 
 if TYPE_CHECKING:
     from recns_tf.config import Config
@@ -29,11 +29,14 @@ class Tables(Protocol):
     def items(self, ids: tf.Tensor) -> tf.Tensor:
         """Return the embeddings of items: int32 [...] -> float32 [..., d]."""
 
-    def scores(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
-        """Return e_u·e_v (eq. 4) of users with the items of their rows: [B], [B, n] -> [B, n].
+    def products(self, vectors: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
+        """Return the products of vectors with the items of their rows: [B, d], [B, n] -> [B, n].
 
-        Cheaper to differentiate than products of what `users` and `items` return.
+        Many times as fast as to gather what `items` returns.
         """
+
+    def scores(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
+        """Return e_u·e_v (eq. 4) of users with the items of their rows: [B], [B, n] -> [B, n]."""
 
     def frozen(self) -> Tables:
         """Return the same embeddings without dropout, through which no gradient flows."""
@@ -68,9 +71,13 @@ class FullTables:
         """See Tables."""
         return tf.gather(self.item, ids)
 
+    def products(self, vectors: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
+        """See Tables."""
+        return products(vectors, self.item, items)
+
     def scores(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
         """See Tables."""
-        return inner_products(self.user, users, self.item, items)
+        return self.products(self.users(users), items)
 
     def frozen(self) -> FullTables:
         """See Tables."""
@@ -101,6 +108,10 @@ class StaleTables:
     def items(self, ids: tf.Tensor) -> tf.Tensor:
         """See Tables."""
         return self.live.items(ids)
+
+    def products(self, vectors: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
+        """See Tables."""
+        return self.live.products(vectors, items)
 
     def scores(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
         """See Tables."""

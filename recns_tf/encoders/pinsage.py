@@ -36,7 +36,7 @@ from recns_tf.encoders.neighbors import Neighbors, OwnDraws, SharedColumns
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
 from recns_tf.propagation import Adjacency, bipartite
-from recns_tf.row_sums import inner_products, mean_of_rows
+from recns_tf.row_sums import mean_of_rows, products
 
 if TYPE_CHECKING:
     from recns_tf.config import Config
@@ -303,8 +303,12 @@ class DrawnTables:
 
     def of(self, nodes: tf.Tensor) -> tf.Tensor:
         """Return the embeddings of nodes: int32 [...] -> float32 [..., d]."""
-        result = tf.gather(*self.encoder.layer(len(self.encoder.kernels), nodes, self.seed))
-        return result if self.live else tf.stop_gradient(result)
+        return tf.gather(*self.encoded(nodes))
+
+    def encoded(self, nodes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return embeddings of the distinct ones among nodes, and which belongs to each."""
+        table, place = self.encoder.layer(len(self.encoder.kernels), nodes, self.seed)
+        return table if self.live else tf.stop_gradient(table), place
 
     def users(self, ids: tf.Tensor) -> tf.Tensor:
         """See Tables."""
@@ -314,12 +318,15 @@ class DrawnTables:
         """See Tables."""
         return self.of(ids + self.encoder.num_users)
 
+    def products(self, vectors: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
+        """See Tables."""
+        return products(vectors, *self.encoded(items + self.encoder.num_users))
+
     def scores(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
-        """See Tables. Nodes that the batch holds more than once are encoded once."""
+        """See Tables. Who the batch holds more than once is encoded once."""
         nodes = tf.concat([users[:, None], items + self.encoder.num_users], axis=1)
-        table, place = self.encoder.layer(len(self.encoder.kernels), nodes, self.seed)
-        table = table if self.live else tf.stop_gradient(table)
-        return inner_products(table, place[:, 0], table, place[:, 1:])
+        table, place = self.encoded(nodes)
+        return products(tf.gather(table, place[:, 0]), table, place[:, 1:])
 
     def frozen(self) -> DrawnTables:
         """See Tables."""

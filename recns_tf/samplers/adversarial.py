@@ -16,7 +16,7 @@ from recns_tf import draws
 from recns_tf.encoders.base import Tables
 from recns_tf.item_sets import ItemSets
 from recns_tf.pipeline import Batch
-from recns_tf.samplers.base import Surroundings, scores
+from recns_tf.samplers.base import Surroundings
 from recns_tf.samplers.generator import GeneratorOptions, GeneratorSampler
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class AdvNS(GeneratorSampler):
     ) -> tuple[tf.Tensor, ...]:
         """See GeneratorSampler: 2 (σ(e_u·e_v) - ½)."""
         del drawn, seed
-        score = scores(tables.users(batch.users), tables, ids)
+        score = tables.products(tables.users(batch.users), ids)
         return (2 * tf.sigmoid(score) - 1,)
 
     def advantage(self, rewards: tuple[tf.Tensor, ...]) -> tf.Tensor:

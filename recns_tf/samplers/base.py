@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import keras
 import tensorflow as tf
@@ -15,16 +15,6 @@ from recns_tf.pipeline import Batch
 
 if TYPE_CHECKING:
     from recns_tf.config import Config
-
-SCORE_COLUMNS = 64
-"""Candidates whose embeddings are gathered at once: bounds memory at B * 64 * d floats."""
-
-
-class ItemTable(Protocol):
-    """Embeddings of items by id, as Tables has them."""
-
-    def items(self, ids: tf.Tensor) -> tf.Tensor:
-        """Return the embeddings of items: int32 [...] -> float32 [..., d]."""
 
 
 class Surroundings(NamedTuple):
@@ -170,24 +160,6 @@ class Sampler(keras.layers.Layer):
             positive[:, 0],
             *choice[1:],
         )
-
-
-def scores(vectors: tf.Tensor, tables: ItemTable, ids: tf.Tensor) -> tf.Tensor:
-    """Return the inner products of each row's vector with the items of that row (eq. 4).
-
-    Args:
-        vectors: float32 [B, d].
-        tables: embeddings of the items.
-        ids: int32 [B, n], n known when the graph is built.
-
-    Returns:
-        float32 [B, n].
-    """
-    parts = [
-        tf.linalg.matvec(tables.items(ids[:, start : start + SCORE_COLUMNS]), vectors)
-        for start in range(0, ids.shape[1], SCORE_COLUMNS)
-    ]
-    return tf.concat(parts, axis=1)
 
 
 def assign_rows(state: keras.Variable, rows: tf.Tensor, values: tf.Tensor) -> None:

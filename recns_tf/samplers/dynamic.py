@@ -17,7 +17,7 @@ from recns_tf import draws
 from recns_tf.encoders.base import Tables
 from recns_tf.item_sets import ItemSets
 from recns_tf.pipeline import Batch
-from recns_tf.samplers.base import Choice, Sampler, Surroundings, scores
+from recns_tf.samplers.base import Choice, Sampler, Surroundings
 
 if TYPE_CHECKING:
     from recns_tf.config import Config
@@ -49,7 +49,7 @@ class DNS(Sampler):
         """See Sampler. `hardness`: mean score of the chosen less that of all candidates."""
         total = self.num_negatives * self.num_candidates
         drawn = draws.with_replacement(self.pool, batch.users, total, seed)
-        drawn_scores = scores(tables.users(batch.users), tables, drawn)
+        drawn_scores = tables.products(tables.users(batch.users), drawn)
         shape = [-1, self.num_negatives, self.num_candidates]
         candidates = tf.reshape(drawn, shape)
         candidate_scores = tf.reshape(drawn_scores, shape)

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from recns_tf.encoders.base import Tables
 from recns_tf.pipeline import Batch
-from recns_tf.samplers.base import Choice, Sampler, scores
+from recns_tf.samplers.base import Choice, Sampler
 
 
 class ExposureAugmented(Sampler):
@@ -39,7 +39,7 @@ def pick(batch: Batch, tables: Tables, n: int) -> Choice:
     picked.
     """
     beta = amplification(batch.exposed, batch.candidates)
-    exposed_scores = scores(tables.users(batch.users), tables, batch.exposed)
+    exposed_scores = tables.products(tables.users(batch.users), batch.exposed)
     best = tf.math.top_k(beta * exposed_scores, n).indices
     return Choice(
         tf.gather(batch.exposed, best, batch_dims=1),

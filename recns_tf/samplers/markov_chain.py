@@ -24,7 +24,7 @@ from recns_tf.draws import Purpose
 from recns_tf.encoders.base import Tables
 from recns_tf.item_sets import ItemSets
 from recns_tf.pipeline import Batch
-from recns_tf.samplers.base import Choice, Sampler, Surroundings, assign_rows, scores
+from recns_tf.samplers.base import Choice, Sampler, Surroundings, assign_rows
 from recns_tf.traversal import depth_first_lists
 
 if TYPE_CHECKING:
@@ -161,6 +161,6 @@ class MCNS(Sampler):
             tables: embeddings of the items.
             items: v, int32 [B].
         """
-        score = scores(vectors, tables, items[:, None])[:, 0]
+        score = tables.products(vectors, items[:, None])[:, 0]
         inside = self.pool.contains(users, items[:, None])[:, 0]
         return tf.where(inside, self.power * tf.math.log_sigmoid(score), -np.inf)

@@ -12,7 +12,7 @@ from recns_tf.draws import Purpose
 from recns_tf.encoders.base import Tables
 from recns_tf.laws import Law
 from recns_tf.pipeline import Batch
-from recns_tf.samplers.base import Choice, Sampler, Surroundings, scores
+from recns_tf.samplers.base import Choice, Sampler, Surroundings
 
 if TYPE_CHECKING:
     from recns_tf.config import Config
@@ -44,8 +44,8 @@ class PositiveAssisted(Sampler):
 
     def choose(self, batch: Batch, tables: Tables, seed: tf.Tensor) -> Choice:
         """See Sampler. `hardness`: mean score of the drawn less that of all candidates."""
-        user_scores = scores(tables.users(batch.users), tables, batch.candidates)
-        positive_scores = scores(tables.items(batch.positives), tables, batch.candidates)
+        user_scores = tables.products(tables.users(batch.users), batch.candidates)
+        positive_scores = tables.products(tables.items(batch.positives), batch.candidates)
         alpha = draws.from_law(
             self.alpha, tf.shape(batch.candidates), draws.stream(seed, Purpose.ALPHA)
         )

@@ -30,7 +30,7 @@ from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
 from recns_tf.item_sets import ItemSets
 from recns_tf.pipeline import Batch
-from recns_tf.samplers.base import Surroundings, scores
+from recns_tf.samplers.base import Surroundings
 from recns_tf.samplers.generator import GeneratorOptions, GeneratorSampler
 from recns_tf.samplers.unexposed import Unexposed
 
@@ -135,7 +135,7 @@ class RNSAS(GeneratorSampler):
         self, batch: Batch, tables: Tables, ids: tf.Tensor, drawn: tf.Tensor, seed: tf.Tensor
     ) -> tuple[tf.Tensor, ...]:
         """See GeneratorSampler: r1, r_id, r_fm, and where r_fm is given, as 1 and 0."""
-        score = scores(tables.users(batch.users), tables, ids)
+        score = tables.products(tables.users(batch.users), ids)
         exposures = self.unexposed.exposures
         some = exposures.count(batch.users)[:, None] > 0
         last = drawn >= self.options.num_candidates - self.num_exposed

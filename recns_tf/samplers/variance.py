@@ -25,7 +25,8 @@ from recns_tf.encoders.base import Encoder, Tables
 from recns_tf.errors import UserError
 from recns_tf.item_sets import ItemSets
 from recns_tf.pipeline import Batch
-from recns_tf.samplers.base import Choice, Sampler, Surroundings, assign_rows, scores
+from recns_tf.row_sums import products
+from recns_tf.samplers.base import Choice, Sampler, Surroundings, assign_rows
 
 if TYPE_CHECKING:
     from recns_tf.config import Config
@@ -148,8 +149,8 @@ class SRNS(Sampler):
         users = batch.users
         vectors = tables.users(users)
         memory = tf.gather(tf.convert_to_tensor(self.memory), users)
-        memory_scores = scores(vectors, tables, memory)
-        positive = scores(vectors, tables, batch.positives[:, None])
+        memory_scores = tables.products(vectors, memory)
+        positive = tables.products(vectors, batch.positives[:, None])
         deviation = self.deviation(batch, memory)
         epoch = tf.cast(tf.convert_to_tensor(self.epoch), tf.float32)
         ramp = tf.minimum(1.0, epoch / self.warmup) if self.warmup else 1.0
@@ -161,7 +162,7 @@ class SRNS(Sampler):
         offered = draws.with_replacement(
             self.pool, users, self.extra, draws.stream(seed, Purpose.CANDIDATES)
         )
-        offered_scores = scores(vectors, tables, offered)
+        offered_scores = tables.products(vectors, offered)
         renewed = renew(
             tf.concat([memory, offered], axis=1),
             tf.concat([memory_scores, offered_scores], axis=1) / self.temperature,
@@ -185,26 +186,14 @@ class SRNS(Sampler):
         past = []
         for row in range(window):
             snapshot = tf.convert_to_tensor(self.snapshots)[row]
-            table = Snapshot(snapshot, self.num_users)
-            vectors = tf.gather(snapshot, batch.users)
-            gap = scores(vectors, table, items) - scores(vectors, table, batch.positives[:, None])
-            past.append(tf.sigmoid(gap))
+            pairs = self.num_users + tf.concat([batch.positives[:, None], items], axis=1)
+            scores = products(tf.gather(snapshot, batch.users), snapshot, pairs)
+            past.append(tf.sigmoid(scores[:, 1:] - scores[:, :1]))
         used = tf.cast(tf.range(window) < epoch, tf.float32)[:, None, None]
         count = tf.maximum(tf.reduce_sum(used), 1.0)
         values = tf.stack(past)
         mean = tf.reduce_sum(used * values, axis=0) / count
         return tf.sqrt(tf.reduce_sum(used * tf.square(values - mean), axis=0) / count)
-
-
-class Snapshot:
-    """Embeddings of the items as they were: those of users, then items, [U + I, d]."""
-
-    def __init__(self, nodes: tf.Tensor, num_users: int):
-        self.nodes, self.num_users = nodes, num_users
-
-    def items(self, ids: tf.Tensor) -> tf.Tensor:
-        """See ItemTable."""
-        return tf.gather(self.nodes, ids + self.num_users)
 
 
 def renew(items: tf.Tensor, logits: tf.Tensor, size: int, seed: tf.Tensor) -> tf.Tensor:

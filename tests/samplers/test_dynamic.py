@@ -51,7 +51,7 @@ def test_one_candidate_makes_it_uniform():
 
 def test_many_candidates_are_scored_in_parts(monkeypatch):
     whole, ids = counts(7)
-    monkeypatch.setattr("recns_tf.samplers.base.SCORE_COLUMNS", 5)
+    monkeypatch.setattr("recns_tf.row_sums.BLOCK", 50)
     parts, same_ids = counts(7)
     np.testing.assert_array_equal(ids, same_ids)
     np.testing.assert_array_equal(whole, parts)
