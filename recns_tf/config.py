@@ -123,6 +123,10 @@ class Config(EncoderSettings, SamplerSettings, Checked):
         return dataclasses.asdict(self)
 
 
+DEFAULTS = {field.name: field.default for field in dataclasses.fields(Config)}
+"""What a setting stood at in runs of versions that did not know it yet."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Workspace(Checked):
     """Where a run reads and writes; no result depends on it."""

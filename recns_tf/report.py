@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from recns_tf import command_line, options
+from recns_tf.config import DEFAULTS
 from recns_tf.data_settings import NAMES, load_data_of
 from recns_tf.errors import UserError
 from recns_tf.files import write_text
@@ -22,7 +23,6 @@ from recns_tf.reporting.markup import Html
 from recns_tf.reporting.runs import METRIC, Run, group_runs, read_runs
 from recns_tf.reporting.slices import Slice, by_item_popularity, by_user_degree, lists_of
 from recns_tf.run_folder import RunFolder
-from recns_tf.summary import DEFAULTS
 
 TOLERANCE = 5e-4
 """What items of equal score, in another order, may change of Recall@20."""

@@ -10,9 +10,10 @@ from __future__ import annotations
 import fcntl
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from recns_tf.errors import UserError
@@ -67,10 +68,20 @@ class RunFolder:
         self.curves = path / "curves.png"
 
     @contextmanager
-    def claim(self, config: dict[str, Any], overwrite: bool) -> Iterator[None]:
+    def claim(
+        self,
+        config: dict[str, Any],
+        overwrite: bool,
+        defaults: Mapping[str, Any] = MappingProxyType({}),
+    ) -> Iterator[None]:
         """Hold the folder for a run with these settings, for as long as the block lasts.
 
         A folder with the same settings is kept as it is, to be resumed or shown.
+
+        Args:
+            config: all settings.
+            overwrite: whether an earlier run is deleted first.
+            defaults: what settings stood at that an earlier version did not know.
 
         Raises:
             UserError: another process holds it, it is not a run's, or it is of a run with
@@ -86,7 +97,7 @@ class RunFolder:
                 raise UserError(f"another process is writing to {self.path}.") from error
             if overwrite:
                 self.clear()
-            self.compare(config)
+            self.compare(config, defaults)
             self.tidy()
             write_json(self.config, config)
             yield
@@ -118,13 +129,16 @@ class RunFolder:
         for file in (self.results, self.metrics, self.curves, self.config):
             file.unlink(missing_ok=True)
 
-    def compare(self, config: dict[str, Any]) -> None:
-        """Raise UserError if the folder is of a run with other settings than `config`."""
+    def compare(self, config: dict[str, Any], defaults: Mapping[str, Any]) -> None:
+        """Raise UserError if the folder is of a run with other settings than `config`.
+
+        Settings that the run did not know are taken from `defaults`.
+        """
         if not self.config.exists():
             return
         with reading(self.config):
             earlier = json.loads(self.config.read_text(encoding="utf-8"))
-            require(earlier, "dataset", "encoder")
+            earlier = {**defaults, **require(earlier, "dataset", "encoder")}
         different = [
             f"{key} {earlier.get(key)} there, {config.get(key)} here"
             for key in sorted(earlier | config)

@@ -6,7 +6,6 @@ encoder and sampler that differ in no setting but the seed make one line.
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import json
 import statistics
@@ -15,11 +14,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from recns_tf.config import Config
+from recns_tf.config import DEFAULTS
 from recns_tf.errors import UserError
 from recns_tf.run_folder import METRICS, RunFolder
-
-DEFAULTS = {field.name: field.default for field in dataclasses.fields(Config)}
 
 
 def summarize(paths: Sequence[Path]) -> str:

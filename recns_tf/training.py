@@ -14,7 +14,7 @@ from scipy.sparse import csr_array
 
 from recns_tf import catalog, datasets, ranking
 from recns_tf.callbacks import EpochEnd, Refresh, best_row, out_of_patience
-from recns_tf.config import Config, Workspace
+from recns_tf.config import DEFAULTS, Config, Workspace
 from recns_tf.errors import UserError
 from recns_tf.files import atomic, write_json
 from recns_tf.interactions import Interactions
@@ -60,7 +60,7 @@ def train_and_evaluate(
         cache = Path(workspace.data_dir) / config.dataset
     folder = RunFolder(workspace.run_folder(config))
     settings = config.to_json() | {"data_checksum": interactions.checksum}
-    with folder.claim(settings, workspace.overwrite):
+    with folder.claim(settings, workspace.overwrite, DEFAULTS):
         results = folder.read_results()
         if results is None:
             try:

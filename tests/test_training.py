@@ -232,6 +232,19 @@ def test_other_settings_never_touch_a_run_unless_told(toy, toy_config, workspace
     assert train_and_evaluate(other, overwrite, toy)["config"]["margin"] == 0.2
 
 
+def test_a_run_of_a_version_that_knew_fewer_settings_is_shown_again(toy, toy_config, workspace):
+    """What it did not know stood at its default; with another value it is another run."""
+    results = train_and_evaluate(toy_config, workspace, toy)
+    path = workspace.run_folder(toy_config) / "config.json"
+    settings = json.loads(path.read_text())
+    del settings["merge"]
+    path.write_text(json.dumps(settings))
+    other = dataclasses.replace(toy_config, merge="nested")
+    with pytest.raises(UserError, match=r"merge flat there, nested here"):
+        train_and_evaluate(other, workspace, toy)
+    assert train_and_evaluate(toy_config, workspace, toy) == results
+
+
 def test_two_processes_do_not_share_a_run(toy, toy_config, workspace):
     folder = RunFolder(workspace.run_folder(toy_config))
     settings = toy_config.to_json() | {"data_checksum": toy.checksum}

@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from recns_tf.config import Config, Workspace
+from recns_tf.config import DEFAULTS, Config, Workspace
 from recns_tf.errors import UserError
-from recns_tf.experiments.settings import CONFIG_FIELDS, differences
+from recns_tf.experiments.settings import differences
 from recns_tf.run_folder import RunFolder
 
 IN_EVERY_NAME = ("dataset", "encoder", "sampler", "seed")
@@ -78,7 +78,7 @@ def distinct(cells: Iterable[Cell]) -> list[Cell]:
 
 def whole(settings: dict[str, Any]) -> dict[str, Any]:
     """Return a run's settings with the defaults of those that its version did not know yet."""
-    return {name: settings.get(name, field.default) for name, field in CONFIG_FIELDS.items()}
+    return DEFAULTS | {name: settings[name] for name in DEFAULTS.keys() & settings.keys()}
 
 
 def results_of(cell: Cell, runs_dir: Path) -> dict[str, Any] | None:

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from recns_tf.config import DEFAULTS
 from recns_tf.errors import UserError
 from recns_tf.run_folder import Row, RunFolder
-from recns_tf.summary import DEFAULTS, different, grouping
+from recns_tf.summary import different, grouping
 
 METRIC = "recall@20"
 MOST_IN_LABEL = 3
