@@ -30,6 +30,9 @@ from recns_tf.sampled_rec import SampledRec
 from recns_tf.samplers.base import Surroundings
 from recns_tf.sampling_report import NAMES, SamplingReport
 
+PARTS = {"valid": "validation", "test": "test"}
+"""The held-out parts of a dataset, in words."""
+
 
 def train_and_evaluate(
     config: Config,
@@ -219,7 +222,7 @@ def validation(
     if part == "test":
         print("--validate_on=test: the test metrics will be those of the epoch that is best on it.")
     if not getattr(interactions, part).nnz:
-        print(f"no {part} positives: training ends at --epochs, the last epoch is kept.")
+        print(f"no {PARTS[part]} positives: training ends at --epochs, the last epoch is kept.")
         return None
     return partial(measure, config, model, interactions, part)
 

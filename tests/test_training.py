@@ -439,6 +439,20 @@ def test_without_validation_positives_the_last_epoch_is_kept(toy, toy_config, wo
     assert "no validation positives" in capsys.readouterr().out
 
 
+def test_early_stopping_on_the_test_set_says_so_and_keeps_valid_apart(
+    toy, toy_config, workspace, capsys
+):
+    config = dataclasses.replace(toy_config, validate_on="test")
+    results = train_and_evaluate(config, workspace, toy)
+    assert "--validate_on=test: the test metrics will be those" in capsys.readouterr().out
+    looked_at = [row["valid"] for row in rows(workspace.run_folder(config))]
+    best = max(row["recall@20"] for row in looked_at)
+    assert results["test"]["recall@20"] == best == looked_at[results["best_epoch"] - 1]["recall@20"]
+    assert results["valid"] not in looked_at, "results.json has the metrics on valid under valid"
+    plain = train_and_evaluate(toy_config, dataclasses.replace(workspace, run_name="x"), toy)
+    assert results["valid"]["users"] == plain["valid"]["users"]
+
+
 def test_a_loss_that_is_no_number_ends_the_run_in_one_sentence(toy, toy_config, workspace):
     config = dataclasses.replace(toy_config, learning_rate=1e30, loss="bpr")
     with pytest.raises(UserError, match=r"the loss became .* try a smaller --learning_rate"):
