@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -40,6 +41,23 @@ def rows(timings: Mapping[str, Timing], against: str) -> list[dict[str, Any]]:
         }
         for name, timing in timings.items()
     ]
+
+
+def show(found: Mapping[str, Any], about: str, against: str, as_json: bool) -> None:
+    """Print figures of a shape, for people or as JSON.
+
+    Args:
+        found: "shape" is users, items and train pairs; "rows" are those of `rows`.
+        about: what was timed.
+        against: what the ratios are to.
+        as_json: whether all of `found` is printed as JSON.
+    """
+    if as_json:
+        print(json.dumps(found))
+        return
+    users, items, edges = found["shape"]
+    print(f"{users:,} users, {items:,} items, {edges:,} train pairs: {about}")
+    print(table(found["rows"], against))
 
 
 def table(found: list[dict[str, Any]], against: str) -> str:

@@ -11,7 +11,6 @@ Zhihu.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -126,13 +125,7 @@ def measure() -> dict[str, Any]:
 
 def main(_: list[str]) -> None:
     """Time all ways and print medians and ratios."""
-    found = measure()
-    if JSON.value:
-        print(json.dumps(found))
-        return
-    users, items, edges = found["shape"]
-    print(f"{users:,} users, {items:,} items, {edges:,} train pairs, d = {DIM.value}")
-    print(alternating.table(found["rows"], "floor"))
+    alternating.show(measure(), f"d = {DIM.value}", "floor", JSON.value)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ of alternating rounds in one run; the machine's own speed drops out of them.
 
 from __future__ import annotations
 
-import time
+from functools import partial
 
 import faiss
 import numpy as np
@@ -17,6 +17,7 @@ from absl import app, flags
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from benchmarks import alternating
 from benchmarks.graphs import ZHIHU, random_train
 from recns_tf import ranking
 from recns_tf.catalog import RANKERS
@@ -62,22 +63,13 @@ def main(_: list[str]) -> None:
             index.add(tables[1])
             index.search(tables[0], 20)
 
-        def exact(ranker: str, tables: Tables = tables) -> None:
-            ranking.top_items(*tables, everyone, train, ranker=ranker)
-
-        seconds: dict[str, list[tuple[float, float]]] = {"bare": [], **{r: [] for r in RANKERS}}
-        for _round in range(ROUNDS.value + 1):
-            for name, times in seconds.items():
-                start, busy = time.perf_counter(), time.process_time()
-                bare() if name == "bare" else exact(name)
-                times.append((time.perf_counter() - start, time.process_time() - busy))
-        medians = {name: np.median(times[1:], axis=0) for name, times in seconds.items()}
-        for name, (wall, busy) in medians.items():
-            ratios = (wall, busy) / medians["bare"]
-            print(
-                f"{world}, {name:11}{wall:7.2f} s, {ratios[0]:5.2f} x bare; "
-                f"{busy:7.2f} s of processors, {ratios[1]:5.2f} x bare"
-            )
+        exact = {
+            ranker: partial(ranking.top_items, *tables, everyone, train, ranker=ranker)
+            for ranker in RANKERS
+        }
+        timings = alternating.time_all({"bare": bare, **exact}, ROUNDS.value)
+        print(f"{world} embeddings")
+        print(alternating.table(alternating.rows(timings, "bare"), "bare"))
 
 
 if __name__ == "__main__":

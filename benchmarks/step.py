@@ -10,7 +10,6 @@ flagfile. The defaults are the size of Zhihu.
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -96,15 +95,8 @@ def measure() -> dict[str, Any]:
 def main(_: list[str]) -> None:
     """Time the parts and print medians and ratios."""
     found = measure()
-    if JSON.value:
-        print(json.dumps(found))
-        return
-    users, items, edges = found["shape"]
-    print(
-        f"{users:,} users, {items:,} items, {edges:,} train pairs: {ENCODER.value} with "
-        f"{SAMPLER.value}, {found['steps_an_epoch']} steps an epoch"
-    )
-    print(alternating.table(found["rows"], "propagation"))
+    about = f"{ENCODER.value} with {SAMPLER.value}, {found['steps_an_epoch']} steps an epoch"
+    alternating.show(found, about, "propagation", JSON.value)
 
 
 if __name__ == "__main__":

@@ -26,18 +26,12 @@ from recns_tf.errors import UserError
 from recns_tf.files import atomic, write_json
 from recns_tf.interactions import Interactions
 from recns_tf.provenance import git_commit, versions
-from recns_tf.run_folder import METRICS, RunFolder
-
-METRIC = "recall@20"
+from recns_tf.run_folder import METRIC, RunFolder, metric_lines
 
 
 def main(words: list[str]) -> None:
     """Run the command line whose positional words are `words`."""
-    if len(words) != 2:
-        raise UserError(
-            f"two words are needed, DATASET and NAME, not {len(words)}: "
-            "for example './run.sh baseline ml-100k ease'."
-        )
+    command_line.require_words(words, ("DATASET", "NAME"), "./run.sh baseline ml-100k ease")
     dataset, name = words
     workspace = options.from_flags(Workspace)
     datasets.require(dataset, workspace.data_dir)
@@ -97,8 +91,7 @@ def run(
     started = time.perf_counter()
     best, tried = choose(fits, interactions)
     seconds = time.perf_counter() - started
-    seen = interactions.train + interactions.valid
-    test, lists = evaluate(best.scores, interactions.test, seen)
+    test, lists = evaluate(best.scores, interactions.test, interactions.seen("test"))
     with atomic(folder.path / LISTS) as temporary:
         np.save(temporary, lists, allow_pickle=False)
     chosen = next(row for row in tried if row["settings"] == best.settings)
@@ -145,7 +138,7 @@ def choose(fits: Iterator[Fit], interactions: Interactions) -> tuple[Fit, list[d
             )
         valid = None
         if validated:
-            valid, _ = evaluate(fit.scores, interactions.valid, seen=interactions.train)
+            valid, _ = evaluate(fit.scores, interactions.valid, interactions.seen("valid"))
         tried.append({"settings": fit.settings, "valid": valid})
         recall = valid[METRIC] if valid else 0.0
         if fit.settings:
@@ -168,14 +161,7 @@ def table(results: dict[str, Any], folder: RunFolder) -> str:
     lines = [
         "",
         f"{results['dataset']} {results['encoder']}" + (f": {chosen} chosen" if chosen else ""),
-        f"{'':8}" + "".join(f"{label:>11}" for label in (*METRICS.values(), "users")),
-    ]
-    for part in ("valid", "test"):
-        metrics = results[part]
-        if metrics and metrics["users"]:
-            cells = "".join(f"{metrics[key]:>11.4f}" for key in METRICS)
-            lines.append(f"{part:8}{cells}{metrics['users']:>11}")
-    lines += [
+        *metric_lines({part: results[part] for part in ("valid", "test")}),
         f"{results['fitting_seconds']:.1f} s for {len(results['tried'])} fits",
         f"{folder.path}/: results.json config.json {LISTS}",
     ]

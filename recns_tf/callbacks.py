@@ -13,10 +13,8 @@ import tensorflow as tf
 from recns_tf.errors import UserError
 from recns_tf.files import atomic
 from recns_tf.region_sets import RegionSets
-from recns_tf.run_folder import Row, RunFolder
+from recns_tf.run_folder import METRIC, Row, RunFolder
 from recns_tf.sampled_rec import SampledRec
-
-METRIC = "recall@20"
 
 
 def best_row(rows: list[Row]) -> Row | None:

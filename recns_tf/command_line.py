@@ -53,6 +53,21 @@ def run(
         sys.exit(130)
 
 
+def require_words(words: Sequence[str], names: Sequence[str], example: str) -> None:
+    """Raise UserError unless there is a word for each of `names`.
+
+    Args:
+        words: of the command line.
+        names: what they stand for.
+        example: a whole command.
+    """
+    if len(words) != len(names):
+        needed = "one word is" if len(names) == 1 else "two words are"
+        raise UserError(
+            f"{needed} needed, {' and '.join(names)}, not {len(words)}: for example '{example}'."
+        )
+
+
 def parse(arguments: list[str]) -> list[str]:
     """Parse the flags and return the command line without them.
 

@@ -14,6 +14,7 @@ from recns_tf import command_line, datasets, options
 from recns_tf.config import Config, Workspace
 from recns_tf.errors import UserError
 from recns_tf.files import sha256, write_json, write_text
+from recns_tf.interactions import users_with
 from recns_tf.options import NUMBERS, Checked, option
 
 LEAST_USERS = 2
@@ -36,11 +37,11 @@ class Comparison(Checked):
 
 def main(words: list[str]) -> None:
     """Run the command line whose positional words are `words`."""
-    if len(words) != 1:
-        raise UserError(
-            f"one word is needed, DATASET, not {len(words)}: for example "
-            "'./run.sh compare zhihu --users=embedding_u.npy --items=embedding_v.npy'."
-        )
+    command_line.require_words(
+        words,
+        ("DATASET",),
+        "./run.sh compare zhihu --users=embedding_u.npy --items=embedding_v.npy",
+    )
     workspace, wanted = options.from_flags(Workspace), options.from_flags(Comparison)
     datasets.require(words[0], workspace.data_dir)
     for name in ("users", "items"):
@@ -52,7 +53,7 @@ def main(words: list[str]) -> None:
         from recns_tf import comparison, embedding_files
         from recns_tf.plots import plot_comparison
     print(interactions.summary())
-    users = comparison.tested_users(interactions)
+    users = users_with(interactions.test)
     if len(users) < LEAST_USERS:
         raise UserError(f"{words[0]} has {len(users)} users with test positives: 2 are needed.")
     files = {

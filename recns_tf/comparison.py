@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 from recns_tf import ranking, significance
 from recns_tf.embedding_files import Embeddings
-from recns_tf.interactions import Interactions
+from recns_tf.interactions import Interactions, users_with
+from recns_tf.markdown import table
 from recns_tf.run_folder import METRICS
 
 GIVEN = "given"
@@ -87,11 +87,6 @@ def ways(interactions: Interactions, depths: Sequence[int]) -> Iterator[Way]:
             yield Way(depth, masked)
 
 
-def tested_users(interactions: Interactions) -> NDArray[np.int64]:
-    """Return the users with test positives, [n] ascending."""
-    return np.flatnonzero(np.diff(interactions.test.indptr))
-
-
 def rank(
     name: str,
     embeddings: Embeddings,
@@ -108,11 +103,8 @@ def rank(
         depths: of the truncated searches.
         ranker: engine, one of catalog.RANKERS.
     """
-    users = tested_users(interactions)
-    seen = {
-        "train": interactions.train,
-        "train and valid": csr_array(interactions.train + interactions.valid),
-    }
+    users = users_with(interactions.test)
+    seen = {"train": interactions.seen("valid"), "train and valid": interactions.seen("test")}
     found = []
     lengths: dict[str, NDArray[np.int64]] = {}
     for way in ways(interactions, depths):
@@ -145,19 +137,12 @@ def gaps(given: Sequence[Ranked], run: Sequence[Ranked]) -> list[Gap]:
 
 def compare(first: Ranked, second: Ranked) -> list[Gap]:
     """Return the difference of two in every metric, p values adjusted for the metrics."""
-    found = [
-        significance.difference(first.metrics[metric], second.metrics[metric]) for metric in METRICS
-    ]
-    t_tests = significance.holm([each.t_test for each in found])
-    wilcoxons = significance.holm([each.wilcoxon for each in found])
+    found = significance.adjusted(
+        [significance.difference(first.metrics[name], second.metrics[name]) for name in METRICS]
+    )
     return [
-        Gap(
-            first.name,
-            second.name,
-            metric,
-            each._replace(t_test=float(t_test), wilcoxon=float(wilcoxon)),
-        )
-        for metric, each, t_test, wilcoxon in zip(METRICS, found, t_tests, wilcoxons, strict=True)
+        Gap(first.name, second.name, metric, each)
+        for metric, each in zip(METRICS, found, strict=True)
     ]
 
 
@@ -189,36 +174,27 @@ def by_degree(
 
 def markdown(ranked: Iterable[Ranked], found: Iterable[Gap]) -> str:
     """Return the table of all ways and that of the differences."""
-    heads = ["embeddings", "search", "masked", *METRICS.values(), "lists cut short"]
-    lines = [row(heads), "|---" * len(heads) + "|"]
+    reached = []
     for each in ranked:
         means = [f"{value:.4f}" for value in each.means().values()]
-        lines.append(
-            row([each.embeddings, each.way.search, each.way.masked, *means, f"{each.short:,}"])
+        reached.append(
+            [each.embeddings, each.way.search, each.way.masked, *means, f"{each.short:,}"]
         )
-    heads = ["first", "second", "metric", "first less second", "95 %", "t-test", "Wilcoxon"]
-    lines += ["", row(heads), "|---" * len(heads) + "|"]
+    tested = []
     for gap in found:
         one = gap.difference
         interval = f"{one.low:+.4f} to {one.high:+.4f}"
         cells = [gap.first, gap.second, METRICS[gap.metric], f"{one.mean:+.4f}", interval]
-        lines.append(row([*cells, probability(one.t_test), probability(one.wilcoxon)]))
-    return "\n".join(lines)
-
-
-def row(cells: Iterable[str]) -> str:
-    """Return a line of a Markdown table."""
-    return f"| {' | '.join(cells)} |"
-
-
-def probability(value: float) -> str:
-    """Return a p value for people."""
-    return "< 0.0001" if value < 1e-4 else f"{value:.4f}"
+        tested.append([*cells, significance.told(one.t_test), significance.told(one.wilcoxon)])
+    heads = ["embeddings", "search", "masked", *METRICS.values(), "lists cut short"]
+    lines = [*table(heads, reached), ""]
+    heads = ["first", "second", "metric", "first less second", "95 %", "t-test", "Wilcoxon"]
+    return "\n".join([*lines, *table(heads, tested)])
 
 
 def to_csv(interactions: Interactions, ranked: Sequence[Ranked]) -> str:
     """Return a table with a line a user with test positives: id, degrees, and every metric."""
-    users = tested_users(interactions)
+    users = users_with(interactions.test)
     columns: Mapping[str, Any] = {
         "user_id": interactions.user_ids[users],
         "train_positives": np.diff(interactions.train.indptr)[users],

@@ -25,11 +25,7 @@ class Export(Checked):
 
 def main(words: list[str]) -> None:
     """Run the command line whose positional words are `words`."""
-    if len(words) != 2:
-        raise UserError(
-            f"two words are needed, DATASET and PATH, not {len(words)}: "
-            "for example './run.sh export ml-100k ml-100k.csv'."
-        )
+    command_line.require_words(words, ("DATASET", "PATH"), "./run.sh export ml-100k ml-100k.csv")
     dataset, path = words[0], Path(words[1])
     workspace, export = options.from_flags(Workspace), options.from_flags(Export)
     datasets.require(dataset, workspace.data_dir)

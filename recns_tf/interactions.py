@@ -65,6 +65,11 @@ def degrees_of_items(rows: csr_array) -> NDArray[np.int64]:
     return np.bincount(rows.indices, minlength=rows.shape[1])
 
 
+def users_with(rows: csr_array) -> NDArray[np.int64]:
+    """Return the users who have an item in `rows`, ascending: boolean CSR array [U, I] -> [n]."""
+    return np.flatnonzero(np.diff(rows.indptr))
+
+
 def without(rows: csr_array, other: csr_array) -> csr_array:
     """Return `rows` less every pair that `other` holds."""
     kept = ~is_among(keys_of(rows), keys_of(other))
@@ -133,6 +138,14 @@ class Interactions:
     def positives(self) -> csr_array:
         """The positives of all splits, [num_users, num_items]."""
         return csr_array(self.train + self.held_out)
+
+    def seen(self, part: str) -> csr_array:
+        """Return what is known of users before `part` is, and no candidate when it is ranked for.
+
+        Args:
+            part: "valid", before which train is known, or "test", before which valid is, too.
+        """
+        return {"valid": self.train, "test": csr_array(self.train + self.valid)}[part]
 
     @cached_property
     def checksum(self) -> str:

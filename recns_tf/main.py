@@ -10,16 +10,11 @@ from pathlib import Path
 
 from recns_tf import catalog, command_line, config, datasets, options
 from recns_tf.config import Config, Workspace
-from recns_tf.errors import UserError
 
 
 def main(words: list[str]) -> None:
     """Run the command line whose positional words are `words`."""
-    if len(words) != 2:
-        raise UserError(
-            f"two words are needed, DATASET and ENCODER, not {len(words)}: "
-            "for example './run.sh ml-100k lightgcn'."
-        )
+    command_line.require_words(words, ("DATASET", "ENCODER"), "./run.sh ml-100k lightgcn")
     dataset, encoder = words
     workspace = options.from_flags(Workspace)
     datasets.require(dataset, workspace.data_dir)

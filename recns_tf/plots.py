@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from recns_tf.comparison import Ranked, by_degree, tested_users
+from recns_tf.comparison import Ranked, by_degree
 from recns_tf.evidence import PARTS, Evidence
 from recns_tf.files import atomic
-from recns_tf.interactions import Interactions
+from recns_tf.interactions import Interactions, users_with
 from recns_tf.run_folder import METRICS, Row
 
 FEW_EPOCHS = 10
@@ -156,7 +156,7 @@ def plot_comparison(
         ylabel="users of the test set",
     )
     gap_axes.legend()
-    degrees = np.diff(interactions.train.indptr)[tested_users(interactions)]
+    degrees = np.diff(interactions.train.indptr)[users_with(interactions.test)]
     masked = given[0].way.masked
     for color, ranked in enumerate((given, run)):
         for each in ranked:

@@ -108,11 +108,11 @@ class Place(Checked):
 
 def main(words: list[str]) -> None:
     """Run the command line whose positional words are `words`."""
-    if len(words) != 1:
-        raise UserError(
-            f"one word is needed, the NAME of the new dataset, not {len(words)}: "
-            "for example './run.sh prepare shop --input=clicks.csv --label=clicked'."
-        )
+    command_line.require_words(
+        words,
+        ("the NAME of the new dataset",),
+        "./run.sh prepare shop --input=clicks.csv --label=clicked",
+    )
     name = words[0]
     settings, place = options.from_flags(Preparation, name=name), options.from_flags(Place)
     taken = {*catalog.DATASETS, *catalog.ENCODERS, *COMMANDS}

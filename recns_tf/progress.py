@@ -7,8 +7,8 @@ from typing import Any
 import keras
 from tqdm import tqdm
 
-from recns_tf.callbacks import METRIC, best_row
-from recns_tf.run_folder import Row
+from recns_tf.callbacks import best_row
+from recns_tf.run_folder import METRIC, Row
 
 WIDTH = 14
 

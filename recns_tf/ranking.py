@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from recns_tf.interactions import users_with
 from recns_tf.metrics import metrics_per_user
 from recns_tf.rankers import NO_ITEM, RANKERS
 from recns_tf.ranking_kernels import keep_unseen
@@ -86,7 +87,7 @@ def evaluate(
         "recall@K", "ndcg@K", "hr@K" as fractions, and "users", how many were averaged; the
         metrics are 0 where there are none.
     """
-    users = np.flatnonzero(np.diff(held_out.indptr))
+    users = users_with(held_out)
     if not len(users):
         return {f"recall@{k}": 0.0, f"ndcg@{k}": 0.0, f"hr@{k}": 0.0, "users": 0}
     top = top_items(user_embeddings, item_embeddings, users, seen, k, ranker=ranker, depth=depth)

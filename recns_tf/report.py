@@ -20,9 +20,9 @@ from recns_tf.interactions import Interactions
 from recns_tf.options import NOT_EMPTY, Checked, Rule, between, option
 from recns_tf.reporting import markup, sections
 from recns_tf.reporting.markup import Html
-from recns_tf.reporting.runs import METRIC, Run, group_runs, read_runs
+from recns_tf.reporting.runs import Run, group_runs, read_runs
 from recns_tf.reporting.slices import Slice, by_item_popularity, by_user_degree, lists_of
-from recns_tf.run_folder import RunFolder
+from recns_tf.run_folder import METRIC, RunFolder
 
 TOLERANCE = 5e-4
 """What items of equal score, in another order, may change of Recall@20."""

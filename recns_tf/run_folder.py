@@ -22,8 +22,21 @@ from recns_tf.files import write_json, write_text
 METRICS = {"recall@20": "Recall@20", "ndcg@20": "NDCG@20", "hr@20": "HR@20"}
 """The metrics of a run's files, and how they are written for people."""
 
+METRIC = "recall@20"
+"""The metric that epochs, settings and hyperparameters are chosen by on validation (§5.1)."""
+
 Row = dict[str, Any]
 """One epoch of metrics.jsonl."""
+
+
+def metric_lines(named: Mapping[str, Mapping[str, Any] | None]) -> list[str]:
+    """Return metrics for the screen: a head, and a line each by name, without those of no users."""
+    lines = [f"{'':8}" + "".join(f"{label:>11}" for label in (*METRICS.values(), "users"))]
+    for name, metrics in named.items():
+        if metrics and metrics.get("users") != 0:
+            cells = "".join(f"{metrics[key]:>11.4f}" for key in METRICS)
+            lines.append(f"{name:8}{cells}{metrics.get('users', ''):>11}")
+    return lines
 
 
 def require(found: dict[str, Any], *names: str) -> dict[str, Any]:

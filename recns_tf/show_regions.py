@@ -11,7 +11,6 @@ from pathlib import Path
 
 from recns_tf import command_line, datasets, options
 from recns_tf.config import Config, Workspace
-from recns_tf.errors import UserError
 from recns_tf.files import write_json
 
 KHOPS = (3, 5, 7)
@@ -19,11 +18,7 @@ KHOPS = (3, 5, 7)
 
 def main(words: list[str]) -> None:
     """Run the command line whose positional words are `words`."""
-    if len(words) != 1:
-        raise UserError(
-            f"one word is needed, DATASET, not {len(words)}: "
-            "for example './run.sh regions ml-100k'."
-        )
+    command_line.require_words(words, ("DATASET",), "./run.sh regions ml-100k")
     workspace = options.from_flags(Workspace)
     datasets.require(words[0], workspace.data_dir)
     settings = options.from_flags(Config, dataset=words[0])

@@ -101,6 +101,21 @@ def wilcoxon(first: ArrayLike, second: ArrayLike) -> float:
         return float(stats.wilcoxon(gaps[gaps != 0]).pvalue)
 
 
+def adjusted(found: Sequence[Difference]) -> list[Difference]:
+    """Return differences that are looked at together, p values adjusted by `holm`."""
+    t_tests = holm([each.t_test for each in found])
+    wilcoxons = holm([each.wilcoxon for each in found])
+    return [
+        each._replace(t_test=float(t_test), wilcoxon=float(wilcoxon))
+        for each, t_test, wilcoxon in zip(found, t_tests, wilcoxons, strict=True)
+    ]
+
+
+def told(p_value: float) -> str:
+    """Return a p value for people."""
+    return "< 0.0001" if p_value < 1e-4 else f"{p_value:.4f}"
+
+
 def holm(p_values: Sequence[float]) -> NDArray[np.float64]:
     """Return p values adjusted for being looked at together; their order stays.
 

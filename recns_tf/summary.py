@@ -16,6 +16,7 @@ from typing import Any
 
 from recns_tf.config import DEFAULTS
 from recns_tf.errors import UserError
+from recns_tf.markdown import table
 from recns_tf.run_folder import METRICS, RunFolder
 
 
@@ -43,14 +44,10 @@ def summarize(paths: Sequence[Path]) -> str:
     if not groups:
         raise UserError("no finished run to summarise: name folders such as runs/NAME.")
     told = different([json.loads(settings) for settings in groups])
-    heads = " | ".join(f"test {label}" for label in METRICS.values())
-    lines = [
-        f"| dataset | encoder | sampler | settings | seeds | {heads} | best epoch | s an epoch "
-        "| false negatives |",
-        "|---" * (8 + len(METRICS)) + "|",
-    ]
-    lines += [line(list(runs.values()), told) for runs in groups.values()]
-    return "\n".join(lines)
+    head = ["dataset", "encoder", "sampler", "settings", "seeds"]
+    head += [f"test {label}" for label in METRICS.values()]
+    head += ["best epoch", "s an epoch", "false negatives"]
+    return "\n".join(table(head, [line(list(runs.values()), told) for runs in groups.values()]))
 
 
 def grouping(config: Mapping[str, Any], checksum: str | None) -> dict[str, Any]:
@@ -79,8 +76,8 @@ def different(settings: list[dict[str, Any]]) -> list[str]:
     return [name for name in dict.fromkeys(itertools.chain(*settings)) if name in told]
 
 
-def line(runs: list[dict[str, Any]], told: list[str]) -> str:
-    """Return the table's line for runs that differ in their seeds alone.
+def line(runs: list[dict[str, Any]], told: list[str]) -> list[str]:
+    """Return the cells of the table's line for runs that differ in their seeds alone.
 
     Args:
         runs: their results.
@@ -99,7 +96,7 @@ def line(runs: list[dict[str, Any]], told: list[str]) -> str:
     cells.append(f"{statistics.median(seconds):.2f}" if seconds else "")
     shares = [run["negatives"]["false_negatives"] for run in runs if "negatives" in run]
     cells.append(f"{statistics.mean(shares):.2%}" if shares else "")
-    return f"| {' | '.join(cells)} |"
+    return cells
 
 
 def spread(values: list[float]) -> str:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
-from scipy.sparse import csr_array
+from numpy.typing import NDArray
 
 from recns_tf import catalog, datasets, ranking
 from recns_tf.callbacks import EpochEnd, Refresh, best_row, out_of_patience
@@ -25,7 +24,7 @@ from recns_tf.progress import Progress
 from recns_tf.provenance import git_commit, versions
 from recns_tf.region_sets import RegionSets
 from recns_tf.regions import Region, build_region
-from recns_tf.run_folder import METRICS, Row, RunFolder, reading
+from recns_tf.run_folder import Row, RunFolder, metric_lines, reading
 from recns_tf.sampled_rec import SampledRec
 from recns_tf.samplers.base import Surroundings
 from recns_tf.sampling_report import NAMES, SamplingReport
@@ -194,21 +193,24 @@ def run(
     return finish(config, interactions, model, region_sets.region, folder)
 
 
-def measure(config: Config, model: SampledRec, interactions: Interactions, part: str) -> Row:
+def measure(
+    config: Config,
+    embeddings: tuple[NDArray[np.float32], NDArray[np.float32]],
+    interactions: Interactions,
+    part: str,
+) -> Row:
     """Return the metrics on "valid" or "test", all that came before it being seen.
 
     Args:
         config: how to rank.
-        model: its encoder's embeddings are ranked with.
+        embeddings: to rank with, [U, d] and [I, d].
         interactions: the dataset.
         part: of it.
     """
-    seen = {"valid": interactions.train, "test": interactions.train + interactions.valid}
-    held_out: csr_array = getattr(interactions, part)
     return ranking.evaluate(
-        *model.encoder.embeddings(),
-        held_out,
-        seen=csr_array(seen[part]),
+        *embeddings,
+        getattr(interactions, part),
+        interactions.seen(part),
         ranker=config.ranker,
         depth=config.ranking_depth,
     )
@@ -224,7 +226,7 @@ def validation(
     if not getattr(interactions, part).nnz:
         print(f"no {PARTS[part]} positives: training ends at --epochs, the last epoch is kept.")
         return None
-    return partial(measure, config, model, interactions, part)
+    return lambda: measure(config, model.encoder.embeddings(), interactions, part)
 
 
 def finish(
@@ -240,10 +242,10 @@ def finish(
     assert best is not None, "a run has at least one epoch"
     with reading(folder.best_weights):
         model.load_weights(folder.best_weights)
-    user_embeddings, item_embeddings = model.encoder.embeddings()
+    embeddings = model.encoder.embeddings()
     for name, array in (
-        ("user", user_embeddings),
-        ("item", item_embeddings),
+        ("user", embeddings[0]),
+        ("item", embeddings[1]),
         ("user_ids", interactions.user_ids),
         ("item_ids", interactions.item_ids),
     ):
@@ -261,8 +263,8 @@ def finish(
         "epochs_run": len(rows),
         "valid": best.get("valid")
         if config.validate_on == "valid"
-        else measure(config, model, interactions, "valid"),
-        "test": measure(config, model, interactions, "test"),
+        else measure(config, embeddings, interactions, "valid"),
+        "test": measure(config, embeddings, interactions, "test"),
         "paper": published(config),
         "seconds_per_epoch": round(float(np.median(seconds)), 3),
         "training_seconds": round(sum(seconds), 3),
@@ -280,19 +282,12 @@ def finish(
 
 def table(results: dict[str, Any], folder: RunFolder) -> str:
     """Return the closing table of a run for the screen."""
-    names = {"valid": results["valid"], "test": results["test"], "paper": results["paper"]}
     head = " ".join(f"{results[key]}" for key in ("dataset", "encoder", "sampler"))
     lines = [
         "",
         f"{head}, seed {results['seed']}: "
         f"best epoch {results['best_epoch']} of {results['epochs_run']}",
-        f"{'':8}" + "".join(f"{label:>11}" for label in (*METRICS.values(), "users")),
-    ]
-    for name, metrics in names.items():
-        if metrics and metrics.get("users") != 0:
-            cells = [f"{metrics[key]:>11.4f}" for key in METRICS]
-            lines.append(f"{name:8}{''.join(cells)}{metrics.get('users', ''):>11}")
-    lines += [
+        *metric_lines({name: results[name] for name in ("valid", "test", "paper")}),
         f"{results['seconds_per_epoch']:.2f} s an epoch, "
         f"{results['training_seconds']:.0f} s of training",
         f"{folder.path}/: results.json metrics.jsonl curves.png embeddings/ best/ config.json",

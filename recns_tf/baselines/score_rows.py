@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from recns_tf.baselines.base import Scorer
-from recns_tf.interactions import to_pairs
+from recns_tf.interactions import to_pairs, users_with
 from recns_tf.ranking import NO_ITEM, metrics_per_user
 
 BLOCK_BYTES = 128_000_000
@@ -86,7 +86,7 @@ def evaluate(
         "recall@K", "ndcg@K", "hr@K" as fractions, 0 where nobody has a held-out item, and
         "users"; int64 [U, K], NO_ITEM for users without held-out items.
     """
-    users = np.flatnonzero(np.diff(held_out.indptr))
+    users = users_with(held_out)
     lists = np.full((held_out.shape[0], k), NO_ITEM, dtype=np.int64)
     if not len(users):
         return {f"recall@{k}": 0.0, f"ndcg@{k}": 0.0, f"hr@{k}": 0.0, "users": 0}, lists

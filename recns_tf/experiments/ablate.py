@@ -27,11 +27,7 @@ CHOSEN_ON_TEST = (
 
 def main(words: list[str]) -> None:
     """Run the command line whose positional words are `words`."""
-    if len(words) != 2:
-        raise UserError(
-            f"two words are needed, DATASET and ENCODER, not {len(words)}: "
-            "for example './run.sh ablate ml-100k lightgcn'."
-        )
+    command_line.require_words(words, ("DATASET", "ENCODER"), "./run.sh ablate ml-100k lightgcn")
     dataset, encoder = words
     asked = options.from_flags(AblateSettings)
     datasets.require(dataset, asked.data_dir)

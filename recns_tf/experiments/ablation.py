@@ -21,7 +21,8 @@ from recns_tf.config import Config
 from recns_tf.experiments import figures, settings, tables
 from recns_tf.experiments.cells import Cell, seeds
 from recns_tf.experiments.results import Line
-from recns_tf.run_folder import METRICS
+from recns_tf.markdown import table
+from recns_tf.run_folder import METRIC, METRICS
 
 TOGETHER = (("eval_every", "patience", "validate_on"),)
 """Settings that only make sense as one choice."""
@@ -181,7 +182,7 @@ def markdown(lines: Sequence[Line]) -> list[str]:
             found = gains(line, lines[0], metric)
             row.append("" if line is lines[0] else spread(found, sign=True))
         body.append(row)
-    return tables.markdown(head, body)
+    return table(head, body)
 
 
 CSV_COLUMNS = ("base", "change", "metric", "seeds", "mean", "standard_deviation",
@@ -217,7 +218,7 @@ def draw(groups: Mapping[str, Sequence[Line]], title: str, path: Path) -> None:
         title: over all panels.
         path: without ending.
     """
-    metric = figures.METRIC
+    metric = METRIC
     height = 1.5 + 0.4 * sum(len(lines) for lines in groups.values())
     figure = Figure(figsize=(10, height), layout="constrained")
     ratios = [max(len(lines) - 1, 1) for lines in groups.values()]

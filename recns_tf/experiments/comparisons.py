@@ -12,14 +12,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 from recns_tf import ranking, significance
 from recns_tf.errors import UserError
-from recns_tf.experiments import tables
 from recns_tf.experiments.cells import Cell
 from recns_tf.experiments.results import Line
-from recns_tf.interactions import Interactions
+from recns_tf.interactions import Interactions, users_with
+from recns_tf.markdown import table
 from recns_tf.metrics import metrics_per_user
 from recns_tf.run_folder import METRICS, RunFolder, reading
 
@@ -76,12 +75,12 @@ def metrics_of(cell: Cell, runs_dir: Path, interactions: Interactions) -> PerUse
             np.load(folder.embeddings / f"{name}.npy", allow_pickle=False)
             for name in ("user", "item")
         )
-    tested = np.flatnonzero(np.diff(interactions.test.indptr))
+    tested = users_with(interactions.test)
     top = ranking.top_items(
         users,
         items,
         tested,
-        seen=csr_array(interactions.train + interactions.valid),
+        interactions.seen("test"),
         ranker=cell.config.ranker,
         depth=cell.config.ranking_depth,
     )
@@ -108,7 +107,8 @@ def compare(
     Returns:
         One comparison an encoder and metric of which both sides have finished runs.
     """
-    found: list[Comparison] = []
+    found: list[tuple[Line, Line, str]] = []
+    over_users: list[significance.Difference] = []
     for line in lines:
         others = [
             other
@@ -120,26 +120,30 @@ def compare(
         for metric in METRICS:
             best = max(others, key=lambda other: other.mean(metric))
             ours, theirs = (averaged(each, metric, per_user) for each in (line, best))
-            difference = line.mean(metric) - best.mean(metric)
-            found.append(
-                Comparison(
-                    line.encoder,
-                    metric,
-                    line.label,
-                    best.label,
-                    gain=difference / best.mean(metric) if best.mean(metric) else float("nan"),
-                    difference=difference,
-                    users=len(ours),
-                    t_test=significance.paired_t(ours, theirs),
-                    wilcoxon=significance.wilcoxon(ours, theirs),
-                )
-            )
-    t_tests = significance.holm([each.t_test for each in found])
-    wilcoxons = significance.holm([each.wilcoxon for each in found])
+            found.append((line, best, metric))
+            over_users.append(significance.difference(ours, theirs))
     return [
-        each._replace(t_test=float(t_test), wilcoxon=float(wilcoxon))
-        for each, t_test, wilcoxon in zip(found, t_tests, wilcoxons, strict=True)
+        against(line, best, metric, tested)
+        for (line, best, metric), tested in zip(
+            found, significance.adjusted(over_users), strict=True
+        )
     ]
+
+
+def against(line: Line, best: Line, metric: str, tested: significance.Difference) -> Comparison:
+    """Return how a line compares with the best of the others in a metric, tested over users."""
+    difference = line.mean(metric) - best.mean(metric)
+    return Comparison(
+        line.encoder,
+        metric,
+        line.label,
+        best.label,
+        gain=difference / best.mean(metric) if best.mean(metric) else float("nan"),
+        difference=difference,
+        users=tested.users,
+        t_test=tested.t_test,
+        wilcoxon=tested.wilcoxon,
+    )
 
 
 def averaged(line: Line, metric: str, per_user: Callable[[Cell], PerUser]) -> NDArray[np.float64]:
@@ -159,19 +163,9 @@ def markdown(comparisons: Sequence[Comparison]) -> list[str]:
             each.other,
             f"{each.gain:+.2%}",
             f"{100 * each.difference:+.2f}",
-            probability(each.t_test),
-            probability(each.wilcoxon),
+            significance.told(each.t_test),
+            significance.told(each.wilcoxon),
         ]
         for each in comparisons
     ]
-    return tables.markdown(head, rows)
-
-
-def probability(value: float) -> str:
-    """Return a p value for people."""
-    return "< 0.0001" if value < 1e-4 else f"{value:.4f}"
-
-
-def fields(comparison: Comparison) -> dict[str, Any]:
-    """Return a comparison as a row of a CSV file."""
-    return comparison._asdict()
+    return table(head, rows)

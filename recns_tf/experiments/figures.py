@@ -11,9 +11,8 @@ from matplotlib.ticker import MaxNLocator
 
 from recns_tf.experiments.results import Line
 from recns_tf.files import atomic
-from recns_tf.run_folder import METRICS, RunFolder
+from recns_tf.run_folder import METRIC, METRICS, RunFolder
 
-METRIC = "recall@20"
 FORMATS = (".png", ".svg")
 
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from recns_tf.experiments.results import Line
+from recns_tf.markdown import table
 from recns_tf.run_folder import METRICS
 
 MISSING = "—"
@@ -58,15 +59,6 @@ def cells(lines: Sequence[Line]) -> list[list[str]]:
     ]
 
 
-def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return the lines of a Markdown table."""
-    return [
-        f"| {' | '.join(head)} |",
-        "|---" * len(head) + "|",
-        *(f"| {' | '.join(row)} |" for row in rows),
-    ]
-
-
 def by_value(lines: Sequence[Line], title: str) -> list[str]:
     """Return the table with a line a value and three columns an encoder, as Table 2."""
     encoders = list(dict.fromkeys(line.encoder for line in lines))
@@ -78,13 +70,13 @@ def by_value(lines: Sequence[Line], title: str) -> list[str]:
         [label, *itertools.chain(*(found.get((encoder, label), nothing) for encoder in encoders))]
         for label in labels
     ]
-    return markdown(head, rows)
+    return table(head, rows)
 
 
 def by_encoder(lines: Sequence[Line], title: str) -> list[str]:
     """Return the table with a line an encoder and value, as Tables 3 and 4."""
     rows = [[line.encoder, line.label, *row] for line, row in zip(lines, cells(lines), strict=True)]
-    return markdown(["encoder", title, *METRICS.values()], rows)
+    return table(["encoder", title, *METRICS.values()], rows)
 
 
 def by_value_and_encoder(lines: Sequence[Line], title: str) -> list[str]:
@@ -92,7 +84,7 @@ def by_value_and_encoder(lines: Sequence[Line], title: str) -> list[str]:
     labels = list(dict.fromkeys(line.label for line in lines))
     rows = [[line.label, line.encoder, *row] for line, row in zip(lines, cells(lines), strict=True)]
     rows.sort(key=lambda row: labels.index(row[0]))
-    return markdown([title, "encoder", *METRICS.values()], rows)
+    return table([title, "encoder", *METRICS.values()], rows)
 
 
 def csv_rows(setting: str, lines: Sequence[Line]) -> list[dict[str, Any]]:

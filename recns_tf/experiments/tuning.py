@@ -27,8 +27,9 @@ from recns_tf.experiments.options import SweepSettings
 from recns_tf.experiments.results import write_csv
 from recns_tf.experiments.sweep import Command, Failure, sweep, train_command
 from recns_tf.files import write_text
+from recns_tf.markdown import table
+from recns_tf.run_folder import METRIC
 
-METRIC = "recall@20"
 DIGITS = 2
 
 OWN: dict[str, dict[str, BaseDistribution]] = {
@@ -193,7 +194,7 @@ def write(studies: Sequence[Study], folder: Path) -> None:
         )
         trials += [trial_row(config, trial) for trial in study.trials.trials]
     head = ["encoder", "sampler", "space", "trials", "best validation Recall@20, %", "its settings"]
-    write_text(folder / "tuning.md", "\n".join(tables.markdown(head, rows)) + "\n")
+    write_text(folder / "tuning.md", "\n".join(table(head, rows)) + "\n")
     columns = ("encoder", "sampler", "trial", "folder", "state", METRIC, "settings")
     write_csv(folder / "tuning.csv", columns, trials)
 

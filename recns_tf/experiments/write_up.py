@@ -70,7 +70,7 @@ def write(
     write_text(folder / "table.md", table + "\n")
     results.write_csv(folder / "table.csv", tables.COLUMNS, table_rows)
     results.write_csv(folder / "cells.csv", results.CELL_COLUMNS, cell_rows)
-    rows = [comparisons.fields(each) for each in compared]
+    rows = [each._asdict() for each in compared]
     results.write_csv(folder / "comparisons.csv", comparisons.COLUMNS, rows)
     left = "table.md table.csv comparisons.csv cells.csv"
     if drawn:

@@ -12,10 +12,9 @@ from typing import Any
 
 from recns_tf.config import DEFAULTS
 from recns_tf.errors import UserError
-from recns_tf.run_folder import Row, RunFolder
+from recns_tf.run_folder import METRIC, Row, RunFolder
 from recns_tf.summary import different, grouping
 
-METRIC = "recall@20"
 MOST_IN_LABEL = 3
 """Settings that a label tells; where there are more, the run's name stands for them."""
 

@@ -11,7 +11,6 @@ from recns_tf.reporting import markup
 from recns_tf.reporting.charts import Line, interval, line_chart
 from recns_tf.reporting.markup import Cell, Html, joined, named, table
 from recns_tf.reporting.runs import (
-    METRIC,
     Group,
     Run,
     best_epoch,
@@ -21,7 +20,7 @@ from recns_tf.reporting.runs import (
     setting,
 )
 from recns_tf.reporting.slices import Slice
-from recns_tf.run_folder import METRICS
+from recns_tf.run_folder import METRIC, METRICS
 from recns_tf.summary import spread
 
 LOSSES = ("loss", "ranking_loss", "penalty")

@@ -12,11 +12,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 from recns_tf.baselines.score_rows import LISTS
 from recns_tf.errors import UserError
-from recns_tf.interactions import Interactions, degrees_of_items, is_among, to_pairs
+from recns_tf.interactions import Interactions, degrees_of_items, is_among, to_pairs, users_with
 from recns_tf.ranking import NO_ITEM, metrics_per_user, top_items
 from recns_tf.run_folder import RunFolder
 
@@ -90,10 +89,9 @@ def lists_of(
         user.shape[1:] != item.shape[1:] or user.ndim != 2
     ):
         raise UserError(f"{folder.embeddings} is not of this data.")
-    users = np.flatnonzero(np.diff(data.test.indptr))
+    users = users_with(data.test)
     lists = np.full((data.num_users, K), NO_ITEM, dtype=np.int64)
-    seen = csr_array(data.train + data.valid)
-    lists[users] = top_items(user, item, users, seen, K, ranker=ranker, depth=depth)
+    lists[users] = top_items(user, item, users, data.seen("test"), K, ranker=ranker, depth=depth)
     return lists
 
 
@@ -119,7 +117,7 @@ def by_user_degree(lists: NDArray[np.int64], data: Interactions, count: int) -> 
         data: the dataset.
         count: of groups, at most.
     """
-    users = np.flatnonzero(np.diff(data.test.indptr))
+    users = users_with(data.test)
     recall = metrics_per_user(lists[users], users, data.test)[f"recall@{K}"]
     return averages(np.diff(data.train.indptr)[users], recall, count)
 

@@ -22,6 +22,7 @@ from recns_tf import draws, losses
 from recns_tf.draws import Purpose
 from recns_tf.encoders.base import Encoder, Tables, initial_nodes
 from recns_tf.pipeline import Batch
+from recns_tf.row_sums import products
 from recns_tf.samplers.base import Choice, Sampler
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class Generator(keras.layers.Layer):
             table = tf.split(nodes, [self.num_users, self.bias.shape[0]])[1]
             every = tf.matmul(vectors, table, transpose_b=True)
             return tf.gather(every, items, batch_dims=1) + bias
-        return tf.linalg.matvec(tf.gather(nodes, items + self.num_users), vectors) + bias
+        return products(vectors, nodes, items + self.num_users) + bias
 
     def penalty(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
         """Return (½ Σ‖g_u‖² + ½ Σ‖g_v‖²) / B over the rows of int32 [B] and [B, n]."""
