@@ -33,6 +33,7 @@ Usage: ./run.sh DATASET ENCODER [--flag=value …]   train, test, and leave runs
        ./run.sh report RUN… [--output=FILE.html]   a page with curves and tables of any runs
        ./run.sh reproduce DATASET EXPERIMENT…      tables and figures of the paper: table2 … fig9, all
        ./run.sh ablate DATASET ENCODER             one choice at a time, the paper's and the authors' code's
+       ./run.sh bench [WHAT …] [--shapes=…]        how fast it is here, as ratios
        ./run.sh test [pytest arguments]            run the tests
        ./run.sh help [COMMAND]                     every flag with its meaning
 
@@ -96,14 +97,15 @@ case "${1:-}" in
         ;;
     help)
         case "${2:-main}" in
-            main | prepare | describe | export | baseline | compare | report) module=${2:-main} ;;
-            regions) module=show_regions ;;
-            reproduce | ablate) module=experiments.$2 ;;
-            *) fail "help is for prepare, describe, regions, export, baseline, compare, report, reproduce and ablate, or without a word for training." ;;
+            main | prepare | describe | export | baseline | compare | report) module=recns_tf.${2:-main} ;;
+            regions) module=recns_tf.show_regions ;;
+            reproduce | ablate) module=recns_tf.experiments.$2 ;;
+            bench) module=benchmarks.bench ;;
+            *) fail "help is for prepare, describe, regions, export, baseline, compare, report, reproduce, ablate and bench, or without a word for training." ;;
         esac
         prepare_venv
         # absl ends with status 1 after it has printed its help.
-        .venv/bin/python -m "recns_tf.$module" --help || true
+        .venv/bin/python -m "$module" --help || true
         ;;
     test)
         shift
@@ -113,6 +115,10 @@ case "${1:-}" in
     reproduce | ablate)
         prepare_venv
         exec .venv/bin/python -m "recns_tf.experiments.$1" "${@:2}"
+        ;;
+    bench)
+        prepare_venv
+        exec .venv/bin/python -m benchmarks.bench "${@:2}"
         ;;
     prepare | summary | report)
         prepare_venv

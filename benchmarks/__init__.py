@@ -1,1 +1,1 @@
-"""What we claim about speed, as commands: python -m benchmarks.NAME."""
+"""What we claim about speed, as commands: ./run.sh bench runs them all."""

@@ -1,56 +1,73 @@
-"""Random graphs to time things on."""
+"""Random graphs to time things on, of three sizes."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_array
 
 from recns_tf.interactions import Interactions, make_interactions, to_pairs, to_rows
 
-ZHIHU = (16_015, 44_175, 2_630_000)
-ALIBABA = (434_442, 227_410, 5_700_000)
-"""Users, items and train edges of the paper's data."""
+
+class Shape(NamedTuple):
+    """How large a graph is: `edges` is about its number of train pairs."""
+
+    users: int
+    items: int
+    edges: int
+
+    def __str__(self) -> str:
+        return f"{self.users:,} users, {self.items:,} items, {self.edges:,} train pairs"
+
+
+SHAPES = {
+    "small": Shape(3_000, 8_000, 300_000),
+    "zhihu": Shape(16_015, 44_175, 2_630_000),
+    "alibaba": Shape(434_442, 227_410, 5_700_000),
+}
+"""The last two are the size of the paper's data."""
 
 USER_SIGMA, ITEM_SIGMA = 0.75, 1.3
 LEAST = 3
 
 
-def random_train(num_users: int, num_items: int, num_edges: int, seed: int = 0) -> csr_array:
-    """Return train positives with log-normal degrees, boolean [num_users, num_items].
+def random_train(shape: Shape, seed: int = 0) -> csr_array:
+    """Return train positives with log-normal degrees, boolean [users, items].
 
     Every user and every item has about LEAST positives, as in logs that were cut to a core. Pairs
-    that were drawn twice fall together, so that there are somewhat fewer than `num_edges`.
+    that were drawn twice fall together, so that there are somewhat fewer than `shape.edges`.
     """
     rng = np.random.default_rng(seed)
 
     by_user, by_item = (
         weights / weights.sum()
         for weights in (
-            rng.lognormal(0, USER_SIGMA, num_users),
-            rng.lognormal(0, ITEM_SIGMA, num_items),
+            rng.lognormal(0, USER_SIGMA, shape.users),
+            rng.lognormal(0, ITEM_SIGMA, shape.items),
         )
     )
-    each_user = np.repeat(np.arange(num_users), LEAST)
-    each_item = np.repeat(np.arange(num_items), LEAST)
-    rest = max(num_edges - len(each_user) - len(each_item), 0)
-    users = [each_user, rng.choice(num_users, len(each_item) + rest, p=by_user)]
-    items = [rng.choice(num_items, len(each_user), p=by_item), each_item]
-    items.append(rng.choice(num_items, rest, p=by_item))
+    each_user = np.repeat(np.arange(shape.users), LEAST)
+    each_item = np.repeat(np.arange(shape.items), LEAST)
+    rest = max(shape.edges - len(each_user) - len(each_item), 0)
+    users = [each_user, rng.choice(shape.users, len(each_item) + rest, p=by_user)]
+    items = [rng.choice(shape.items, len(each_user), p=by_item), each_item]
+    items.append(rng.choice(shape.items, rest, p=by_item))
     pairs = np.stack([np.concatenate(users), np.concatenate(items)], axis=1)
-    return to_rows(pairs, (num_users, num_items))
+    return to_rows(pairs, (shape.users, shape.items))
 
 
-def random_interactions(num_users: int, num_items: int, num_edges: int) -> Interactions:
+def random_interactions(shape: Shape) -> Interactions:
     """Return `random_train` with as many exposures, of random items, and nothing held out."""
-    pairs = to_pairs(random_train(num_users, num_items, num_edges))
-    shown = np.random.default_rng(1).integers(0, num_items, len(pairs))
+    pairs = to_pairs(random_train(shape))
+    shown = np.random.default_rng(1).integers(0, shape.items, len(pairs))
     return make_interactions(
         "random",
         train=pairs,
-        valid=np.zeros((0, 2)),
-        test=np.zeros((0, 2)),
+        valid=np.zeros((0, 2), np.int64),
+        test=np.zeros((0, 2), np.int64),
         exposed=np.stack([pairs[:, 0], shown], axis=1),
-        user_ids=np.arange(num_users),
-        item_ids=np.arange(num_items),
+        user_ids=np.arange(shape.users),
+        item_ids=np.arange(shape.items),
         source={},
     )

@@ -1,12 +1,11 @@
 """Propagation forward and backward beside what it is made of, and beside other ways.
 
-Run: .venv/bin/python -m benchmarks.propagation [--users=16015 --items=44175 --edges=2630000]
+Run: .venv/bin/python -m benchmarks.propagation [--shape=zhihu]
 
 `ours` is one step's propagation and its gradient. `floor` reads, for each of its products, the
 rows that the matrix names from a table of the same size, adds them up, and writes nothing: what the
 memory charges, whoever computes. `coo` is TensorFlow's `sparse_dense_matmul`, `coo in 100 folds`
-how the authors' code calls it, `scipy` SciPy's product on one core. The defaults are the size of
-Zhihu.
+how the authors' code calls it, `scipy` SciPy's product on one core.
 """
 
 from __future__ import annotations
@@ -16,26 +15,18 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
-from absl import app, flags
 from numba import njit
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from benchmarks import alternating
-from benchmarks.graphs import ZHIHU, random_train
+from benchmarks import alternating, measuring
+from benchmarks.graphs import Shape, random_train
+from benchmarks.quiet import tf
 from recns_tf.parallel import over_rows, row_cuts
 from recns_tf.propagation import Adjacency, symmetric_adjacency
 
-USERS = flags.DEFINE_integer("users", ZHIHU[0], "number of users", lower_bound=1)
-ITEMS = flags.DEFINE_integer("items", ZHIHU[1], "number of items", lower_bound=1)
-EDGES = flags.DEFINE_integer("edges", ZHIHU[2], "train pairs, about")
-DIM = flags.DEFINE_integer("dim", 64, "embedding dimension", lower_bound=1)
-LAYERS = flags.DEFINE_integer("layers", 3, "propagation layers", lower_bound=1)
-ROUNDS = flags.DEFINE_integer("rounds", 5, "rounds timed, after one that is not", lower_bound=1)
-SLOW = flags.DEFINE_bool("slow", True, "time the other ways too, which take seconds each")
-JSON = flags.DEFINE_bool("json", False, "print figures as JSON")
-
+DIM = 64
+LAYERS = 3
 FOLDS = 100
 
 
@@ -74,7 +65,7 @@ def in_folds(matrix: csr_array, coefficients: list[float]) -> Callable[[tf.Tenso
 
 def with_scipy(matrix: csr_array, nodes: NDArray[np.float32]) -> None:
     """Take the products of a step, forward and backward."""
-    for _layer in range(2 * LAYERS.value):
+    for _layer in range(2 * LAYERS):
         nodes = matrix @ nodes
 
 
@@ -93,40 +84,30 @@ def read_rows(matrix: csr_array, table: NDArray[np.float32]) -> None:
     def read(first: int, last: int) -> None:
         add_up(matrix.indices, table, np.zeros(table.shape[1], np.float32), first, last)
 
-    for _layer in range(2 * LAYERS.value):
+    for _layer in range(2 * LAYERS):
         over_rows(read, row_cuts(matrix.nnz))
 
 
-def measure() -> dict[str, Any]:
-    """Return the figures of one shape."""
-    matrix = symmetric_adjacency(random_train(USERS.value, ITEMS.value, EDGES.value))
-    size = matrix.shape[0]
-    nodes = tf.Variable(tf.random.stateless_normal([size, DIM.value], [0, 1]))
-    table = nodes.numpy()
-    coefficients = [1 / (LAYERS.value + 1)] * (LAYERS.value + 1)
-    ours = Adjacency(matrix)
+def measure(shape: Shape, rounds: int) -> measuring.Report:
+    """Return the times of all ways beside the floor."""
+    matrix = symmetric_adjacency(random_train(shape))
+    nodes = tf.Variable(tf.random.stateless_normal([matrix.shape[0], DIM], [0, 1]))
+    coefficients = [1 / (LAYERS + 1)] * (LAYERS + 1)
+    ways: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {
+        name: partial(Adjacency(matrix, engine).polynomial, coefficients=coefficients)
+        for name, engine in (("ours", "csr"), ("coo", "coo"))
+    }
+    ways[f"coo in {FOLDS} folds"] = in_folds(matrix, coefficients)
     functions: dict[str, Callable[[], Any]] = {
-        "ours": differentiated(partial(ours.polynomial, coefficients=coefficients), nodes),
-        "floor": partial(read_rows, matrix, table),
+        "floor": partial(read_rows, matrix, nodes.numpy()),
+        "scipy": partial(with_scipy, matrix, nodes.numpy()),
     }
-    if SLOW.value:
-        whole = partial(Adjacency(matrix, "coo").polynomial, coefficients=coefficients)
-        functions |= {
-            "scipy": partial(with_scipy, matrix, table),
-            "coo": differentiated(whole, nodes),
-            f"coo in {FOLDS} folds": differentiated(in_folds(matrix, coefficients), nodes),
-        }
-    timings = alternating.time_all(functions, ROUNDS.value)
-    return {
-        "shape": [USERS.value, ITEMS.value, matrix.nnz // 2],
-        "rows": alternating.rows(timings, "floor"),
-    }
-
-
-def main(_: list[str]) -> None:
-    """Time all ways and print medians and ratios."""
-    alternating.show(measure(), f"d = {DIM.value}", "floor", JSON.value)
+    functions |= {name: differentiated(way, nodes) for name, way in ways.items()}
+    timings = alternating.time_all(functions, rounds)
+    return measuring.report(
+        "propagation", f"{LAYERS} layers, d = {DIM}, and its gradient", shape, timings, "floor"
+    )
 
 
 if __name__ == "__main__":
-    app.run(main)
+    measuring.run(measure)

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from absl import app, flags, logging
@@ -19,6 +20,7 @@ def run(
     settings: Sequence[type],
     arguments: Callable[[], tuple[list[str], list[str]]] = lambda: (sys.argv, []),
     interrupted: str = "the same command goes on from here",
+    flag_lists: str = "",
 ) -> None:
     """Run a command: main(words), with a flag for every field of the classes in `settings`.
 
@@ -30,6 +32,8 @@ def run(
         arguments: returns the command line, and what takes the place of its words where there
             are none.
         interrupted: what to tell of the state that an interrupt leaves.
+        flag_lists: the command that lists every flag; that of run.sh by the program's name if
+            empty.
     """
     try:
         line, default_words = arguments()
@@ -39,7 +43,11 @@ def run(
             flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         logging.set_verbosity(logging.WARNING)
-        app.run(lambda words: main(words[1:] or default_words), line, flags_parser=parse)
+        app.run(
+            lambda words: main(words[1:] or default_words),
+            line,
+            flags_parser=partial(parse, flag_lists),
+        )
     except UserError as error:
         sys.exit(f"recns_tf: {error}")
     except BrokenPipeError:
@@ -68,8 +76,8 @@ def require_words(words: Sequence[str], names: Sequence[str], example: str) -> N
         )
 
 
-def parse(arguments: list[str]) -> list[str]:
-    """Parse the flags and return the command line without them.
+def parse(flag_lists: str, arguments: list[str]) -> list[str]:
+    """Parse the flags and return the command line without them; `flag_lists` is as of `run`.
 
     Raises:
         UserError: a flag is unknown, or its value is not of its type.
@@ -79,7 +87,7 @@ def parse(arguments: list[str]) -> list[str]:
     except flags.Error as error:
         command = Path(sys.argv[0]).stem
         lists = "./run.sh help" if command == "main" else f"./run.sh help {command}"
-        raise UserError(f"{error}; '{lists}' lists every flag.") from error
+        raise UserError(f"{error}; '{flag_lists or lists}' lists every flag.") from error
     return words
 
 

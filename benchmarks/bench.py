@@ -1,0 +1,114 @@
+"""Benchmarks at one or more sizes: ./run.sh bench [WHAT …] [--shapes=small,zhihu --rounds=5].
+
+Each runs in a process of its own, one after the other, and is alone worth anything on a machine
+that does nothing else. The folder --output holds WHAT-SHAPE.json of each, and table.md, bench.png
+and bench.svg of all that it holds.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks import pictures
+from benchmarks.graphs import SHAPES
+from recns_tf import command_line, markdown, options
+from recns_tf.errors import UserError
+from recns_tf.files import write_text
+from recns_tf.options import NOT_EMPTY, Checked, Rule, at_least, option
+
+WHATS = {
+    "propagation": "a step's propagation beside what memory allows, and other ways",
+    "step": "a LightGCN step with RecNS taken apart",
+    "samplers": "a LightGCN step with every sampler",
+    "encoders": "a step of every encoder",
+    "scaling": "a step and a region on a quarter, a half and the whole of the graph",
+    "regions": "building regions and drawing from them",
+    "ranking": "top-20 lists, ours and other ways",
+    "epoch": "a whole epoch: load, first step, input, validation, checkpoint, memory",
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Benchmarks(Checked):
+    """What all of them share."""
+
+    shapes: str = option(
+        "small,zhihu",
+        "sizes of the graph",
+        Rule(
+            f"some of {', '.join(SHAPES)}, separated by commas",
+            lambda text: all(name in SHAPES for name in text.split(",")),
+        ),
+    )
+    rounds: int = option(5, "rounds timed, after one that is not", at_least(1))
+    output: str = option("runs/bench", "folder of the figures", NOT_EMPTY)
+
+
+def main(words: list[str]) -> None:
+    """Run the benchmarks that `words` name, all if there are none."""
+    for word in words:
+        if word not in WHATS:
+            raise UserError(f"unknown benchmark '{word}': choose some of {', '.join(WHATS)}.")
+    its = options.from_flags(Benchmarks)
+    folder = Path(its.output)
+    folder.mkdir(parents=True, exist_ok=True)
+    plan = [(what, shape) for shape in its.shapes.split(",") for what in words or WHATS]
+    failed = []
+    for number, (what, shape) in enumerate(plan, 1):
+        print(f"[{number} of {len(plan)}] {what}, {shape}: {WHATS[what]}", flush=True)
+        start = time.monotonic()
+        command = [sys.executable, "-m", f"benchmarks.{what}", f"--shape={shape}"]
+        command += [f"--rounds={its.rounds}", f"--json={folder / f'{what}-{shape}.json'}"]
+        if subprocess.run(command, check=False).returncode:
+            failed.append(f"{what} at {shape}")
+        print(f"{time.monotonic() - start:.0f} s\n", flush=True)
+    found = read(folder)
+    write_text(folder / "table.md", "\n".join(as_markdown(found)) + "\n")
+    pictures.draw(found, folder)
+    print(f"{folder}/: table.md bench.png bench.svg, and a JSON file for each")
+    if failed:
+        raise UserError(f"failed, as told above: {', '.join(failed)}.")
+
+
+def read(folder: Path) -> list[dict[str, Any]]:
+    """Return the figures a folder holds, in the order of WHATS and SHAPES."""
+    paths = [folder / f"{what}-{shape}.json" for shape in SHAPES for what in WHATS]
+    return [
+        json.loads(path.read_text(encoding="utf-8")) | {"size": path.stem.rpartition("-")[2]}
+        for path in paths
+        if path.exists()
+    ]
+
+
+def as_markdown(found: Sequence[dict[str, Any]]) -> list[str]:
+    """Return all figures as tables."""
+    lines = []
+    for each in found:
+        shape = each["shape"]
+        size = f"{shape['users']:,} users, {shape['items']:,} items, {shape['edges']:,} train pairs"
+        machine = each["machine"]
+        lines += [f"## {each['what']}, {each['size']}", "", f"{each['about']}; {size}.", ""]
+        head = ("", "ms", f"× {each['against']}", "processor ms", f"× {each['against']}")
+        lines += markdown.table(head, map(cells, each["rows"]))
+        lines += ["", *(f"- {name}: {value:,}" for name, value in each["notes"].items())]
+        lines += ["", f"{machine['processor']}, {machine['cores']} cores; {each['git_commit']}", ""]
+    return lines
+
+
+def cells(row: dict[str, Any]) -> tuple[str, ...]:
+    """Return the cells of a row of figures."""
+    busy = ("", "")
+    if "busy_ratio" in row:
+        busy = (f"{row['busy_milliseconds']:,.1f}", f"{row['busy_ratio']:.2f}")
+    return (row["name"], f"{row['milliseconds']:,.1f}", f"{row['ratio']:.2f}", *busy)
+
+
+if __name__ == "__main__":
+    command_line.run(main, (Benchmarks,), interrupted="what is measured stays")

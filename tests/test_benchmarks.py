@@ -1,0 +1,160 @@
+"""Every benchmark runs, times what it says, and can be had as JSON, tables and a picture."""
+
+import importlib
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from benchmarks import bench, encoders, epoch, propagation, ranking, samplers, step
+from benchmarks.alternating import Timing
+from benchmarks.graphs import Shape, random_train
+from benchmarks.measuring import report, seconds_report
+from recns_tf import ranking as ours
+from recns_tf.errors import UserError
+from recns_tf.propagation import Adjacency, symmetric_adjacency
+from tests.test_command_line import ROOT, call
+
+TINY = Shape(60, 90, 900)
+FURTHER = {"step": [step.Model(sampler="dns")], "epoch": [epoch.Model(encoder="mf")]}
+RATIOS_TO = {
+    "propagation": "floor",
+    "step": "propagation",
+    "samplers": "propagation",
+    "encoders": "lightgcn recns",
+    "scaling": "step, 100%",
+    "regions": "step",
+    "ranking": "bare search",
+    "epoch": "epoch",
+}
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """Few models: each takes a second to trace."""
+    monkeypatch.setattr(samplers, "SAMPLERS", ("unins", "recns"))
+    monkeypatch.setattr(encoders, "ENCODERS", ("lightgcn", "pinsage"))
+
+
+@pytest.mark.parametrize("what", bench.WHATS)
+def test_a_benchmark_gives_times_beside_one_of_its_own(what, few):
+    module = importlib.import_module(f"benchmarks.{what}")
+    found = module.measure(TINY, 1, *FURTHER.get(what, []))
+    rows = {row["name"]: row for row in found.rows}
+    assert found.what == what
+    assert found.against == RATIOS_TO[what]
+    assert rows[found.against]["ratio"] == 1
+    base = rows[found.against]["milliseconds"]
+    for row in found.rows:
+        assert row["milliseconds"] > 0
+        assert row["ratio"] == pytest.approx(row["milliseconds"] / base, rel=0.2, abs=0.02)
+        assert row["name"] in found.text()
+    assert 0.1 < found.notes["peak gigabytes"] < 24
+    json.dumps(found.to_json())
+
+
+def test_an_epoch_is_its_parts(few):
+    found = epoch.measure(TINY, 1, epoch.Model(encoder="mf", sampler="unins"))
+    rows = {row["name"]: row["milliseconds"] for row in found.rows}
+    parts = ("in steps", "validation", "checkpoint", "rest of the epoch")
+    assert sum(rows[name] for name in parts) == pytest.approx(rows["epoch"], rel=1e-3)
+    assert all(rows[name] > 0 for name in parts)
+    assert rows["first step"] <= rows["in steps"]
+    assert rows["until the first step"] >= rows["building the model"]
+
+
+def test_ratios_are_to_the_row_that_is_named():
+    timings = {"half": Timing(1.0, 3.0), "base": Timing(2.0, 4.0)}
+    found = report("a", "b", TINY, timings, "base")
+    half = found.rows[0]
+    assert (half["milliseconds"], half["ratio"]) == (1000, 0.5)
+    assert (half["busy_milliseconds"], half["busy_ratio"]) == (3000, 0.75)
+
+
+def test_the_ways_of_propagation_agree():
+    matrix = symmetric_adjacency(random_train(TINY))
+    nodes = tf.Variable(tf.random.stateless_normal([matrix.shape[0], 8], [0, 1]))
+    coefficients = [0.25] * 4
+    gradients = [
+        propagation.differentiated(way, nodes)().numpy()
+        for way in (
+            lambda nodes: Adjacency(matrix).polynomial(nodes, coefficients),
+            lambda nodes: Adjacency(matrix, "coo").polynomial(nodes, coefficients),
+            propagation.in_folds(matrix, coefficients),
+        )
+    ]
+    for other in gradients[1:]:
+        np.testing.assert_allclose(other, gradients[0], rtol=1e-5, atol=1e-6)
+
+
+def test_the_floor_reads_what_the_matrix_names():
+    matrix = symmetric_adjacency(random_train(TINY))
+    table = np.random.default_rng(0).normal(size=(matrix.shape[0], 8)).astype(np.float32)
+    sums = np.zeros(8, np.float32)
+    propagation.add_up(matrix.indices, table, sums, 0, matrix.nnz)
+    np.testing.assert_allclose(sums, table[matrix.indices].sum(axis=0), rtol=1e-3, atol=1e-3)
+
+
+def test_brute_force_ranks_as_we_do():
+    # More users than dimensions: unseen items would all have a score of about 0 else.
+    train = random_train(Shape(300, 200, 3000))
+    users, items = ranking.fitted(train, np.random.default_rng(0))
+    everyone = np.arange(300)
+    expected = ours.top_items(users, items, everyone, train, ranking.K)
+    np.testing.assert_array_equal(ranking.brute_force(users, items, train), expected)
+
+
+def test_all_are_run_from_the_shell(tmp_path):
+    sizes = ["bench", "ranking", "--shapes=small", "--rounds=1", f"--output={tmp_path}"]
+    done = call(ROOT / "run.sh", *sizes)
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "ranking-small.json",
+        "table.md",
+        "bench.png",
+        "bench.svg",
+    }
+    found = json.loads((tmp_path / "ranking-small.json").read_text())
+    assert found["shape"] == {"users": 3000, "items": 8000, "edges": 300_000}
+    table = (tmp_path / "table.md").read_text()
+    for row in found["rows"]:
+        assert f"| {row['name']} | {row['milliseconds']:,.1f} | {row['ratio']:.2f} |" in table
+
+
+def test_a_picture_has_every_kind_of_panel(tmp_path):
+    scales = {f"step, {scale}%": scale / 1e3 for scale in (25, 50, 100)}
+    edges = {f"edges, {scale}%": 9 * scale for scale in (25, 50, 100)}
+    for found in (
+        report("samplers", "", TINY, {"propagation": Timing(1, 2)}, "propagation"),
+        seconds_report("scaling", "", TINY, scales, "step, 100%", edges),
+    ):
+        (tmp_path / f"{found.what}-small.json").write_text(json.dumps(found.to_json()))
+    everything = bench.read(tmp_path)
+    bench.pictures.draw(everything, tmp_path)
+    drawn = (tmp_path / "bench.svg").read_text()
+    assert [each["what"] for each in everything] == ["samplers", "scaling"]
+    assert "<!-- times propagation -->" in drawn and "<!-- train pairs -->" in drawn
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["stepp"], "unknown benchmark 'stepp': choose some of propagation, step, samplers"),
+        (["--shapes=zhihu,huge"], "--shapes=zhihu,huge: choose some of small, zhihu, alibaba"),
+        (["--rounds=0"], "--rounds=0: choose a number of at least 1"),
+    ],
+)
+def test_what_there_is_is_told(arguments, sentence):
+    done = call(ROOT / "run.sh", "bench", *arguments)
+    assert done.returncode == 1
+    assert sentence in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_size_of_ones_own():
+    from benchmarks.measuring import Measuring
+
+    assert Measuring(shape="small", items=7).size() == Shape(3000, 7, 300_000)
+    with pytest.raises(UserError, match="--shape=big: choose one of small, zhihu, alibaba"):
+        Measuring(shape="big")
