@@ -139,6 +139,9 @@ class Workspace(Checked):
         A_FOLDER_NAME,
     )
     overwrite: bool = option(False, "delete an earlier run of that name first")
+    profile: bool = option(
+        False, "first tell where the time of a training step goes, into RUN/profile/"
+    )
 
     def run_folder(self, config: Config) -> Path:
         """Return the folder of the run that `config` describes."""

@@ -1,8 +1,8 @@
 """What a run leaves behind, and how a later one of the same name treats it.
 
 runs/NAME/ holds config.json, metrics.jsonl (one object an epoch), checkpoint/ (to resume from),
-best/ (weights of the best epoch), embeddings/ of that epoch, curves.png, and, once the run is
-finished, results.json.
+best/ (weights of the best epoch), embeddings/ of that epoch, curves.png, profile/ if it was asked
+for, and, once the run is finished, results.json.
 """
 
 from __future__ import annotations
@@ -79,6 +79,7 @@ class RunFolder:
         self.best_weights = path / "best" / "model.weights.h5"
         self.embeddings = path / "embeddings"
         self.curves = path / "curves.png"
+        self.profile = path / "profile"
 
     @contextmanager
     def claim(

@@ -64,15 +64,17 @@ def train_and_evaluate(
     settings = config.to_json() | {"data_checksum": interactions.checksum}
     with folder.claim(settings, workspace.overwrite, DEFAULTS):
         results = folder.read_results()
-        if results is None:
-            try:
+        try:
+            if workspace.profile:
+                profile(config, interactions, folder, cache)
+            if results is None:
                 results = run(config, interactions, folder, cache)
-            except tf.errors.ResourceExhaustedError as error:
-                raise UserError(
-                    "out of memory: choose a smaller --dim, --batch_size or --num_candidates."
-                ) from error
-        else:
-            print(f"{folder.path} is finished; --overwrite would run it again.")
+            else:
+                print(f"{folder.path} is finished; --overwrite would run it again.")
+        except tf.errors.ResourceExhaustedError as error:
+            raise UserError(
+                "out of memory: choose a smaller --dim, --batch_size or --num_candidates."
+            ) from error
     print(table(results, folder))
     return results
 
@@ -146,6 +148,22 @@ def build(
     model.optimizer.build(model.encoder.trainable_variables)
     model.refresh()
     return model, pipeline, region
+
+
+def profile(
+    config: Config, interactions: Interactions, folder: RunFolder, cache: Path | None
+) -> None:
+    """Tell where the time of a step goes: of a model like the run's, past any warm-up."""
+    # It reads TensorFlow's traces by a module that TensorFlow does not promise to keep.
+    from recns_tf import profiling
+
+    model, pipeline, region_sets = build(config, interactions, cache)
+    region_sets.prepare(0)
+    model.sampler.begin_epoch(config.generator_warmup, model.encoder)
+    model.refresh()
+    found = profiling.profile(model, pipeline, folder.profile)
+    print("\n".join(profiling.as_markdown(found)))
+    print(f"milliseconds a step of all threads, over {profiling.STEPS} steps; {folder.profile}/")
 
 
 def run(
