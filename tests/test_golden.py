@@ -132,7 +132,8 @@ def test_the_merged_negatives(golden, model, choose_theirs):
     tables = model.encoder.encode(False)
     ids = np.concatenate([golden["negatives"], golden["exposed_negative"][:, None]], axis=1)
     merged = model.sampler.merge_chosen(tables.items(tf.constant(ids)))
-    np.testing.assert_allclose(merged, golden["merged"], rtol=1e-5, atol=1e-8)
+    # Terms of up to 0.4 may cancel, and float32 has steps of 3e-8 there.
+    np.testing.assert_allclose(merged, golden["merged"], rtol=1e-5, atol=6e-8)
 
 
 def test_the_loss_its_parts_and_its_gradient(golden, model, batch, choose_theirs):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from recns_tf import row_kernels
 from recns_tf.row_sums import RowSums, mean_of_rows, products
 
 RNG = np.random.default_rng(0)
@@ -23,10 +24,7 @@ def differentiated(left, right):
 
 
 @pytest.mark.parametrize("graph", [False, True])
-@pytest.mark.parametrize("block", [1, 20, 1_000])
-def test_products_and_gradients_pair_by_pair(graph, block, monkeypatch):
-    """By blocks of one row, of two, and of all of them."""
-    monkeypatch.setattr("recns_tf.row_sums.BLOCK", block)
+def test_products_and_gradients_pair_by_pair(graph):
     run = tf.function(differentiated) if graph else differentiated
     result, (to_left, to_right) = run(*(tf.constant(t, tf.float32) for t in (LEFT, RIGHT)))
     expected_left, expected_right = np.zeros_like(LEFT), np.zeros_like(RIGHT)
@@ -42,6 +40,43 @@ def test_products_and_gradients_pair_by_pair(graph, block, monkeypatch):
 def test_products_of_no_pairs():
     result = products(tf.zeros([0, 3]), tf.constant(RIGHT, tf.float32), tf.zeros([0, 3], tf.int32))
     assert result.shape == (0, 3)
+
+
+@pytest.mark.parametrize("wrong", [-1, 7])
+@pytest.mark.parametrize("graph", [False, True])
+def test_products_with_rows_that_are_not_there_are_refused(wrong, graph):
+    columns = COLUMNS.copy()
+    columns[2, 1] = wrong
+    run = tf.function(products) if graph else products
+    vectors, table = (tf.constant(t, tf.float32) for t in (LEFT[ROWS], RIGHT))
+    with pytest.raises((IndexError, tf.errors.OpError), match="not one of the table's rows"):
+        run(vectors, table, tf.constant(columns))
+
+
+def test_products_of_what_is_not_a_number_are_not_numbers():
+    table = np.array([[1, np.nan], [np.inf, 1], [1, 1]], np.float32)
+    found = products(tf.constant([[0.0, 1.0]]), tf.constant(table), tf.constant([[0, 1, 2]]))
+    np.testing.assert_array_equal(found, [[np.nan, np.nan, 1]])
+
+
+def test_products_are_the_same_however_rows_are_shared_out(monkeypatch):
+    rng = np.random.default_rng(1)
+    vectors, table = rng.normal(size=(2, 50, 33)).astype(np.float32)
+    columns = rng.integers(0, 50, (50, 9)).astype(np.int32)
+    whole = row_kernels.dots(vectors, table, columns)
+    monkeypatch.setattr(row_kernels, "row_cuts", lambda rows: np.arange(rows + 1))
+    np.testing.assert_array_equal(row_kernels.dots(vectors, table, columns), whole)
+    expected = np.einsum("bd,bnd->bn", vectors, table[columns])
+    np.testing.assert_allclose(whole, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("items", [[[3, 1, 3, 3, 0], [1, 1, 0, 3, 1]], np.zeros((0, 4)), [[], []]])
+def test_places_that_repeat(items):
+    items = np.array(items, np.int32)
+    expected = [[item in row[:place] for place, item in enumerate(row)] for row in items.tolist()]
+    np.testing.assert_array_equal(
+        row_kernels.repeats(items), np.array(expected, bool).reshape(items.shape)
+    )
 
 
 def test_means_of_rows_and_their_gradient():

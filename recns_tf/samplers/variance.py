@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 import numpy as np
 import tensorflow as tf
 
-from recns_tf import draws
+from recns_tf import draws, row_kernels
 from recns_tf.draws import Purpose
 from recns_tf.encoders.base import Encoder, Tables
 from recns_tf.errors import UserError
@@ -37,9 +37,9 @@ USERS_AT_ONCE = 16_384
 class SRNS(Sampler):
     """Negative sampling by score and by its variance.
 
-    Its state: `memory` int32 [U, S1], to be filled by begin_epoch; `snapshots` float32
-    [window, U + I, d], the embeddings at the end of past epochs, that of epoch t in row t modulo
-    window; `epoch`, t.
+    Its state: `memory` int32 [U, S1], to be filled by begin_epoch; `snapshots`, float32
+    [U + I, d] each, the embeddings at the end of past epochs, that of epoch t in the one numbered
+    t modulo window; `epoch`, t.
 
     Args:
         num_negatives: k, at most S1.
@@ -85,10 +85,15 @@ class SRNS(Sampler):
         self.memory = self.add_weight(
             name="memory", shape=(num_users, memory), dtype="int32", trainable=False
         )
-        shape = (window, num_users + num_items, width)
-        self.snapshots = self.add_weight(
-            name="snapshots", shape=shape, initializer="zeros", trainable=False
-        )
+        # One weight each, assigned as a whole: TensorFlow copies one of which rows are assigned
+        # whenever it reads it.
+        shape = (num_users + num_items, width)
+        self.snapshots = [
+            self.add_weight(
+                name=f"snapshot_{number}", shape=shape, initializer="zeros", trainable=False
+            )
+            for number in range(window)
+        ]
         self.epoch = self.add_weight(name="epoch", shape=(), dtype="int32", trainable=False)
         self.epoch.assign(0)
 
@@ -134,9 +139,8 @@ class SRNS(Sampler):
         """See Sampler: memories are filled, and the embeddings of the epoch before kept."""
         self.epoch.assign(epoch)
         if epoch:
-            row = (epoch - 1) % self.snapshots.shape[0]
-            snapshot = np.concatenate(encoder.embeddings())
-            self.snapshots.value.scatter_update(tf.IndexedSlices(snapshot[None], [row]))
+            number = (epoch - 1) % len(self.snapshots)
+            self.snapshots[number].assign(np.concatenate(encoder.embeddings()))
         if self.afresh or not epoch:
             self.fill(epoch)
 
@@ -182,14 +186,12 @@ class SRNS(Sampler):
     def deviation(self, batch: Batch, items: tf.Tensor) -> tf.Tensor:
         """Return std(v) for the items int32 [B, n]: float32 [B, n], 0 in the first epoch."""
         epoch = tf.convert_to_tensor(self.epoch)
-        window = self.snapshots.shape[0]
+        pairs = self.num_users + tf.concat([batch.positives[:, None], items], axis=1)
         past = []
-        for row in range(window):
-            snapshot = tf.convert_to_tensor(self.snapshots)[row]
-            pairs = self.num_users + tf.concat([batch.positives[:, None], items], axis=1)
+        for snapshot in map(tf.convert_to_tensor, self.snapshots):
             scores = products(tf.gather(snapshot, batch.users), snapshot, pairs)
             past.append(tf.sigmoid(scores[:, 1:] - scores[:, :1]))
-        used = tf.cast(tf.range(window) < epoch, tf.float32)[:, None, None]
+        used = tf.cast(tf.range(len(past)) < epoch, tf.float32)[:, None, None]
         count = tf.maximum(tf.reduce_sum(used), 1.0)
         values = tf.stack(past)
         mean = tf.reduce_sum(used * values, axis=0) / count
@@ -208,10 +210,7 @@ def renew(items: tf.Tensor, logits: tf.Tensor, size: int, seed: tf.Tensor) -> tf
         size: at most n.
         seed: [2].
     """
-    order = tf.argsort(items, axis=1, stable=True)
-    ascending = tf.gather(items, order, batch_dims=1)
-    repeats = tf.pad(ascending[:, 1:] == ascending[:, :-1], [[0, 0], [1, 0]])
-    back = tf.argsort(order, axis=1)
-    repeated = tf.gather(repeats, back, batch_dims=1)
+    repeated = tf.numpy_function(row_kernels.repeats, [items], tf.bool, stateful=False)
+    repeated = tf.ensure_shape(repeated, items.shape)
     kept = draws.distinct_categorical(tf.where(repeated, -np.inf, logits), size, seed)
     return tf.gather(items, kept, batch_dims=1)

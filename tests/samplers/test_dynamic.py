@@ -47,11 +47,3 @@ def test_one_candidate_makes_it_uniform():
     np.testing.assert_allclose(law(1)[FREE], 1 / len(FREE))
     uniform, _ = counts(1, sampler=UniNS)
     np.testing.assert_array_equal(one, uniform)
-
-
-def test_many_candidates_are_scored_in_parts(monkeypatch):
-    whole, ids = counts(7)
-    monkeypatch.setattr("recns_tf.row_sums.BLOCK", 50)
-    parts, same_ids = counts(7)
-    np.testing.assert_array_equal(ids, same_ids)
-    np.testing.assert_array_equal(whole, parts)

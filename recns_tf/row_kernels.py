@@ -1,0 +1,60 @@
+"""Compiled loops over rows of a batch: products with rows of a table, and places that repeat.
+
+TensorFlow has no product of chosen pairs of rows: it gathers the rows, writes them out, and reads
+them again. These read them once. They stand in one file for the reason that kernels.py tells, let
+go of Python's lock, and work on the rows from `first` to `last`: see parallel.py.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from recns_tf.parallel import over_rows, row_cuts
+
+
+@njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})
+def _dots(vectors, table, columns, found, first, last):  # type: ignore[no-untyped-def]
+    """See `dots`. Additions may be reordered, always in the same way, but nan stays nan."""
+    for row in range(first, last):
+        for place in range(columns.shape[1]):
+            column = columns[row, place]
+            if not 0 <= column < len(table):
+                raise IndexError("an id is not one of the table's rows")
+            total = np.float32(0)
+            for number in range(table.shape[1]):
+                total += vectors[row, number] * table[column, number]
+            found[row, place] = total
+
+
+@njit(nogil=True, cache=True)
+def _repeats(items, num_items, found, first, last):  # type: ignore[no-untyped-def]
+    """See `repeats`."""
+    last_seen = np.full(num_items, -1, np.int64)
+    for row in range(first, last):
+        for place in range(items.shape[1]):
+            item = items[row, place]
+            found[row, place] = last_seen[item] == row
+            last_seen[item] = row
+
+
+def dots(
+    vectors: NDArray[np.float32], table: NDArray[np.float32], columns: NDArray[np.int32]
+) -> NDArray[np.float32]:
+    """Return vectors[b] · table[columns[b, i]]: [B, d], [m, d], [B, n] -> [B, n].
+
+    Raises:
+        IndexError: a column is not from 0 to m - 1.
+    """
+    found = np.empty(columns.shape, np.float32)
+    over_rows(_dots, row_cuts(len(columns)), vectors, table, columns, found)
+    return found
+
+
+def repeats(items: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Return whether a place of a row holds what an earlier place of it does: [B, n] -> [B, n]."""
+    found = np.empty(items.shape, np.bool_)
+    size = int(items.max(initial=-1)) + 1
+    over_rows(_repeats, row_cuts(len(items)), items, size, found)
+    return found
