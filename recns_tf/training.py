@@ -175,7 +175,10 @@ def run(
     print(region_sets.summary(config.num_candidates))
 
     epoch = tf.Variable(0, dtype=tf.int64)
-    checkpoint = tf.train.Checkpoint(model=model, optimizer=model.optimizer, epoch=epoch)
+    # TensorFlow overlooks the weights that a Keras layer holds in a list: they are named too.
+    checkpoint = tf.train.Checkpoint(
+        model=model, weights=model.weights, optimizer=model.optimizer, epoch=epoch
+    )
     checkpoints = tf.train.CheckpointManager(checkpoint, folder.checkpoint, max_to_keep=1)
     if checkpoints.latest_checkpoint:
         with reading(folder.checkpoint):
