@@ -32,8 +32,10 @@ def measure(shape: Shape, rounds: int) -> measuring.Report:
     timings = alternating.time_all({name: stepping(its) for name, its in models.items()}, rounds)
     notes: dict[str, float] = {}
     for name, its in models.items():
-        notes[f"{name}, steps an epoch"] = its.steps
-        notes[f"{name}, minutes an epoch"] = round(timings[name].wall * its.steps / 60, 2)
+        notes[f"{name}, steps an epoch"] = its.pipeline.steps_per_epoch
+        notes[f"{name}, minutes an epoch"] = round(
+            timings[name].wall * its.pipeline.steps_per_epoch / 60, 2
+        )
     return measuring.report("encoders", "settings of their flagfiles", shape, timings, BASE, notes)
 
 

@@ -12,7 +12,7 @@ from recns_tf import draws, training
 from recns_tf.config import Config
 from recns_tf.experiments import settings
 from recns_tf.interactions import Interactions
-from recns_tf.pipeline import Batch
+from recns_tf.pipeline import Batch, Pipeline
 from recns_tf.sampled_rec import SampledRec
 
 
@@ -23,15 +23,15 @@ class Ready(NamedTuple):
         interactions: the graph.
         config: the model's settings, those of the encoder's flagfile.
         model: it.
+        pipeline: draws its batches.
         batches: of an endless epoch.
-        steps: of an epoch.
     """
 
     interactions: Interactions
     config: Config
     model: SampledRec
+    pipeline: Pipeline
     batches: Iterator[Batch]
-    steps: int
 
 
 def ready(
@@ -49,7 +49,7 @@ def ready(
     model, pipeline, region = training.build(config, interactions, cache)
     region.prepare(0)
     model.sampler.begin_epoch(config.generator_warmup, model.encoder)
-    return Ready(interactions, config, model, iter(pipeline.batches()), pipeline.steps_per_epoch)
+    return Ready(interactions, config, model, pipeline, iter(pipeline.batches()))
 
 
 def stepping(its: Ready) -> Callable[[], Any]:

@@ -47,13 +47,15 @@ def measure(shape: Shape, rounds: int, which: Model) -> measuring.Report:
     def gradient() -> list[tf.Tensor]:
         return slopes(model, lambda: model.compute(batch)["loss"])
 
+    # An epoch's input is drawn ahead, while steps run: this is what it costs.
+    draw = tf.function(lambda chosen: its.pipeline.draw(chosen, seed))
     functions = {
         "step": stepping(its),
         "propagation": propagating(its),
         "propagation, forward": forward,
         "and choosing": choosing,
         "loss and its gradient": gradient,
-        "input": lambda: next(its.batches),
+        "input": lambda: draw(batch.users),
     }
     return measuring.report(
         "step",
@@ -61,7 +63,7 @@ def measure(shape: Shape, rounds: int, which: Model) -> measuring.Report:
         shape,
         alternating.time_all(functions, rounds),
         "propagation",
-        {"steps an epoch": its.steps},
+        {"steps an epoch": its.pipeline.steps_per_epoch},
     )
 
 

@@ -14,6 +14,7 @@ from enum import IntEnum
 import numpy as np
 import tensorflow as tf
 
+from recns_tf import row_kernels
 from recns_tf.item_sets import ItemSets
 from recns_tf.laws import Law
 
@@ -194,11 +195,10 @@ def categorical(log_weights: tf.Tensor, k: int, seed: tf.Tensor) -> tf.Tensor:
         int32 [B, k] of columns 0 … M - 1.
     """
     largest = tf.reduce_max(log_weights, axis=1, keepdims=True)
-    cumulative = tf.cumsum(tf.exp(log_weights - largest), axis=1)
     uniform = tf.random.stateless_uniform([tf.shape(log_weights)[0], k], seed)
-    found = tf.searchsorted(cumulative, uniform * cumulative[:, -1:], side="right")
-    # Scores that are no numbers must not lead outside the row.
-    return tf.minimum(found, tf.shape(log_weights)[1] - 1)
+    weights = tf.exp(log_weights - largest)
+    found = tf.numpy_function(row_kernels.columns, [weights, uniform], tf.int32, stateful=False)
+    return tf.ensure_shape(found, uniform.shape)
 
 
 def gumbel(shape: tf.Tensor | list[int], seed: tf.Tensor) -> tf.Tensor:

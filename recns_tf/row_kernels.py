@@ -1,8 +1,9 @@
-"""Compiled loops over rows of a batch: products with rows of a table, and places that repeat.
+"""Compiled loops over the rows of a batch, called from inside the graph.
 
 TensorFlow has no product of chosen pairs of rows: it gathers the rows, writes them out, and reads
-them again. These read them once. They stand in one file for the reason that kernels.py tells, let
-go of Python's lock, and work on the rows from `first` to `last`: see parallel.py.
+them again. It sums up along rows on one core, and finds repeats by sorting. These read a row once.
+They stand in one file for the reason that kernels.py tells, let go of Python's lock, and work on
+the rows from `first` to `last`: see parallel.py.
 """
 
 from __future__ import annotations
@@ -39,6 +40,22 @@ def _repeats(items, num_items, found, first, last):  # type: ignore[no-untyped-d
             last_seen[item] = row
 
 
+@njit(nogil=True, cache=True)
+def _columns(weights, uniform, found, first, last):  # type: ignore[no-untyped-def]
+    """See `columns`."""
+    width = weights.shape[1]
+    cumulative = np.empty(width)
+    for row in range(first, last):
+        total = 0.0
+        for column in range(width):
+            total += weights[row, column]
+            cumulative[column] = total
+        for draw in range(uniform.shape[1]):
+            column = np.searchsorted(cumulative, uniform[row, draw] * total, side="right")
+            # Weights that are no numbers must not lead outside the row.
+            found[row, draw] = min(column, width - 1)
+
+
 def dots(
     vectors: NDArray[np.float32], table: NDArray[np.float32], columns: NDArray[np.int32]
 ) -> NDArray[np.float32]:
@@ -49,6 +66,22 @@ def dots(
     """
     found = np.empty(columns.shape, np.float32)
     over_rows(_dots, row_cuts(len(columns)), vectors, table, columns, found)
+    return found
+
+
+def columns(weights: NDArray[np.float32], uniform: NDArray[np.float32]) -> NDArray[np.int32]:
+    """Return the columns that uniform numbers choose in proportion to weights.
+
+    Args:
+        weights: [B, n], at least 0, each row with one above.
+        uniform: [B, k], from 0 to less than 1.
+
+    Returns:
+        int32 [B, k], for each the first column up to which the weights sum to more than that
+        share of all.
+    """
+    found = np.empty(uniform.shape, np.int32)
+    over_rows(_columns, row_cuts(len(weights)), weights, uniform, found)
     return found
 
 

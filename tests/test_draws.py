@@ -6,7 +6,7 @@ import tensorflow as tf
 from scipy.sparse import csr_array
 from scipy.stats import kstest
 
-from recns_tf import draws, laws
+from recns_tf import draws, laws, row_kernels
 from recns_tf.draws import Purpose
 from recns_tf.item_sets import Complement, Listed
 from tests import oracles
@@ -121,6 +121,13 @@ def test_categorical_draws_keep_their_law_where_all_weights_are_tiny():
     columns = draws.categorical(tf.tile(log_weights[None], [60_000, 1]), 1, seed()).numpy()
     law = np.exp(log_weights + 200)
     assert chi_square(np.bincount(columns.ravel(), minlength=3), law) > 1e-3
+
+
+def test_a_uniform_number_chooses_the_column_its_share_falls_in():
+    weights = np.array([[0, 1, 2, 0, 1, 0], [3, 0, 0, 0, 0, 0]], np.float32)
+    uniform = np.array([[0, 0.24, 0.25, 0.74, 0.75, 0.999]] * 2, np.float32)
+    chosen = row_kernels.columns(weights, uniform)
+    np.testing.assert_array_equal(chosen, [[1, 1, 2, 2, 4, 4], [0] * 6])
 
 
 def test_categorical_draws_never_leave_the_row():
