@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -9,7 +10,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from recns_tf.interactions import keys_of
+from recns_tf import row_kernels
 
 ROWS_PER_SLICE = 65_536
 
@@ -36,29 +37,46 @@ class ItemSets(Protocol):
         """
 
 
-class Membership:
-    """Tells whether pairs are among those of `rows`, a boolean CSR array [U, I].
+class Lists:
+    """A list of items a user, in the graph.
 
-    The keys of all pairs, 8 bytes each, are made when they are first asked for.
+    Args:
+        rows: boolean CSR array [U, I], whose indices ascend in each row.
     """
 
     def __init__(self, rows: csr_array):
-        self.rows = rows
-        self.keys: tf.Tensor | None = None
+        self.starts = tf.constant(rows.indptr, tf.int64)
+        # One spare element keeps the gather of an empty last list legal.
+        self.items = tf.constant(np.append(rows.indices, 0), tf.int32)
 
-    def __call__(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
-        """Return bool [B, n] for users [B] and items int32 [B, n]."""
-        if self.keys is None:
-            with tf.init_scope():
-                # One spare key beyond all others keeps the gather legal.
-                self.keys = tf.constant(np.append(keys_of(self.rows), np.iinfo(np.int64).max))
-        sought = tf.cast(users, tf.int64)[:, None] * self.rows.shape[1] + tf.cast(items, tf.int64)
-        flat = tf.reshape(sought, [-1])
-        found = tf.gather(self.keys, tf.searchsorted(self.keys, flat, "left", tf.int64))
-        return tf.reshape(found == flat, tf.shape(sought))
+    def count(self, users: tf.Tensor) -> tf.Tensor:
+        """Return the length of each user's list: [B] -> int32 [B]."""
+        return tf.cast(tf.gather(self.starts, users + 1) - tf.gather(self.starts, users), tf.int32)
+
+    def contain(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
+        """Return whether items are in their users' lists: [B], int32 [B, n] -> bool [B, n]."""
+        return self.searched(row_kernels.members, users, items, tf.bool)
+
+    def unlisted(self, users: tf.Tensor, ranks: tf.Tensor) -> tf.Tensor:
+        """Return the items of rank 0, 1, … outside of each list: [B], int32 [B, n] -> [B, n]."""
+        return self.searched(row_kernels.unlisted, users, ranks, tf.int32)
+
+    def searched(
+        self, kernel: Callable[..., NDArray], users: tf.Tensor, numbers: tf.Tensor, kind: tf.DType
+    ) -> tf.Tensor:
+        """Return what a kernel finds of numbers [B, n] in the lists of users [B]."""
+        arguments = [self.starts, self.items, users, numbers]
+        found = tf.numpy_function(kernel, arguments, kind, stateful=False)
+        return tf.ensure_shape(found, numbers.shape)
+
+    def marked(self, users: tf.Tensor, items: tf.Tensor, num_items: int) -> tf.Tensor:
+        """Return which of some distinct items each list has: [B], [C], I -> bool [B, C]."""
+        owner, place = entries_of(self.starts, users)
+        entries = tf.gather(self.items, place)
+        return marks(owner, entries, items, tf.size(users), num_items)
 
 
-def entries_of(starts: tf.Tensor, users: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+def entries_of(starts: tf.Tensor, users: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Return all entries of some rows of a CSR array, one row after the other.
 
     Args:
@@ -66,14 +84,14 @@ def entries_of(starts: tf.Tensor, users: tf.Tensor) -> tuple[tf.Tensor, tf.Tenso
         users: int32 [B], rows, repeats allowed.
 
     Returns:
-        For each entry the number of its row in `users`, int32; its place in the CSR array,
-        int64; and its place in its row, int64.
+        For each entry the number of its row in `users`, int32, and its place in the CSR array,
+        int64.
     """
     first = tf.gather(starts, users)
     length = tf.gather(starts, users + 1) - first
     owner = tf.repeat(tf.range(tf.size(users)), length)
     offset = tf.range(tf.reduce_sum(length)) - tf.gather(tf.cumsum(length, exclusive=True), owner)
-    return owner, tf.gather(first, owner) + offset, offset
+    return owner, tf.gather(first, owner) + offset
 
 
 def marks(
@@ -105,29 +123,26 @@ class Listed:
 
     def __init__(self, rows: csr_array):
         self.num_items = rows.shape[1]
-        self.member = Membership(rows)
-        self.starts = tf.constant(rows.indptr, tf.int64)
-        # One spare element keeps the gather of an empty last set legal.
-        self.items = tf.constant(np.append(rows.indices, 0), tf.int32)
+        self.lists = Lists(rows)
 
     def count(self, users: tf.Tensor) -> tf.Tensor:
         """See ItemSets."""
-        return tf.cast(tf.gather(self.starts, users + 1) - tf.gather(self.starts, users), tf.int32)
+        return self.lists.count(users)
 
     def item(self, users: tf.Tensor, ranks: tf.Tensor) -> tf.Tensor:
         """See ItemSets."""
-        where = tf.gather(self.starts, users)[:, None] + tf.cast(ranks, tf.int64)
-        return tf.gather(self.items, tf.minimum(where, tf.size(self.items, tf.int64) - 1))
+        where = tf.gather(self.lists.starts, users)[:, None] + tf.cast(ranks, tf.int64)
+        return tf.gather(
+            self.lists.items, tf.minimum(where, tf.size(self.lists.items, tf.int64) - 1)
+        )
 
     def contains(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
         """See ItemSets."""
-        return self.member(users, items)
+        return self.lists.contain(users, items)
 
     def among(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
         """See ItemSets."""
-        owner, place, _ = entries_of(self.starts, users)
-        entries = tf.gather(self.items, place)
-        return marks(owner, entries, items, tf.size(users), self.num_items)
+        return self.lists.marked(users, items, self.num_items)
 
 
 class Complement:
@@ -135,49 +150,29 @@ class Complement:
 
     With P the sorted missing items of a user, P[j] - j elements of the set stand below P[j].
     The element of rank r is therefore r + t, where t counts the j with P[j] - j <= r: one
-    binary search, no rejection. All users' searches go through one ascending array, to which
-    each user adds an offset of its own.
+    binary search, no rejection.
     """
 
     def __init__(self, rows: csr_array):
         self.rows = rows
-        self.missing = Membership(rows)
         self.num_items = rows.shape[1]
-        self.stride = self.num_items + 1
-        starts = rows.indptr.astype(np.int64)
-        below = np.empty(rows.nnz, np.int64)
-        # By slices: there may be hundreds of millions.
-        for first in range(0, rows.shape[0], ROWS_PER_SLICE):
-            users = np.arange(first, min(first + ROWS_PER_SLICE, rows.shape[0]))
-            part = slice(starts[first], starts[users[-1] + 1])
-            missing = np.diff(starts[first : users[-1] + 2])
-            before = np.arange(part.start, part.stop) - np.repeat(starts[users], missing)
-            below[part] = rows.indices[part] - before + np.repeat(users * self.stride, missing)
-        self.below = tf.constant(below, tf.int64)
-        self.starts = tf.constant(rows.indptr, tf.int64)
+        self.missing = Lists(rows)
 
     def count(self, users: tf.Tensor) -> tf.Tensor:
         """See ItemSets."""
-        missing = tf.gather(self.starts, users + 1) - tf.gather(self.starts, users)
-        return self.num_items - tf.cast(missing, tf.int32)
+        return self.num_items - self.missing.count(users)
 
     def item(self, users: tf.Tensor, ranks: tf.Tensor) -> tf.Tensor:
         """See ItemSets."""
-        sought = tf.cast(users, tf.int64)[:, None] * self.stride + tf.cast(ranks, tf.int64)
-        found = tf.searchsorted(self.below, tf.reshape(sought, [-1]), "right", tf.int64)
-        shift = tf.reshape(found, tf.shape(sought)) - tf.gather(self.starts, users)[:, None]
-        return tf.minimum(ranks + tf.cast(shift, tf.int32), self.num_items - 1)
+        return tf.minimum(self.missing.unlisted(users, ranks), self.num_items - 1)
 
     def contains(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
         """See ItemSets."""
-        return ~self.missing(users, items)
+        return ~self.missing.contain(users, items)
 
     def among(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
         """See ItemSets."""
-        owner, place, offset = entries_of(self.starts, users)
-        base = tf.cast(tf.gather(users, owner), tf.int64) * self.stride
-        missing = tf.cast(tf.gather(self.below, place) - base + offset, tf.int32)
-        return ~marks(owner, missing, items, tf.size(users), self.num_items)
+        return ~self.missing.marked(users, items, self.num_items)
 
 
 class Fallback:

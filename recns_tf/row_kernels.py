@@ -1,9 +1,9 @@
 """Compiled loops over the rows of a batch, called from inside the graph.
 
 TensorFlow has no product of chosen pairs of rows: it gathers the rows, writes them out, and reads
-them again. It sums up along rows on one core, and finds repeats by sorting. These read a row once.
-They stand in one file for the reason that kernels.py tells, let go of Python's lock, and work on
-the rows from `first` to `last`: see parallel.py.
+them again. It sums up along rows on one core, searches all lists to search one, and finds repeats
+by sorting. These do without. They stand in one file for the reason that kernels.py tells, let go of
+Python's lock, and work on the rows from `first` to `last`: see parallel.py.
 """
 
 from __future__ import annotations
@@ -56,6 +56,38 @@ def _columns(weights, uniform, found, first, last):  # type: ignore[no-untyped-d
             found[row, draw] = min(column, width - 1)
 
 
+@njit(nogil=True, cache=True)
+def _members(starts, items, users, sought, found, first, last):  # type: ignore[no-untyped-def]
+    """See `members`."""
+    for row in range(first, last):
+        start, end = starts[users[row]], starts[users[row] + 1]
+        for place in range(sought.shape[1]):
+            low, high = start, end
+            while low < high:
+                middle = (low + high) // 2
+                if items[middle] < sought[row, place]:
+                    low = middle + 1
+                else:
+                    high = middle
+            found[row, place] = low < end and items[low] == sought[row, place]
+
+
+@njit(nogil=True, cache=True)
+def _unlisted(starts, items, users, ranks, found, first, last):  # type: ignore[no-untyped-def]
+    """See `unlisted`: items[j] less the number of items before it are unlisted below items[j]."""
+    for row in range(first, last):
+        start, end = starts[users[row]], starts[users[row] + 1]
+        for place in range(ranks.shape[1]):
+            low, high = start, end
+            while low < high:
+                middle = (low + high) // 2
+                if items[middle] - (middle - start) <= ranks[row, place]:
+                    low = middle + 1
+                else:
+                    high = middle
+            found[row, place] = ranks[row, place] + (low - start)
+
+
 def dots(
     vectors: NDArray[np.float32], table: NDArray[np.float32], columns: NDArray[np.int32]
 ) -> NDArray[np.float32]:
@@ -82,6 +114,48 @@ def columns(weights: NDArray[np.float32], uniform: NDArray[np.float32]) -> NDArr
     """
     found = np.empty(uniform.shape, np.int32)
     over_rows(_columns, row_cuts(len(weights)), weights, uniform, found)
+    return found
+
+
+def members(
+    starts: NDArray[np.int64],
+    items: NDArray[np.int32],
+    users: NDArray[np.int32],
+    sought: NDArray[np.int32],
+) -> NDArray[np.bool_]:
+    """Return whether items are in their users' lists.
+
+    Args:
+        starts: [U + 1], where each user's list begins.
+        items: [t], all lists, one after the other; each ascends.
+        users: [B].
+        sought: [B, n].
+
+    Returns:
+        bool [B, n].
+    """
+    found = np.empty(sought.shape, np.bool_)
+    over_rows(_members, row_cuts(len(users)), starts, items, users, sought, found)
+    return found
+
+
+def unlisted(
+    starts: NDArray[np.int64],
+    items: NDArray[np.int32],
+    users: NDArray[np.int32],
+    ranks: NDArray[np.int32],
+) -> NDArray[np.int32]:
+    """Return the numbers of given rank, from 0, among those that are not in a user's list.
+
+    Args:
+        starts, items, users: as of `members`.
+        ranks: [B, n].
+
+    Returns:
+        int32 [B, n].
+    """
+    found = np.empty(ranks.shape, np.int32)
+    over_rows(_unlisted, row_cuts(len(users)), starts, items, users, ranks, found)
     return found
 
 
