@@ -8,11 +8,35 @@ Python's lock, and work on the rows from `first` to `last`: see parallel.py.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 from recns_tf.parallel import over_rows, row_cuts
+
+LITTLE = 1_000_000
+"""Work that is done sooner than threads would have begun: less than half a millisecond's."""
+
+SEARCH = 32
+"""The work of a search in a list, where that of a multiplication or an addition is 1."""
+
+
+def run(kernel: Callable[..., None], each: NDArray[Any], cost: int, *arguments: Any) -> None:
+    """Run a kernel on all rows, on every core if there is much to do.
+
+    Args:
+        kernel: takes `arguments`, first, last.
+        each: [rows, …], of each element of which the work is `cost`.
+        cost: as LITTLE counts it.
+        arguments: of the kernel.
+    """
+    if each.size * cost < LITTLE:
+        kernel(*arguments, 0, len(each))
+    else:
+        over_rows(kernel, row_cuts(len(each)), *arguments)
 
 
 @njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})
@@ -97,7 +121,7 @@ def dots(
         IndexError: a column is not from 0 to m - 1.
     """
     found = np.empty(columns.shape, np.float32)
-    over_rows(_dots, row_cuts(len(columns)), vectors, table, columns, found)
+    run(_dots, found, table.shape[1], vectors, table, columns, found)
     return found
 
 
@@ -113,7 +137,7 @@ def columns(weights: NDArray[np.float32], uniform: NDArray[np.float32]) -> NDArr
         share of all.
     """
     found = np.empty(uniform.shape, np.int32)
-    over_rows(_columns, row_cuts(len(weights)), weights, uniform, found)
+    run(_columns, weights, 1, weights, uniform, found)
     return found
 
 
@@ -135,7 +159,7 @@ def members(
         bool [B, n].
     """
     found = np.empty(sought.shape, np.bool_)
-    over_rows(_members, row_cuts(len(users)), starts, items, users, sought, found)
+    run(_members, found, SEARCH, starts, items, users, sought, found)
     return found
 
 
@@ -155,7 +179,7 @@ def unlisted(
         int32 [B, n].
     """
     found = np.empty(ranks.shape, np.int32)
-    over_rows(_unlisted, row_cuts(len(users)), starts, items, users, ranks, found)
+    run(_unlisted, found, SEARCH, starts, items, users, ranks, found)
     return found
 
 
@@ -163,5 +187,5 @@ def repeats(items: NDArray[np.int32]) -> NDArray[np.bool_]:
     """Return whether a place of a row holds what an earlier place of it does: [B, n] -> [B, n]."""
     found = np.empty(items.shape, np.bool_)
     size = int(items.max(initial=-1)) + 1
-    over_rows(_repeats, row_cuts(len(items)), items, size, found)
+    run(_repeats, items, 1, items, size, found)
     return found
