@@ -21,7 +21,7 @@ from recns_tf.parallel import over_rows, row_cuts
 from recns_tf.walks import Bits, Block, Graph, count, ones
 
 LIST_BYTES = 8
-"""A listed item takes 4 bytes on disk; one that is missing 8 as the key of a search."""
+"""An item of a list takes 4 bytes as it is kept, and 4 in the graph."""
 DIRECTORY = 5 / 4
 """A bitmap and the directory it is searched with, as a multiple of the bitmap."""
 
