@@ -36,6 +36,7 @@ COMMANDS = (
     "compare",
     "reproduce",
     "ablate",
+    "bench",
     "prepare",
     "describe",
     "regions",
