@@ -11,18 +11,18 @@ from tqdm import tqdm
 
 
 class Timing(NamedTuple):
-    """Medians of a function's rounds, in seconds: on the clock, and of all processors."""
+    """Seconds, medians where there are rounds: on the clock, and of all processors if known."""
 
     wall: float
-    busy: float
+    busy: float | None = None
 
 
 def time_all(functions: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, Timing]:
     """Return the medians of each function over `rounds`, after one round that does not count."""
-    found: dict[str, list[Timing]] = {name: [] for name in functions}
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in functions}
     turns = [(name, function) for _ in range(rounds + 1) for name, function in functions.items()]
     for name, function in tqdm(turns, desc="timing", leave=False, disable=None):
         start, busy = time.perf_counter(), time.process_time()
         function()
-        found[name].append(Timing(time.perf_counter() - start, time.process_time() - busy))
+        found[name].append((time.perf_counter() - start, time.process_time() - busy))
     return {name: Timing(*np.median(times[1:], axis=0)) for name, times in found.items()}

@@ -22,27 +22,18 @@ from typing import Any
 from unittest import mock
 
 from benchmarks import measuring
+from benchmarks.alternating import Timing
 from benchmarks.graphs import Shape
 from recns_tf import datasets
-from recns_tf.catalog import ENCODERS, SAMPLERS
 from recns_tf.command_line import silenced_stderr
 from recns_tf.config import Config, Workspace
 from recns_tf.experiments import settings
-from recns_tf.options import Checked, one_of, option
 
 MOST = 200
 TRAIN_SHARE = 0.72
 """Of all positives, 80 % less the tenth that becomes validation."""
 EXPOSURES = 1.15
 """For every positive, about as on Zhihu."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Model(Checked):
-    """Which model's epoch."""
-
-    encoder: str = option("lightgcn", "which encoder", one_of(*ENCODERS))
-    sampler: str = option("recns", "which sampler", one_of(*SAMPLERS))
 
 
 class Clock:
@@ -75,7 +66,7 @@ def prepare(config: Config, data_dir: str) -> None:
     build_region(interactions.train, khop=config.khop, cache=Path(data_dir) / config.dataset)
 
 
-def measure(shape: Shape, rounds: int, which: Model) -> measuring.Report:
+def measure(shape: Shape, rounds: int, which: measuring.Model) -> measuring.Report:
     """Return the seconds of the parts of a run beside those of its epoch.
 
     Args:
@@ -156,16 +147,16 @@ def timed_run(config: Config, shape: Shape, folder: str) -> measuring.Report:
     inside = sum(clock.seconds[name] for name in known)
     choosing = results["sampling_seconds"] / pipeline.steps_per_epoch
     clock.seconds["rest of the epoch"] = clock.seconds["epoch"] - inside
-    return measuring.seconds_report(
+    return measuring.report(
         "epoch",
         f"{config.encoder} with {config.sampler}, {pipeline.steps_per_epoch} of "
         f"{built['steps']} steps",
         shape,
-        clock.seconds,
+        {name: Timing(seconds) for name, seconds in clock.seconds.items()},
         "epoch",
         {"ms choosing a step": round(choosing * 1e3, 2)},
     )
 
 
 if __name__ == "__main__":
-    measuring.run(measure, Model)
+    measuring.run(measure, measuring.Model)

@@ -14,6 +14,7 @@ from benchmarks.alternating import Timing
 from benchmarks.graphs import SHAPES, Shape
 from benchmarks.memory import peak_gigabytes
 from recns_tf import command_line, options
+from recns_tf.catalog import ENCODERS, SAMPLERS
 from recns_tf.errors import UserError
 from recns_tf.files import write_json
 from recns_tf.options import Checked, at_least, one_of, option
@@ -36,6 +37,14 @@ class Measuring(Checked):
         named = SHAPES[self.shape]
         own = (self.users, self.items, self.edges)
         return Shape(*(mine or its for mine, its in zip(own, named, strict=True)))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Model(Checked):
+    """Which model, where there is one."""
+
+    encoder: str = option("lightgcn", "which encoder", one_of(*ENCODERS))
+    sampler: str = option("recns", "which sampler", one_of(*SAMPLERS))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,44 +97,27 @@ def report(
     against: str,
     notes: Mapping[str, float] | None = None,
 ) -> Report:
-    """Return the report of functions timed in alternating rounds.
+    """Return the report of what was timed.
 
     Args:
         what, about, shape, against, notes: as of `Report`; the peak memory of the process is
             noted too.
-        timings: as `alternating.time_all` returns them.
+        timings: by name of the row.
     """
     base = timings[against]
-    rows = [
-        {
-            "name": name,
+    rows: list[dict[str, Any]] = []
+    for name, timing in timings.items():
+        wall = {
             "milliseconds": round(timing.wall * 1e3, 2),
             "ratio": round(timing.wall / base.wall, 4),
-            "busy_milliseconds": round(timing.busy * 1e3, 2),
-            "busy_ratio": round(timing.busy / base.busy, 4),
         }
-        for name, timing in timings.items()
-    ]
-    return Report(what, about, shape, against, rows, dict(notes or {}) | peak())
-
-
-def seconds_report(
-    what: str,
-    about: str,
-    shape: Shape,
-    seconds: Mapping[str, float],
-    against: str,
-    notes: Mapping[str, float] | None = None,
-) -> Report:
-    """Return the report of what was done once, in seconds on the clock."""
-    rows = [
-        {
-            "name": name,
-            "milliseconds": round(value * 1e3, 2),
-            "ratio": round(value / seconds[against], 4),
-        }
-        for name, value in seconds.items()
-    ]
+        busy = {}
+        if timing.busy is not None and base.busy is not None:
+            busy = {
+                "busy_milliseconds": round(timing.busy * 1e3, 2),
+                "busy_ratio": round(timing.busy / base.busy, 4),
+            }
+        rows.append({"name": name} | wall | busy)
     return Report(what, about, shape, against, rows, dict(notes or {}) | peak())
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.quiet import tf
-from recns_tf import draws, training
+from recns_tf import draws, profiling
 from recns_tf.config import Config
 from recns_tf.experiments import settings
 from recns_tf.interactions import Interactions
@@ -46,9 +46,7 @@ def ready(
     """
     config = settings.read("random", encoder, settings.flagfiles("random", encoder))
     config = dataclasses.replace(config, sampler=sampler)
-    model, pipeline, region = training.build(config, interactions, cache)
-    region.prepare(0)
-    model.sampler.begin_epoch(config.generator_warmup, model.encoder)
+    model, pipeline = profiling.past_warmup(config, interactions, cache)
     return Ready(interactions, config, model, pipeline, iter(pipeline.batches()))
 
 

@@ -9,26 +9,14 @@ flagfile.
 
 from __future__ import annotations
 
-import dataclasses
-
 from benchmarks import alternating, measuring
 from benchmarks.graphs import Shape, random_interactions
 from benchmarks.models import propagating, ready, slopes, stepping
 from benchmarks.quiet import tf
 from recns_tf import draws
-from recns_tf.catalog import ENCODERS, SAMPLERS
-from recns_tf.options import Checked, one_of, option
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Model(Checked):
-    """Which model's step."""
-
-    encoder: str = option("lightgcn", "which encoder", one_of(*ENCODERS))
-    sampler: str = option("recns", "which sampler", one_of(*SAMPLERS))
-
-
-def measure(shape: Shape, rounds: int, which: Model) -> measuring.Report:
+def measure(shape: Shape, rounds: int, which: measuring.Model) -> measuring.Report:
     """Return the times of the parts beside propagation's."""
     its = ready(random_interactions(shape), which.encoder, which.sampler)
     model, batch, seed = its.model, next(its.batches), draws.root(0)
@@ -68,4 +56,4 @@ def measure(shape: Shape, rounds: int, which: Model) -> measuring.Report:
 
 
 if __name__ == "__main__":
-    measuring.run(measure, Model)
+    measuring.run(measure, measuring.Model)

@@ -197,8 +197,7 @@ def categorical(log_weights: tf.Tensor, k: int, seed: tf.Tensor) -> tf.Tensor:
     largest = tf.reduce_max(log_weights, axis=1, keepdims=True)
     uniform = tf.random.stateless_uniform([tf.shape(log_weights)[0], k], seed)
     weights = tf.exp(log_weights - largest)
-    found = tf.numpy_function(row_kernels.columns, [weights, uniform], tf.int32, stateful=False)
-    return tf.ensure_shape(found, uniform.shape)
+    return row_kernels.in_graph(row_kernels.columns, [weights, uniform], tf.int32, uniform.shape)
 
 
 def gumbel(shape: tf.Tensor | list[int], seed: tf.Tensor) -> tf.Tensor:

@@ -37,45 +37,6 @@ class ItemSets(Protocol):
         """
 
 
-class Lists:
-    """A list of items a user, in the graph.
-
-    Args:
-        rows: boolean CSR array [U, I], whose indices ascend in each row.
-    """
-
-    def __init__(self, rows: csr_array):
-        self.starts = tf.constant(rows.indptr, tf.int64)
-        # One spare element keeps the gather of an empty last list legal.
-        self.items = tf.constant(np.append(rows.indices, 0), tf.int32)
-
-    def count(self, users: tf.Tensor) -> tf.Tensor:
-        """Return the length of each user's list: [B] -> int32 [B]."""
-        return tf.cast(tf.gather(self.starts, users + 1) - tf.gather(self.starts, users), tf.int32)
-
-    def contain(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
-        """Return whether items are in their users' lists: [B], int32 [B, n] -> bool [B, n]."""
-        return self.searched(row_kernels.members, users, items, tf.bool)
-
-    def unlisted(self, users: tf.Tensor, ranks: tf.Tensor) -> tf.Tensor:
-        """Return the items of rank 0, 1, … outside of each list: [B], int32 [B, n] -> [B, n]."""
-        return self.searched(row_kernels.unlisted, users, ranks, tf.int32)
-
-    def searched(
-        self, kernel: Callable[..., NDArray], users: tf.Tensor, numbers: tf.Tensor, kind: tf.DType
-    ) -> tf.Tensor:
-        """Return what a kernel finds of numbers [B, n] in the lists of users [B]."""
-        arguments = [self.starts, self.items, users, numbers]
-        found = tf.numpy_function(kernel, arguments, kind, stateful=False)
-        return tf.ensure_shape(found, numbers.shape)
-
-    def marked(self, users: tf.Tensor, items: tf.Tensor, num_items: int) -> tf.Tensor:
-        """Return which of some distinct items each list has: [B], [C], I -> bool [B, C]."""
-        owner, place = entries_of(self.starts, users)
-        entries = tf.gather(self.items, place)
-        return marks(owner, entries, items, tf.size(users), num_items)
-
-
 def entries_of(starts: tf.Tensor, users: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Return all entries of some rows of a CSR array, one row after the other.
 
@@ -119,30 +80,46 @@ def marks(
 
 
 class Listed:
-    """Sets given by their items: `rows` is a boolean CSR array [num_users, num_items]."""
+    """Sets given by their items.
+
+    Args:
+        rows: boolean CSR array [num_users, num_items], whose indices ascend in each row.
+    """
 
     def __init__(self, rows: csr_array):
         self.num_items = rows.shape[1]
-        self.lists = Lists(rows)
+        self.starts = tf.constant(rows.indptr, tf.int64)
+        # One spare element keeps the gather of an empty last set legal.
+        self.items = tf.constant(np.append(rows.indices, 0), tf.int32)
 
     def count(self, users: tf.Tensor) -> tf.Tensor:
         """See ItemSets."""
-        return self.lists.count(users)
+        return tf.cast(tf.gather(self.starts, users + 1) - tf.gather(self.starts, users), tf.int32)
 
     def item(self, users: tf.Tensor, ranks: tf.Tensor) -> tf.Tensor:
         """See ItemSets."""
-        where = tf.gather(self.lists.starts, users)[:, None] + tf.cast(ranks, tf.int64)
-        return tf.gather(
-            self.lists.items, tf.minimum(where, tf.size(self.lists.items, tf.int64) - 1)
-        )
+        where = tf.gather(self.starts, users)[:, None] + tf.cast(ranks, tf.int64)
+        return tf.gather(self.items, tf.minimum(where, tf.size(self.items, tf.int64) - 1))
+
+    def other(self, users: tf.Tensor, ranks: tf.Tensor) -> tf.Tensor:
+        """Return the numbers of rank 0, 1, … that are not in each set: [B], [B, n] -> [B, n]."""
+        return self._searched(row_kernels.unlisted, users, ranks, tf.int32)
 
     def contains(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
         """See ItemSets."""
-        return self.lists.contain(users, items)
+        return self._searched(row_kernels.members, users, items, tf.bool)
 
     def among(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
         """See ItemSets."""
-        return self.lists.marked(users, items, self.num_items)
+        owner, place = entries_of(self.starts, users)
+        entries = tf.gather(self.items, place)
+        return marks(owner, entries, items, tf.size(users), self.num_items)
+
+    def _searched(
+        self, search: Callable[..., NDArray], users: tf.Tensor, numbers: tf.Tensor, kind: tf.DType
+    ) -> tf.Tensor:
+        arguments = [self.starts, self.items, users, numbers]
+        return row_kernels.in_graph(search, arguments, kind, numbers.shape)
 
 
 class Complement:
@@ -156,7 +133,7 @@ class Complement:
     def __init__(self, rows: csr_array):
         self.rows = rows
         self.num_items = rows.shape[1]
-        self.missing = Lists(rows)
+        self.missing = Listed(rows)
 
     def count(self, users: tf.Tensor) -> tf.Tensor:
         """See ItemSets."""
@@ -164,15 +141,15 @@ class Complement:
 
     def item(self, users: tf.Tensor, ranks: tf.Tensor) -> tf.Tensor:
         """See ItemSets."""
-        return tf.minimum(self.missing.unlisted(users, ranks), self.num_items - 1)
+        return tf.minimum(self.missing.other(users, ranks), self.num_items - 1)
 
     def contains(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
         """See ItemSets."""
-        return ~self.missing.contain(users, items)
+        return ~self.missing.contains(users, items)
 
     def among(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
         """See ItemSets."""
-        return ~self.missing.marked(users, items, self.num_items)
+        return ~self.missing.among(users, items)
 
 
 class Fallback:

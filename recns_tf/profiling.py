@@ -17,8 +17,10 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
-from recns_tf import markdown
+from recns_tf import markdown, training
+from recns_tf.config import Config
 from recns_tf.files import write_text
+from recns_tf.interactions import Interactions
 from recns_tf.pipeline import Pipeline
 from recns_tf.sampled_rec import SampledRec
 
@@ -43,6 +45,29 @@ class Busy(NamedTuple):
 
     forward: float
     backward: float
+
+
+def show(config: Config, interactions: Interactions, folder: Path, cache: Path | None) -> None:
+    """Profile a model like a run's, past any warm-up, and print the table of its parts.
+
+    Args:
+        config: every setting.
+        interactions: the dataset.
+        folder: as of `profile`.
+        cache: folder to keep the region in, if any.
+    """
+    print("\n".join(as_markdown(profile(*past_warmup(config, interactions, cache), folder))))
+    print(f"milliseconds a step of all threads, over {STEPS} steps; {folder}/")
+
+
+def past_warmup(
+    config: Config, interactions: Interactions, cache: Path | None
+) -> tuple[SampledRec, Pipeline]:
+    """Return a model at its first step after any warm-up of its sampler, and its batches."""
+    model, pipeline, region_sets = training.build(config, interactions, cache)
+    region_sets.prepare(0)
+    model.sampler.begin_epoch(config.generator_warmup, model.encoder)
+    return model, pipeline
 
 
 def profile(model: SampledRec, pipeline: Pipeline, folder: Path) -> dict[str, Busy]:

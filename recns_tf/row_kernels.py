@@ -8,10 +8,11 @@ Python's lock, and work on the rows from `first` to `last`: see parallel.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 from numba import njit
 from numpy.typing import NDArray
 
@@ -37,6 +38,23 @@ def run(kernel: Callable[..., None], each: NDArray[Any], cost: int, *arguments: 
         kernel(*arguments, 0, len(each))
     else:
         over_rows(kernel, row_cuts(len(each)), *arguments)
+
+
+def in_graph(
+    function: Callable[..., NDArray[Any]],
+    arguments: Sequence[tf.Tensor],
+    kind: tf.DType,
+    shape: tf.TensorShape,
+) -> tf.Tensor:
+    """Return what one of the functions below does of tensors, inside the graph or outside.
+
+    Args:
+        function: it.
+        arguments: its own.
+        kind, shape: of what it returns.
+    """
+    found = tf.numpy_function(function, arguments, kind, stateful=False)
+    return tf.ensure_shape(found, shape)
 
 
 @njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})
@@ -81,19 +99,26 @@ def _columns(weights, uniform, found, first, last):  # type: ignore[no-untyped-d
 
 
 @njit(nogil=True, cache=True)
+def _up_to(items, start, end, number, shift):  # type: ignore[no-untyped-def]
+    """Return how many of items[start:end], each less `shift` times its place, are <= number."""
+    low, high = start, end
+    while low < high:
+        middle = (low + high) // 2
+        if items[middle] - shift * (middle - start) <= number:
+            low = middle + 1
+        else:
+            high = middle
+    return low - start
+
+
+@njit(nogil=True, cache=True)
 def _members(starts, items, users, sought, found, first, last):  # type: ignore[no-untyped-def]
     """See `members`."""
     for row in range(first, last):
         start, end = starts[users[row]], starts[users[row] + 1]
         for place in range(sought.shape[1]):
-            low, high = start, end
-            while low < high:
-                middle = (low + high) // 2
-                if items[middle] < sought[row, place]:
-                    low = middle + 1
-                else:
-                    high = middle
-            found[row, place] = low < end and items[low] == sought[row, place]
+            count = _up_to(items, start, end, sought[row, place], 0)
+            found[row, place] = count > 0 and items[start + count - 1] == sought[row, place]
 
 
 @njit(nogil=True, cache=True)
@@ -102,14 +127,8 @@ def _unlisted(starts, items, users, ranks, found, first, last):  # type: ignore[
     for row in range(first, last):
         start, end = starts[users[row]], starts[users[row] + 1]
         for place in range(ranks.shape[1]):
-            low, high = start, end
-            while low < high:
-                middle = (low + high) // 2
-                if items[middle] - (middle - start) <= ranks[row, place]:
-                    low = middle + 1
-                else:
-                    high = middle
-            found[row, place] = ranks[row, place] + (low - start)
+            rank = ranks[row, place]
+            found[row, place] = rank + _up_to(items, start, end, rank, 1)
 
 
 def dots(

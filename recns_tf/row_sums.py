@@ -79,9 +79,8 @@ def products(vectors: tf.Tensor, table: tf.Tensor, columns: tf.Tensor) -> tf.Ten
             sums = RowSums(upstream, columns, tf.shape(table)[0])
             return sums.of(table), sums.spread(vectors)
 
-        found = tf.numpy_function(
-            row_kernels.dots, [vectors, table, columns], tf.float32, stateful=False
-        )
-        return tf.ensure_shape(found, columns.shape), gradient
+        arguments = [vectors, table, columns]
+        found = row_kernels.in_graph(row_kernels.dots, arguments, tf.float32, columns.shape)
+        return found, gradient
 
     return apply(vectors, table)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from recns_tf.interactions import Interactions, degrees_of_items
-from recns_tf.item_sets import Lists
+from recns_tf.item_sets import Listed
 
 NAMES = ("false_negatives", "exposed_negatives", "negative_popularity")
 
@@ -21,8 +21,8 @@ class SamplingReport:
     """
 
     def __init__(self, interactions: Interactions):
-        self.held_out = Lists(interactions.held_out)
-        self.exposed = Lists(interactions.exposed)
+        self.held_out = Listed(interactions.held_out)
+        self.exposed = Listed(interactions.exposed)
         self.popularity = tf.constant(degrees_of_items(interactions.train), tf.float32)
 
     def __call__(self, users: tf.Tensor, ids: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -40,8 +40,8 @@ class SamplingReport:
         size, k = tf.shape(ids)[0], ids.shape[1]
         shown = tf.gather(ids, tf.range(size) % k, batch_dims=1)[:, None]
         return {
-            "false_negatives": share(self.held_out.contain(users, shown)),
-            "exposed_negatives": share(self.exposed.contain(users, shown)),
+            "false_negatives": share(self.held_out.contains(users, shown)),
+            "exposed_negatives": share(self.exposed.contains(users, shown)),
             "negative_popularity": tf.reduce_mean(tf.gather(self.popularity, shown)),
         }
 

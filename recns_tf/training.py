@@ -66,7 +66,10 @@ def train_and_evaluate(
         results = folder.read_results()
         try:
             if workspace.profile:
-                profile(config, interactions, folder, cache)
+                # It reads TensorFlow's traces by a module that is not promised to stay.
+                from recns_tf import profiling
+
+                profiling.show(config, interactions, folder.profile, cache)
             if results is None:
                 results = run(config, interactions, folder, cache)
             else:
@@ -148,22 +151,6 @@ def build(
     model.optimizer.build(model.encoder.trainable_variables)
     model.refresh()
     return model, pipeline, region
-
-
-def profile(
-    config: Config, interactions: Interactions, folder: RunFolder, cache: Path | None
-) -> None:
-    """Tell where the time of a step goes: of a model like the run's, past any warm-up."""
-    # It reads TensorFlow's traces by a module that TensorFlow does not promise to keep.
-    from recns_tf import profiling
-
-    model, pipeline, region_sets = build(config, interactions, cache)
-    region_sets.prepare(0)
-    model.sampler.begin_epoch(config.generator_warmup, model.encoder)
-    model.refresh()
-    found = profiling.profile(model, pipeline, folder.profile)
-    print("\n".join(profiling.as_markdown(found)))
-    print(f"milliseconds a step of all threads, over {profiling.STEPS} steps; {folder.profile}/")
 
 
 def run(

@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from benchmarks import bench, encoders, epoch, propagation, ranking, samplers, step
+from benchmarks import bench, encoders, epoch, propagation, ranking, samplers
 from benchmarks.alternating import Timing
 from benchmarks.graphs import Shape, random_train
-from benchmarks.measuring import report, seconds_report
+from benchmarks.measuring import Model, report
 from recns_tf import ranking as ours
 from recns_tf.errors import UserError
 from recns_tf.propagation import Adjacency, symmetric_adjacency
 from tests.test_command_line import ROOT, call
 
 TINY = Shape(60, 90, 900)
-FURTHER = {"step": [step.Model(sampler="dns")], "epoch": [epoch.Model(encoder="mf")]}
+FURTHER = {"step": [Model(sampler="dns")], "epoch": [Model(encoder="mf")]}
 RATIOS_TO = {
     "propagation": "floor",
     "step": "propagation",
@@ -55,7 +55,7 @@ def test_a_benchmark_gives_times_beside_one_of_its_own(what, few):
 
 
 def test_an_epoch_is_its_parts(few):
-    found = epoch.measure(TINY, 1, epoch.Model(encoder="mf", sampler="unins"))
+    found = epoch.measure(TINY, 1, Model(encoder="mf", sampler="unins"))
     rows = {row["name"]: row["milliseconds"] for row in found.rows}
     parts = ("in steps", "validation", "checkpoint", "rest of the epoch")
     assert sum(rows[name] for name in parts) == pytest.approx(rows["epoch"], rel=1e-3)
@@ -123,11 +123,11 @@ def test_all_are_run_from_the_shell(tmp_path):
 
 
 def test_a_picture_has_every_kind_of_panel(tmp_path):
-    scales = {f"step, {scale}%": scale / 1e3 for scale in (25, 50, 100)}
+    scales = {f"step, {scale}%": Timing(scale / 1e3) for scale in (25, 50, 100)}
     edges = {f"edges, {scale}%": 9 * scale for scale in (25, 50, 100)}
     for found in (
         report("samplers", "", TINY, {"propagation": Timing(1, 2)}, "propagation"),
-        seconds_report("scaling", "", TINY, scales, "step, 100%", edges),
+        report("scaling", "", TINY, scales, "step, 100%", edges),
     ):
         (tmp_path / f"{found.what}-small.json").write_text(json.dumps(found.to_json()))
     everything = bench.read(tmp_path)

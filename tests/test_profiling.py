@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from recns_tf import profiling, training
+from recns_tf import profiling
 from recns_tf.config import Workspace
 from recns_tf.profiling import INPUT, PRODUCTS, ROWS, Busy, by_part, own_times
 from recns_tf.training import train_and_evaluate
@@ -52,9 +52,7 @@ def test_waiting_for_input_is_no_work():
 @pytest.mark.parametrize(("encoder", "sampler"), [("lightgcn", "recns"), ("pinsage", "advns")])
 def test_a_profile_tells_every_part(toy, toy_config, tmp_path, encoder, sampler):
     config = dataclasses.replace(toy_config, encoder=encoder, sampler=sampler, epochs=1)
-    model, pipeline, region = training.build(config, toy)
-    region.prepare(0)
-    model.sampler.begin_epoch(config.generator_warmup, model.encoder)
+    model, pipeline = profiling.past_warmup(config, toy, None)
     (tmp_path / "profile").mkdir()
     (tmp_path / "profile" / "old").touch()
     found = profiling.profile(model, pipeline, tmp_path / "profile")

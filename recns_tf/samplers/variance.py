@@ -210,7 +210,6 @@ def renew(items: tf.Tensor, logits: tf.Tensor, size: int, seed: tf.Tensor) -> tf
         size: at most n.
         seed: [2].
     """
-    repeated = tf.numpy_function(row_kernels.repeats, [items], tf.bool, stateful=False)
-    repeated = tf.ensure_shape(repeated, items.shape)
+    repeated = row_kernels.in_graph(row_kernels.repeats, [items], tf.bool, items.shape)
     kept = draws.distinct_categorical(tf.where(repeated, -np.inf, logits), size, seed)
     return tf.gather(items, kept, batch_dims=1)
