@@ -101,6 +101,13 @@ BASELINE_MODELS = {
     "ease": Entry("recns_tf.baselines.ease:fits", "EASE, Steck 2019; small catalogues"),
 }
 
+EXPERIMENTS = (
+    "table2", "table3", "table4", "table5", "fig4", "fig5", "fig6", "fig7", "fig8", "fig9",
+)  # fmt: skip
+"""The tables and figures of the paper, which experiments/grids.py makes."""
+
+ALL_EXPERIMENTS = "all"
+
 OWN = ":"
 """What marks a name as module:object."""
 

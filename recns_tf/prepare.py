@@ -116,7 +116,8 @@ def main(words: list[str]) -> None:
     )
     name = words[0]
     settings, place = options.from_flags(Preparation, name=name), options.from_flags(Place)
-    taken = {*catalog.DATASETS, *catalog.ENCODERS, *COMMANDS}
+    experiments = {*catalog.EXPERIMENTS, catalog.ALL_EXPERIMENTS}
+    taken = {*catalog.DATASETS, *catalog.ENCODERS, *COMMANDS} | experiments
     if not A_NAME.fullmatch(name):
         raise UserError(
             f"a dataset cannot be called '{name}': choose letters from a to z, digits, '.', '_' "

@@ -141,6 +141,7 @@ def test_exposures_after_a_users_cut_are_not_known_in_a_temporal_split(tmp_path)
         ),
         (["ml-100k", "--input=LOG", *COLUMNS], "a dataset cannot be called 'ml-100k': that name"),
         (["summary", "--input=LOG", *COLUMNS], "a dataset cannot be called 'summary': that name"),
+        (["table2", "--input=LOG", *COLUMNS], "a dataset cannot be called 'table2': that name"),
         (["../x", "--input=LOG", *COLUMNS], "a dataset cannot be called '../x': choose letters"),
         (["shop", "--input=LOG", *COLUMNS, "--positives=1"], "Unknown command line flag 'positi"),
     ],

@@ -10,9 +10,14 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from recns_tf.baselines.settings import BaselineSettings
+from recns_tf.errors import UserError
 
 Scorer = Callable[[NDArray[np.integer]], NDArray[np.float64]]
 """From users [n] to their scores of all items, [n, I]; larger is better."""
+
+
+class TooManyItems(UserError):
+    """The catalogue is larger than a baseline may take."""
 
 
 class Fit(NamedTuple):
@@ -38,7 +43,7 @@ class Baseline(Protocol):
             settings: which choices there are.
 
         Raises:
-            UserError: there are too many items; at once, not when a fit is asked for.
+            TooManyItems: there are too many items; at once, not when a fit is asked for.
         """
 
 

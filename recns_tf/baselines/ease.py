@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 from scipy.sparse import csr_array
 
-from recns_tf.baselines.base import Fit, Scorer, binary
+from recns_tf.baselines.base import Fit, Scorer, TooManyItems, binary
 from recns_tf.baselines.settings import BaselineSettings, numbers
-from recns_tf.errors import UserError
 
 MATRICES = 5
 """Dense float64 matrices [I, I] at a time: XᵀX, its factor, and the weights of three fits, the one
@@ -30,7 +29,7 @@ def fits(train: csr_array, settings: BaselineSettings) -> Iterator[Fit]:
     needed = MATRICES * 8 * num_items**2 / GB
     if needed > settings.ease_memory:
         fitting = int((settings.ease_memory * GB / MATRICES / 8) ** 0.5)
-        raise UserError(
+        raise TooManyItems(
             f"ease needs {needed:,.1f} GB for its matrices of {num_items:,} x {num_items:,} items: "
             f"--ease_memory={settings.ease_memory:g} lets it have {fitting:,} items at most."
         )

@@ -49,12 +49,17 @@ def name_of(config: Config, base: Config, tag: str = "") -> str:
     parts = [stem, *([tag] if tag else [])]
     for name, value in differences(config, base).items():
         if name not in IN_EVERY_NAME:
-            parts.append(f"{name}={re.sub(r'[^A-Za-z0-9.+-]+', '_', str(value)).strip('_')}")
+            parts.append(in_name(name, value))
     name = "-".join(parts)
     if len(name) > LONGEST:
         digest = hashlib.sha256(name.encode()).hexdigest()[:10]
         name = f"{name[:LONGEST]}-{digest}"
     return f"{name}-seed{config.seed}" if config.seed else name
+
+
+def in_name(name: str, value: Any) -> str:
+    """Return what the name of a run's folder has for a setting."""
+    return f"{name}={re.sub(r'[^A-Za-z0-9.+-]+', '_', str(value)).strip('_')}"
 
 
 def seeds(config: Config, numbers: Iterable[int], base: Config, tag: str = "") -> list[Cell]:

@@ -44,6 +44,10 @@ class ReproduceSettings(SweepSettings):
         "values of what an experiment varies, such as 'dim=64 128; margin=0.1 0.2'; a setting that "
         "is not named keeps the paper's, and one without a value is left out",
     )
+    baselines: str = option(
+        "popular,itemknn,ease,mf",
+        "recommenders without a graph that stand beside each table; none if empty",
+    )
     tune: int = option(
         0,
         "trials for every sampler on validation before its runs: of the step size, the L2 "

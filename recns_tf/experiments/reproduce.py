@@ -1,5 +1,7 @@
 """Tables and figures of the paper on a dataset: ./run.sh reproduce DATASET EXPERIMENT ….
 
+The words may stand in any order.
+
 Leaves runs_dir/EXPERIMENT-DATASET/: table.md, table.csv, comparisons.csv, cells.csv, and pictures.
 """
 
@@ -11,10 +13,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from recns_tf import command_line, datasets, options
+from recns_tf import catalog, command_line, datasets, options
 from recns_tf.config import Config
 from recns_tf.errors import UserError
-from recns_tf.experiments import grids, plans, settings, write_up
+from recns_tf.experiments import beside, plans, settings, write_up
 from recns_tf.experiments.carry_out import carry_out, report
 from recns_tf.experiments.cells import seeds
 from recns_tf.experiments.grids import Experiment
@@ -22,18 +24,10 @@ from recns_tf.experiments.options import ReproduceSettings
 from recns_tf.experiments.plans import Point
 from recns_tf.experiments.sweep import Failure
 
-ALL = "all"
-
 
 def main(words: list[str]) -> None:
     """Run the command line whose positional words are `words`."""
-    names = ", ".join(grids.EXPERIMENTS)
-    if len(words) < 2:
-        raise UserError(
-            f"two words are needed, DATASET and an experiment ({names}, or {ALL}): "
-            "for example './run.sh reproduce ml-100k table2'."
-        )
-    dataset, wanted = words[0], words[1:]
+    dataset, wanted = dataset_and_experiments(words)
     asked = options.from_flags(ReproduceSettings)
     datasets.require(dataset, asked.data_dir)
     files, given = settings.from_command_line(sys.argv, dataset, "lightgcn")
@@ -41,14 +35,15 @@ def main(words: list[str]) -> None:
         raise UserError("--seed is what a sweep varies: choose seeds by --seeds=0,1,2.")
     encoders = [name for name in asked.encoders.split(",") if name]
     grid = plans.parse_grid(asked.grid, asked.samplers)
-    wanted = list(grids.EXPERIMENTS) if wanted == [ALL] else wanted
     # All is checked before anything is run.
-    found = {name: plans.narrow(name, encoders, grid, given) for name in dict.fromkeys(wanted)}
+    found = {name: plans.narrow(name, encoders, grid, given) for name in wanted}
     plans.refuse_unused(grid, found)
     planned = {
         name: plans.plan(experiment, dataset, asked.seed_numbers, given, files)
         for name, experiment in found.items()
     }
+    names = [name for name in asked.baselines.split(",") if name]
+    baselines = beside.plan(names, dataset, asked.seed_numbers, given, files)
     for name, experiment in found.items():
         if asked.tune and all(panel.setting != "sampler" for panel in experiment.panels):
             raise UserError(f"--tune is for what compares samplers, and {name} does not.")
@@ -60,11 +55,36 @@ def main(words: list[str]) -> None:
             planned[name], failed = tuned(experiment, planned[name], asked, folder, files, given)
             failures += failed
         cells = [cell for point in planned[name] for cell in point.cells]
-        ready, failed = carry_out(cells, asked, folder)
+        ready, failed = carry_out([*cells, *baselines.runs], asked, folder)
         failures += failed
-        if ready:
-            print(write_up.write(name, experiment, planned[name], asked, folder, files, given))
-    report(failures)
+        if not ready:
+            print("\n".join(beside.plan_lines(baselines, Path(asked.runs_dir))))
+            continue
+        failures += beside.fit(baselines, asked, folder)
+        lines = beside.lines(baselines, Path(asked.runs_dir))
+        points = planned[name]
+        print(write_up.write(name, experiment, points, lines, asked, folder, files, given))
+    report(list(dict.fromkeys(failures)))
+
+
+def dataset_and_experiments(words: Sequence[str]) -> tuple[str, list[str]]:
+    """Return the dataset and the experiments that words name, in any order.
+
+    Raises:
+        UserError: they name no experiment, or not one dataset.
+    """
+    known = [*catalog.EXPERIMENTS, catalog.ALL_EXPERIMENTS]
+    wanted = [word for word in words if word in known]
+    others = [word for word in words if word not in known]
+    if not wanted or len(others) != 1:
+        told = f", not '{' '.join(words)}'" if words else ""
+        raise UserError(
+            f"one dataset and some of {', '.join(known)} are needed{told}: for example "
+            "'./run.sh reproduce ml-100k table2'."
+        )
+    if catalog.ALL_EXPERIMENTS in wanted:
+        wanted = list(catalog.EXPERIMENTS)
+    return others[0], list(dict.fromkeys(wanted))
 
 
 def tuned(

@@ -70,7 +70,7 @@ def cell_row(
         "experiment": experiment,
         "panel": panel,
         "dataset": cell.config.dataset,
-        "encoder": cell.config.encoder,
+        "encoder": results["encoder"],
         "setting": setting,
         "value": line.value,
         "seed": cell.config.seed,

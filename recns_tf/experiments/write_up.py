@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from recns_tf import datasets
 from recns_tf.data_settings import data_settings
-from recns_tf.experiments import comparisons, figures, results, tables
+from recns_tf.experiments import beside, comparisons, figures, results, tables
 from recns_tf.experiments.cells import Cell
 from recns_tf.experiments.grids import Experiment, Panel
 from recns_tf.experiments.options import ReproduceSettings
@@ -39,6 +39,7 @@ def write(
     name: str,
     experiment: Experiment,
     points: Sequence[Point],
+    baselines: Sequence[Line],
     asked: ReproduceSettings,
     folder: Path,
     files: Sequence[Path],
@@ -66,6 +67,14 @@ def write(
             for run in line.runs
         ]
         drawn += [(picture, lines, panel.title) for picture in panel.pictures]
+    if baselines:
+        text += ["", *beside.section(baselines)]
+        table_rows += tables.csv_rows(beside.SETTING, baselines)
+        cell_rows += [
+            results.cell_row(name, beside.SETTING, beside.SETTING, line, *run)
+            for line in baselines
+            for run in line.runs
+        ]
     table = "\n".join(text)
     write_text(folder / "table.md", table + "\n")
     results.write_csv(folder / "table.csv", tables.COLUMNS, table_rows)

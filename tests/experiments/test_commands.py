@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,9 +12,11 @@ import numpy as np
 import pytest
 
 from recns_tf import datasets, ranking
+from recns_tf.baselines.base import TooManyItems
 from recns_tf.config import Config
 from recns_tf.errors import UserError
-from recns_tf.experiments import ablate, ablation, cells, comparisons, plans, settings
+from recns_tf.experiments import ablate, ablation, beside, cells, comparisons, plans, settings
+from recns_tf.experiments.options import ReproduceSettings
 from tests.experiments.worlds import SMALL, finish
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,9 +54,11 @@ def reproduced(tmp_path_factory):
         for name, array in arrays.items():
             np.save(folder / "embeddings" / f"{name}.npy", array)
         found[cell.config.sampler, cell.config.seed] = test["recall@20"]
+    for cell in beside.plan(["mf"], "synthetic", (0, 1), SMALL, []).runs:
+        finish(cell, runs, (0.9 + 0.1 * cell.config.seed, 0.2, 0.3))
     done = call(
-        "reproduce", "synthetic", "table2", "--encoders=lightgcn", "--samplers=unins,recns",
-        "--seeds=0,1", f"--runs_dir={runs}", f"--data_dir={data}",
+        "reproduce", "table2", "synthetic", "--encoders=lightgcn", "--samplers=unins,recns",
+        "--seeds=0,1", "--baselines=popular,ease,mf", f"--runs_dir={runs}", f"--data_dir={data}",
         *(f"--{name}={value}" for name, value in SMALL.items()),
     )  # fmt: skip
     return done, runs / "table2-synthetic", found
@@ -62,7 +67,7 @@ def reproduced(tmp_path_factory):
 def test_a_table_of_finished_runs(reproduced):
     done, folder, found = reproduced
     assert done.returncode == 0, done.stderr
-    assert "4 of 4 runs are finished already" in done.stdout
+    assert "6 of 6 runs are finished already" in done.stdout
     table = (folder / "table.md").read_text()
     assert table.strip() in done.stdout
     for sampler in ("unins", "recns"):
@@ -75,9 +80,81 @@ def test_every_number_traces_to_a_run(reproduced):
     _, folder, found = reproduced
     with (folder / "cells.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    recalls = {(row["value"], int(row["seed"])): float(row["test recall@20"]) for row in rows}
-    assert recalls == found
+    recalls = {
+        (row["value"], int(row["seed"])): float(row["test recall@20"])
+        for row in rows
+        if row["setting"] == "sampler"
+    }
+    assert recalls == found and len(rows) == 8
     assert all((folder.parent / row["folder"] / "results.json").exists() for row in rows)
+
+
+def test_baselines_stand_beside_the_table(reproduced):
+    done, folder, _ = reproduced
+    results = {
+        fit.name: json.loads((folder.parent / fit.cell.name / "results.json").read_text())
+        for fit in beside.plan(["popular", "ease"], "synthetic", (), SMALL, []).fits
+    }
+    shown = {name: f"{100 * found['test']['recall@20']:.2f}" for name, found in results.items()}
+    table = (folder / "table.md").read_text()
+    for name, percent in shown.items():
+        assert re.search(rf"\| {name} \| (<u>)?{percent}", table)
+        (log,) = (folder / "logs").glob(f"synthetic-{name}-*.log")
+        assert f"{log.stem}: " in done.stdout and "Recall@20" in log.read_text()
+    assert "| mf (bpr, unins) | **95.00 ± 7.07** |" in table
+    with (folder / "table.csv").open(newline="") as file:
+        rows = {row["value"]: row for row in csv.DictReader(file) if row["setting"] == "baseline"}
+    assert rows.keys() == {"popular", "ease", "mf"}
+    # The last row of each is HR@20.
+    assert float(rows["ease"]["mean"]) == results["ease"]["test"]["hr@20"]
+
+
+def test_a_catalogue_too_large_for_a_baseline_leaves_its_line_empty(tmp_path, monkeypatch, capsys):
+    def too_large(*arguments):
+        raise TooManyItems("ease needs 90 GB.")
+
+    monkeypatch.setattr(beside.baseline, "fit_and_evaluate", too_large)
+    asked = ReproduceSettings(runs_dir=str(tmp_path / "runs"), data_dir=str(tmp_path))
+    planned = beside.plan(["ease"], "synthetic", (0,), SMALL, [])
+    assert beside.fit(planned, asked, tmp_path / "sweep") == []
+    assert (
+        capsys.readouterr().out == f"{planned.fits[0].cell.name} is left out: ease needs 90 GB.\n"
+    )
+    assert beside.section(beside.lines(planned, tmp_path / "runs"))[-1] == "| ease | — | — | — |"
+
+
+def test_a_baseline_that_fails_is_told_and_the_others_go_on(tmp_path, capsys):
+    runs = tmp_path / "runs"
+    asked = ReproduceSettings(runs_dir=str(runs), data_dir=str(tmp_path))
+    planned = beside.plan(["popular", "itemknn"], "synthetic", (0,), SMALL, [])
+    popular, itemknn = (fit.cell.name for fit in planned.fits)
+    (runs / popular).mkdir(parents=True)
+    (runs / popular / "mine.txt").write_text("x")
+    (failure,) = beside.fit(planned, asked, tmp_path / "sweep")
+    assert failure.name == popular and "is not the folder of a run" in failure.last_line
+    assert capsys.readouterr().out.startswith(f"{itemknn}: ")
+    assert (runs / itemknn / "results.json").exists()
+
+
+def test_baselines_of_other_data_are_refused(tmp_path):
+    asked = ReproduceSettings(runs_dir=str(tmp_path / "runs"), data_dir=str(tmp_path))
+    planned = beside.plan(["popular"], "synthetic", (0,), SMALL, [])
+    beside.fit(planned, asked, tmp_path / "sweep")
+    ((_, cell),) = planned.fits
+    other = cell._replace(config=dataclasses.replace(cell.config, synthetic_seed=1))
+    with pytest.raises(UserError, match=r"was fitted on other data \(synthetic_seed\)"):
+        beside.fitted(other, tmp_path / "runs")
+
+
+def test_what_stands_beside_has_the_settings_of_the_sweep():
+    given = {"split_seed": 3, "num_negatives": 5, "sampler": "dns"}
+    planned = beside.plan(["mf", "ease"], "ml-100k", (0, 2), given, [])
+    assert [fit.cell.name for fit in planned.fits] == ["ml-100k-ease-split_seed=3"]
+    assert [cell.config.seed for cell in planned.runs] == [0, 2]
+    config = planned.runs[0].config
+    assert (config.sampler, config.loss, config.num_negatives) == ("unins", "bpr", 5)
+    assert config.split_seed == 3 and config.l2 == 0.005, "that of flags/ml-100k-mf.flags"
+    assert beside.plan([], "ml-100k", (0,), {}, []) == beside.Beside([], [])
 
 
 def test_the_tests_are_over_users_averaged_over_seeds(reproduced):
@@ -127,6 +204,13 @@ def test_ablation_tables_of_finished_runs(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("command", "arguments", "sentence"),
     [
+        ("reproduce", ["ml-100k"], "one dataset and some of table2, table3, table4, table5, fig4,"),
+        ("reproduce", ["ml-100k", "tabel2", "fig4"], "one dataset and some of table2"),
+        (
+            "reproduce",
+            ["ml-100k", "fig4", "--baselines=x"],
+            "--baselines: unknown baseline 'x': choose among popular, itemknn, ease, mf.",
+        ),
         ("reproduce", ["ml-100k", "fig4", "--K_negs=3"], "--num_negatives is what fig4 varies"),
         ("ablate", ["ml-100k"], "two words are needed, DATASET and ENCODER, not 1"),
         ("ablate", ["ml-100k", "lightgcn", "--base=x"], "--base=x: choose one of both, original"),
@@ -149,7 +233,7 @@ def test_a_dry_run_tells_and_leaves_nothing(tmp_path):
     (begun / "config.json").write_text(json.dumps(unins.to_json()))
     done = call(
         "reproduce", "ml-100k", "table2", "--encoders=lightgcn,ngcf", "--samplers=dns,unins",
-        "--seeds=0", "--dry_run", f"--runs_dir={tmp_path}", "--jobs=2",
+        "--seeds=0", "--dry_run", f"--runs_dir={tmp_path}", "--jobs=2", "--baselines=popular",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[1:] == [
@@ -159,5 +243,6 @@ def test_a_dry_run_tells_and_leaves_nothing(tmp_path):
         "to do           ?  ml-100k-ngcf-unins",
         "4 runs, 1 of them finished; about 6 s of training are left; the time of 2 is unknown, as "
         "no run like them is finished.",
+        "to do              ml-100k-popular, in closed form",
     ]
     assert len(list(tmp_path.iterdir())) == 2

@@ -21,6 +21,7 @@ def test_the_grids_are_the_paper_s():
         "table2": 24, "table3": 12, "table4": 9, "table5": 8, "fig4": 5, "fig5": 4, "fig6": 16,
         "fig7": 9, "fig8": 6, "fig9": 7,
     }  # fmt: skip
+    assert tuple(grids.EXPERIMENTS) == catalog.EXPERIMENTS
     samplers = {point.value for name in ("table2", "table3") for point in points[name]}
     assert samplers == catalog.SAMPLERS.keys() - {"recns-o", "recns-w"}
     assert {(point.encoder, point.value) for point in points["table5"]} == {

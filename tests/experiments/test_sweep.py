@@ -165,7 +165,7 @@ def test_a_sweep_that_was_killed_ends_with_the_tables_of_one_that_was_not(tmp_pa
     )
     command = [
         *(sys.executable, "-m", "recns_tf.experiments.reproduce", "synthetic", "table4"),
-        *("--encoders=lightgcn", "--seeds=0", "--grid=khop=3 5"),
+        *("--encoders=lightgcn", "--seeds=0", "--grid=khop=3 5", "--baselines="),
         *(f"--runs_dir={runs}", f"--data_dir={data}"),
         *(f"--{name}={value}" for name, value in TRAINED.items()),
     ]

@@ -1,0 +1,172 @@
+"""The recommenders without a graph that stand beside every table (docs/baselines.md).
+
+Matrix factorisation, with UniNS and BPR, is a run like any other, one a seed. The others are fitted
+in closed form: they have no seed, and validation chooses their hyperparameters.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from recns_tf import baseline, catalog, datasets, markdown
+from recns_tf.baselines.base import TooManyItems
+from recns_tf.baselines.settings import BaselineSettings
+from recns_tf.config import Config
+from recns_tf.data_settings import data_settings
+from recns_tf.errors import UserError
+from recns_tf.experiments import plans, tables
+from recns_tf.experiments.cells import DONE, NEW, Cell, in_name, seeds
+from recns_tf.experiments.options import ReproduceSettings
+from recns_tf.experiments.results import Line, finished
+from recns_tf.experiments.settings import differences
+from recns_tf.experiments.sweep import Failure, duration
+from recns_tf.run_folder import METRICS, RunFolder
+
+FACTORISED = "mf"
+LIKE_RENDLE: Mapping[str, Any] = {"sampler": "unins", "loss": "bpr"}
+SETTING = "baseline"
+
+
+class Fit(NamedTuple):
+    """A recommender in closed form.
+
+    Attributes:
+        name: its own.
+        cell: the name of its folder, and settings of which those of the data hold.
+    """
+
+    name: str
+    cell: Cell
+
+
+class Beside(NamedTuple):
+    """What stands beside the tables of a sweep.
+
+    Attributes:
+        fits: one a recommender in closed form.
+        runs: of matrix factorisation, one a seed.
+    """
+
+    fits: list[Fit]
+    runs: list[Cell]
+
+
+def plan(
+    names: Sequence[str],
+    dataset: str,
+    numbers: Sequence[int],
+    given: Mapping[str, Any],
+    files: Sequence[Path],
+) -> Beside:
+    """Return what is to be fitted and trained.
+
+    Args:
+        names: of the recommenders.
+        dataset: its name.
+        numbers: the seeds.
+        given: settings that the command line fixes for all runs.
+        files: its flagfiles.
+
+    Raises:
+        UserError: there is no recommender of a name.
+    """
+    base, tag = plans.base_of(dataset, FACTORISED, files)
+    config = dataclasses.replace(base, **given)
+    closed = [name for name in names if name != FACTORISED]
+    for name in closed:
+        if name not in catalog.BASELINE_MODELS:
+            known = ", ".join([*catalog.BASELINE_MODELS, FACTORISED])
+            raise UserError(f"--baselines: unknown baseline '{name}': choose among {known}.")
+    runs = seeds(dataclasses.replace(config, **LIKE_RENDLE), numbers, base, tag)
+    return Beside(
+        [fit_of(name, config, base) for name in closed], runs if FACTORISED in names else []
+    )
+
+
+def fit_of(name: str, config: Config, base: Config) -> Fit:
+    """Return a recommender in closed form, its folder named after the data that it is fitted on."""
+    data = [
+        in_name(key, value)
+        for key, value in differences(config, base).items()
+        if key in data_settings(config)
+    ]
+    folder = "-".join([f"{config.dataset}-{name}", *data])
+    return Fit(name, Cell(folder, dataclasses.replace(config, seed=0)))
+
+
+def fit(beside: Beside, asked: ReproduceSettings, folder: Path) -> list[Failure]:
+    """Fit what is in closed form and not fitted yet; return what failed.
+
+    A catalogue that is too large for one is no failure: its line stays empty.
+    """
+    failures = []
+    for name, cell in beside.fits:
+        if RunFolder(Path(asked.runs_dir) / cell.name).results.exists():
+            continue
+        workspace = dataclasses.replace(asked.workspace, run_name=cell.name)
+        log = folder / "logs" / f"{cell.name}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        begun = time.monotonic()
+        try:
+            data = datasets.load(cell.config, asked.data_dir)
+            with log.open("w") as output, redirect_stdout(output), redirect_stderr(output):
+                results = baseline.fit_and_evaluate(
+                    name, cell.config, BaselineSettings(), workspace, data
+                )
+        except TooManyItems as error:
+            print(f"{cell.name} is left out: {error}")
+        except UserError as error:
+            failures.append(Failure(cell.name, f"failed: {error}", log))
+        else:
+            took = duration(time.monotonic() - begun)
+            print(f"{cell.name}: {took}, test Recall@20 {results['test']['recall@20']:.4f}")
+    return failures
+
+
+def plan_lines(beside: Beside, runs_dir: Path) -> list[str]:
+    """Return what a dry run tells of those in closed form."""
+    return [
+        f"{DONE if fitted(cell, runs_dir) else NEW:<8}{'':>9}  {cell.name}, in closed form"
+        for _, cell in beside.fits
+    ]
+
+
+def lines(beside: Beside, runs_dir: Path) -> list[Line]:
+    """Return the lines of the baselines' table, those of closed form first."""
+    found = [Line("", name, name, fitted(cell, runs_dir)) for name, cell in beside.fits]
+    if beside.runs:
+        told = f"{FACTORISED} ({LIKE_RENDLE['loss']}, {LIKE_RENDLE['sampler']})"
+        found.append(Line("", FACTORISED, told, finished(beside.runs, runs_dir)))
+    return found
+
+
+def fitted(cell: Cell, runs_dir: Path) -> list[tuple[Cell, dict[str, Any]]]:
+    """Return the results of a recommender in closed form, as those of one run or none.
+
+    Raises:
+        UserError: its folder is damaged, or of other data.
+    """
+    folder = RunFolder(runs_dir / cell.name)
+    results = folder.read_results()
+    if results is None:
+        return []
+    for name, value in data_settings(cell.config).items():
+        if results["config"].get(name, value) != value:
+            raise UserError(f"{folder.path} was fitted on other data ({name}): move it away.")
+    return [(cell, {**results, "training_seconds": results["fitting_seconds"]})]
+
+
+def section(found: Sequence[Line]) -> list[str]:
+    """Return the table of the baselines' lines, with what it is."""
+    rows = [[line.label, *cells] for line, cells in zip(found, tables.cells(found), strict=True)]
+    return [
+        "Beside them, recommenders without a graph on the same data; validation chose the "
+        "hyperparameters of those in closed form, which have no seed:",
+        "",
+        *markdown.table([SETTING, *METRICS.values()], rows),
+    ]
