@@ -18,7 +18,15 @@ from recns_tf.errors import UserError
 from recns_tf.files import write_text
 from recns_tf.interactions import Interactions
 from recns_tf.options import NOT_EMPTY, Checked, Rule, between, option
-from recns_tf.reporting import markup, sections
+from recns_tf.reporting import (
+    markup,
+    over_epochs,
+    provenance_tables,
+    region_table,
+    results_table,
+    settings_table,
+    slice_charts,
+)
 from recns_tf.reporting.markup import Html
 from recns_tf.reporting.runs import Run, group_runs, read_runs
 from recns_tf.reporting.slices import Slice, by_item_popularity, by_user_degree, lists_of
@@ -87,14 +95,14 @@ def build_page(runs: Sequence[Run], notes: Sequence[str], settings: Report) -> H
     return markup.page(
         f"Runs on {', '.join(datasets)}",
         [
-            ("results", "Results", sections.results(groups)),
-            ("curves", "Training curves", sections.curves(groups)),
-            ("samplers", "Negatives", sections.samplers(groups)),
-            ("regions", "Regions", sections.regions(groups)),
-            ("slices", "For whom, and of what", sections.slices(groups, found, sentences)),
-            ("settings", "Settings that differ", sections.differences(groups)),
-            ("provenance", "Data and versions", sections.provenance(kept)),
-            ("runs", "Every run", sections.every_run(groups)),
+            ("results", "Results", results_table.results(groups)),
+            ("curves", "Training curves", over_epochs.curves(groups)),
+            ("samplers", "Negatives", over_epochs.samplers(groups)),
+            ("regions", "Regions", region_table.regions(groups)),
+            ("slices", "For whom, and of what", slice_charts.slices(groups, found, sentences)),
+            ("settings", "Settings that differ", settings_table.differences(groups)),
+            ("provenance", "Data and versions", provenance_tables.provenance(kept)),
+            ("runs", "Every run", provenance_tables.every_run(groups)),
         ],
         markup.joined(lead),
     )
