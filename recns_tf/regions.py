@@ -83,8 +83,16 @@ class Region:
             "stored_as": self.form.name if self.form else "train",
         }
 
+    def out_of_reach(self) -> int:
+        """Return how many items have no train positive, so that no walk reaches them."""
+        return int((self.train.sum(axis=0) == 0).sum())
+
     def summary(self, num_candidates: int) -> str:
-        """Return one line for the screen, and a warning where the region restricts little."""
+        """Return one line for the screen, and warnings.
+
+        They are where the region restricts little, and where it leaves items out for all users,
+        whose scores nothing then pushes down.
+        """
         coverage = self.coverage()
         name = "all unobserved items"
         if self.kind != "all":
@@ -99,6 +107,13 @@ class Region:
             text += (
                 f"\nwarning: that is {share:.1%} of a user's unobserved items, so that the region "
                 "restricts little; './run.sh regions' shows what other khop would hold."
+            )
+        out_of_reach = self.out_of_reach()
+        if self.kind == "intermediate" and out_of_reach:
+            text += (
+                f"\nwarning: {out_of_reach:,} of the {self.train.shape[1]:,} items have no train "
+                "positive: negatives of this region leave them out, and a model may rank them "
+                "high; --region=all draws them too."
             )
         return text
 

@@ -110,7 +110,18 @@ def test_coverage_counts_items_of_the_catalogue():
     assert described["users_under_num_candidates"] == described["users_without"] == 3
     assert described["kind"] == "intermediate" and described["khop"] == 3
     assert "2.5%" in region.summary(1) and "users with under 1 items: 3" in region.summary(1)
-    assert "warning" not in region.summary(1)
+    assert "restricts little" not in region.summary(1)
+
+
+def test_items_that_no_walk_reaches_are_told():
+    train = np.eye(4, 10, dtype=bool)
+    region = build_region(csr_array(train), "intermediate", 3)
+    assert region.out_of_reach() == 6
+    assert "warning: 6 of the 10 items have no train positive" in region.summary(1)
+    for kind in ("distant", "all"):
+        assert "no train positive" not in build_region(csr_array(train), kind, 3).summary(1)
+    whole = build_region(csr_array(np.eye(4, dtype=bool)), "intermediate", 3)
+    assert "no train positive" not in whole.summary(1)
 
 
 def test_a_region_of_nearly_all_items_is_told():
