@@ -29,8 +29,9 @@ from recns_tf.reporting import (
 )
 from recns_tf.reporting.markup import Html
 from recns_tf.reporting.runs import Run, group_runs, read_runs
-from recns_tf.reporting.slices import Slice, by_item_popularity, by_user_degree, lists_of
+from recns_tf.reporting.slices import Slice, by_item_popularity, by_user_degree
 from recns_tf.run_folder import METRIC, RunFolder
+from recns_tf.run_lists import lists_of
 
 TOLERANCE = 5e-4
 """What items of equal score, in another order, may change of Recall@20."""

@@ -13,14 +13,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from recns_tf import ranking, significance
+from recns_tf import significance
 from recns_tf.errors import UserError
 from recns_tf.experiments.cells import Cell
 from recns_tf.experiments.results import Line
 from recns_tf.interactions import Interactions, users_with
 from recns_tf.markdown import table
 from recns_tf.metrics import metrics_per_user
-from recns_tf.run_folder import METRICS, RunFolder, reading
+from recns_tf.run_folder import METRICS, RunFolder
+from recns_tf.run_lists import lists_of
 
 TOLERANCE = 1e-4
 
@@ -70,21 +71,10 @@ def metrics_of(cell: Cell, runs_dir: Path, interactions: Interactions) -> PerUse
     assert results is not None, "only finished runs are compared"
     if results["data"]["checksum"] != interactions.checksum:
         raise UserError(f"{folder.path} was trained on other data than {interactions.name} is now.")
-    with reading(folder.embeddings):
-        users, items = (
-            np.load(folder.embeddings / f"{name}.npy", allow_pickle=False)
-            for name in ("user", "item")
-        )
+    config = cell.config
+    lists = lists_of(folder, interactions, config.ranker, config.ranking_depth)
     tested = users_with(interactions.test)
-    top = ranking.top_items(
-        users,
-        items,
-        tested,
-        interactions.seen("test"),
-        ranker=cell.config.ranker,
-        depth=cell.config.ranking_depth,
-    )
-    found = metrics_per_user(top, tested, interactions.test)
+    found = metrics_per_user(lists[tested], tested, interactions.test)
     for metric, values in found.items():
         if abs(values.mean() - results["test"][metric]) > TOLERANCE:
             raise UserError(
