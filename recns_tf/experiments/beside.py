@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from recns_tf import baseline, catalog, datasets, markdown
 from recns_tf.baselines.base import TooManyItems
 from recns_tf.baselines.settings import BaselineSettings
-from recns_tf.config import Config
+from recns_tf.config import Config, Workspace
 from recns_tf.data_settings import data_settings
 from recns_tf.errors import UserError
 from recns_tf.experiments import plans, tables
@@ -25,7 +25,7 @@ from recns_tf.experiments.options import ReproduceSettings
 from recns_tf.experiments.results import Line, finished
 from recns_tf.experiments.settings import differences
 from recns_tf.experiments.sweep import Failure, duration
-from recns_tf.run_folder import METRICS, RunFolder
+from recns_tf.run_folder import METRIC, METRICS, RunFolder
 
 FACTORISED = "mf"
 LIKE_RENDLE: Mapping[str, Any] = {"sampler": "unins", "loss": "bpr"}
@@ -99,66 +99,67 @@ def fit_of(name: str, config: Config, base: Config) -> Fit:
     return Fit(name, Cell(folder, dataclasses.replace(config, seed=0)))
 
 
-def fit(beside: Beside, asked: ReproduceSettings, folder: Path) -> list[Failure]:
-    """Fit what is in closed form and not fitted yet; return what failed.
+def fit(beside: Beside, asked: ReproduceSettings, folder: Path) -> tuple[list[Line], list[Failure]]:
+    """Fit what is in closed form, as far as it is not fitted yet.
 
     A catalogue that is too large for one is no failure: its line stays empty.
+
+    Args:
+        beside: what is wanted.
+        asked: the flags of the sweep.
+        folder: of the sweep, for logs/NAME.log.
+
+    Returns:
+        The lines of the baselines' table, those of closed form first, and what failed.
     """
-    failures = []
+    lines, failures = [], []
+    runs_dir = Path(asked.runs_dir)
     for name, cell in beside.fits:
-        if RunFolder(Path(asked.runs_dir) / cell.name).results.exists():
-            continue
-        workspace = dataclasses.replace(asked.workspace, run_name=cell.name)
         log = folder / "logs" / f"{cell.name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
+        is_done = is_fitted(cell, runs_dir)
+        runs = []
         begun = time.monotonic()
         try:
-            data = datasets.load(cell.config, asked.data_dir)
-            with log.open("w") as output, redirect_stdout(output), redirect_stderr(output):
-                results = baseline.fit_and_evaluate(
-                    name, cell.config, BaselineSettings(), workspace, data
-                )
+            results = fit_one(name, cell, asked.workspace, log)
+            runs = [(cell, {**results, "training_seconds": results["fitting_seconds"]})]
+            if not is_done:
+                took = duration(time.monotonic() - begun)
+                print(f"{cell.name}: {took}, test Recall@20 {results['test'][METRIC]:.4f}")
         except TooManyItems as error:
             print(f"{cell.name} is left out: {error}")
         except UserError as error:
             failures.append(Failure(cell.name, f"failed: {error}", log))
-        else:
-            took = duration(time.monotonic() - begun)
-            print(f"{cell.name}: {took}, test Recall@20 {results['test']['recall@20']:.4f}")
-    return failures
+        lines.append(Line("", name, name, runs))
+    if beside.runs:
+        told = f"{FACTORISED} ({LIKE_RENDLE['loss']}, {LIKE_RENDLE['sampler']})"
+        lines.append(Line("", FACTORISED, told, finished(beside.runs, runs_dir)))
+    return lines, failures
+
+
+def fit_one(name: str, cell: Cell, workspace: Workspace, log: Path) -> dict[str, Any]:
+    """Return the results of a recommender in closed form; what it says goes to its log.
+
+    Raises:
+        UserError: as `baseline.fit_and_evaluate`.
+    """
+    place = dataclasses.replace(workspace, run_name=cell.name)
+    data = datasets.load(cell.config, workspace.data_dir)
+    with log.open("a") as output, redirect_stdout(output), redirect_stderr(output):
+        return baseline.fit_and_evaluate(name, cell.config, BaselineSettings(), place, data)
+
+
+def is_fitted(cell: Cell, runs_dir: Path) -> bool:
+    """Return whether a recommender in closed form is fitted."""
+    return RunFolder(runs_dir / cell.name).results.exists()
 
 
 def plan_lines(beside: Beside, runs_dir: Path) -> list[str]:
     """Return what a dry run tells of those in closed form."""
     return [
-        f"{DONE if fitted(cell, runs_dir) else NEW:<8}{'':>9}  {cell.name}, in closed form"
+        f"{DONE if is_fitted(cell, runs_dir) else NEW:<8}{'':>9}  {cell.name}, in closed form"
         for _, cell in beside.fits
     ]
-
-
-def lines(beside: Beside, runs_dir: Path) -> list[Line]:
-    """Return the lines of the baselines' table, those of closed form first."""
-    found = [Line("", name, name, fitted(cell, runs_dir)) for name, cell in beside.fits]
-    if beside.runs:
-        told = f"{FACTORISED} ({LIKE_RENDLE['loss']}, {LIKE_RENDLE['sampler']})"
-        found.append(Line("", FACTORISED, told, finished(beside.runs, runs_dir)))
-    return found
-
-
-def fitted(cell: Cell, runs_dir: Path) -> list[tuple[Cell, dict[str, Any]]]:
-    """Return the results of a recommender in closed form, as those of one run or none.
-
-    Raises:
-        UserError: its folder is damaged, or of other data.
-    """
-    folder = RunFolder(runs_dir / cell.name)
-    results = folder.read_results()
-    if results is None:
-        return []
-    for name, value in data_settings(cell.config).items():
-        if results["config"].get(name, value) != value:
-            raise UserError(f"{folder.path} was fitted on other data ({name}): move it away.")
-    return [(cell, {**results, "training_seconds": results["fitting_seconds"]})]
 
 
 def section(found: Sequence[Line]) -> list[str]:

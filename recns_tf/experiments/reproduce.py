@@ -60,8 +60,8 @@ def main(words: list[str]) -> None:
         if not ready:
             print("\n".join(beside.plan_lines(baselines, Path(asked.runs_dir))))
             continue
-        failures += beside.fit(baselines, asked, folder)
-        lines = beside.lines(baselines, Path(asked.runs_dir))
+        lines, failed = beside.fit(baselines, asked, folder)
+        failures += failed
         points = planned[name]
         print(write_up.write(name, experiment, points, lines, asked, folder, files, given))
     report(list(dict.fromkeys(failures)))

@@ -116,11 +116,11 @@ def test_a_catalogue_too_large_for_a_baseline_leaves_its_line_empty(tmp_path, mo
     monkeypatch.setattr(beside.baseline, "fit_and_evaluate", too_large)
     asked = ReproduceSettings(runs_dir=str(tmp_path / "runs"), data_dir=str(tmp_path))
     planned = beside.plan(["ease"], "synthetic", (0,), SMALL, [])
-    assert beside.fit(planned, asked, tmp_path / "sweep") == []
+    lines, failures = beside.fit(planned, asked, tmp_path / "sweep")
+    assert failures == [] and beside.section(lines)[-1] == "| ease | — | — | — |"
     assert (
         capsys.readouterr().out == f"{planned.fits[0].cell.name} is left out: ease needs 90 GB.\n"
     )
-    assert beside.section(beside.lines(planned, tmp_path / "runs"))[-1] == "| ease | — | — | — |"
 
 
 def test_a_baseline_that_fails_is_told_and_the_others_go_on(tmp_path, capsys):
@@ -130,20 +130,25 @@ def test_a_baseline_that_fails_is_told_and_the_others_go_on(tmp_path, capsys):
     popular, itemknn = (fit.cell.name for fit in planned.fits)
     (runs / popular).mkdir(parents=True)
     (runs / popular / "mine.txt").write_text("x")
-    (failure,) = beside.fit(planned, asked, tmp_path / "sweep")
+    lines, (failure,) = beside.fit(planned, asked, tmp_path / "sweep")
     assert failure.name == popular and "is not the folder of a run" in failure.last_line
+    assert [len(line.runs) for line in lines] == [0, 1]
     assert capsys.readouterr().out.startswith(f"{itemknn}: ")
     assert (runs / itemknn / "results.json").exists()
 
 
-def test_baselines_of_other_data_are_refused(tmp_path):
+def test_a_baseline_that_is_fitted_is_shown_again_and_one_of_other_data_refused(tmp_path, capsys):
     asked = ReproduceSettings(runs_dir=str(tmp_path / "runs"), data_dir=str(tmp_path))
     planned = beside.plan(["popular"], "synthetic", (0,), SMALL, [])
-    beside.fit(planned, asked, tmp_path / "sweep")
-    ((_, cell),) = planned.fits
-    other = cell._replace(config=dataclasses.replace(cell.config, synthetic_seed=1))
-    with pytest.raises(UserError, match=r"was fitted on other data \(synthetic_seed\)"):
-        beside.fitted(other, tmp_path / "runs")
+    first = beside.fit(planned, asked, tmp_path / "sweep")
+    capsys.readouterr()
+    assert beside.fit(planned, asked, tmp_path / "sweep") == first
+    assert capsys.readouterr().out == ""
+    ((name, cell),) = planned.fits
+    config = dataclasses.replace(cell.config, synthetic_seed=1)
+    others = beside.Beside([beside.Fit(name, cell._replace(config=config))], [])
+    (line,), (failure,) = beside.fit(others, asked, tmp_path / "sweep")
+    assert line.runs == [] and "holds a run with other settings" in failure.last_line
 
 
 def test_what_stands_beside_has_the_settings_of_the_sweep():
