@@ -70,11 +70,11 @@ def bars(axes: Axes, lines: Sequence[Line], title: str, runs_dir: Path) -> None:
         heights = [100 * each.mean(METRIC) for each in found]
         axes.bar(places, heights, width, yerr=error_bars(found), capsize=3, label=label)
     axes.set_xticks(range(len(groups)), list(groups))
-    axes.set(xlabel=title, ylabel=f"test {METRICS[METRIC]}, %")
+    axes.set(xlabel="encoder", ylabel=f"test {METRICS[METRIC]}, %")
     axes.grid(alpha=0.3, axis="y")
     axes.set_axisbelow(True)
-    axes.margins(y=0.25)
-    axes.legend(ncols=2)
+    axes.margins(y=0.35)
+    axes.legend(ncols=2, title=title)
 
 
 def curves(axes: Axes, lines: Sequence[Line], title: str, runs_dir: Path) -> None:
