@@ -29,7 +29,7 @@ from recns_tf.reporting import (
 )
 from recns_tf.reporting.markup import Html
 from recns_tf.reporting.runs import Run, group_runs, read_runs
-from recns_tf.reporting.slices import Slice, by_item_popularity, by_user_degree
+from recns_tf.reporting.slices import Slice, by_item_popularity, by_user_degree, lists_by_popularity
 from recns_tf.run_folder import METRIC, RunFolder
 from recns_tf.run_lists import lists_of
 
@@ -109,15 +109,13 @@ def build_page(runs: Sequence[Run], notes: Sequence[str], settings: Report) -> H
     )
 
 
-def slices_of(
-    runs: Sequence[Run], settings: Report
-) -> tuple[dict[str, tuple[Slice, Slice]], list[str]]:
-    """Return test Recall@20 by user degree and item popularity of the runs that allow it.
+def slices_of(runs: Sequence[Run], settings: Report) -> tuple[dict[str, list[Slice]], list[str]]:
+    """Return the test lists by user degree and item popularity of the runs that allow it.
 
     Returns:
-        The two slices by the run's path, and a sentence for each reason that some have none.
+        The slices by the run's path, and a sentence for each reason that some have none.
     """
-    slices: dict[str, tuple[Slice, Slice]] = {}
+    slices: dict[str, list[Slice]] = {}
     reasons: dict[str, list[str]] = {}
     loaded: dict[str, Interactions | UserError] = {}
     for run in runs if settings.groups else ():
@@ -132,7 +130,11 @@ def slices_of(
             told = run.number("test", METRIC)
             if told is None or abs(of_users.mean - told) > TOLERANCE:
                 raise UserError("the lists do not make the test Recall@20 of results.json.")
-            slices[str(run.path)] = (of_users, by_item_popularity(lists, data, settings.groups))
+            of_items = (by_item_popularity, lists_by_popularity)
+            slices[str(run.path)] = [
+                of_users,
+                *(slice_by(lists, data, settings.groups) for slice_by in of_items),
+            ]
         except UserError as error:
             reasons.setdefault(str(error), []).append(run.path.name)
     return slices, [

@@ -1,4 +1,4 @@
-"""The section of test Recall@20 by user degree and by item popularity."""
+"""The section of what the test lists find and hold, by user degree and by item popularity."""
 
 from __future__ import annotations
 
@@ -13,27 +13,30 @@ from recns_tf.reporting.runs import Group
 from recns_tf.reporting.slices import Slice
 from recns_tf.summary import spread
 
+KINDS = (
+    ("test Recall@20 of users, by their train items", "train items of the user"),
+    ("test Recall@20 of held-out pairs, by their item's popularity", "train users of the item"),
+    ("share of the test lists, by their items' popularity", "train users of the item"),
+)
+"""The titles and axes of a run's slices."""
+
 
 def slices(
     groups: Sequence[Group],
-    found: Mapping[str, tuple[Slice, Slice]],
+    found: Mapping[str, Sequence[Slice]],
     sentences: Sequence[str],
 ) -> Html:
-    """Return test Recall@20 by user degree and by item popularity.
+    """Return what the lists find and hold, by user degree and by item popularity.
 
     Args:
         groups: all.
-        found: the two slices of runs by their paths.
+        found: the slices of runs by their paths, one for each of KINDS.
         sentences: on what could not be computed.
     """
 
     def content(members: Sequence[Group]) -> Html:
         parts = []
-        kinds = (
-            ("users, by their train items", "train items of the user"),
-            ("held-out pairs, by their item's popularity", "train users of the item"),
-        )
-        for place, (kind, axis) in enumerate(kinds):
+        for place, (title, axis) in enumerate(KINDS):
             lines, rows = [], []
             names: list[str] = []
             sizes: list[int] = []
@@ -44,11 +47,10 @@ def slices(
                 if not here:
                     continue
                 names, sizes = here[0].names, here[0].sizes
-                columns = list(zip(*(one.recall for one in here), strict=True))
+                columns = list(zip(*(one.shares for one in here), strict=True))
                 means = [statistics.mean(column) for column in columns]
                 lines.append(Line(style, group.label, list(enumerate(means))))
                 rows.append([named(style, group.label), *(spread(list(each)) for each in columns)])
-            title = f"test Recall@20 of {kind}"
             heads = [f"{name} ({size:,})" for name, size in zip(names, sizes, strict=True)]
             if rows:
                 chart = line_chart(title, lines, axis, names)
@@ -66,7 +68,8 @@ def slices(
     made = of_each(groups, none_if_empty, is_sliced)
     about = markup.paragraph(
         "Quantile groups, recomputed from the run's embeddings or lists; means over seeds. Among "
-        "users Recall is averaged over users; among pairs it is the share that is found."
+        "users Recall is averaged over users; among pairs it is the share that is found. Of items "
+        "it is the share of all lists' places that they have."
     )
     missing = joined(markup.paragraph(sentence) for sentence in sentences)
     return joined([about if made else "", made, missing])

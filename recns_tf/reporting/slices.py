@@ -1,8 +1,8 @@
-"""Test Recall@20 by how many items a user has and by how popular an item is.
+"""Test lists by how many items a user has and by how popular an item is.
 
-Users and items are divided by what they have in train into groups that hold about as many users, or
-held-out pairs, each; equal numbers stay together. Among users Recall is averaged as ever; among
-items it is the share of the held-out pairs of a group that stand in their user's list.
+Users, held-out pairs and items are divided by what they have in train into groups that hold about
+as many each; equal numbers stay together. Among users Recall@20 is averaged as ever; among held-out
+pairs it is the share that stand in their user's list; of items it is their share of all lists.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from recns_tf.run_lists import K
 
 
 class Slice(NamedTuple):
-    """Recall@20 by group.
+    """A share by group.
 
     Attributes:
         names: the range of each group, such as "5–9".
-        sizes: users, or held-out pairs, in each.
-        recall: of each.
+        sizes: users, held-out pairs or items in each.
+        shares: of each, in [0, 1].
     """
 
     names: list[str]
     sizes: list[int]
-    recall: list[float]
+    shares: list[float]
 
     @property
     def mean(self) -> float:
         """The mean over all users, or pairs."""
-        return float(np.average(self.recall, weights=self.sizes)) if self.sizes else 0.0
+        return float(np.average(self.shares, weights=self.sizes)) if self.sizes else 0.0
 
 
 def quantile_groups(values: NDArray[np.integer], count: int) -> tuple[list[str], NDArray[np.int64]]:
@@ -85,6 +85,27 @@ def by_item_popularity(lists: NDArray[np.int64], data: Interactions, count: int)
     listed = np.sort(keys[lists.ravel() != NO_ITEM])
     found = is_among(users * data.num_items + items, listed)
     return averages(degrees_of_items(data.train)[items], found.astype(np.float64), count)
+
+
+def lists_by_popularity(lists: NDArray[np.int64], data: Interactions, count: int) -> Slice:
+    """Return the share of all lists' places that items have, by their number of train users.
+
+    Items without a train user are a group of their own.
+
+    Args:
+        lists: int64 [U, 20].
+        data: the dataset.
+        count: of groups besides, at most.
+    """
+    degrees = degrees_of_items(data.train)
+    names, group = quantile_groups(degrees[degrees > 0], count)
+    if (degrees == 0).any():
+        names, group = ["0", *names], group + 1
+    of_item = np.zeros(data.num_items, dtype=np.int64)
+    of_item[degrees > 0] = group
+    places = np.bincount(of_item[lists[lists != NO_ITEM]], minlength=len(names))
+    sizes = np.bincount(of_item, minlength=len(names))
+    return Slice(names, sizes.tolist(), (places / max(places.sum(), 1)).tolist())
 
 
 def averages(values: NDArray[np.integer], recall: NDArray[np.float64], count: int) -> Slice:

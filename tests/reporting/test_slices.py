@@ -1,7 +1,10 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.sparse import csr_array
 
 from recns_tf import ranking, run_lists
 from recns_tf.errors import UserError
@@ -71,7 +74,7 @@ def test_slices_are_those_of_loops(run):
         data.test,
         data.train + data.valid,
     )
-    assert np.average(by_user.recall, weights=by_user.sizes) == pytest.approx(overall["recall@20"])
+    assert np.average(by_user.shares, weights=by_user.sizes) == pytest.approx(overall["recall@20"])
 
 
 def test_stored_lists_come_before_embeddings(run):
@@ -100,3 +103,24 @@ def test_embeddings_that_are_damaged_or_another_s_are_told(run):
     item.unlink()
     with pytest.raises(UserError, match=r"item\.npy is not there"):
         run_lists.lists_of(folder, data)
+
+
+def test_what_the_lists_hold_is_that_of_loops(run):
+    folder, data = run
+    lists = run_lists.lists_of(folder, data)
+    # Two items lose their train users.
+    train = data.train.toarray()
+    train[:, [int(lists[0, 0]), 5]] = False
+    data = dataclasses.replace(data, train=csr_array(train))
+    degrees = train.sum(axis=0)
+    found = slices.lists_by_popularity(lists, data, 4)
+    assert found.names[0] == "0" and found.sizes[0] == (degrees == 0).sum() >= 2
+    listed = [v for row in lists for v in row if v >= 0]
+    for name, size, share in zip(*found, strict=True):
+        low, high = (int(end) for end in (name.split("–") * 2)[:2])
+        inside = {v for v in range(data.num_items) if low <= degrees[v] <= high}
+        assert len(inside) == size
+        assert share == pytest.approx(sum(v in inside for v in listed) / len(listed))
+    assert sum(found.shares) == pytest.approx(1) and 0 < found.shares[0] < 1
+    empty = np.full_like(lists, ranking.NO_ITEM)
+    assert sum(slices.lists_by_popularity(empty, data, 4).shares) == 0
