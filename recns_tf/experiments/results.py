@@ -58,6 +58,7 @@ CELL_COLUMNS = (
     "experiment", "panel", "dataset", "encoder", "setting", "value", "seed", "folder",
     "best_epoch", "epochs_run", "training_seconds",
     *(f"valid {metric}" for metric in METRICS), *(f"test {metric}" for metric in METRICS),
+    "git_commit",
 )  # fmt: skip
 
 
@@ -80,6 +81,7 @@ def cell_row(
         "training_seconds": results["training_seconds"],
         **{f"valid {metric}": valid.get(metric, "") for metric in METRICS},
         **{f"test {metric}": results["test"][metric] for metric in METRICS},
+        "git_commit": results.get("git_commit") or "",
     }
 
 

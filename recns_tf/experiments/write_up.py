@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,9 @@ from recns_tf.experiments.results import Line
 from recns_tf.files import write_text
 from recns_tf.interactions import Interactions
 from recns_tf.paper import published
+
+CHARACTERS_A_PICTURE = 50
+"""How much of a title has room above one."""
 
 
 def lines_of(panel: Panel, points: Sequence[Point], runs_dir: Path) -> list[Line]:
@@ -88,7 +92,8 @@ def write(
             figure.subplots(1, len(drawn), squeeze=False)[0], drawn, strict=True
         ):
             picture(axes, lines, title, runs_dir)
-        figure.suptitle(f"{experiment.title}: {dataset}")
+        title = f"{experiment.title}: {dataset}"
+        figure.suptitle(textwrap.fill(title, CHARACTERS_A_PICTURE * len(drawn)))
         figures.save(figure, folder / name)
         left += f" {name}.png {name}.svg"
     return f"{table}\n\n{folder}/: {left}\n"

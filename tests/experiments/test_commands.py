@@ -86,7 +86,10 @@ def test_every_number_traces_to_a_run(reproduced):
         if row["setting"] == "sampler"
     }
     assert recalls == found and len(rows) == 8
-    assert all((folder.parent / row["folder"] / "results.json").exists() for row in rows)
+    for row in rows:
+        results = json.loads((folder.parent / row["folder"] / "results.json").read_text())
+        assert float(row["test hr@20"]) == results["test"]["hr@20"]
+        assert row["git_commit"] == (results["git_commit"] or "")
 
 
 def test_baselines_stand_beside_the_table(reproduced):

@@ -21,7 +21,7 @@ def results(cell: Cell, test: tuple[float, float, float], **more):
         "dataset": config.dataset, "encoder": config.encoder, "sampler": config.sampler,
         "seed": config.seed, "best_epoch": 2, "epochs_run": 3, "training_seconds": 12.0,
         "seconds_per_epoch": 4.0, "valid": metrics, "test": metrics, "config": config.to_json(),
-        "data": {"checksum": "x"}, **more,
+        "data": {"checksum": "x"}, "git_commit": f"of {cell.name}", **more,
     }  # fmt: skip
 
 
