@@ -28,6 +28,7 @@ from scipy.sparse import csr_array
 from recns_tf import region_cache
 from recns_tf.catalog import REGION_READINGS, REGIONS
 from recns_tf.errors import UserError
+from recns_tf.interactions import degrees_of_items
 from recns_tf.kernels import BLOCK_WORDS
 from recns_tf.region_forms import Collector, Form
 from recns_tf.walks import Bits, Block, Graph, ones
@@ -85,7 +86,7 @@ class Region:
 
     def out_of_reach(self) -> int:
         """Return how many items have no train positive, so that no walk reaches them."""
-        return int((self.train.sum(axis=0) == 0).sum())
+        return int((degrees_of_items(self.train) == 0).sum())
 
     def summary(self, num_candidates: int) -> str:
         """Return one line for the screen, and warnings.

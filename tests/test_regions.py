@@ -110,6 +110,7 @@ def test_coverage_counts_items_of_the_catalogue():
     assert described["users_under_num_candidates"] == described["users_without"] == 3
     assert described["kind"] == "intermediate" and described["khop"] == 3
     assert "2.5%" in region.summary(1) and "users with under 1 items: 3" in region.summary(1)
+    assert region.summary(1).count("warning") == 1, "of the items that no walk reaches alone"
     assert "restricts little" not in region.summary(1)
 
 

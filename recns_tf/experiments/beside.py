@@ -25,6 +25,7 @@ from recns_tf.experiments.options import ReproduceSettings
 from recns_tf.experiments.results import Line, finished
 from recns_tf.experiments.settings import differences
 from recns_tf.experiments.sweep import Failure, duration
+from recns_tf.interactions import Interactions
 from recns_tf.run_folder import METRIC, METRICS, RunFolder
 
 FACTORISED = "mf"
@@ -111,17 +112,23 @@ def fit(beside: Beside, asked: ReproduceSettings, folder: Path) -> tuple[list[Li
 
     Returns:
         The lines of the baselines' table, those of closed form first, and what failed.
+
+    Raises:
+        UserError: the dataset cannot be read.
     """
     lines, failures = [], []
+    data: Interactions | None = None
     runs_dir = Path(asked.runs_dir)
     for name, cell in beside.fits:
+        # All are fitted on the same data.
+        data = data or datasets.load(cell.config, asked.data_dir)
         log = folder / "logs" / f"{cell.name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         is_done = is_fitted(cell, runs_dir)
         runs = []
         begun = time.monotonic()
         try:
-            results = fit_one(name, cell, asked.workspace, log)
+            results = fit_one(name, cell, data, asked.workspace, log)
             runs = [(cell, {**results, "training_seconds": results["fitting_seconds"]})]
             if not is_done:
                 took = duration(time.monotonic() - begun)
@@ -137,14 +144,15 @@ def fit(beside: Beside, asked: ReproduceSettings, folder: Path) -> tuple[list[Li
     return lines, failures
 
 
-def fit_one(name: str, cell: Cell, workspace: Workspace, log: Path) -> dict[str, Any]:
+def fit_one(
+    name: str, cell: Cell, data: Interactions, workspace: Workspace, log: Path
+) -> dict[str, Any]:
     """Return the results of a recommender in closed form; what it says goes to its log.
 
     Raises:
         UserError: as `baseline.fit_and_evaluate`.
     """
     place = dataclasses.replace(workspace, run_name=cell.name)
-    data = datasets.load(cell.config, workspace.data_dir)
     with log.open("a") as output, redirect_stdout(output), redirect_stderr(output):
         return baseline.fit_and_evaluate(name, cell.config, BaselineSettings(), place, data)
 
