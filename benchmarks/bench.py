@@ -1,4 +1,4 @@
-"""Benchmarks at one or more sizes: ./run.sh bench [WHAT …] [--shapes=small,zhihu --rounds=5].
+"""Run benchmarks at one or more sizes.
 
 Each runs in a process of its own, one after the other, and is alone worth anything on a machine
 that does nothing else. The folder --output holds WHAT-SHAPE.json of each, and table.md, bench.png
@@ -18,10 +18,11 @@ from typing import Any
 
 from benchmarks import pictures
 from benchmarks.graphs import SHAPES
-from recns_tf import command_line, markdown, options
+from recns_tf.commands.app import Call, Command
+from recns_tf.config.flags import NOT_EMPTY, Checked, Rule, at_least, option
 from recns_tf.errors import UserError
-from recns_tf.files import write_text
-from recns_tf.options import NOT_EMPTY, Checked, Rule, at_least, option
+from recns_tf.utils import markdown
+from recns_tf.utils.files import write_text
 
 WHATS = {
     "propagation": "a step's propagation beside what memory allows, and other ways",
@@ -51,15 +52,15 @@ class Benchmarks(Checked):
     output: str = option("runs/bench", "folder of the figures", NOT_EMPTY)
 
 
-def main(words: list[str]) -> None:
-    """Run the benchmarks that `words` name, all if there are none."""
-    for word in words:
+def main(call: Call) -> None:
+    """Run the benchmarks that the words name, all if there are none."""
+    for word in call.words:
         if word not in WHATS:
             raise UserError(f"unknown benchmark '{word}': choose some of {', '.join(WHATS)}.")
-    its = options.from_flags(Benchmarks)
+    its = call.settings(Benchmarks)
     folder = Path(its.output)
     folder.mkdir(parents=True, exist_ok=True)
-    plan = [(what, shape) for shape in its.shapes.split(",") for what in words or WHATS]
+    plan = [(what, shape) for shape in its.shapes.split(",") for what in call.words or WHATS]
     failed = []
     for number, (what, shape) in enumerate(plan, 1):
         print(f"[{number} of {len(plan)}] {what}, {shape}: {WHATS[what]}", flush=True)
@@ -110,5 +111,11 @@ def cells(row: dict[str, Any]) -> tuple[str, ...]:
     return (row["name"], f"{row['milliseconds']:,.1f}", f"{row['ratio']:.2f}", *busy)
 
 
-if __name__ == "__main__":
-    command_line.run(main, (Benchmarks,), interrupted="what is measured stays")
+COMMAND = Command(
+    about=__doc__ or "",
+    words="[WHAT…]",
+    example="ranking --shapes=small",
+    settings=(Benchmarks,),
+    run=main,
+    interrupted="what is measured stays",
+)

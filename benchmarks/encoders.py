@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks import alternating, measuring
 from benchmarks.graphs import Shape, random_interactions
 from benchmarks.models import ready, stepping
-from recns_tf.catalog import ENCODERS
+from recns_tf.registry import ENCODERS
 
 CHOSEN = ("recns", "unins")
 BASE = "lightgcn recns"

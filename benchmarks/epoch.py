@@ -25,9 +25,8 @@ from benchmarks import measuring
 from benchmarks.alternating import Timing
 from benchmarks.graphs import Shape
 from recns_tf import datasets
-from recns_tf.command_line import silenced_stderr
-from recns_tf.config import Config, Workspace
-from recns_tf.experiments import settings
+from recns_tf.config.config import Config, Workspace
+from recns_tf.utils.quiet import silenced_stderr
 
 MOST = 200
 TRAIN_SHARE = 0.72
@@ -60,7 +59,7 @@ class Clock:
 
 def prepare(config: Config, data_dir: str) -> None:
     """Make the dataset and its region, and keep them."""
-    from recns_tf.regions import build_region
+    from recns_tf.regions.region import build_region
 
     interactions = datasets.load(config, data_dir)
     build_region(interactions.train, khop=config.khop, cache=Path(data_dir) / config.dataset)
@@ -77,7 +76,7 @@ def measure(shape: Shape, rounds: int, which: measuring.Model) -> measuring.Repo
     del rounds
     clicks = int(shape.edges / TRAIN_SHARE)
     config = dataclasses.replace(
-        settings.read("synthetic", which.encoder, settings.flagfiles("synthetic", which.encoder)),
+        Config.for_run("synthetic", which.encoder),
         sampler=which.sampler,
         epochs=1,
         synthetic_users=shape.users,
@@ -97,14 +96,14 @@ def timed_run(config: Config, shape: Shape, folder: str) -> measuring.Report:
     """Return the report of a run whose dataset is in `folder`."""
     began = time.perf_counter()
     with silenced_stderr():
-        from recns_tf import training
-        from recns_tf.sampled_rec import SampledRec
+        from recns_tf.training import train
+        from recns_tf.training.sampled_rec import SampledRec
 
     from benchmarks.quiet import tf
 
     clock = Clock()
     clock.seconds["import of TensorFlow"] = time.perf_counter() - began
-    build, validation, make = training.build, training.validation, SampledRec.make_train_function
+    build, validation, make = train.build, train.validation, SampledRec.make_train_function
     built: dict[str, Any] = {}
 
     def build_short(*arguments: Any) -> Any:
@@ -121,13 +120,13 @@ def timed_run(config: Config, shape: Shape, folder: str) -> measuring.Report:
         make(model, force)
         model.train_function = clock.around("in steps", model.train_function)
 
-    run = training.train_and_evaluate
+    run = train.train_and_evaluate
     save = tf.train.CheckpointManager.save
     with ExitStack() as patches:
         for owner, name, stand_in in (
             (datasets, "load", clock.around("reading the dataset", datasets.load)),
-            (training, "build", clock.around("building the model", build_short)),
-            (training, "validation", timed_validation),
+            (train, "build", clock.around("building the model", build_short)),
+            (train, "validation", timed_validation),
             (SampledRec, "make_train_function", make_timed),
             (SampledRec, "fit", clock.around("epoch", SampledRec.fit)),
             (SampledRec, "save_weights", clock.around("checkpoint", SampledRec.save_weights)),

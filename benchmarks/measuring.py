@@ -13,12 +13,12 @@ from typing import Any
 from benchmarks.alternating import Timing
 from benchmarks.graphs import SHAPES, Shape
 from benchmarks.memory import peak_gigabytes
-from recns_tf import command_line, options
-from recns_tf.catalog import ENCODERS, SAMPLERS
-from recns_tf.errors import UserError
-from recns_tf.files import write_json
-from recns_tf.options import Checked, at_least, one_of, option
-from recns_tf.provenance import git_commit, versions
+from recns_tf.commands import app
+from recns_tf.commands.app import Call, Command
+from recns_tf.config.flags import Checked, at_least, one_of, option
+from recns_tf.registry import ENCODERS, SAMPLERS
+from recns_tf.runs.provenance import git_commit, versions
+from recns_tf.utils.files import write_json
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -144,22 +144,21 @@ def run(measure: Callable[..., Report], *settings: type[Checked]) -> None:
         settings: dataclasses of options.
     """
 
-    def main(words: list[str]) -> None:
-        if words:
-            raise UserError(
-                f"no word is needed, not '{words[0]}': flags are, such as --shape=small."
-            )
-        measuring = options.from_flags(Measuring)
+    def main(call: Call) -> None:
+        measuring = call.settings(Measuring)
         found = measure(
-            measuring.size(), measuring.rounds, *(options.from_flags(each) for each in settings)
+            measuring.size(), measuring.rounds, *(call.settings(each) for each in settings)
         )
         print(found.text())
         if measuring.json:
             write_json(Path(measuring.json), found.to_json())
 
-    command_line.run(
-        main,
-        (Measuring, *settings),
+    command = Command(
+        about=measure.__doc__ or "",
+        words="",
+        example="--shape=small",
+        settings=(Measuring, *settings),
+        run=main,
         interrupted="nothing is written",
-        flag_lists=f"python -m benchmarks.{Path(sys.argv[0]).stem} --help",
     )
+    app.main(command, f"python -m benchmarks.{Path(sys.argv[0]).stem}")

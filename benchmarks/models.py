@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.quiet import tf
-from recns_tf import draws, profiling
-from recns_tf.config import Config
-from recns_tf.experiments import settings
+from recns_tf.config.config import Config
 from recns_tf.interactions import Interactions
-from recns_tf.pipeline import Batch, Pipeline
-from recns_tf.sampled_rec import SampledRec
+from recns_tf.ops import random
+from recns_tf.samplers.batch import Batch
+from recns_tf.training import profiling
+from recns_tf.training.pipeline import Pipeline
+from recns_tf.training.sampled_rec import SampledRec
 
 
 class Ready(NamedTuple):
@@ -44,7 +45,7 @@ def ready(
         encoder, sampler: names of the catalogue.
         cache: folder to keep the region in, if any.
     """
-    config = settings.read("random", encoder, settings.flagfiles("random", encoder))
+    config = Config.for_run("random", encoder)
     config = dataclasses.replace(config, sampler=sampler)
     model, pipeline = profiling.past_warmup(config, interactions, cache)
     return Ready(interactions, config, model, pipeline, iter(pipeline.batches()))
@@ -59,7 +60,7 @@ def stepping(its: Ready) -> Callable[[], Any]:
 
 def propagating(its: Ready) -> Callable[[], Any]:
     """Return a function that encodes every node and takes a loss of all of them back again."""
-    encoder, seed = its.model.encoder, draws.root(0)
+    encoder, seed = its.model.encoder, random.root(0)
     users, items = tf.range(its.interactions.num_users), tf.range(its.interactions.num_items)
 
     def value() -> tf.Tensor:

@@ -9,7 +9,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from recns_tf.files import atomic
+from recns_tf.utils.files import atomic
 
 COLUMNS = 3
 FORMATS = ("png", "svg")

@@ -22,8 +22,8 @@ from scipy.sparse import csr_array
 from benchmarks import alternating, measuring
 from benchmarks.graphs import Shape, random_train
 from benchmarks.quiet import tf
-from recns_tf.parallel import over_rows, row_cuts
-from recns_tf.propagation import Adjacency, symmetric_adjacency
+from recns_tf.encoders.propagation import Adjacency, symmetric_adjacency
+from recns_tf.utils.parallel import over_rows, row_cuts
 
 DIM = 64
 LAYERS = 3

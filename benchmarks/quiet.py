@@ -2,7 +2,7 @@
 
 import os
 
-from recns_tf.command_line import silenced_stderr
+from recns_tf.utils.quiet import silenced_stderr
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 with silenced_stderr():

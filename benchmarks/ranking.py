@@ -21,9 +21,9 @@ from scipy.sparse import csr_array
 
 from benchmarks import alternating, measuring
 from benchmarks.graphs import Shape, random_train
-from recns_tf import ranking
-from recns_tf.catalog import RANKERS
-from recns_tf.command_line import silenced_stderr
+from recns_tf.evaluation import ranking
+from recns_tf.registry import RANKERS
+from recns_tf.utils.quiet import silenced_stderr
 
 DIM = 64
 K = 20

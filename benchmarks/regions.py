@@ -19,12 +19,12 @@ from benchmarks import alternating, measuring
 from benchmarks.graphs import Shape, random_interactions
 from benchmarks.models import ready, stepping
 from benchmarks.quiet import tf
-from recns_tf.bitmap import Bitmap
-from recns_tf.draws import without_replacement
-from recns_tf.item_sets import Complement, ItemSets, Listed, Pool
-from recns_tf.kernels import WORD
-from recns_tf.pools import draw_pools
-from recns_tf.regions import Region, build_region
+from recns_tf.ops.bitmap import Bitmap
+from recns_tf.ops.item_sets import ComplementItems, ItemSets, ListedItems, Pool
+from recns_tf.ops.random import without_replacement
+from recns_tf.regions.kernels import WORD
+from recns_tf.regions.pools import draw_pools
+from recns_tf.regions.region import Region, build_region
 
 KHOPS = (3, 5)
 POOL_SIZE = 512
@@ -70,8 +70,8 @@ def forms(train: csr_array) -> dict[str, ItemSets]:
         np.full(num_users, POOL_SIZE, np.int32),
     )
     found: dict[str, ItemSets] = {
-        "lists of what is missing": Complement(train),
-        "lists": Listed(train),
+        "lists of what is missing": ComplementItems(train),
+        "lists": ListedItems(train),
         "pools": pool,
     }
     if num_users * num_items / 8e9 <= BITMAP_GIGABYTES:

@@ -18,7 +18,7 @@ import numpy as np
 from benchmarks import alternating, measuring
 from benchmarks.graphs import Shape, random_interactions
 from benchmarks.models import propagating, ready, stepping
-from recns_tf.catalog import SAMPLERS
+from recns_tf.registry import SAMPLERS
 
 
 def measure(shape: Shape, rounds: int) -> measuring.Report:

@@ -15,7 +15,7 @@ from typing import Any
 from benchmarks import alternating, measuring
 from benchmarks.graphs import Shape, random_interactions
 from benchmarks.models import propagating, ready, stepping
-from recns_tf.regions import build_region
+from recns_tf.regions.region import build_region
 
 SCALES = (0.25, 0.5, 1.0)
 

@@ -13,13 +13,13 @@ from benchmarks import alternating, measuring
 from benchmarks.graphs import Shape, random_interactions
 from benchmarks.models import propagating, ready, slopes, stepping
 from benchmarks.quiet import tf
-from recns_tf import draws
+from recns_tf.ops import random
 
 
 def measure(shape: Shape, rounds: int, which: measuring.Model) -> measuring.Report:
     """Return the times of the parts beside propagation's."""
     its = ready(random_interactions(shape), which.encoder, which.sampler)
-    model, batch, seed = its.model, next(its.batches), draws.root(0)
+    model, batch, seed = its.model, next(its.batches), random.root(0)
 
     @tf.function(jit_compile=False)
     def forward() -> tf.Tensor:
@@ -28,7 +28,7 @@ def measure(shape: Shape, rounds: int, which: measuring.Model) -> measuring.Repo
     @tf.function(jit_compile=False)
     def choosing() -> tf.Tensor:
         tables = model.encoder.encode(True, seed)
-        known = tables.cached() if model.sampler.scores_many else tables.frozen()
+        known = tables.stale_ok() if model.sampler.scores_large_pool else tables.frozen()
         return model.sampler.choose(batch, known, batch.seed).ids
 
     @tf.function(jit_compile=False)

@@ -70,7 +70,7 @@ def users_with(rows: csr_array) -> NDArray[np.int64]:
     return np.flatnonzero(np.diff(rows.indptr))
 
 
-def without(rows: csr_array, other: csr_array) -> csr_array:
+def subtract_pairs(rows: csr_array, other: csr_array) -> csr_array:
     """Return `rows` less every pair that `other` holds."""
     kept = ~is_among(keys_of(rows), keys_of(other))
     return to_rows(to_pairs(rows)[kept], rows.shape)
@@ -192,7 +192,7 @@ def make_interactions(
         train=positives,
         valid=to_rows(valid, shape),
         test=to_rows(test, shape),
-        exposed=without(to_rows(exposed, shape), positives),
+        exposed=subtract_pairs(to_rows(exposed, shape), positives),
         user_ids=user_ids,
         item_ids=item_ids,
         source=source,

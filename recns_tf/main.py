@@ -1,37 +1,75 @@
-"""Train and evaluate: python -m recns_tf.main DATASET ENCODER [--flag=value …].
+"""The program: recns-tf COMMAND …, or ./run.sh COMMAND … in a checkout.
 
-`./run.sh` shows the datasets, encoders and samplers that exist.
+`recns-tf DATASET ENCODER` is short for `recns-tf train DATASET ENCODER`.
 """
 
 from __future__ import annotations
 
 import sys
-from pathlib import Path
+from collections.abc import Sequence
 
-from recns_tf import catalog, command_line, config, datasets, options
-from recns_tf.config import Config, Workspace
+from recns_tf import registry
+from recns_tf.utils.program import program, short_name
 
-
-def main(words: list[str]) -> None:
-    """Run the command line whose positional words are `words`."""
-    command_line.require_words(words, ("DATASET", "ENCODER"), "./run.sh ml-100k lightgcn")
-    dataset, encoder = words
-    workspace = options.from_flags(Workspace)
-    datasets.require(dataset, workspace.data_dir)
-    catalog.find(catalog.ENCODERS, "encoder", encoder)
-    settings = options.from_flags(Config, dataset=dataset, encoder=encoder)
-
-    interactions = datasets.load(settings, workspace.data_dir)
-    # TensorFlow takes seconds to import: not before flags and data are known to be sound.
-    with command_line.silenced_stderr():
-        from recns_tf.training import train_and_evaluate
-    train_and_evaluate(settings, workspace, interactions, Path(workspace.data_dir) / dataset)
+EXAMPLES = (
+    "ml-100k lightgcn",
+    "ml-100k lightgcn --sampler=dns --seed=1",
+    "ml-100k lightgcn --num_negatives=10 --khop=5 --run_name=khop5",
+    "ml-100k lightgcn --config=runs/khop5/config.json --run_name=again",
+    "baseline ml-100k ease",
+    "summary runs/*",
+    "prepare shop --input=clicks.csv --user=user_id --item=item_id --label=clicked",
+    "shop lightgcn",
+)
+HELP = ("-h", "--help", "-help")
 
 
-def run() -> None:
-    """Entry point of the console command recns-tf."""
-    command_line.run(main, (Config, Workspace), lambda: config.expand(sys.argv))
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command and exit.
+
+    Args:
+        arguments: the command line without the program; that of the process if None.
+    """
+    line = list(sys.argv[1:] if arguments is None else arguments)
+    if line[:1] == ["help"]:
+        line = [*line[1:2], "--help"]
+    if not line or line[0] in HELP:
+        print(usage())
+        return
+    name = "train"
+    if line[0] in registry.COMMANDS:
+        name, *line = line
+    try:
+        command = registry.COMMANDS[name].load()
+    except ModuleNotFoundError as error:
+        if error.name not in registry.CHECKOUT_PACKAGES:
+            raise
+        sys.exit(f"{short_name()}: '{name}' needs a checkout of the project.")
+    # absl takes a second to import: only where a command is run.
+    from recns_tf.commands import app
+
+    app.run(command, line, f"{program()} {name}")
 
 
-if __name__ == "__main__":
-    run()
+def usage() -> str:
+    """Return the commands, the datasets and all other parts by name, and some examples."""
+    called = program()
+    lines = [
+        f"Usage: {called} DATASET ENCODER [--flag=value …]   train, test, and leave runs/NAME/",
+        f"       {called} COMMAND …                          one of the commands below",
+        f"       {called} COMMAND --help                     every flag with its meaning",
+        "",
+        "Commands:",
+        *registry.table(registry.COMMANDS),
+        "",
+        "Settings come from the flagfiles of the encoder, the dataset, and the two together, and",
+        "from the command line; the last one wins.",
+        "",
+        "Examples:",
+        *(f"  {called} {example}" for example in EXAMPLES),
+        "",
+        registry.describe(),
+    ]
+    if own := registry.prepared_names("data"):
+        lines.append(f"Prepared from your own logs: {', '.join(own)}")
+    return "\n".join(lines)

@@ -13,9 +13,10 @@ import pytest
 from hypothesis import settings
 from scipy.sparse import csr_array
 
-from recns_tf import catalog, regions, walks
-from recns_tf.config import Config
+from recns_tf import registry
+from recns_tf.config.config import Config
 from recns_tf.interactions import Interactions, make_interactions
+from recns_tf.regions import region, walks
 
 # A loaded machine may be slow, and a test that failed must fail again.
 settings.register_profile("repeatable", deadline=None, derandomize=True)
@@ -24,8 +25,8 @@ settings.load_profile("repeatable")
 # What an encoder hands its sampler is that of lightgcn for mf too: three samplers tell it.
 PAIRS = [
     (encoder, sampler)
-    for encoder in catalog.ENCODERS
-    for sampler in catalog.SAMPLERS
+    for encoder in registry.ENCODERS
+    for sampler in registry.SAMPLERS
     if encoder != "mf" or sampler in ("recns", "unins", "srns")
 ]
 
@@ -59,7 +60,7 @@ def members(train, kind, khop, reading):
     """Return each user's region as a dense array, straight from the walk."""
     graph = walks.Graph(csr_array(train))
     inside = np.zeros(train.shape, bool)
-    for block, bits in regions.region_blocks(graph, kind, khop, reading):
+    for block, bits in region.region_blocks(graph, kind, khop, reading):
         dense = np.unpackbits(bits.view(np.uint8), axis=1, bitorder="little").astype(bool)
         assert not dense[:, block.width :].any(), "no bit stands for an item beyond the last"
         inside[:, block.items] = dense[:, : block.width]

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -11,10 +12,10 @@ from benchmarks import bench, encoders, epoch, propagation, ranking, samplers
 from benchmarks.alternating import Timing
 from benchmarks.graphs import Shape, random_train
 from benchmarks.measuring import Model, report
-from recns_tf import ranking as ours
+from recns_tf.encoders.propagation import Adjacency, symmetric_adjacency
 from recns_tf.errors import UserError
-from recns_tf.propagation import Adjacency, symmetric_adjacency
-from tests.test_command_line import ROOT, call
+from recns_tf.evaluation import ranking as ours
+from tests.commands.test_train import call
 
 TINY = Shape(60, 90, 900)
 FURTHER = {"step": [Model(sampler="dns")], "epoch": [Model(encoder="mf")]}
@@ -107,7 +108,7 @@ def test_brute_force_ranks_as_we_do():
 
 def test_all_are_run_from_the_shell(tmp_path):
     sizes = ["bench", "ranking", "--shapes=small", "--rounds=1", f"--output={tmp_path}"]
-    done = call(ROOT / "run.sh", *sizes)
+    done = call(sys.executable, "-m", "recns_tf", *sizes)
     assert done.returncode == 0, done.stderr
     assert {path.name for path in tmp_path.iterdir()} == {
         "ranking-small.json",
@@ -146,7 +147,7 @@ def test_a_picture_has_every_kind_of_panel(tmp_path):
     ],
 )
 def test_what_there_is_is_told(arguments, sentence):
-    done = call(ROOT / "run.sh", "bench", *arguments)
+    done = call(sys.executable, "-m", "recns_tf", "bench", *arguments)
     assert done.returncode == 1
     assert sentence in done.stderr
     assert done.stderr.count("\n") == 1

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recns_tf import catalog, trained
-from recns_tf.config import Config, Workspace
+from recns_tf import registry
+from recns_tf.config.config import Config, Workspace
 from recns_tf.errors import UserError
-from recns_tf.training import train_and_evaluate
+from recns_tf.training import load
+from recns_tf.training.train import train_and_evaluate
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -38,14 +39,14 @@ def test_a_sampler_of_one_s_own_trains(place, toy, toy_config):
     results = train_and_evaluate(config, workspace, toy)
     assert workspace.run_folder(config).name == "ml-100k-lightgcn-nearest.Nearest"
     assert results["sampler"] == "nearest:Nearest" and results["epochs_run"] == 3
-    model, _ = trained.load(workspace.run_folder(config), interactions=toy)
+    model, _ = load.load(workspace.run_folder(config), interactions=toy)
     assert type(model.sampler).__name__ == "Nearest"
 
 
 def test_new_users_get_recommendations(place, toy, toy_config, monkeypatch, capsys):
     config = dataclasses.replace(toy_config, encoder="pinsage", epochs=1)
     train_and_evaluate(config, Workspace(), toy)
-    monkeypatch.setattr(trained, "load", functools.partial(trained.load, interactions=toy))
+    monkeypatch.setattr(load, "load", functools.partial(load.load, interactions=toy))
     (place / "new_user.py").write_text(program("encoders.md"), encoding="utf-8")
     capsys.readouterr()
     found = runpy.run_path("new_user.py")
@@ -55,15 +56,15 @@ def test_new_users_get_recommendations(place, toy, toy_config, monkeypatch, caps
 
 
 def test_a_part_of_one_s_own_that_cannot_be_loaded_is_told():
-    for name in ("no_module:Thing", "recns_tf.samplers.uniform:Nothing", ":", "a b:c"):
+    for name in ("no_module:Thing", "recns_tf.samplers.unins:Nothing", ":", "a b:c"):
         with pytest.raises(UserError, match="cannot be loaded"):
-            catalog.find(catalog.SAMPLERS, "sampler", name)
+            registry.find(registry.SAMPLERS, "sampler", name)
     with pytest.raises(UserError, match="or module:object of your own"):
         Config(sampler="nothing")
 
 
 def test_every_sampler_and_encoder_stands_in_its_page():
-    for page, entries in (("samplers.md", catalog.SAMPLERS), ("encoders.md", catalog.ENCODERS)):
+    for page, entries in (("samplers.md", registry.SAMPLERS), ("encoders.md", registry.ENCODERS)):
         text = (ROOT / "docs" / page).read_text(encoding="utf-8")
         for name in entries:
             assert f"\n| `{name}` |" in text, name

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recns_tf.interactions import make_interactions, to_pairs, to_rows, without
+from recns_tf.interactions import make_interactions, subtract_pairs, to_pairs, to_rows
 from tests.conftest import make_toy
 
 SHAPE = (5, 7)
@@ -35,7 +35,7 @@ def test_rows_hold_each_pair_once_in_order(pairs):
 
 @given(pair_lists, pair_lists)
 def test_without_is_set_difference(one, two):
-    left = without(to_rows(array(one), SHAPE), to_rows(array(two), SHAPE))
+    left = subtract_pairs(to_rows(array(one), SHAPE), to_rows(array(two), SHAPE))
     assert {tuple(pair) for pair in to_pairs(left).tolist()} == set(one) - set(two)
 
 

@@ -8,19 +8,16 @@ same scores give the same lists on every machine.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from recns_tf.baselines.base import Scorer
+from recns_tf.evaluation.ranking import NO_ITEM, metrics_per_user
 from recns_tf.interactions import to_pairs, users_with
-from recns_tf.ranking import NO_ITEM, metrics_per_user
 
 BLOCK_BYTES = 128_000_000
-LISTS = Path("lists") / "test.npy"
-"""In a run's folder: int64 [U, 20], the test lists, NO_ITEM for users who are not tested."""
 
 
 def blocks(count: int, num_items: int) -> Iterator[NDArray[np.int64]]:

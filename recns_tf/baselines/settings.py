@@ -6,7 +6,7 @@ import dataclasses
 import re
 from typing import Any
 
-from recns_tf.options import NUMBERS, Checked, Rule, above, one_of, option
+from recns_tf.config.flags import NUMBERS, Checked, Rule, above, one_of, option
 
 NUMBER = r"(\d+\.?\d*|\.\d+)(e[+-]?\d+)?"
 NOT_NEGATIVE = Rule(

@@ -10,25 +10,28 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from recns_tf import catalog
+from recns_tf import registry
 from recns_tf.datasets import prepared
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
+from recns_tf.utils.program import program
 
 if TYPE_CHECKING:
-    from recns_tf.config import Config
+    from recns_tf.config.config import Config
 
 
 def require(name: str, data_dir: str | Path = "data") -> None:
     """Raise UserError if no dataset is called `name`; the sentence lists those that exist."""
-    if name in catalog.DATASETS or prepared.is_prepared(Path(data_dir) / name):
+    if name in registry.DATASETS or prepared.is_prepared(Path(data_dir) / name):
         return
-    if name in catalog.ENCODERS:
+    if name in registry.ENCODERS:
         raise UserError(f"'{name}' is an encoder: write DATASET first, then ENCODER.")
-    own = prepared.names_in(Path(data_dir))
+    own = registry.prepared_names(data_dir)
+    known = [*registry.DATASETS, *own]
     raise UserError(
-        f"unknown dataset '{name}': choose one of {', '.join([*catalog.DATASETS, *own])}, or make "
-        f"your own log one: ./run.sh prepare {name} --input=FILE …"
+        f"unknown dataset '{name}': choose one of {', '.join(known)}, or make one from your own "
+        f"log: {program()} prepare {name} --input=FILE …"
+        f"{registry.suggestion(name, [*known, *registry.COMMANDS])}"
     )
 
 
@@ -44,6 +47,6 @@ def load(config: Config, data_dir: str | Path = "data") -> Interactions:
     """
     require(config.dataset, data_dir)
     directory = Path(data_dir) / config.dataset
-    entry = catalog.DATASETS.get(config.dataset)
+    entry = registry.DATASETS.get(config.dataset)
     interactions: Interactions = (entry.load() if entry else prepared.load)(directory, config)
     return interactions

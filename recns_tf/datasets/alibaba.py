@@ -14,7 +14,7 @@ from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
 
 if TYPE_CHECKING:
-    from recns_tf.config import Config
+    from recns_tf.config.config import Config
 
 REQUIRED = {
     "lightgcn": ("train.txt", "test.txt"),

@@ -13,8 +13,8 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from recns_tf.errors import UserError
-from recns_tf.files import atomic
 from recns_tf.interactions import Interactions
+from recns_tf.utils.files import atomic
 
 FORMAT = 1
 PARTS = ("train", "valid", "test", "exposed")

@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from recns_tf.datasets.impressions import Impressions, read_lists, require, unnest
-from recns_tf.datasets.log import Log
+from recns_tf.datasets.formats.impressions import Impressions, read_lists, require, unnest
+from recns_tf.datasets.formats.tables import Layout, lines
+from recns_tf.datasets.preprocessing.log import Log
 from recns_tf.datasets.public_log import load_log
-from recns_tf.datasets.tables import Layout, lines
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
 
 if TYPE_CHECKING:
-    from recns_tf.config import Config
+    from recns_tf.config.config import Config
 
 HOME = "the CCIR 2018 challenge (https://biendata.com/competition/CCIR2018)"
 FILES = ("training_set.txt",)

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 
 from tqdm import tqdm
 
-from recns_tf.files import sha256
+from recns_tf.utils.files import sha256
 
 TIMEOUT_SECONDS = 20
 WAITS_SECONDS = (1.0, 2.0, 4.0)  # between one attempt and the next
@@ -52,7 +52,7 @@ def download(url: str, path: Path, expected: str, checksum: Callable[[Path], str
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
-    with held(part) as file:
+    with locked(part) as file:
         # Another process may have fetched it while this one waited for the part.
         if path.is_file() and checksum(path) == expected:
             file.truncate(0)
@@ -70,7 +70,7 @@ def download(url: str, path: Path, expected: str, checksum: Callable[[Path], str
 
 
 @contextmanager
-def held(part: Path) -> Iterator[BinaryIO]:
+def locked(part: Path) -> Iterator[BinaryIO]:
     """Yield `part` open for appending, while no other process has it; removed if left empty."""
     while True:
         with part.open("ab") as file:

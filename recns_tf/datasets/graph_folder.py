@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from recns_tf.datasets.cache import cached
-from recns_tf.datasets.graph_files import Files, read_lightgcn, read_pinsage
-from recns_tf.datasets.split import TRAIN, VALID, split_per_user
+from recns_tf.datasets.formats.graph_files import Files, read_lightgcn, read_pinsage
+from recns_tf.datasets.preprocessing.split import TRAIN, VALID, split_per_user
 from recns_tf.errors import UserError
-from recns_tf.files import sha256
 from recns_tf.interactions import Interactions, Pairs, distinct, is_among, make_interactions
+from recns_tf.utils.files import sha256
 
 if TYPE_CHECKING:
-    from recns_tf.config import Config
+    from recns_tf.config.config import Config
 
 FORMATS: dict[str, Callable[[Path, tuple[int, int] | None], Files]] = {
     "lightgcn": read_lightgcn,

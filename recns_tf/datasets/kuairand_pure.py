@@ -12,12 +12,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from recns_tf.datasets.events import Events
+from recns_tf.datasets.formats.events import Events
 from recns_tf.datasets.public_log import load_tables
 from recns_tf.interactions import Interactions
 
 if TYPE_CHECKING:
-    from recns_tf.config import Config
+    from recns_tf.config.config import Config
 
 HOME = "https://zenodo.org/records/10439422 (KuaiRand-Pure.tar.gz, folder data)"
 FILES = ("log_standard_4_08_to_4_21_pure.csv", "log_standard_4_22_to_5_08_pure.csv")

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from recns_tf.datasets.impressions import Impressions, read_lists, require, unnest
-from recns_tf.datasets.log import Log
+from recns_tf.datasets.formats.impressions import Impressions, read_lists, require, unnest
+from recns_tf.datasets.formats.tables import Layout
+from recns_tf.datasets.preprocessing.log import Log
 from recns_tf.datasets.public_log import load_log
-from recns_tf.datasets.tables import Layout
 from recns_tf.interactions import Interactions
 
 if TYPE_CHECKING:
-    from recns_tf.config import Config
+    from recns_tf.config.config import Config
 
 HOME = "https://msnews.github.io (MINDsmall_train.zip or MINDlarge_train.zip)"
 FILES = ("behaviors.tsv",)

@@ -24,13 +24,13 @@ import numpy as np
 
 from recns_tf.datasets.cache import cached
 from recns_tf.datasets.download import DownloadError, download
-from recns_tf.datasets.log import Log, rules_of, to_interactions
+from recns_tf.datasets.preprocessing.log import Log, split_rules, to_interactions
 from recns_tf.errors import UserError
-from recns_tf.files import atomic, sha256
 from recns_tf.interactions import Interactions
+from recns_tf.utils.files import atomic, sha256
 
 if TYPE_CHECKING:
-    from recns_tf.config import Config
+    from recns_tf.config.config import Config
 
 URL = "https://files.grouplens.org/datasets/movielens/ml-100k.zip"
 URL_SHA256 = "50d2a982c66986937beb9ffb3aa76efe955bf3d5c6b761f4e3a7cd717c6a3229"
@@ -54,7 +54,7 @@ def load(directory: Path, config: Config) -> Interactions:
         UserError: no source can be reached, or a file in `directory` is damaged.
     """
     ratings = fetch(directory)
-    rules = rules_of(config)
+    rules = split_rules(config)
     source = {"log_sha256": sha256(ratings)} | asdict(rules)
     return cached(
         directory, source, lambda: to_interactions(read(ratings), "ml-100k", rules, source)[0]

@@ -20,15 +20,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from recns_tf.datasets.cache import cached
-from recns_tf.datasets.log import Account, Log, Rules, rules_of, to_interactions
+from recns_tf.datasets.preprocessing.log import Log, RowCounts, Rules, split_rules, to_interactions
 from recns_tf.errors import UserError
-from recns_tf.files import sha256, write_json
 from recns_tf.interactions import Interactions
+from recns_tf.registry import PREPARED
+from recns_tf.utils.files import sha256, write_json
 
 if TYPE_CHECKING:
-    from recns_tf.config import Config
+    from recns_tf.config.config import Config
 
-LOG, ABOUT = "log.npz", "prepared.json"
+LOG, ABOUT = "log.npz", PREPARED
 ARRAYS = ("users", "items", "positive", "times", "user_ids", "item_ids", "parts")
 
 
@@ -37,14 +38,9 @@ def is_prepared(directory: Path) -> bool:
     return (directory / ABOUT).is_file()
 
 
-def names_in(data_dir: Path) -> list[str]:
-    """Return the names of the prepared logs under `data_dir`."""
-    return sorted(path.parent.name for path in data_dir.glob(f"[!.]*/{ABOUT}"))
-
-
 def prepare(
     directory: Path, log: Log, rules: Rules, about: dict[str, Any]
-) -> tuple[Interactions, Account]:
+) -> tuple[Interactions, RowCounts]:
     """Keep a log in `directory`, which takes the place of what was there when all is written.
 
     Args:
@@ -66,12 +62,12 @@ def prepare(
         source = {"log_sha256": sha256(temporary / LOG)} | dataclasses.asdict(rules)
 
         def build() -> Interactions:
-            interactions, account = to_interactions(log, directory.name, rules, source)
-            accounts.append(account)
+            interactions, counts = to_interactions(log, directory.name, rules, source)
+            accounts.append(counts)
             return interactions
 
         interactions = cached(temporary, source, build)
-        (account,) = accounts
+        (counts,) = accounts
         settings = dataclasses.asdict(rules)
         del settings["split_seed"]
         write_json(
@@ -80,10 +76,10 @@ def prepare(
                 "rules": settings,
                 "log_sha256": source["log_sha256"],
                 **about,
-                "account": account._asdict() | {"split_seed": rules.split_seed},
+                "account": counts._asdict() | {"split_seed": rules.split_seed},
             },
         )
-    return interactions, account
+    return interactions, counts
 
 
 @contextmanager
@@ -123,7 +119,7 @@ def load(directory: Path, config: Config) -> Interactions:
     """
     try:
         about = json.loads((directory / ABOUT).read_text(encoding="utf-8"))
-        rules = rules_of(config, **about["rules"])
+        rules = split_rules(config, **about["rules"])
         source = {"log_sha256": about["log_sha256"]} | dataclasses.asdict(rules)
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(

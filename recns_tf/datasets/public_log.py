@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recns_tf.datasets.cache import cached
-from recns_tf.datasets.events import Events, read_events
-from recns_tf.datasets.log import Log, rules_of, to_interactions
+from recns_tf.datasets.formats.events import Events, read_events
+from recns_tf.datasets.preprocessing.log import Log, split_rules, to_interactions
 from recns_tf.errors import UserError
-from recns_tf.files import sha256
 from recns_tf.interactions import Interactions
+from recns_tf.utils.files import sha256
 
 if TYPE_CHECKING:
-    from recns_tf.config import Config
+    from recns_tf.config.config import Config
 
 
 def load_tables(
@@ -59,7 +59,7 @@ def load_log(
     missing = [path.name for path in paths if not path.exists()]
     if missing:
         raise UserError(f"put {', '.join(missing)} of {home} into {directory}/.")
-    rules = rules_of(config, user_core=1)
+    rules = split_rules(config, user_core=1)
     files = {path.name: sha256(path) for path in paths}
     source = {"files": files, **(how or {}), **asdict(rules)}
     return cached(

@@ -10,12 +10,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from recns_tf.datasets.events import Events
+from recns_tf.datasets.formats.events import Events
 from recns_tf.datasets.public_log import load_tables
 from recns_tf.interactions import Interactions
 
 if TYPE_CHECKING:
-    from recns_tf.config import Config
+    from recns_tf.config.config import Config
 
 HOME = "https://tianchi.aliyun.com/dataset/56"
 FILES = ("raw_sample.csv",)

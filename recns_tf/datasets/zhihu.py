@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 from recns_tf.datasets.download import DownloadError, download
 from recns_tf.datasets.graph_folder import load_folder
 from recns_tf.errors import UserError
-from recns_tf.files import git_blob_sha1
 from recns_tf.interactions import Interactions
+from recns_tf.utils.files import git_blob_sha1
 
 if TYPE_CHECKING:
-    from recns_tf.config import Config
+    from recns_tf.config.config import Config
 
 SIZES = (16_015, 44_175)
 REPOSITORIES = tuple(

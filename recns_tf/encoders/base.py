@@ -12,12 +12,12 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from recns_tf import draws
 from recns_tf.interactions import Interactions
-from recns_tf.row_sums import products
+from recns_tf.ops import random
+from recns_tf.ops.gather import products
 
 if TYPE_CHECKING:
-    from recns_tf.config import Config
+    from recns_tf.config.config import Config
 
 
 class Tables(Protocol):
@@ -41,7 +41,7 @@ class Tables(Protocol):
     def frozen(self) -> Tables:
         """Return the same embeddings without dropout, through which no gradient flows."""
 
-    def cached(self) -> Tables:
+    def stale_ok(self) -> Tables:
         """Return frozen embeddings that cost a gather, whatever the encoder.
 
         Where encoding an item costs more than that they are some steps old (--table_steps).
@@ -57,11 +57,14 @@ class FullTables:
     """
 
     def __init__(
-        self, user: tf.Tensor, item: tf.Tensor, steady: Callable[[], FullTables] | None = None
+        self,
+        user: tf.Tensor,
+        item: tf.Tensor,
+        without_dropout: Callable[[], FullTables] | None = None,
     ):
         self.user = user
         self.item = item
-        self.steady = steady
+        self.without_dropout = without_dropout
 
     def users(self, ids: tf.Tensor) -> tf.Tensor:
         """See Tables."""
@@ -81,10 +84,10 @@ class FullTables:
 
     def frozen(self) -> FullTables:
         """See Tables."""
-        tables = self.steady() if self.steady else self
+        tables = self.without_dropout() if self.without_dropout else self
         return FullTables(tf.stop_gradient(tables.user), tf.stop_gradient(tables.item))
 
-    def cached(self) -> FullTables:
+    def stale_ok(self) -> FullTables:
         """See Tables."""
         return self.frozen()
 
@@ -98,32 +101,32 @@ class StaleTables:
         known: of the encoder one step before.
     """
 
-    live: Tables
-    known: Tables
+    current: Tables
+    sampling: Tables
 
     def users(self, ids: tf.Tensor) -> tf.Tensor:
         """See Tables."""
-        return self.live.users(ids)
+        return self.current.users(ids)
 
     def items(self, ids: tf.Tensor) -> tf.Tensor:
         """See Tables."""
-        return self.live.items(ids)
+        return self.current.items(ids)
 
     def products(self, vectors: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
         """See Tables."""
-        return self.live.products(vectors, items)
+        return self.current.products(vectors, items)
 
     def scores(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
         """See Tables."""
-        return self.live.scores(users, items)
+        return self.current.scores(users, items)
 
     def frozen(self) -> Tables:
         """See Tables."""
-        return self.known.frozen()
+        return self.sampling.frozen()
 
-    def cached(self) -> Tables:
+    def stale_ok(self) -> Tables:
         """See Tables."""
-        return self.known.cached()
+        return self.sampling.stale_ok()
 
 
 class Encoder(keras.Model):
@@ -139,7 +142,7 @@ class Encoder(keras.Model):
 
     @classmethod
     @abstractmethod
-    def from_config(cls, config: Config, interactions: Interactions) -> Self:
+    def from_settings(cls, config: Config, interactions: Interactions) -> Self:
         """Build the encoder that the flags describe on the train graph."""
 
     @abstractmethod
@@ -195,7 +198,7 @@ def initial_nodes(
         initializer: one of INITIALIZERS.
     """
     tables = [
-        INITIALIZERS[initializer]([rows, dim], draws.stream(seed, branch))
+        INITIALIZERS[initializer]([rows, dim], random.stream(seed, branch))
         for branch, rows in enumerate([num_users, num_items])
     ]
     return tf.concat(tables, axis=0)

@@ -8,9 +8,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from recns_tf import draws
-from recns_tf.draws import Purpose
 from recns_tf.encoders.base import Encoder, FullTables, initial_nodes
+from recns_tf.ops import random
+from recns_tf.ops.random import Purpose
 
 
 class FullGraphEncoder(Encoder):
@@ -39,7 +39,7 @@ class FullGraphEncoder(Encoder):
         super().__init__(name=name)
         self.num_users = num_users
         self.num_items = num_items
-        self.weights_seed = draws.stream(draws.root(seed), Purpose.WEIGHTS)
+        self.weights_seed = random.stream(random.root(seed), Purpose.WEIGHTS)
         self.nodes = self.add_weight(name="nodes", shape=(num_users + num_items, dim))
         self.nodes.assign(initial_nodes(num_users, num_items, dim, self.weights_seed, initializer))
         self.built = True
@@ -61,7 +61,7 @@ class FullGraphEncoder(Encoder):
         """See Encoder."""
         if training and self.is_random:
             user, item = self._sides(seed)
-            return FullTables(user, item, steady=lambda: self.encode(training=False))
+            return FullTables(user, item, without_dropout=lambda: self.encode(training=False))
         return FullTables(*self._sides(None))
 
     def _sides(self, seed: tf.Tensor | None) -> list[tf.Tensor]:

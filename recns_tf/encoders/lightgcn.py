@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Self
 import tensorflow as tf
 
 from recns_tf.encoders.full_graph import FullGraphEncoder
+from recns_tf.encoders.propagation import Adjacency
 from recns_tf.interactions import Interactions
-from recns_tf.propagation import Adjacency
 
 if TYPE_CHECKING:
-    from recns_tf.config import Config
+    from recns_tf.config.config import Config
 
 
 class LightGCN(FullGraphEncoder):
@@ -62,7 +62,7 @@ class LightGCN(FullGraphEncoder):
             )
 
     @classmethod
-    def from_config(cls, config: Config, interactions: Interactions) -> Self:
+    def from_settings(cls, config: Config, interactions: Interactions) -> Self:
         """See Encoder."""
         return cls(
             Adjacency.of(interactions.train, config.adjacency, config.sparse_engine),

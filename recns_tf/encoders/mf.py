@@ -16,7 +16,7 @@ from recns_tf.encoders.full_graph import FullGraphEncoder
 from recns_tf.interactions import Interactions
 
 if TYPE_CHECKING:
-    from recns_tf.config import Config
+    from recns_tf.config.config import Config
 
 
 class MF(FullGraphEncoder):
@@ -42,7 +42,7 @@ class MF(FullGraphEncoder):
         self.width = dim
 
     @classmethod
-    def from_config(cls, config: Config, interactions: Interactions) -> Self:
+    def from_settings(cls, config: Config, interactions: Interactions) -> Self:
         """See Encoder."""
         return cls(
             interactions.num_users,

@@ -9,9 +9,9 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from recns_tf import draws
-from recns_tf.draws import Purpose
-from recns_tf.item_sets import Listed
+from recns_tf.ops import random
+from recns_tf.ops.item_sets import ListedItems
+from recns_tf.ops.random import Purpose
 
 TABLE_COLUMNS = 500
 """Neighbours a node has in the authors' table."""
@@ -42,14 +42,14 @@ class OwnDraws:
     """
 
     def __init__(self, graph: csr_array, num_neighbors: tuple[int, ...]):
-        self.graph = Listed(graph)
+        self.graph = ListedItems(graph)
         self.num_neighbors = num_neighbors
 
     def draw(self, layer: int, nodes: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """See Neighbors."""
         count = self.graph.count(nodes)
-        ranks = draws.integers_by_id(
-            draws.stream(seed, layer), nodes, tf.maximum(count, 1), self.num_neighbors[layer - 1]
+        ranks = random.integers_by_id(
+            random.stream(seed, layer), nodes, tf.maximum(count, 1), self.num_neighbors[layer - 1]
         )
         return self.graph.item(nodes, ranks), count > 0
 

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Self
 
 import tensorflow as tf
 
-from recns_tf import draws
 from recns_tf.encoders.base import glorot_uniform, half_squares
 from recns_tf.encoders.full_graph import FullGraphEncoder
+from recns_tf.encoders.propagation import Adjacency
 from recns_tf.interactions import Interactions
-from recns_tf.propagation import Adjacency
+from recns_tf.ops import random
 
 if TYPE_CHECKING:
-    from recns_tf.config import Config
+    from recns_tf.config.config import Config
 
 SLOPE = 0.2
 """Of LeakyReLU below 0: tf.nn's default, which NGCF's code takes."""
@@ -69,13 +69,13 @@ class NGCF(FullGraphEncoder):
             pair = []
             for part in (1, 2):
                 kernel = self.add_weight(name=f"w{part}_{layer}", shape=(dim, dim))
-                branch = draws.stream(self.weights_seed, 1 + layer, part)
+                branch = random.stream(self.weights_seed, 1 + layer, part)
                 kernel.assign(glorot_uniform([dim, dim], branch))
                 pair.append(kernel)
             self.kernels.append(pair)
 
     @classmethod
-    def from_config(cls, config: Config, interactions: Interactions) -> Self:
+    def from_settings(cls, config: Config, interactions: Interactions) -> Self:
         """See Encoder."""
         return cls(
             Adjacency.of(interactions.train, config.adjacency, config.sparse_engine),
@@ -101,13 +101,13 @@ class NGCF(FullGraphEncoder):
         for layer, (own, interaction) in enumerate(self.kernels):
             sent = hidden
             if seed is not None and self.node_dropout:
-                branch = draws.stream(seed, layer, 0)
+                branch = random.stream(seed, layer, 0)
                 sent = dropout(hidden, self.node_dropout, branch, by_row=True)
             received = self.adjacency.product(sent)
             mixed = tf.matmul(received + hidden, own) + tf.matmul(received * hidden, interaction)
             hidden = tf.nn.leaky_relu(mixed, SLOPE)
             if seed is not None and self.message_dropout:
-                hidden = dropout(hidden, self.message_dropout, draws.stream(seed, layer, 1))
+                hidden = dropout(hidden, self.message_dropout, random.stream(seed, layer, 1))
             layers.append(tf.math.l2_normalize(hidden, axis=1))
         return tf.concat(layers, axis=1)
 

@@ -22,24 +22,18 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from recns_tf import draws
-from recns_tf.draws import Purpose
-from recns_tf.encoders.base import (
-    Encoder,
-    FullTables,
-    glorot_uniform,
-    half_squares,
-    initial_nodes,
-)
+from recns_tf.encoders.base import Encoder, FullTables, glorot_uniform, half_squares, initial_nodes
 from recns_tf.encoders.neighbors import Neighbors, OwnDraws, SharedColumns
 from recns_tf.encoders.pinsage_tables import DrawnTables, WholeTables
+from recns_tf.encoders.propagation import Adjacency, bipartite
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
-from recns_tf.propagation import Adjacency, bipartite
-from recns_tf.row_sums import mean_of_rows
+from recns_tf.ops import random
+from recns_tf.ops.gather import mean_of_rows
+from recns_tf.ops.random import Purpose
 
 if TYPE_CHECKING:
-    from recns_tf.config import Config
+    from recns_tf.config.config import Config
 
 Mean = Callable[[tf.Tensor], tf.Tensor]
 """Takes, for each of n nodes, the mean of some rows of a table: float32 [m, d] -> [n, d]."""
@@ -90,6 +84,7 @@ class PinSage(Encoder):
         super().__init__(name="pinsage")
         self.num_users, self.num_items = train.shape
         self.width = dim
+        self.num_layers = len(num_neighbors)
         self.rank_with_drawn = rank_with_drawn
         self.whole_graph = whole_graph
         graph = bipartite(train)
@@ -100,10 +95,10 @@ class PinSage(Encoder):
         )
         self.degree = np.diff(graph.indptr)
         self.adjacency = Adjacency.of(train, engine=engine)
-        self.ranking_seed = draws.stream(draws.root(seed), Purpose.ENCODER)
+        self.ranking_seed = random.stream(random.root(seed), Purpose.ENCODER)
         self.scores_from: FullTables | None = None
 
-        seeds = draws.stream(draws.root(seed), Purpose.WEIGHTS)
+        seeds = random.stream(random.root(seed), Purpose.WEIGHTS)
         sides = (self.num_users, self.num_items + int(shared_columns))
         self.nodes = self.add_weight(name="nodes", shape=(sum(sides), feature_dim))
         self.nodes.assign(initial_nodes(*sides, feature_dim, seeds, initializer))
@@ -114,13 +109,13 @@ class PinSage(Encoder):
             for part, name in enumerate(("self", "neighbors"), start=1):
                 shape = (before, after // 2)
                 kernel = self.add_weight(name=f"{name}_{layer}", shape=shape)
-                kernel.assign(glorot_uniform(list(shape), draws.stream(seeds, 1 + layer, part)))
+                kernel.assign(glorot_uniform(list(shape), random.stream(seeds, 1 + layer, part)))
                 pair.append(kernel)
             self.kernels.append(pair)
         self.built = True
 
     @classmethod
-    def from_config(cls, config: Config, interactions: Interactions) -> Self:
+    def from_settings(cls, config: Config, interactions: Interactions) -> Self:
         """See Encoder.
 
         Raises:
@@ -149,7 +144,7 @@ class PinSage(Encoder):
         """See Encoder. In training nodes are encoded when they are asked for, or all at once."""
         if training and self.whole_graph:
             nodes = tf.range(self.num_users + self.num_items)
-            final, _ = self.layer(len(self.kernels), nodes, seed)
+            final, _ = self.layer(self.num_layers, nodes, seed)
             return WholeTables(final[: self.num_users], final[self.num_users :], self)
         if training or self.rank_with_drawn:
             return DrawnTables(self, self.ranking_seed if seed is None else seed)
@@ -198,7 +193,7 @@ class PinSage(Encoder):
     def update(self, number: int, own: tf.Tensor, around: tf.Tensor) -> tf.Tensor:
         """Return h^l of nodes from their own h^(l-1) and what `around` returns: [n, d]."""
         result = tf.concat([tf.matmul(own, self.kernels[number - 1][0]), around], axis=1)
-        if number == len(self.kernels):
+        if number == self.num_layers:
             return tf.math.l2_normalize(result, axis=1)
         return tf.nn.relu(result)
 
@@ -211,7 +206,7 @@ class PinSage(Encoder):
             return tf.math.divide_no_nan(self.adjacency.product(table * root), root)
 
         layers = [tf.convert_to_tensor(self.nodes)[: self.num_users + self.num_items]]
-        for number in range(1, len(self.kernels) + 1):
+        for number in range(1, self.num_layers + 1):
             around = self.around(number, layers[-1], mean)
             layers.append(self.update(number, layers[-1], around))
         return layers

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import tensorflow as tf
 
 from recns_tf.encoders.base import FullTables, Tables
-from recns_tf.row_sums import products
+from recns_tf.ops.gather import products
 
-if TYPE_CHECKING:
-    from recns_tf.encoders.pinsage import PinSage
+
+class NodeEncoder(Protocol):
+    """An encoder that embeds nodes on request; PinSage is one.
+
+    Attributes:
+        num_users: U; the nodes of items begin there.
+        num_layers: L.
+        scores_from: the embeddings of the last `refresh`, None before the first.
+    """
+
+    num_users: int
+    num_layers: int
+    scores_from: FullTables | None
+
+    def layer(self, number: int, nodes: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return layer `number` of the distinct nodes, and the row of each node in it."""
 
 
 class WholeTables(FullTables):
@@ -21,11 +35,11 @@ class WholeTables(FullTables):
         encoder: PinSage.
     """
 
-    def __init__(self, user: tf.Tensor, item: tf.Tensor, encoder: PinSage):
+    def __init__(self, user: tf.Tensor, item: tf.Tensor, encoder: NodeEncoder):
         super().__init__(user, item)
         self.encoder = encoder
 
-    def cached(self) -> FullTables:
+    def stale_ok(self) -> FullTables:
         """See Tables: from all neighbours, where `refresh` ever encoded them."""
         return (self.encoder.scores_from or self).frozen()
 
@@ -40,10 +54,10 @@ class DrawnTables:
         live: whether gradients flow.
     """
 
-    def __init__(self, encoder: PinSage, seed: tf.Tensor, live: bool = True):
+    def __init__(self, encoder: NodeEncoder, seed: tf.Tensor, with_gradient: bool = True):
         self.encoder = encoder
         self.seed = seed
-        self.live = live
+        self.with_gradient = with_gradient
 
     def of(self, nodes: tf.Tensor) -> tf.Tensor:
         """Return the embeddings of nodes: int32 [...] -> float32 [..., d]."""
@@ -51,8 +65,8 @@ class DrawnTables:
 
     def encoded(self, nodes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Return embeddings of the distinct ones among nodes, and which belongs to each."""
-        table, place = self.encoder.layer(len(self.encoder.kernels), nodes, self.seed)
-        return table if self.live else tf.stop_gradient(table), place
+        table, place = self.encoder.layer(self.encoder.num_layers, nodes, self.seed)
+        return table if self.with_gradient else tf.stop_gradient(table), place
 
     def users(self, ids: tf.Tensor) -> tf.Tensor:
         """See Tables."""
@@ -74,9 +88,9 @@ class DrawnTables:
 
     def frozen(self) -> DrawnTables:
         """See Tables."""
-        return DrawnTables(self.encoder, self.seed, live=False)
+        return DrawnTables(self.encoder, self.seed, with_gradient=False)
 
-    def cached(self) -> Tables:
+    def stale_ok(self) -> Tables:
         """See Tables: what `refresh` encoded last, or if it never did, the same as `frozen`."""
         known = self.encoder.scores_from
         return known.frozen() if known else self.frozen()

@@ -16,13 +16,15 @@ from typing import Any, NamedTuple
 
 from matplotlib.figure import Figure
 
-from recns_tf import catalog
-from recns_tf.config import Config
-from recns_tf.experiments import figures, settings, tables
+from recns_tf import registry
+from recns_tf.config import flagfiles
+from recns_tf.config.config import FIELDS, Config, Workspace
+from recns_tf.config.flags import explicit_flags, from_flags
+from recns_tf.evaluation.metrics import METRIC, METRICS
+from recns_tf.experiments import figures, tables
 from recns_tf.experiments.cells import Cell, seeds
 from recns_tf.experiments.results import Line
-from recns_tf.markdown import table
-from recns_tf.run_folder import METRIC, METRICS
+from recns_tf.utils.markdown import table
 
 TOGETHER = (("eval_every", "patience", "validate_on"),)
 """Settings that only make sense as one choice."""
@@ -33,11 +35,11 @@ STAYS = ("dim", "num_layers", "l2", "learning_rate", "batch_size", "epochs")
 The authors' are those of their script for Zhihu, and their LightGCN's say nothing of NGCF.
 """
 
-OWNERS = {**catalog.DATASETS, **catalog.ENCODERS, **catalog.SAMPLERS}
+OWNERS = {**registry.DATASETS, **registry.ENCODERS, **registry.SAMPLERS}
 NOTHING = "as it is"
 
 
-class Side(NamedTuple):
+class Preset(NamedTuple):
     """A set of choices to start from.
 
     Attributes:
@@ -69,14 +71,13 @@ class Row(NamedTuple):
     cells: list[Cell]
 
 
-def sides(
+def presets(
     dataset: str,
     encoder: str,
     given: Mapping[str, Any],
     letter: bool,
-    folder: Path = settings.FLAGFILES,
     further: Sequence[Path] = (),
-) -> tuple[Side, Side]:
+) -> tuple[Preset, Preset]:
     """Return the authors' choices and the paper's.
 
     The settings in STAYS are those of the dataset's and the encoder's flagfiles on both sides.
@@ -86,26 +87,27 @@ def sides(
         encoder: its name.
         given: settings that the command line fixes on both sides.
         letter: whether the paper's side is paper.flags and not the defaults.
-        folder: of the flagfiles.
         further: flagfiles of the command line, for both sides.
 
     Raises:
         UserError: a flagfile is missing, or a value is not legal.
     """
-    files = settings.flagfiles(dataset, encoder, folder)
-    own = folder / f"original-{encoder}.flags"
-    original = [*files, own if own.exists() else folder / "original.flags"]
-    paper = [*files, *([folder / "paper.flags"] if letter else [])]
-    plain = settings.read(dataset, encoder, files)
+    files = flagfiles.find(dataset, encoder)
+    own = flagfiles.built_in(f"original-{encoder}")
+    original = [*files, own if own.exists() else flagfiles.built_in("original")]
+    paper = [*files, *([flagfiles.built_in("paper")] if letter else [])]
+    plain = Config.from_flagfiles(dataset, encoder, files)
     stays = {name: getattr(plain, name) for name in STAYS}
-    fixed, names = settings.parse(dataset, encoder, further)
+    values = flagfiles.parse(further, Config, Workspace)
+    fixed = from_flags(Config, values=values, dataset=dataset, encoder=encoder)
+    names = explicit_flags(Config, values)
     changes = stays | {name: getattr(fixed, name) for name in names} | dict(given)
-    authors = settings.read(dataset, encoder, original)
-    ours = settings.read(dataset, encoder, paper)
+    authors = Config.from_flagfiles(dataset, encoder, original)
+    ours = Config.from_flagfiles(dataset, encoder, paper)
     other = "paper" if letter else "default"
     return (
-        Side("original", original, dataclasses.replace(authors, **changes), authors, "original"),
-        Side(other, paper, dataclasses.replace(ours, **changes), plain, ""),
+        Preset("original", original, dataclasses.replace(authors, **changes), authors, "original"),
+        Preset(other, paper, dataclasses.replace(ours, **changes), plain, ""),
     )
 
 
@@ -114,7 +116,7 @@ def concerns(name: str, config: Config) -> bool:
 
     The help text of one that has not begins with the names of those that it is for.
     """
-    text = settings.CONFIG_FIELDS[name].metadata["text"]
+    text = FIELDS[name].metadata["text"]
     match = re.match(r"([a-z0-9-]+(?:, [a-z0-9-]+)*): ", text)
     owners = set(match[1].split(", ")) if match else set()
     if not owners or not owners <= OWNERS.keys():
@@ -125,7 +127,7 @@ def concerns(name: str, config: Config) -> bool:
 def choices(one: Config, other: Config) -> list[tuple[str, ...]]:
     """Return the settings in which two Configs differ, those that belong together as one."""
     found: list[tuple[str, ...]] = []
-    different = [name for name in settings.differences(one, other) if concerns(name, one)]
+    different = [name for name in one.differences(other) if concerns(name, one)]
     for name in different:
         together = next((names for names in TOGETHER if name in names), (name,))
         group = tuple(member for member in together if member in different)
@@ -134,7 +136,7 @@ def choices(one: Config, other: Config) -> list[tuple[str, ...]]:
     return found
 
 
-def rows(base: Side, other: Side, numbers: Sequence[int]) -> list[Row]:
+def rows(base: Preset, other: Preset, numbers: Sequence[int]) -> list[Row]:
     """Return the runs that start from `base`, and turn one choice at a time to that of `other`.
 
     Args:
@@ -163,7 +165,7 @@ def gains(line: Line, base: Line, metric: str) -> list[float]:
     ]
 
 
-def spread(values: Sequence[float], sign: bool = False) -> str:
+def mean_and_deviation(values: Sequence[float], sign: bool = False) -> str:
     """Return "mean ± standard deviation" in per cent, the value alone where there is one."""
     if not values:
         return tables.MISSING
@@ -177,10 +179,10 @@ def markdown(lines: Sequence[Line]) -> list[str]:
     head += [f"difference in {label}" for label in METRICS.values()]
     body = []
     for line in lines:
-        row = [line.label, *(spread(line.scores(metric)) for metric in METRICS)]
+        row = [line.label, *(mean_and_deviation(line.scores(metric)) for metric in METRICS)]
         for metric in METRICS:
             found = gains(line, lines[0], metric)
-            row.append("" if line is lines[0] else spread(found, sign=True))
+            row.append("" if line is lines[0] else mean_and_deviation(found, sign=True))
         body.append(row)
     return table(head, body)
 

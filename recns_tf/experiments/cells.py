@@ -11,10 +11,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from recns_tf.config import DEFAULTS, Config, Workspace
+from recns_tf.config.config import DEFAULTS, Config, Workspace, complete
 from recns_tf.errors import UserError
-from recns_tf.experiments.settings import differences
-from recns_tf.run_folder import RunFolder
+from recns_tf.runs.folder import RunFolder
 
 IN_EVERY_NAME = ("dataset", "encoder", "sampler", "seed")
 LONGEST = 150
@@ -47,7 +46,7 @@ def name_of(config: Config, base: Config, tag: str = "") -> str:
     """
     stem = Workspace().run_folder(dataclasses.replace(config, seed=0)).name
     parts = [stem, *([tag] if tag else [])]
-    for name, value in differences(config, base).items():
+    for name, value in config.differences(base).items():
         if name not in IN_EVERY_NAME:
             parts.append(in_name(name, value))
     name = "-".join(parts)
@@ -83,7 +82,8 @@ def distinct(cells: Iterable[Cell]) -> list[Cell]:
 
 def whole(settings: dict[str, Any]) -> dict[str, Any]:
     """Return a run's settings with the defaults of those that its version did not know yet."""
-    return DEFAULTS | {name: settings[name] for name in DEFAULTS.keys() & settings.keys()}
+    known = complete(settings)
+    return {name: known[name] for name in DEFAULTS}
 
 
 def results_of(cell: Cell, runs_dir: Path) -> dict[str, Any] | None:
@@ -95,7 +95,7 @@ def results_of(cell: Cell, runs_dir: Path) -> dict[str, Any] | None:
     folder = RunFolder(runs_dir / cell.name)
     results = folder.read_results()
     if results is not None:
-        refuse_others(folder.path, whole(results["config"]), cell.config)
+        check_same_settings(folder.path, whole(results["config"]), cell.config)
     return results
 
 
@@ -114,11 +114,11 @@ def state(cell: Cell, runs_dir: Path) -> str:
         settings = whole(json.loads(folder.config.read_text(encoding="utf-8")))
     except (OSError, ValueError, AttributeError) as error:
         raise UserError(f"{folder.config} is damaged: move {folder.path} away.") from error
-    refuse_others(folder.path, settings, cell.config)
+    check_same_settings(folder.path, settings, cell.config)
     return BEGUN
 
 
-def refuse_others(path: Path, settings: dict[str, Any], config: Config) -> None:
+def check_same_settings(path: Path, settings: dict[str, Any], config: Config) -> None:
     """Raise UserError if `settings`, those of the run at `path`, are not those of `config`."""
     different = [
         f"{name} {settings[name]} there, {value} here"
@@ -132,7 +132,7 @@ def refuse_others(path: Path, settings: dict[str, Any], config: Config) -> None:
         )
 
 
-def held(cell: Cell, runs_dir: Path) -> bool:
+def is_locked(cell: Cell, runs_dir: Path) -> bool:
     """Return whether another process is writing to the cell's folder."""
     lock = runs_dir / cell.name / ".lock"
     if not lock.exists():

@@ -9,9 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from recns_tf.evaluation.metrics import METRIC, METRICS
 from recns_tf.experiments.results import Line
-from recns_tf.files import atomic
-from recns_tf.run_folder import METRIC, METRICS, RunFolder
+from recns_tf.runs.folder import RunFolder
+from recns_tf.utils.files import atomic
 
 FORMATS = (".png", ".svg")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import re
 
-from recns_tf.config import Workspace
-from recns_tf.options import NOT_EMPTY, Checked, Rule, at_least, one_of, option
+from recns_tf.config.config import Workspace
+from recns_tf.config.flags import NOT_EMPTY, Checked, Rule, at_least, one_of, option
 
 SEEDS = Rule("seeds such as 0,1,2", lambda text: bool(re.fullmatch(r"\d+(,\d+)*", text)))
 BASES = ("both", "original", "default")

@@ -7,10 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from recns_tf import catalog
-from recns_tf.config import Config
+from recns_tf import registry
+from recns_tf.config.config import FIELDS, Config
 from recns_tf.errors import UserError
-from recns_tf.experiments import settings
 from recns_tf.experiments.cells import Cell, seeds
 from recns_tf.experiments.grids import EXPERIMENTS, Experiment
 
@@ -48,7 +47,7 @@ def parse_grid(text: str, samplers: str = "") -> dict[str, tuple[Any, ...]]:
     for part in parts:
         name, equals, values = part.partition("=")
         name = name.strip()
-        field = settings.CONFIG_FIELDS.get(name)
+        field = FIELDS.get(name)
         if not equals or field is None:
             raise UserError(f"--grid: '{part}' is not SETTING=VALUES, such as dim=64 128.")
         kind: Any = type(field.default)
@@ -77,7 +76,7 @@ def narrow(
     experiment = find(name)
     varied = [panel.setting for panel in experiment.panels]
     for encoder in encoders:
-        catalog.find(catalog.ENCODERS, "encoder", encoder)
+        registry.find(registry.ENCODERS, "encoder", encoder)
     for setting in sorted(set(varied) & set(given)):
         raise UserError(
             f"--{setting} is what {name} varies: choose values by --grid='{setting}=…' instead."
@@ -145,5 +144,4 @@ def base_of(dataset: str, encoder: str, files: Sequence[Path]) -> tuple[Config, 
         dataset, encoder: their names.
         files: flagfiles of the command line.
     """
-    own = settings.flagfiles(dataset, encoder)
-    return settings.read(dataset, encoder, [*own, *files]), "-".join(path.stem for path in files)
+    return Config.for_run(dataset, encoder, files), "-".join(path.stem for path in files)

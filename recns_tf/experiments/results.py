@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from recns_tf.evaluation.metrics import METRICS
 from recns_tf.experiments.cells import Cell, results_of
-from recns_tf.files import write_text
-from recns_tf.run_folder import METRICS
+from recns_tf.utils.files import write_text
 
 
 class Line(NamedTuple):

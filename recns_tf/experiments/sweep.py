@@ -19,10 +19,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from recns_tf.config import Workspace
-from recns_tf.experiments.cells import DONE, Cell, distinct, held, results_of, state
-from recns_tf.files import write_json
-from recns_tf.parallel import CORES
+from recns_tf.config.config import Workspace
+from recns_tf.experiments.cells import DONE, Cell, distinct, is_locked, results_of, state
+from recns_tf.utils.files import write_json
+from recns_tf.utils.parallel import CORES
 
 ROOT = Path(__file__).resolve().parents[2]
 PR_SET_PDEATHSIG = 1
@@ -53,7 +53,7 @@ class Running(NamedTuple):
 def train_command(cell: Cell, settings: Path, workspace: Workspace) -> list[str]:
     """Return the command line that trains a cell."""
     return [
-        *(sys.executable, "-m", "recns_tf.main", cell.config.dataset, cell.config.encoder),
+        *(sys.executable, "-m", "recns_tf", "train", cell.config.dataset, cell.config.encoder),
         *(f"--config={settings}", f"--run_name={cell.name}"),
         *(f"--runs_dir={workspace.runs_dir}", f"--data_dir={workspace.data_dir}"),
     ]
@@ -129,7 +129,7 @@ class Work:
             if len(self.running) == self.jobs:
                 return
             cell = self.waiting.popleft()
-            if held(cell, self.runs_dir):
+            if is_locked(cell, self.runs_dir):
                 if cell.name not in self.told:
                     print(f"{cell.name} waits: {WRITTEN_TO} it", flush=True)
                 self.told.add(cell.name)

@@ -11,9 +11,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from recns_tf.evaluation.metrics import METRICS
 from recns_tf.experiments.results import Line
-from recns_tf.markdown import table
-from recns_tf.run_folder import METRICS
+from recns_tf.utils.markdown import table
 
 MISSING = "—"
 COLUMNS = (

@@ -19,16 +19,16 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import TrialState
 
 from recns_tf import datasets
-from recns_tf.config import Config
+from recns_tf.config.config import Config
 from recns_tf.errors import UserError
+from recns_tf.evaluation.metrics import METRIC
 from recns_tf.experiments import tables
 from recns_tf.experiments.cells import Cell, name_of, results_of
 from recns_tf.experiments.options import SweepSettings
 from recns_tf.experiments.results import write_csv
 from recns_tf.experiments.sweep import Command, Failure, sweep, train_command
-from recns_tf.files import write_text
-from recns_tf.markdown import table
-from recns_tf.run_folder import METRIC
+from recns_tf.utils.files import write_text
+from recns_tf.utils.markdown import table
 
 DIGITS = 2
 
@@ -168,7 +168,7 @@ def best(study: Study) -> dict[str, Any]:
     return {name: rounded(value) for name, value in study.trials.best_params.items()}
 
 
-def told(values: BaseDistribution) -> str:
+def format_values(values: BaseDistribution) -> str:
     """Return the values of a setting in words."""
     if isinstance(values, FloatDistribution):
         return f"{values.low:g} … {values.high:g}, by its logarithm"
@@ -186,7 +186,9 @@ def write(studies: Sequence[Study], folder: Path) -> None:
             [
                 config.encoder,
                 config.sampler,
-                "; ".join(f"{name}: {told(values)}" for name, values in study.space.items()),
+                "; ".join(
+                    f"{name}: {format_values(values)}" for name, values in study.space.items()
+                ),
                 str(len(done)),
                 f"{100 * study.trials.best_value:.2f}" if done else tables.MISSING,
                 ", ".join(f"{name} {value}" for name, value in chosen.items()),

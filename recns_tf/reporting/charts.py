@@ -77,8 +77,8 @@ def line_chart(
     if not points:
         return ""
     xs, ys = ([point[axis] for point in points] for axis in (0, 1))
-    x_low, x_high = (-0.3, len(categories) - 0.7) if categories else spread_of(xs)
-    y_ticks = MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10]).tick_values(*spread_of(ys))
+    x_low, x_high = (-0.3, len(categories) - 0.7) if categories else padded_range(xs)
+    y_ticks = MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10]).tick_values(*padded_range(ys))
     y_low, y_high = y_ticks[0], y_ticks[-1]
 
     def place(point: tuple[float, float]) -> str:
@@ -128,7 +128,7 @@ def draw(line: Line, place: Place, with_dots: bool) -> str:
     )
 
 
-def spread_of(values: Sequence[float]) -> tuple[float, float]:
+def padded_range(values: Sequence[float]) -> tuple[float, float]:
     """Return the lowest and the highest value, apart even if they are equal."""
     low, high = min(values), max(values)
     if low < high:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from recns_tf.evaluation.metrics import METRICS
 from recns_tf.reporting import markup
 from recns_tf.reporting.charts import Line, line_chart
 from recns_tf.reporting.layout import charts, of_each
 from recns_tf.reporting.markup import Html, joined
 from recns_tf.reporting.runs import Group, best_epoch, number, series_names
-from recns_tf.run_folder import METRICS
 
 LOSSES = ("loss", "ranking_loss", "penalty")
 SECONDS = ("seconds", "sampling_seconds")

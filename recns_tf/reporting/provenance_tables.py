@@ -6,10 +6,10 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from recns_tf.evaluation.metrics import METRIC
 from recns_tf.reporting import markup
 from recns_tf.reporting.markup import Cell, Html, joined, table
 from recns_tf.reporting.runs import Group, Run, best_epoch, number
-from recns_tf.run_folder import METRIC
 
 
 def provenance(runs: Sequence[Run]) -> Html:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
+from recns_tf.evaluation.metrics import METRIC, METRICS
 from recns_tf.reporting import markup
 from recns_tf.reporting.charts import interval
 from recns_tf.reporting.layout import of_each
 from recns_tf.reporting.markup import Html, joined, named, table
 from recns_tf.reporting.runs import Group, best_epoch, number
-from recns_tf.run_folder import METRIC, METRICS
-from recns_tf.summary import spread
+from recns_tf.runs.summary import mean_and_deviation
 
 
 def results(groups: Sequence[Group]) -> Html:
@@ -58,10 +58,10 @@ def result_row(style: int, group: Group, low: float, high: float) -> list[object
     cells: list[object] = [named(style, group.label)]
     for metric in METRICS:
         values = group.tested(metric)
-        cells.append(spread(values) if values else "")
+        cells.append(mean_and_deviation(values) if values else "")
     cells.append(Html(dot))
     valid = group.numbers("valid", METRIC)
-    cells.append(spread(valid) if valid else "")
+    cells.append(mean_and_deviation(valid) if valid else "")
     epochs = [
         epoch
         for run in group.runs

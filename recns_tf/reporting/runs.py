@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from recns_tf.config import DEFAULTS
+from recns_tf.config.config import DEFAULTS
 from recns_tf.errors import UserError
-from recns_tf.run_folder import METRIC, Row, RunFolder
-from recns_tf.summary import different, grouping
+from recns_tf.evaluation.metrics import METRIC
+from recns_tf.runs.folder import Row, RunFolder
+from recns_tf.runs.summary import different, grouping
 
 MOST_IN_LABEL = 3
 """Settings that a label tells; where there are more, the run's name stands for them."""

@@ -11,7 +11,7 @@ from recns_tf.reporting.layout import charts, of_each
 from recns_tf.reporting.markup import Html, joined, named, table
 from recns_tf.reporting.runs import Group
 from recns_tf.reporting.slices import Slice
-from recns_tf.summary import spread
+from recns_tf.runs.summary import mean_and_deviation
 
 KINDS = (
     ("test Recall@20 of users, by their train items", "train items of the user"),
@@ -50,7 +50,12 @@ def slices(
                 columns = list(zip(*(one.shares for one in here), strict=True))
                 means = [statistics.mean(column) for column in columns]
                 lines.append(Line(style, group.label, list(enumerate(means))))
-                rows.append([named(style, group.label), *(spread(list(each)) for each in columns)])
+                rows.append(
+                    [
+                        named(style, group.label),
+                        *(mean_and_deviation(list(each)) for each in columns),
+                    ]
+                )
             heads = [f"{name} ({size:,})" for name, size in zip(names, sizes, strict=True)]
             if rows:
                 chart = line_chart(title, lines, axis, names)

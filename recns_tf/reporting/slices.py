@@ -12,10 +12,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from recns_tf.evaluation.metrics import NO_ITEM, metrics_per_user
 from recns_tf.interactions import Interactions, degrees_of_items, is_among, to_pairs, users_with
-from recns_tf.metrics import metrics_per_user
-from recns_tf.ranking import NO_ITEM
-from recns_tf.run_lists import K
+from recns_tf.runs.recommendations import K
 
 
 class Slice(NamedTuple):

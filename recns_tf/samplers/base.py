@@ -10,14 +10,14 @@ import tensorflow as tf
 
 from recns_tf.encoders.base import Encoder, Tables
 from recns_tf.interactions import Interactions
-from recns_tf.item_sets import ItemSets
-from recns_tf.pipeline import Batch
+from recns_tf.ops.item_sets import ItemSets
+from recns_tf.samplers.batch import Batch
 
 if TYPE_CHECKING:
-    from recns_tf.config import Config
+    from recns_tf.config.config import Config
 
 
-class Surroundings(NamedTuple):
+class SamplerContext(NamedTuple):
     """What a sampler may know of the run it is built for.
 
     Attributes:
@@ -42,7 +42,7 @@ class Choice(NamedTuple):
 
     ids: tf.Tensor
     statistics: dict[str, tf.Tensor]
-    lesson: Any = ()
+    feedback: Any = ()
 
 
 class Negatives(NamedTuple):
@@ -59,7 +59,7 @@ class Negatives(NamedTuple):
     scores: tf.Tensor
     positive_scores: tf.Tensor
     statistics: dict[str, tf.Tensor]
-    lesson: Any = ()
+    feedback: Any = ()
 
 
 class Sampler(keras.layers.Layer):
@@ -85,7 +85,7 @@ class Sampler(keras.layers.Layer):
     uses_candidates: ClassVar[bool] = False
     uses_exposed: ClassVar[bool] = False
     draws_exposed: ClassVar[bool] = False
-    scores_many: ClassVar[bool] = False
+    scores_large_pool: ClassVar[bool] = False
     statistics: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, num_negatives: int):
@@ -94,14 +94,14 @@ class Sampler(keras.layers.Layer):
         self.built = True
 
     @classmethod
-    def from_config(cls, config: Config, around: Surroundings) -> Self:
+    def from_settings(cls, config: Config, context: SamplerContext) -> Self:
         """Build the sampler that the flags describe.
 
         Args:
             config: all flags; a sampler takes what concerns it.
             around: what else it may know.
         """
-        del around
+        del context
         return cls(config.num_negatives)
 
     @abstractmethod
@@ -114,14 +114,14 @@ class Sampler(keras.layers.Layer):
             seed: int64 [2], the sampler's stream of this step.
         """
 
-    def learn(self, batch: Batch, lesson: Any) -> None:
+    def update_state(self, batch: Batch, feedback: Any) -> None:
         """Change the state after a training step's choice, before the encoder is updated.
 
         Args:
             batch: of the step.
             lesson: of its Choice.
         """
-        del batch, lesson
+        del batch, feedback
 
     def begin_epoch(self, epoch: int, encoder: Encoder) -> None:
         """Change the state before an epoch, given the encoder as the last epoch left it.
@@ -148,7 +148,7 @@ class Sampler(keras.layers.Layer):
 
     def sample(self, batch: Batch, tables: Tables, seed: tf.Tensor) -> Negatives:
         """Return k negatives for every pair of the batch, given this step's live embeddings."""
-        known = tables.cached() if self.scores_many else tables.frozen()
+        known = tables.stale_ok() if self.scores_large_pool else tables.frozen()
         choice = self.choose(batch, known, seed)
         pairs = tf.concat([batch.positives[:, None], choice.ids], axis=1)
         positive, chosen = tf.split(

@@ -18,15 +18,16 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 import keras
 import tensorflow as tf
 
-from recns_tf import draws, losses
-from recns_tf.draws import Purpose
+from recns_tf import losses
 from recns_tf.encoders.base import Encoder, Tables, initial_nodes
-from recns_tf.pipeline import Batch
-from recns_tf.row_sums import products
+from recns_tf.ops import random
+from recns_tf.ops.gather import products
+from recns_tf.ops.random import Purpose
 from recns_tf.samplers.base import Choice, Sampler
+from recns_tf.samplers.batch import Batch
 
 if TYPE_CHECKING:
-    from recns_tf.config import Config
+    from recns_tf.config.config import Config
 
 
 DENSE = 32
@@ -55,7 +56,7 @@ class GeneratorOptions(NamedTuple):
     seed: int = 0
 
     @classmethod
-    def from_config(cls, config: Config) -> GeneratorOptions:
+    def from_settings(cls, config: Config) -> GeneratorOptions:
         """Return what the flags say."""
         return cls(
             config.generator_candidates,
@@ -83,7 +84,7 @@ class Generator(keras.layers.Layer):
         super().__init__()
         self.num_users = num_users
         self.nodes = self.add_weight(name="nodes", shape=(num_users + num_items, dim))
-        branch = draws.stream(draws.root(seed), Purpose.STATE)
+        branch = random.stream(random.root(seed), Purpose.STATE)
         self.nodes.assign(initial_nodes(num_users, num_items, dim, branch))
         self.bias = self.add_weight(name="bias", shape=(num_items,), initializer="zeros")
         self.built = True
@@ -111,7 +112,7 @@ class Generator(keras.layers.Layer):
         return total / tf.cast(tf.size(users), tf.float32)
 
 
-class Lesson(NamedTuple):
+class Feedback(NamedTuple):
     """What a generator learns from.
 
     Attributes:
@@ -188,39 +189,39 @@ class GeneratorSampler(Sampler):
     def choose(self, batch: Batch, tables: Tables, seed: tf.Tensor) -> Choice:
         """See Sampler. `generator_reward`: mean of the first reward."""
         users, k = batch.users, self.num_negatives
-        candidates = self.candidates(users, draws.stream(seed, Purpose.CANDIDATES))
+        candidates = self.candidates(users, random.stream(seed, Purpose.CANDIDATES))
         logits = self.generator.scores(users, candidates) / self.options.temperature
-        drawn = draws.categorical(tf.stop_gradient(logits), k, draws.stream(seed, Purpose.CHOICE))
+        drawn = random.categorical(tf.stop_gradient(logits), k, random.stream(seed, Purpose.CHOICE))
         first = tf.broadcast_to(tf.range(k), tf.shape(drawn))
         drawn = tf.where(self.warm(), first, drawn)
         ids = tf.gather(candidates, drawn, batch_dims=1)
-        rewards = self.rewards(batch, tables, ids, drawn, draws.stream(seed, Purpose.EXPOSED))
-        lesson = Lesson(candidates, drawn, self.advantage(rewards), rewards)
-        return Choice(ids, {"generator_reward": tf.reduce_mean(rewards[0])}, lesson)
+        rewards = self.rewards(batch, tables, ids, drawn, random.stream(seed, Purpose.EXPOSED))
+        feedback = Feedback(candidates, drawn, self.advantage(rewards), rewards)
+        return Choice(ids, {"generator_reward": tf.reduce_mean(rewards[0])}, feedback)
 
-    def learn(self, batch: Batch, lesson: Lesson) -> None:
+    def update_state(self, batch: Batch, feedback: Feedback) -> None:
         """See Sampler: one step of the generator, then its baselines move."""
         weights = self.generator.trainable_variables
         with tf.GradientTape() as tape:
-            loss = self.generator_loss(batch, lesson)
+            loss = self.generator_loss(batch, feedback)
         gradients = tape.gradient(loss, [weight.value for weight in weights])
         # Of a sparse gradient Keras' Adam would square the parts of a repeated row one by one.
         self.optimizer.apply([tf.convert_to_tensor(part) for part in gradients], weights)
-        self.remember(lesson.rewards)
+        self.remember(feedback.rewards)
 
-    def generator_loss(self, batch: Batch, lesson: Lesson) -> tf.Tensor:
+    def generator_loss(self, batch: Batch, feedback: Feedback) -> tf.Tensor:
         """Return loss_G, or in the warm-up that of BPR: a float32 scalar."""
-        scores = self.generator.scores(batch.users, lesson.candidates)
+        scores = self.generator.scores(batch.users, feedback.candidates)
         log_p = tf.nn.log_softmax(scores / self.options.temperature, axis=1)
-        chosen = tf.gather(log_p, lesson.drawn, batch_dims=1)
-        reinforce = -tf.reduce_mean(tf.stop_gradient(lesson.advantage) * chosen)
+        chosen = tf.gather(log_p, feedback.drawn, batch_dims=1)
+        reinforce = -tf.reduce_mean(tf.stop_gradient(feedback.advantage) * chosen)
         positives = batch.positives[:, None]
         pretraining = losses.bpr(
             self.generator.scores(batch.users, positives)[:, 0],
-            tf.gather(scores, lesson.drawn, batch_dims=1),
+            tf.gather(scores, feedback.drawn, batch_dims=1),
             0.0,
         )
-        ids = tf.gather(lesson.candidates, lesson.drawn, batch_dims=1)
+        ids = tf.gather(feedback.candidates, feedback.drawn, batch_dims=1)
         rows = tf.concat([ids, positives], axis=1)
         penalty = self.options.l2 * self.generator.penalty(batch.users, rows)
         return tf.where(self.warm(), pretraining, reinforce) + penalty

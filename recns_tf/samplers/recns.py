@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 import tensorflow as tf
 
-from recns_tf import laws
+from recns_tf.config import distributions
+from recns_tf.config.distributions import Distribution
 from recns_tf.encoders.base import Tables
 from recns_tf.errors import UserError
-from recns_tf.laws import Law
-from recns_tf.pipeline import Batch
-from recns_tf.samplers.base import Choice, Sampler, Surroundings
-from recns_tf.samplers.exposure_augmented import ExposureAugmented, pick
-from recns_tf.samplers.positive_assisted import PositiveAssisted
+from recns_tf.samplers.base import Choice, Sampler, SamplerContext
+from recns_tf.samplers.batch import Batch
+from recns_tf.samplers.recns_o import PositiveAssisted
+from recns_tf.samplers.recns_w import ExposureAugmented, pick
 
 if TYPE_CHECKING:
-    from recns_tf.config import Config
+    from recns_tf.config.config import Config
 
 
 class RecNS(Sampler):
@@ -45,7 +45,7 @@ class RecNS(Sampler):
     def __init__(
         self,
         num_negatives: int,
-        alpha: Law,
+        alpha: Distribution,
         *,
         draw_law: str = "proportional",
         merge: str = "flat",
@@ -59,13 +59,13 @@ class RecNS(Sampler):
         self.renormalize = renormalize
 
     @classmethod
-    def from_config(cls, config: Config, around: Surroundings) -> Self:
+    def from_settings(cls, config: Config, context: SamplerContext) -> Self:
         """See Sampler; the pipeline has drawn the candidates from the pool.
 
         Raises:
             UserError: more exposed negatives are asked for than there are exposed candidates.
         """
-        del around
+        del context
         if config.num_exposed > config.num_candidates:
             raise UserError(
                 f"--num_exposed={config.num_exposed}: choose at most {config.num_candidates}, "
@@ -73,7 +73,7 @@ class RecNS(Sampler):
             )
         return cls(
             config.num_negatives,
-            laws.parse(config.alpha),
+            distributions.parse(config.alpha),
             draw_law=config.draw_law,
             merge=config.merge,
             num_exposed=config.num_exposed,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from recns_tf import draws
 from recns_tf.interactions import Interactions, to_pairs, to_rows
-from recns_tf.item_sets import Complement, Fallback, ItemSets, Listed
+from recns_tf.ops import random
+from recns_tf.ops.item_sets import ComplementItems, Fallback, ItemSets, ListedItems
 
 
 class Unexposed:
@@ -24,21 +24,21 @@ class Unexposed:
 
     def __init__(self, pool: ItemSets, interactions: Interactions):
         self.pool = pool
-        self.exposures = Listed(interactions.exposed)
+        self.exposures = ListedItems(interactions.exposed)
         self.rest: ItemSets | None = None
-        if isinstance(pool, Complement):
+        if isinstance(pool, ComplementItems):
             pairs = [to_pairs(rows) for rows in (pool.rows, interactions.exposed)]
             missing = to_rows(np.concatenate(pairs), pool.rows.shape)
-            self.rest = Fallback(Complement(missing), pool)
+            self.rest = Fallback(ComplementItems(missing), pool)
 
     def draw(self, users: tf.Tensor, n: int, seed: tf.Tensor) -> tf.Tensor:
         """Draw n independent uniform items a user: [B] -> int32 [B, n]."""
         if self.rest is not None:
-            return draws.with_replacement(self.rest, users, n, seed)
-        return draws.accepted(self._propose, self._accept, self._propose, users, n, seed)
+            return random.with_replacement(self.rest, users, n, seed)
+        return random.accepted(self._propose, self._accept, self._propose, users, n, seed)
 
     def _propose(self, users: tf.Tensor, n: int, seed: tf.Tensor) -> tf.Tensor:
-        return draws.with_replacement(self.pool, users, n, seed)
+        return random.with_replacement(self.pool, users, n, seed)
 
     def _accept(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
         return ~self.exposures.contains(users, items)

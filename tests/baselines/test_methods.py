@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from recns_tf import catalog, datasets
+from recns_tf import datasets, registry
 from recns_tf.baselines import ease, item_knn, popular
 from recns_tf.baselines.score_rows import evaluate
 from recns_tf.baselines.settings import BaselineSettings, numbers
-from recns_tf.config import Config
+from recns_tf.config.config import Config
 from recns_tf.errors import UserError
 from recns_tf.interactions import to_pairs
 from tests.conftest import make_toy
@@ -107,10 +107,10 @@ def test_the_most_popular_by_hand(world, toy, pytestconfig):
         assert metrics["recall@20"] == pytest.approx(0.1794, abs=5e-5)
 
 
-@pytest.mark.parametrize("name", catalog.BASELINE_MODELS)
+@pytest.mark.parametrize("name", registry.BASELINE_MODELS)
 def test_every_baseline_knows_train_alone_and_scores_all(name, toy):
     """Contract: finite float64 scores for any users, the same in every call."""
-    for fit in catalog.BASELINE_MODELS[name].load()(toy.train, BaselineSettings()):
+    for fit in registry.BASELINE_MODELS[name].load()(toy.train, BaselineSettings()):
         scores = fit.scores(np.array([5, 0, 5]))
         assert scores.shape == (3, 60) and scores.dtype == np.float64
         assert np.isfinite(scores).all()

@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
-from recns_tf import ranking
 from recns_tf.baselines import score_rows
+from recns_tf.evaluation import ranking
 
 
 @given(st.integers(1, 12), st.integers(1, 40), st.integers(0, 999), st.sampled_from([1, 5, 20]))

@@ -14,7 +14,7 @@ import pytest
 from tqdm import tqdm
 
 from recns_tf.datasets.download import DownloadError, download
-from recns_tf.files import git_blob_sha1
+from recns_tf.utils.files import git_blob_sha1
 
 module = importlib.import_module("recns_tf.datasets.download")
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from recns_tf import datasets
-from recns_tf.config import Config
+from recns_tf.config.config import Config
 from recns_tf.datasets import ml_100k
 from recns_tf.datasets.download import DownloadError
 from recns_tf.errors import UserError

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from recns_tf import datasets
-from recns_tf.config import Config
-from recns_tf.datasets import ccir_zhihu, kuairand_pure, mind, tables, taobao
+from recns_tf.config.config import Config
+from recns_tf.datasets import ccir_zhihu, kuairand_pure, mind, taobao
+from recns_tf.datasets.formats import tables
 from recns_tf.errors import UserError
 from recns_tf.interactions import to_pairs
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from recns_tf import datasets
-from recns_tf.config import Config
+from recns_tf.config.config import Config
 from recns_tf.datasets import download, zhihu
-from recns_tf.datasets.writers import write_lightgcn, write_pinsage
+from recns_tf.datasets.formats.writers import write_lightgcn, write_pinsage
 from recns_tf.errors import UserError
-from recns_tf.files import git_blob_sha1
+from recns_tf.utils.files import git_blob_sha1
 from tests.conftest import SHARED, make_toy
 
 ORIGINAL = SHARED / "data" / "zhihu-original"

@@ -7,20 +7,21 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from recns_tf import catalog, draws
+from recns_tf import registry
 from recns_tf.encoders.mf import MF
 from recns_tf.interactions import make_interactions, to_pairs
+from recns_tf.ops import random
 
 SETTINGS = {"message_dropout": 0.3, "node_dropout": 0.2, "num_neighbors": "4,2", "feature_dim": 5}
 
 
-@pytest.fixture(params=catalog.ENCODERS)
+@pytest.fixture(params=registry.ENCODERS)
 def make(request, toy, toy_config):
     """Return a function that makes the encoder with some settings on some data."""
 
     def function(data=toy, **settings):
         config = dataclasses.replace(toy_config, **{**SETTINGS, **settings})
-        return catalog.ENCODERS[request.param].load().from_config(config, data)
+        return registry.ENCODERS[request.param].load().from_settings(config, data)
 
     return function
 
@@ -99,7 +100,7 @@ def test_a_node_without_neighbours_has_a_finite_embedding_and_gradient(make, toy
     encoder = make()
     assert not toy.train[[0]].nnz
     with tf.GradientTape() as tape:
-        loss = tf.reduce_sum(encoder.encode(True, draws.root(1)).users(tf.constant([0])))
+        loss = tf.reduce_sum(encoder.encode(True, random.root(1)).users(tf.constant([0])))
     gradients = tape.gradient(loss, [weight.value for weight in encoder.trainable_variables])
     for gradient in gradients:
         assert np.isfinite(tf.convert_to_tensor(gradient)).all()
@@ -110,7 +111,7 @@ def test_training_is_a_function_of_the_seed_in_a_graph_as_outside(make):
     encoder = make()
     users = tf.constant([3, 9, 17])
     call = tf.function(lambda seed: encoder.encode(True, seed).users(users))
-    eager = encoder.encode(True, draws.root(1)).users(users)
-    np.testing.assert_allclose(call(draws.root(1)), eager, rtol=1e-5, atol=1e-6)
-    call(draws.root(2))
+    eager = encoder.encode(True, random.root(1)).users(users)
+    np.testing.assert_allclose(call(random.root(1)), eager, rtol=1e-5, atol=1e-6)
+    call(random.root(2))
     assert call.experimental_get_tracing_count() == 1

@@ -12,7 +12,7 @@ from tests.encoders.slopes import assert_slopes
 
 @pytest.fixture
 def encoder(toy, toy_config):
-    return LightGCN.from_config(toy_config, toy)
+    return LightGCN.from_settings(toy_config, toy)
 
 
 def test_embeddings_are_those_of_the_paper(encoder, toy, toy_config):
@@ -24,7 +24,7 @@ def test_embeddings_are_those_of_the_paper(encoder, toy, toy_config):
 @pytest.mark.parametrize("num_layers", [1, 2, 3, 4])
 def test_every_number_of_layers(toy, toy_config, num_layers):
     config = dataclasses.replace(toy_config, num_layers=num_layers, sparse_engine="coo")
-    encoder = LightGCN.from_config(config, toy)
+    encoder = LightGCN.from_settings(config, toy)
     expected = oracles.lightgcn(toy.train.toarray(), encoder.nodes.numpy(), num_layers)
     np.testing.assert_allclose(np.concatenate(encoder.embeddings()), expected, atol=1e-6)
 
@@ -67,7 +67,7 @@ def test_the_penalty_pulls_each_row_by_its_occurrences(encoder):
 
 def test_initial_tables_are_glorot_uniform_each_by_its_own_shape(toy, toy_config):
     config = dataclasses.replace(toy_config, dim=64)
-    nodes = LightGCN.from_config(config, toy).nodes.numpy()
+    nodes = LightGCN.from_settings(config, toy).nodes.numpy()
     for table, rows in ((nodes[:40], 40), (nodes[40:], 60)):
         limit = np.sqrt(6 / (rows + 64))
         assert 0.99 * limit < np.abs(table).max() <= limit
@@ -79,7 +79,7 @@ def test_initial_tables_are_glorot_uniform_each_by_its_own_shape(toy, toy_config
 def test_initial_weights_follow_the_seed(toy, toy_config):
     def nodes(seed):
         config = dataclasses.replace(toy_config, seed=seed)
-        return LightGCN.from_config(config, toy).nodes.numpy()
+        return LightGCN.from_settings(config, toy).nodes.numpy()
 
     np.testing.assert_array_equal(nodes(1), nodes(1))
     assert not np.array_equal(nodes(1), nodes(2))
@@ -87,7 +87,7 @@ def test_initial_weights_follow_the_seed(toy, toy_config):
 
 def test_learned_layer_weights_begin_as_the_mean(toy, toy_config, encoder):
     config = dataclasses.replace(toy_config, layer_weights="learned")
-    learned = LightGCN.from_config(config, toy)
+    learned = LightGCN.from_settings(config, toy)
     for ours, mean in zip(learned.embeddings(), encoder.embeddings(), strict=True):
         np.testing.assert_allclose(ours, mean, rtol=1e-5, atol=1e-6)
     assert [w.name for w in learned.trainable_variables] == ["nodes", "layer_logits"]
@@ -96,7 +96,7 @@ def test_learned_layer_weights_begin_as_the_mean(toy, toy_config, encoder):
 
 def test_learned_layer_weights_are_a_softmax_whose_slopes_are_right(toy, toy_config):
     config = dataclasses.replace(toy_config, layer_weights="learned")
-    encoder = LightGCN.from_config(config, toy)
+    encoder = LightGCN.from_settings(config, toy)
     encoder.nodes.assign(8 * encoder.nodes)
     encoder.layer_logits.assign([0.5, -1.0, 2.0])
     dense = toy.train.toarray()

@@ -6,12 +6,12 @@ import numpy as np
 import tensorflow as tf
 
 from recns_tf.encoders.mf import MF
-from recns_tf.training import build
+from recns_tf.training.build import build
 from tests.conftest import make_toy
 
 
 def test_an_embedding_is_the_node_s_own_whatever_the_graph(toy, toy_config):
-    one, two = (MF.from_config(toy_config, data) for data in (toy, make_toy(density=0.4)))
+    one, two = (MF.from_settings(toy_config, data) for data in (toy, make_toy(density=0.4)))
     for encoder in (one, two):
         np.testing.assert_array_equal(np.concatenate(encoder.embeddings()), encoder.nodes)
     np.testing.assert_array_equal(one.nodes, two.nodes)

@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 from scipy.sparse import csr_array
 
-from recns_tf import draws
 from recns_tf.encoders.neighbors import SharedColumns, neighbor_table
+from recns_tf.ops import random
 from tests.goodness_of_fit import chi_square
 
 DENSE = np.zeros((40, 40), bool)
@@ -44,7 +44,7 @@ def test_all_nodes_share_the_columns_of_a_step_and_layers_do_not():
     nodes = tf.constant([0, 1, 0])
     seen = {}
     for layer, number in ((1, 3), (2, 2)):
-        drawn, found = neighbors.draw(layer, nodes, draws.root(5))
+        drawn, found = neighbors.draw(layer, nodes, random.root(5))
         assert drawn.shape == (3, number) and found.numpy().all()
         columns = [
             {c for c in range(500) if table[0, c] == drawn[0, i] and table[1, c] == drawn[1, i]}
@@ -52,9 +52,9 @@ def test_all_nodes_share_the_columns_of_a_step_and_layers_do_not():
         ]
         assert all(columns), "some column holds what both nodes drew"
         seen[layer] = drawn.numpy()
-    again = neighbors.draw(1, nodes, draws.root(5))[0]
+    again = neighbors.draw(1, nodes, random.root(5))[0]
     np.testing.assert_array_equal(again, seen[1])
-    order = tf.random.experimental.stateless_shuffle(tf.range(500), draws.root(5)).numpy()
+    order = tf.random.experimental.stateless_shuffle(tf.range(500), random.root(5)).numpy()
     np.testing.assert_array_equal(seen[2], table[[0, 1, 0]][:, order[:2]])
     np.testing.assert_array_equal(seen[1], table[[0, 1, 0]][:, order[2:5]])
 

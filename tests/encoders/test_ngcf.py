@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from recns_tf import draws
 from recns_tf.encoders import ngcf
 from recns_tf.encoders.ngcf import NGCF
+from recns_tf.ops import random
 from tests import oracles
 from tests.encoders.slopes import assert_slopes
 
 
 @pytest.fixture
 def encoder(toy, toy_config):
-    return NGCF.from_config(toy_config, toy)
+    return NGCF.from_settings(toy_config, toy)
 
 
 def kernels_of(encoder):
@@ -24,7 +24,7 @@ def kernels_of(encoder):
 @pytest.mark.parametrize("engine", ["csr", "coo"])
 def test_embeddings_are_those_of_the_paper(toy, toy_config, num_layers, engine):
     config = dataclasses.replace(toy_config, num_layers=num_layers, sparse_engine=engine)
-    encoder = NGCF.from_config(config, toy)
+    encoder = NGCF.from_settings(config, toy)
     expected = oracles.ngcf(toy.train.toarray(), encoder.nodes.numpy(), kernels_of(encoder))
     ours = np.concatenate(encoder.embeddings())
     assert ours.shape == (100, 8 * (num_layers + 1))
@@ -42,7 +42,7 @@ def test_a_node_without_neighbours_goes_on_by_itself(encoder, toy):
 def test_dropout_takes_part_where_the_paper_puts_it(toy, toy_config, monkeypatch):
     """With the masks known, embeddings in training are the oracle's."""
     config = dataclasses.replace(toy_config, message_dropout=0.3, node_dropout=0.4)
-    encoder = NGCF.from_config(config, toy)
+    encoder = NGCF.from_settings(config, toy)
     known = {"messages": [], "nodes": []}
 
     def recorded(x, rate, seed, by_row=False):
@@ -52,7 +52,7 @@ def test_dropout_takes_part_where_the_paper_puts_it(toy, toy_config, monkeypatch
 
     monkeypatch.setattr(ngcf, "original", ngcf.dropout, raising=False)
     monkeypatch.setattr(ngcf, "dropout", recorded)
-    tables = encoder.encode(True, draws.root(3))
+    tables = encoder.encode(True, random.root(3))
     expected = oracles.ngcf(
         toy.train.toarray(),
         encoder.nodes.numpy(),
@@ -69,7 +69,7 @@ def test_dropout_takes_part_where_the_paper_puts_it(toy, toy_config, monkeypatch
 def test_dropout_keeps_the_mean_and_drops_its_share():
     x = tf.ones([20_000, 8])
     for by_row in (False, True):
-        dropped = ngcf.dropout(x, 0.25, draws.root(1), by_row).numpy()
+        dropped = ngcf.dropout(x, 0.25, random.root(1), by_row).numpy()
         assert set(np.unique(dropped)) == {np.float32(0), np.float32(1 / 0.75)}
         # Five standard deviations of the share of rows.
         assert (dropped == 0).mean() == pytest.approx(0.25, abs=0.016)
@@ -78,27 +78,27 @@ def test_dropout_keeps_the_mean_and_drops_its_share():
 
 def test_scores_and_ranking_are_free_of_dropout(encoder):
     user, item = encoder.embeddings()
-    live = encoder.encode(True, draws.root(1))
+    live = encoder.encode(True, random.root(1))
     assert not np.allclose(live.user, user)
-    for tables in (live.frozen(), live.cached()):
+    for tables in (live.frozen(), live.stale_ok()):
         np.testing.assert_array_equal(tables.user, user)
         np.testing.assert_array_equal(tables.item, item)
-    again, other = (encoder.encode(True, draws.root(n)).user for n in (1, 2))
+    again, other = (encoder.encode(True, random.root(n)).user for n in (1, 2))
     np.testing.assert_array_equal(live.user, again)
     assert not np.array_equal(live.user, other)
 
 
 def test_no_dropout_means_one_propagation(toy, toy_config):
     config = dataclasses.replace(toy_config, message_dropout=0.0)
-    encoder = NGCF.from_config(config, toy)
-    live = encoder.encode(True, draws.root(1))
+    encoder = NGCF.from_settings(config, toy)
+    live = encoder.encode(True, random.root(1))
     np.testing.assert_array_equal(live.user, encoder.embeddings()[0])
-    assert live.steady is None
+    assert live.without_dropout is None
 
 
 def test_gradients_are_slopes_of_the_oracle(toy, toy_config):
     config = dataclasses.replace(toy_config, message_dropout=0.0)
-    encoder = NGCF.from_config(config, toy)
+    encoder = NGCF.from_settings(config, toy)
     encoder.nodes.assign(8 * encoder.nodes)
     dense = toy.train.toarray()
 
@@ -122,7 +122,7 @@ def test_the_penalty_has_the_kernels_beside_the_rows(encoder):
 
 def test_no_tensor_of_edges_times_dimension_is_made(toy, toy_config):
     """The largest tensor of a step's graph, gradients included, is that of all nodes."""
-    encoder = NGCF.from_config(toy_config, toy)
+    encoder = NGCF.from_settings(toy_config, toy)
 
     @tf.function
     def step(seed):
@@ -130,7 +130,7 @@ def test_no_tensor_of_edges_times_dimension_is_made(toy, toy_config):
             loss = tf.reduce_sum(tf.square(encoder.encode(True, seed).user))
         return tape.gradient(loss, [weight.value for weight in encoder.trainable_variables])
 
-    graph = step.get_concrete_function(draws.root(0)).graph
+    graph = step.get_concrete_function(random.root(0)).graph
     sizes = [
         np.prod(output.shape)
         for operation in graph.get_operations()

@@ -5,15 +5,17 @@ import pytest
 import tensorflow as tf
 from scipy.sparse import csr_array
 
-from recns_tf import draws, ranking
-from recns_tf.config import Workspace
+from recns_tf.config.config import Workspace
 from recns_tf.encoders import pinsage
 from recns_tf.encoders.base import FullTables
 from recns_tf.encoders.pinsage import PinSage
+from recns_tf.encoders.propagation import bipartite
 from recns_tf.errors import UserError
+from recns_tf.evaluation import ranking
 from recns_tf.interactions import make_interactions
-from recns_tf.propagation import bipartite
-from recns_tf.training import build, train_and_evaluate
+from recns_tf.ops import random
+from recns_tf.training.build import build
+from recns_tf.training.train import train_and_evaluate
 from tests import oracles
 from tests.encoders.slopes import assert_slopes
 from tests.goodness_of_fit import chi_square, independence
@@ -28,7 +30,7 @@ def config(request, toy_config):
 
 @pytest.fixture
 def encoder(toy, config):
-    encoder = PinSage.from_config(config, toy)
+    encoder = PinSage.from_settings(config, toy)
     encoder.nodes.assign(3 * encoder.nodes)
     return encoder
 
@@ -45,7 +47,7 @@ def all_neighbours(toy):
 @pytest.mark.parametrize("num_layers", [1, 2, 3, 4])
 def test_ranking_embeddings_are_those_of_all_neighbours(toy, config, num_layers):
     config = dataclasses.replace(config, num_layers=num_layers)
-    encoder = PinSage.from_config(config, toy)
+    encoder = PinSage.from_settings(config, toy)
     expected = oracles.pinsage(encoder.nodes.numpy(), all_neighbours(toy), kernels_of(encoder))
     ours = np.concatenate(encoder.embeddings())
     np.testing.assert_allclose(ours, expected, rtol=1e-5, atol=2e-6)
@@ -60,8 +62,8 @@ def known_ranks(seed, ids, bound, n):
 @pytest.mark.parametrize("num_layers", [1, 2, 3])
 def test_training_embeddings_are_those_of_drawn_neighbours(toy, config, num_layers, monkeypatch):
     """Layer 1 takes 5 neighbours and layer 2 and later 3, whichever node is asked for."""
-    monkeypatch.setattr(draws, "integers_by_id", known_ranks)
-    encoder = PinSage.from_config(dataclasses.replace(config, num_layers=num_layers), toy)
+    monkeypatch.setattr(random, "integers_by_id", known_ranks)
+    encoder = PinSage.from_settings(dataclasses.replace(config, num_layers=num_layers), toy)
     graph = bipartite(toy.train)
 
     def drawn(layer, node):
@@ -73,7 +75,7 @@ def test_training_embeddings_are_those_of_drawn_neighbours(toy, config, num_laye
         return own[ranks.numpy()[0]]
 
     expected = oracles.pinsage(encoder.nodes.numpy(), drawn, kernels_of(encoder))
-    tables = encoder.encode(True, draws.root(0))
+    tables = encoder.encode(True, random.root(0))
     users = np.array([[3, 0], [3, 39], [1, 2]], np.int32)
     np.testing.assert_allclose(tables.users(tf.constant(users)), expected[users], atol=2e-6)
     items = np.array([0, 59, 7, 7], np.int32)
@@ -81,7 +83,7 @@ def test_training_embeddings_are_those_of_drawn_neighbours(toy, config, num_laye
 
 
 def test_gradients_are_slopes_of_the_oracle(encoder, toy, monkeypatch):
-    monkeypatch.setattr(draws, "integers_by_id", known_ranks)
+    monkeypatch.setattr(random, "integers_by_id", known_ranks)
     graph = bipartite(toy.train)
 
     def drawn(layer, node):
@@ -98,7 +100,7 @@ def test_gradients_are_slopes_of_the_oracle(encoder, toy, monkeypatch):
         return oracles.pinsage(nodes, lambda layer, node: lists[layer, node], pairs)
 
     def final():
-        tables = encoder.encode(True, draws.root(0))
+        tables = encoder.encode(True, random.root(0))
         return tf.concat([tables.users(tf.range(40)), tables.items(tf.range(60))], axis=0)
 
     assert_slopes(encoder, final, oracle, tries=25)
@@ -125,7 +127,7 @@ def test_drawn_neighbours_are_uniform_and_each_row_s_own(toy, encoder, monkeypat
     bound = tf.constant([degree[node]] * 2, tf.int32)
 
     def ranks_of(seed):
-        return draws.integers_by_id(draws.stream(seed, 1), nodes, bound, 3)
+        return random.integers_by_id(random.stream(seed, 1), nodes, bound, 3)
 
     seeds = tf.stack([tf.range(4_000, dtype=tf.int64), tf.zeros(4_000, tf.int64)], axis=1)
     ranks = tf.function(lambda: tf.map_fn(ranks_of, seeds, fn_output_signature=tf.int32))().numpy()
@@ -145,13 +147,13 @@ def test_drawn_neighbours_are_uniform_and_each_row_s_own(toy, encoder, monkeypat
 
 
 def test_a_node_has_one_embedding_in_a_step_wherever_it_is_asked_for(encoder):
-    tables = encoder.encode(True, draws.root(5))
+    tables = encoder.encode(True, random.root(5))
     alone = tables.items(tf.constant([9]))
     among = tables.items(tf.constant([[1, 9], [9, 30]]))
     frozen = tables.frozen().items(tf.constant([4, 9]))
     for other in (among[0, 1], among[1, 0], frozen[1]):
         np.testing.assert_allclose(other, alone[0], rtol=1e-5, atol=1e-6)
-    later = encoder.encode(True, draws.root(6)).items(tf.constant([9]))
+    later = encoder.encode(True, random.root(6)).items(tf.constant([9]))
     assert not np.allclose(later, alone, atol=1e-3)
 
 
@@ -162,13 +164,13 @@ def test_layers_draw_apart_and_once_each(encoder, monkeypatch):
         seeds.append(tuple(seed.numpy()))
         return known_ranks(seed, ids, bound, n)
 
-    monkeypatch.setattr(draws, "integers_by_id", spy)
-    encoder.encode(True, draws.root(0)).users(tf.constant([3]))
+    monkeypatch.setattr(random, "integers_by_id", spy)
+    encoder.encode(True, random.root(0)).users(tf.constant([3]))
     assert len(set(seeds)) == len(seeds) == 2
 
 
 def test_a_step_encodes_all_nodes_where_a_batch_asks_for_as_many(toy, config):
-    tables = PinSage.from_config(config, toy).encode(True, draws.root(0))
+    tables = PinSage.from_settings(config, toy).encode(True, random.root(0))
     assert isinstance(tables, FullTables) == (config.batch_size * (1 + 3) >= 100)
 
 
@@ -176,13 +178,13 @@ def test_cached_tables_are_those_of_the_last_refresh(encoder):
     encoder.refresh()
     user, item = encoder.embeddings()
     encoder.nodes.assign(-encoder.nodes)
-    cached = encoder.encode(True, draws.root(0)).cached()
-    np.testing.assert_allclose(cached.users(tf.range(40)), user, rtol=1e-6)
-    np.testing.assert_allclose(cached.items(tf.range(60)), item, rtol=1e-6)
+    stale_ok = encoder.encode(True, random.root(0)).stale_ok()
+    np.testing.assert_allclose(stale_ok.users(tf.range(40)), user, rtol=1e-6)
+    np.testing.assert_allclose(stale_ok.items(tf.range(60)), item, rtol=1e-6)
 
 
 def test_scores_are_products_of_the_embeddings(encoder):
-    tables = encoder.encode(True, draws.root(3))
+    tables = encoder.encode(True, random.root(3))
     users, items = tf.constant([3, 7, 3]), tf.constant([[1, 1], [59, 3], [8, 1]])
     expected = np.einsum("bd,bnd->bn", tables.users(users), tables.items(items))
     np.testing.assert_allclose(tables.scores(users, items), expected, rtol=1e-5, atol=1e-6)
@@ -195,14 +197,14 @@ def test_a_node_without_neighbours_is_made_of_its_own_features(encoder, toy):
     last = np.concatenate([hidden, np.zeros(4)]) @ second
     expected = np.concatenate([last, np.zeros(4)]) / np.linalg.norm(last)
     np.testing.assert_allclose(encoder.embeddings()[0][0], expected, rtol=1e-5, atol=1e-6)
-    drawn = encoder.encode(True, draws.root(0)).users(tf.constant([0]))
+    drawn = encoder.encode(True, random.root(0)).users(tf.constant([0]))
     np.testing.assert_allclose(drawn[0], expected, rtol=1e-5, atol=1e-6)
 
 
 def test_ranking_may_be_from_drawn_neighbours(toy, config, monkeypatch):
-    everything = PinSage.from_config(config, toy).embeddings()
+    everything = PinSage.from_settings(config, toy).embeddings()
     config = dataclasses.replace(config, ranking_neighbors="drawn")
-    encoder = PinSage.from_config(config, toy)
+    encoder = PinSage.from_settings(config, toy)
     whole = encoder.embeddings()
     assert not np.allclose(whole[0], everything[0], atol=1e-3)
     monkeypatch.setattr(pinsage, "NODES_AT_ONCE", 7)
@@ -261,16 +263,16 @@ def test_new_users_of_a_checkerboard_find_their_colour(toy_config, tmp_path):
 
 
 def test_cached_scores_are_those_of_the_last_refresh(encoder):
-    tables = encoder.encode(True, draws.root(2))
-    fresh = tables.cached().items(tf.constant([3]))
+    tables = encoder.encode(True, random.root(2))
+    fresh = tables.stale_ok().items(tf.constant([3]))
     np.testing.assert_array_equal(fresh, tables.frozen().items(tf.constant([3])))
     encoder.refresh()
     before = encoder.embeddings()
     encoder.nodes.assign(2 - encoder.nodes)
     ids = tf.constant([3, 30])
-    np.testing.assert_array_equal(tables.cached().items(ids), before[1][[3, 30]])
-    np.testing.assert_array_equal(tables.cached().users(ids), before[0][[3, 30]])
-    read = tf.function(lambda: tables.cached().items(ids))
+    np.testing.assert_array_equal(tables.stale_ok().items(ids), before[1][[3, 30]])
+    np.testing.assert_array_equal(tables.stale_ok().users(ids), before[0][[3, 30]])
+    read = tf.function(lambda: tables.stale_ok().items(ids))
     read()
     encoder.refresh()
     np.testing.assert_array_equal(read(), encoder.embeddings()[1][[3, 30]])
@@ -290,12 +292,12 @@ def test_the_penalty_is_of_the_kernels(encoder):
 )
 def test_numbers_of_neighbours(toy, toy_config, text, num_layers, expected):
     config = dataclasses.replace(toy_config, num_neighbors=text, num_layers=num_layers)
-    assert PinSage.from_config(config, toy).neighbors.num_neighbors == expected
+    assert PinSage.from_settings(config, toy).neighbors.num_neighbors == expected
 
 
 def test_bad_settings_are_told(toy, config):
     with pytest.raises(UserError, match="--dim=7: choose an even number"):
-        PinSage.from_config(dataclasses.replace(config, dim=7), toy)
+        PinSage.from_settings(dataclasses.replace(config, dim=7), toy)
     for text in ("", "0", "25,", "a", "25,-1"):
         with pytest.raises(UserError, match=r"--num_neighbors=.*numbers from 1 on"):
             dataclasses.replace(config, num_neighbors=text)

@@ -2,30 +2,31 @@ import dataclasses
 
 import pytest
 
-from recns_tf.config import Config
+from recns_tf.config.config import Config
 from recns_tf.errors import UserError
 from recns_tf.experiments import ablation
-from recns_tf.experiments.ablation import Side
+from recns_tf.experiments.ablation import Preset
 from tests.experiments.worlds import line
 
-PLAIN = {"lightgcn": "--dim=32\n", "toy": "--batch_size=64\n--khop=3\n"}
+PLAIN = {"lightgcn": "--dim=32\n", "ngcf": "", "pinsage": "", "toy": "--batch_size=64\n--khop=3\n"}
 AUTHORS = "--khop=5\n--eval_every=20\n--patience=5\n--margin=0.5\n--message_dropout=0.3\n"
 
 
 @pytest.fixture
-def flagfiles(tmp_path):
+def flagfiles(tmp_path, monkeypatch):
+    monkeypatch.setattr("recns_tf.config.flagfiles.FOLDER", tmp_path)
     files = {**PLAIN, "original": AUTHORS, "paper": "--loss=augmented_hinge\n"}
     for name, text in files.items():
         (tmp_path / f"{name}.flags").write_text(text)
     return tmp_path
 
 
-def sides(folder, encoder="lightgcn", letter=False, **given):
-    return ablation.sides("toy", encoder, given, letter, folder)
+def presets(folder, encoder="lightgcn", letter=False, **given):
+    return ablation.presets("toy", encoder, given, letter)
 
 
 def test_rows_are_what_differs_and_concerns_the_encoder(flagfiles):
-    original, default = sides(flagfiles)
+    original, default = presets(flagfiles)
     assert (original.config.khop, original.config.margin, original.config.dim) == (5, 0.5, 32)
     rows = ablation.rows(original, default, [0, 1])
     assert [(row.change, row.cells[0].name) for row in rows] == [
@@ -47,7 +48,7 @@ def test_rows_are_what_differs_and_concerns_the_encoder(flagfiles):
 
 def test_settings_of_scale_are_the_dataset_s_on_both_sides(flagfiles):
     (flagfiles / "original.flags").write_text("--batch_size=8192\n--dim=64\n--khop=5\n")
-    original, default = sides(flagfiles)
+    original, default = presets(flagfiles)
     for config in (original.config, default.config):
         assert (config.batch_size, config.dim) == (64, 32)
     assert ablation.choices(original.config, default.config) == [("khop",)]
@@ -58,22 +59,22 @@ def test_settings_of_scale_are_the_dataset_s_on_both_sides(flagfiles):
 
 
 def test_each_row_turns_one_choice_alone(flagfiles):
-    original, default = sides(flagfiles)
+    original, default = presets(flagfiles)
     base, khop, *_ = ablation.rows(original, default, [0])
     expected = dataclasses.replace(base.cells[0].config, khop=3)
     assert khop.cells[0].config == expected
 
 
 def test_another_encoder_has_its_own_rows_and_authors_flagfile(flagfiles):
-    original, default = sides(flagfiles, "ngcf")
+    original, default = presets(flagfiles, "ngcf")
     assert ("message_dropout",) in ablation.choices(original.config, default.config)
     (flagfiles / "original-pinsage.flags").write_text("--num_neighbors=10,25\n--node_dropout=0.1\n")
-    original, default = sides(flagfiles, "pinsage")
+    original, default = presets(flagfiles, "pinsage")
     assert ablation.choices(original.config, default.config) == [("num_neighbors",)]
 
 
 def test_the_letter_of_the_paper_and_the_command_line(flagfiles):
-    original, paper = sides(flagfiles, letter=True, khop=7, epochs=2)
+    original, paper = presets(flagfiles, letter=True, khop=7, epochs=2)
     assert paper.name == "paper" and paper.config.loss == "augmented_hinge"
     choices = ablation.choices(original.config, paper.config)
     assert ("loss",) in choices and ("khop",) not in choices
@@ -86,24 +87,25 @@ def test_the_letter_of_the_paper_and_the_command_line(flagfiles):
 def test_what_the_command_line_s_flagfiles_tell_is_no_row(flagfiles, tmp_path):
     (tmp_path / "more.flags").write_text("--khop=3\n--dim=16\n")
     further = [tmp_path / "more.flags"]
-    one, other = ablation.sides("toy", "lightgcn", {}, False, flagfiles, further)
+    one, other = ablation.presets("toy", "lightgcn", {}, False, further)
     assert one.config.khop == other.config.khop == 3 and one.config.dim == 16
     assert ("khop",) not in ablation.choices(one.config, other.config)
 
 
-def test_a_missing_flagfile_is_told(tmp_path):
+def test_a_missing_flagfile_is_reported(flagfiles):
+    (flagfiles / "original.flags").unlink()
     with pytest.raises(UserError, match=r"original\.flags is missing"):
-        sides(tmp_path)
+        presets(flagfiles)
 
 
 def test_settings_concern_those_that_their_help_names():
     config = Config(encoder="ngcf", sampler="srns", dataset="zhihu")
     names = (
         *("khop", "message_dropout", "num_neighbors", "srns_weight", "mcns_mix", "layout"),
-        *("positive_label", "generator_dim", "region_reading"),
+        *("positive_label", "generator_dim", "region_definition"),
     )
     concerned = [name for name in names if ablation.concerns(name, config)]
-    assert concerned == ["khop", "message_dropout", "srns_weight", "layout", "region_reading"]
+    assert concerned == ["khop", "message_dropout", "srns_weight", "layout", "region_definition"]
 
 
 BASE = line("base", 0.10, 0.12)
@@ -131,8 +133,8 @@ def test_the_picture(tmp_path):
 
 
 def test_a_side_knows_its_files(flagfiles):
-    original, default = sides(flagfiles)
-    assert isinstance(original, Side)
+    original, default = presets(flagfiles)
+    assert isinstance(original, Preset)
     assert [path.name for path in original.files] == [
         "lightgcn.flags", "toy.flags", "original.flags",
     ]  # fmt: skip

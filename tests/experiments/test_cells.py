@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from recns_tf.config import Config, Workspace
+from recns_tf.config.config import Config, Workspace
 from recns_tf.errors import UserError
 from recns_tf.experiments import cells
 from recns_tf.experiments.cells import BEGUN, DONE, NEW, Cell
@@ -72,9 +72,9 @@ def test_a_run_with_other_settings_is_refused_and_an_older_one_is_not(tmp_path):
 
 def test_a_folder_is_held_as_long_as_its_lock_is(tmp_path):
     cell = Cell("a", BASE)
-    assert not cells.held(cell, tmp_path)
+    assert not cells.is_locked(cell, tmp_path)
     (tmp_path / "a").mkdir()
     with (tmp_path / "a" / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        assert cells.held(cell, tmp_path)
-    assert not cells.held(cell, tmp_path)
+        assert cells.is_locked(cell, tmp_path)
+    assert not cells.is_locked(cell, tmp_path)

@@ -2,8 +2,8 @@ import dataclasses
 
 import pytest
 
-from recns_tf import catalog
-from recns_tf.config import Config
+from recns_tf import registry
+from recns_tf.config.config import Config
 from recns_tf.errors import UserError
 from recns_tf.experiments import grids, plans
 from recns_tf.experiments.cells import distinct
@@ -21,9 +21,9 @@ def test_the_grids_are_the_paper_s():
         "table2": 24, "table3": 12, "table4": 9, "table5": 8, "fig4": 5, "fig5": 4, "fig6": 16,
         "fig7": 9, "fig8": 6, "fig9": 7,
     }  # fmt: skip
-    assert tuple(grids.EXPERIMENTS) == catalog.EXPERIMENTS
+    assert tuple(grids.EXPERIMENTS) == registry.EXPERIMENTS
     samplers = {point.value for name in ("table2", "table3") for point in points[name]}
-    assert samplers == catalog.SAMPLERS.keys() - {"recns-o", "recns-w"}
+    assert samplers == registry.SAMPLERS.keys() - {"recns-o", "recns-w"}
     assert {(point.encoder, point.value) for point in points["table5"]} == {
         (encoder, layers) for encoder in ("ngcf", "lightgcn") for layers in (1, 2, 3, 4)
     }

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from recns_tf.config import Config, Workspace
+from recns_tf.config.config import Config, Workspace
 from recns_tf.errors import UserError
 from recns_tf.experiments import cells, plans, sweep
-from recns_tf.training import train_and_evaluate
+from recns_tf.training.train import train_and_evaluate
 from tests.experiments.worlds import METRICS, SMALL, results
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -164,7 +164,7 @@ def test_a_sweep_that_was_killed_ends_with_the_tables_of_one_that_was_not(tmp_pa
         first.config, Workspace(data_dir=data, runs_dir=str(runs), run_name=first.name)
     )
     command = [
-        *(sys.executable, "-m", "recns_tf.experiments.reproduce", "synthetic", "table4"),
+        *(sys.executable, "-m", "recns_tf", "reproduce", "synthetic", "table4"),
         *("--encoders=lightgcn", "--seeds=0", "--grid=khop=3 5", "--baselines="),
         *(f"--runs_dir={runs}", f"--data_dir={data}"),
         *(f"--{name}={value}" for name, value in TRAINED.items()),
@@ -177,9 +177,9 @@ def test_a_sweep_that_was_killed_ends_with_the_tables_of_one_that_was_not(tmp_pa
     killed.wait()
     if sys.platform == "linux":
         deadline = time.monotonic() + 20
-        while cells.held(second, runs) and time.monotonic() < deadline:
+        while cells.is_locked(second, runs) and time.monotonic() < deadline:
             time.sleep(0.05)
-        assert not cells.held(second, runs) and cells.state(second, runs) == cells.BEGUN
+        assert not cells.is_locked(second, runs) and cells.state(second, runs) == cells.BEGUN
     again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert again.returncode == 0, again.stderr + again.stdout
     assert "1 of 2 runs are finished already" in again.stdout and "[2 of 2]" in again.stdout

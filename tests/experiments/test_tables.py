@@ -9,7 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 from scipy import stats
 
-from recns_tf.experiments import comparisons, figures, results, tables
+from recns_tf.experiments import figures, results, significance_tables, tables
 from tests.experiments.worlds import line
 
 PAPER = {"table": "2", "recall@20": 0.0491, "ndcg@20": 0.0555, "hr@20": 0.5537}
@@ -84,7 +84,7 @@ def per_user():
 
 
 def test_the_reference_is_compared_with_the_best_other_of_its_encoder(per_user):
-    found = comparisons.compare(LINES, "recns", per_user)
+    found = significance_tables.compare(LINES, "recns", per_user)
     assert [each.metric for each in found] == ["recall@20", "ndcg@20", "hr@20"]
     first = found[0]
     assert (first.encoder, first.value, first.other, first.users) == (
@@ -96,17 +96,17 @@ def test_the_reference_is_compared_with_the_best_other_of_its_encoder(per_user):
     assert first.gain == pytest.approx(0.21 / 0.15 - 1)
     assert first.difference == pytest.approx(0.06)
     assert first.t_test < 1e-10 and first.wilcoxon < 1e-6
-    (row, *_) = comparisons.markdown(found)[2:]
+    (row, *_) = significance_tables.markdown(found)[2:]
     assert row == (
         "| lightgcn | Recall@20 | recns | srns | +40.00% | +6.00 | < 0.0001 | < 0.0001 |"
     )
-    assert comparisons.compare(LINES, "simns", per_user) == []
-    assert comparisons.compare(LINES[1:2], "recns", per_user) == []
+    assert significance_tables.compare(LINES, "simns", per_user) == []
+    assert significance_tables.compare(LINES[1:2], "recns", per_user) == []
 
 
 def test_p_values_are_adjusted_for_the_table(per_user):
     """Three equal p values become three times as large (Holm)."""
-    found = comparisons.compare([LINES[1], LINES[0]], "recns", per_user)
+    found = significance_tables.compare([LINES[1], LINES[0]], "recns", per_user)
     one, other = (
         np.mean([per_user(cell)["recall@20"] for cell, _ in each.runs], axis=0)
         for each in (LINES[1], LINES[0])

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from recns_tf.config import Config
+from recns_tf.config.config import Config
 from recns_tf.errors import UserError
 from recns_tf.experiments import tuning
 from recns_tf.experiments.options import SweepSettings

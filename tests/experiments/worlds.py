@@ -2,7 +2,7 @@
 
 import json
 
-from recns_tf.config import Config
+from recns_tf.config.config import Config
 from recns_tf.experiments.cells import Cell
 from recns_tf.experiments.results import Line
 

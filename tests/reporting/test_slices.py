@@ -6,10 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
-from recns_tf import ranking, run_lists
 from recns_tf.errors import UserError
+from recns_tf.evaluation import ranking
 from recns_tf.reporting import slices
-from recns_tf.run_folder import RunFolder
+from recns_tf.runs import recommendations
+from recns_tf.runs.folder import RunFolder
 from tests.reporting import worlds
 
 
@@ -44,12 +45,12 @@ def test_lists_are_those_that_were_tested(run):
     seen = data.train + data.valid
     users = np.flatnonzero(np.diff(data.test.indptr))
     expected = ranking.top_items(user, item, users, seen)
-    np.testing.assert_array_equal(run_lists.lists_of(folder, data)[users], expected)
+    np.testing.assert_array_equal(recommendations.lists_of(folder, data)[users], expected)
 
 
 def test_slices_are_those_of_loops(run):
     folder, data = run
-    lists = run_lists.lists_of(folder, data)
+    lists = recommendations.lists_of(folder, data)
     train, test = data.train.toarray(), data.test.toarray()
     users = [u for u in range(data.num_users) if test[u].any()]
     hits = {u: [v for v in lists[u] if v >= 0 and test[u, v]] for u in users}
@@ -79,14 +80,14 @@ def test_slices_are_those_of_loops(run):
 
 def test_stored_lists_come_before_embeddings(run):
     folder, data = run
-    lists = run_lists.lists_of(folder, data)
-    stored = folder.path / run_lists.LISTS
+    lists = recommendations.lists_of(folder, data)
+    stored = folder.path / recommendations.LISTS
     stored.parent.mkdir()
     np.save(stored, lists[:, ::-1])
-    np.testing.assert_array_equal(run_lists.lists_of(folder, data), lists[:, ::-1])
+    np.testing.assert_array_equal(recommendations.lists_of(folder, data), lists[:, ::-1])
     np.save(stored, lists[:-1])
     with pytest.raises(UserError, match=r"test\.npy is not of this data"):
-        run_lists.lists_of(folder, data)
+        recommendations.lists_of(folder, data)
 
 
 def test_embeddings_that_are_damaged_or_another_s_are_told(run):
@@ -96,18 +97,18 @@ def test_embeddings_that_are_damaged_or_another_s_are_told(run):
     for wrong in (table[:-1], table[:, :-1], table[0], np.float32(3)):
         np.save(item, wrong)
         with pytest.raises(UserError, match="embeddings is not of this data"):
-            run_lists.lists_of(folder, data)
+            recommendations.lists_of(folder, data)
     item.write_bytes(b"\x93NUMPY")
     with pytest.raises(UserError, match=r"item\.npy is damaged"):
-        run_lists.lists_of(folder, data)
+        recommendations.lists_of(folder, data)
     item.unlink()
     with pytest.raises(UserError, match=r"item\.npy is not there"):
-        run_lists.lists_of(folder, data)
+        recommendations.lists_of(folder, data)
 
 
 def test_what_the_lists_hold_is_that_of_loops(run):
     folder, data = run
-    lists = run_lists.lists_of(folder, data)
+    lists = recommendations.lists_of(folder, data)
     # Two items lose their train users.
     train = data.train.toarray()
     train[:, [int(lists[0, 0]), 5]] = False

@@ -4,9 +4,10 @@ import json
 
 import numpy as np
 
-from recns_tf import datasets, ranking
-from recns_tf.config import Config
-from recns_tf.data_settings import data_settings
+from recns_tf import datasets
+from recns_tf.config.config import Config
+from recns_tf.evaluation import ranking
+from recns_tf.runs.data import data_settings
 
 SETTINGS = {
     "dataset": "synthetic",

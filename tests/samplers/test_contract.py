@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from recns_tf import draws
 from recns_tf.encoders.base import FullTables
-from recns_tf.pipeline import Batch
-from recns_tf.training import build
+from recns_tf.ops import random
+from recns_tf.samplers.batch import Batch
+from recns_tf.training.build import build
 from tests.conftest import PAIRS, members
 
 
@@ -57,12 +57,12 @@ def test_shapes_and_ranges(stage, toy):
 def test_no_train_positive_is_ever_a_negative(stage, toy):
     train = toy.train.toarray()
     for n in range(20):
-        ids = stage.sample(stage.batch, draws.root(n)).ids.numpy()
+        ids = stage.sample(stage.batch, random.root(n)).ids.numpy()
         assert not train[stage.batch.users.numpy()[:, None], ids].any()
 
 
 def test_one_seed_gives_one_result_and_another_another(stage):
-    one, again, other = (stage.sample(stage.batch, draws.root(n)).ids.numpy() for n in (1, 1, 2))
+    one, again, other = (stage.sample(stage.batch, random.root(n)).ids.numpy() for n in (1, 1, 2))
     np.testing.assert_array_equal(one, again)
     if stage.config.sampler not in ("recns-w", "srns"):  # they take the best, whatever the seed
         assert not np.array_equal(one, other)
@@ -80,7 +80,7 @@ def test_the_graph_and_eager_execution_agree(stage):
 def test_a_second_call_traces_nothing(stage):
     stage.sample(stage.batch, stage.batch.seed)
     traced = stage.sample.experimental_get_tracing_count()
-    stage.sample(stage.batch, draws.root(9))
+    stage.sample(stage.batch, random.root(9))
     assert stage.sample.experimental_get_tracing_count() == traced
 
 
@@ -123,7 +123,7 @@ def test_sampling_changes_no_state_and_learning_that_of_the_sampler_alone(stage)
     stage.sample(stage.batch, stage.batch.seed)
     for one, other in zip(weights(model.sampler), before, strict=True):
         np.testing.assert_array_equal(one, other)
-    model.sampler.learn(stage.batch, negatives.lesson)
+    model.sampler.update_state(stage.batch, negatives.feedback)
     for one, other in zip(weights(model.encoder), encoder, strict=True):
         np.testing.assert_array_equal(one, other)
     changed = [
@@ -179,5 +179,5 @@ def test_one_negative_and_one_candidate_work(stage, toy):
     model, pipeline, _ = build(config, toy)
     model.sampler.begin_epoch(0, model.encoder)
     batch = next(iter(pipeline.batches()))
-    negatives = model.sampler.sample(batch, model.encoder.encode(False), draws.root(0))
+    negatives = model.sampler.sample(batch, model.encoder.encode(False), random.root(0))
     assert negatives.ids.shape == (64, 1)

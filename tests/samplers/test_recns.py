@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from recns_tf import laws
+from recns_tf.config import distributions
+from recns_tf.config.distributions import Distribution
 from recns_tf.errors import UserError
-from recns_tf.laws import Law
-from recns_tf.samplers.exposure_augmented import ExposureAugmented, amplification
-from recns_tf.samplers.positive_assisted import PositiveAssisted
 from recns_tf.samplers.recns import RecNS, flat, nested
+from recns_tf.samplers.recns_o import PositiveAssisted
+from recns_tf.samplers.recns_w import ExposureAugmented, amplification
 from tests import oracles
 from tests.goodness_of_fit import chi_square, independence
 from tests.samplers import worlds
@@ -25,7 +25,7 @@ ROWS = 40_000
 
 
 def drawn_counts(alpha, **options):
-    sampler = PositiveAssisted(K, Law("constant", alpha, 0.0))
+    sampler = PositiveAssisted(K, Distribution("constant", alpha, 0.0))
     batch = worlds.batch(ROWS, user=1, positive=4, candidates=CANDIDATES, **options)
     ids = worlds.sample(sampler, batch, worlds.tables(USER, ITEM)).ids
     return np.array([(ids == item).sum() for item in CANDIDATES]), ids
@@ -74,7 +74,7 @@ def test_alpha_is_drawn_for_every_pair_and_candidate():
     item[0] = [0, 8]  # the positive: scores of the candidates are (8, -8) and (-8, 8)
     batch = worlds.batch(ROWS, candidates=[1, 2])
     ids = worlds.sample(
-        PositiveAssisted(2, laws.parse("uniform(0,1)")), batch, worlds.tables(user, item)
+        PositiveAssisted(2, distributions.parse("uniform(0,1)")), batch, worlds.tables(user, item)
     ).ids
     agree = (ids[:, 0] == ids[:, 1]).mean()
     alpha = np.random.default_rng(0).random((2, 400_000))
@@ -155,7 +155,7 @@ def test_equation_11_for_every_negative():
 
 
 def test_recns_merges_its_two_parts():
-    alpha = laws.parse("uniform(0,1)")
+    alpha = distributions.parse("uniform(0,1)")
     batch = worlds.batch(50, user=1, positive=4, candidates=CANDIDATES, exposed=[7, 3, 0, 7, 7, 7])
     tables = worlds.tables(USER, ITEM)
     whole = worlds.sample(RecNS(K, alpha), batch, tables)
@@ -173,7 +173,7 @@ def test_gradients_reach_both_parts_by_their_shares():
     batch = worlds.batch(1, user=1, positive=4, candidates=[3, 3], exposed=[7, 7])
     with tf.GradientTape() as tape:
         tape.watch(item)
-        negatives = RecNS(4, laws.parse("0.5")).sample(
+        negatives = RecNS(4, distributions.parse("0.5")).sample(
             batch, worlds.FullTables(user, item), batch.seed
         )
         total = tf.reduce_sum(negatives.scores)
@@ -185,7 +185,7 @@ def test_gradients_reach_both_parts_by_their_shares():
 
 def test_hardness_is_the_gap_between_drawn_and_candidates():
     _, ids = drawn_counts(0.3)
-    sampler = PositiveAssisted(K, Law("constant", 0.3, 0.0))
+    sampler = PositiveAssisted(K, Distribution("constant", 0.3, 0.0))
     batch = worlds.batch(ROWS, user=1, positive=4, candidates=CANDIDATES)
     reported = worlds.sample(sampler, batch, worlds.tables(USER, ITEM)).statistics["hardness"]
     score = ITEM @ USER[1]
@@ -198,7 +198,7 @@ def test_several_exposed_negatives_take_turns(num_exposed):
     exposed, candidates = [7, 3, 0, 1, 8, 4, 2], [7, 3, 5, 6, 2, 8, 1]
     batch = worlds.batch(3, user=1, positive=4, candidates=candidates, exposed=exposed)
     tables = worlds.tables(USER, ITEM)
-    sampler = RecNS(K, Law("constant", 0.5, 0.0), num_exposed=num_exposed)
+    sampler = RecNS(K, Distribution("constant", 0.5, 0.0), num_exposed=num_exposed)
     chosen = sampler.choose(batch, tables, batch.seed).ids.numpy()
     ranked = np.argsort(-oracles.beta(exposed, candidates) * (ITEM[exposed] @ USER[1]))
     best = np.array(exposed)[ranked[:num_exposed]]
@@ -213,7 +213,7 @@ def test_several_exposed_negatives_take_turns(num_exposed):
 def test_more_exposed_negatives_than_candidates(toy_config):
     config = dataclasses.replace(toy_config, num_exposed=5)
     with pytest.raises(UserError, match="--num_exposed=5: choose at most 4"):
-        RecNS.from_config(config, None)
+        RecNS.from_settings(config, None)
 
 
 def test_the_nested_merge():

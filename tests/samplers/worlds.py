@@ -5,8 +5,8 @@ import tensorflow as tf
 from scipy.sparse import csr_array
 
 from recns_tf.encoders.base import FullTables
-from recns_tf.item_sets import Complement
-from recns_tf.pipeline import Batch
+from recns_tf.ops.item_sets import ComplementItems
+from recns_tf.samplers.batch import Batch
 
 
 def tables(user, item):
@@ -39,4 +39,4 @@ def unobserved(positives, num_items):
     rows = np.zeros((len(positives), num_items), dtype=bool)
     for user, items in enumerate(positives):
         rows[user, list(items)] = True
-    return Complement(csr_array(rows))
+    return ComplementItems(csr_array(rows))

@@ -1,0 +1,133 @@
+"""The evidence behind the three-region principle (§3.3): where held-out positives lie.
+
+A user's items fall into shells by the length of the shortest walk that reaches them: 3, 5, 7, …
+steps, or more. If the intermediate region is where a user's future lies, its share of the valid
+and test positives is larger than its share of the items.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from recns_tf.interactions import Interactions
+from recns_tf.regions.kernels import WORD
+from recns_tf.regions.region import quantiles_of
+from recns_tf.regions.walks import Bits, Graph, count
+
+PARTS = ("valid", "test")
+
+
+@dataclass(frozen=True, eq=False)
+class RegionCoverage:
+    """How much walks reach, of the catalogue and of the held-out positives.
+
+    Attributes:
+        khops: lengths of the walk, ascending.
+        coverage: for each khop [num_users] float64, the intermediate region's share of the
+            catalogue (walk reading).
+        inside: for "valid" and "test", [len(khops)], the share of its positives that lie in the
+            intermediate region; NaN where there are none.
+        by_chance: likewise, had the positives been drawn among each user's unobserved items.
+        pairs: for "valid" and "test", how many positives there are.
+    """
+
+    khops: tuple[int, ...]
+    coverage: dict[int, NDArray[np.float64]]
+    inside: dict[str, NDArray[np.float64]]
+    by_chance: dict[str, NDArray[np.float64]]
+    pairs: dict[str, int]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the figures, ready for JSON."""
+        return {
+            f"khop {khop}": {
+                "coverage": quantiles_of(self.coverage[khop]),
+                **{
+                    part: {
+                        "inside": float(self.inside[part][n]),
+                        "by_chance": float(self.by_chance[part][n]),
+                    }
+                    for part in PARTS
+                    if self.pairs[part]
+                },
+            }
+            for n, khop in enumerate(self.khops)
+        }
+
+    def report(self) -> str:
+        """Return the figures in lines for the screen."""
+        parts = [part for part in PARTS if self.pairs[part]]
+        lines = [
+            "intermediate region, walk reading: share of the items, and of held-out positives "
+            "inside (by chance)",
+            f"{'khop':>4}{'items, mean':>14}{'5%–95% of users':>20}"
+            + "".join(f"{part + ' positives':>22}" for part in parts),
+        ]
+        for n, khop in enumerate(self.khops):
+            spread = quantiles_of(self.coverage[khop])
+            quantiles = f"{spread['p5']:.1%}–{spread['p95']:.1%}"
+            found = [(self.inside[part][n], self.by_chance[part][n]) for part in parts]
+            cells = [f"{inside:.1%} ({by_chance:.1%})" for inside, by_chance in found]
+            lines.append(
+                f"{khop:>4}{spread['mean']:>14.1%}{quantiles:>20}"
+                + "".join(f"{cell:>22}" for cell in cells)
+            )
+        return "\n".join(lines)
+
+    def shells(self, shares: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what first comes in with each khop, and what never does: [len(khops) + 1]."""
+        return np.diff(shares, prepend=0, append=1)
+
+
+def measure_coverage(interactions: Interactions, khops: Sequence[int]) -> RegionCoverage:
+    """Walk from every user, and see what is reached: exact, in one pass.
+
+    Args:
+        interactions: the dataset.
+        khops: odd lengths of the walk, 3 or more, ascending.
+    """
+    train = interactions.train
+    graph = Graph(train)
+    held_out = {part: getattr(interactions, part).T.tocsr() for part in PARTS}
+    reached = {khop: np.zeros(graph.num_users, np.int64) for khop in khops}
+    hits = {part: np.zeros(len(khops), np.int64) for part in PARTS}
+    for block in graph.walks(khops, "walks"):
+        for n, khop in enumerate(khops):
+            bits = block.reached[khop]
+            reached[khop] += count(bits)
+            for part in PARTS:
+                hits[part][n] += hits_among(held_out[part], block.items, bits)
+    degrees = np.diff(train.indptr)
+    unobserved = np.maximum(graph.num_items - degrees, 1)
+    inside, by_chance, pairs = {}, {}, {}
+    for part in PARTS:
+        positives = np.diff(getattr(interactions, part).indptr)
+        pairs[part] = int(positives.sum())
+        with np.errstate(invalid="ignore"):
+            inside[part] = hits[part] / np.float64(pairs[part])
+            by_chance[part] = np.array(
+                [positives @ ((reached[khop] - degrees) / unobserved) for khop in khops]
+            ) / np.float64(pairs[part])
+    coverage = {khop: (reached[khop] - degrees) / graph.num_items for khop in khops}
+    return RegionCoverage(tuple(khops), coverage, inside, by_chance, pairs)
+
+
+def hits_among(users_of: csr_array, items: slice, bits: Bits) -> int:
+    """Return how many pairs of `items` have their bit set.
+
+    Args:
+        users_of: boolean CSR array [num_items, num_users].
+        items: the block's.
+        bits: [num_users, words] of the block.
+    """
+    starts = users_of.indptr[items.start : items.stop + 1]
+    users = users_of.indices[starts[0] : starts[-1]]
+    offsets = np.repeat(np.arange(items.stop - items.start), np.diff(starts))
+    words = bits[users, offsets // WORD]
+    return int((words >> (offsets % WORD).astype(np.uint64) & np.uint64(1)).sum())

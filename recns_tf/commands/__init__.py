@@ -1,0 +1,1 @@
+"""The commands of `recns-tf`, one a file; registry.COMMANDS lists them."""

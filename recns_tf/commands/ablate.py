@@ -1,0 +1,114 @@
+"""Measure the effect of each choice in which the authors' code and the paper differ.
+
+Writes ablation.md, .csv, .png, .svg and cells.csv to runs_dir/ablate-DATASET-ENCODER-SAMPLER/.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from recns_tf import datasets, registry
+from recns_tf.commands.app import Call, Command
+from recns_tf.config.config import Config, explicit_settings
+from recns_tf.errors import UserError
+from recns_tf.experiments import ablation, results
+from recns_tf.experiments.ablation import Preset, Row
+from recns_tf.experiments.options import AblateSettings
+from recns_tf.experiments.results import Line
+from recns_tf.experiments.runner import report, run_cells
+from recns_tf.utils.files import write_text
+
+STAY = "on both sides those of the dataset, the encoder and the command line"
+CHOSEN_ON_TEST = (
+    "With validate_on test the best epoch is chosen on the test set itself: such numbers are "
+    "higher than those of new data would be."
+)
+
+
+def main(call: Call) -> None:
+    """Run the command."""
+    dataset, encoder = call.words
+    asked = call.settings(AblateSettings)
+    datasets.require(dataset, asked.data_dir)
+    registry.find(registry.ENCODERS, "encoder", encoder)
+    files, given = explicit_settings(call.arguments, dataset, encoder)
+    if "seed" in given:
+        raise UserError("--seed is what a sweep varies: choose seeds by --seeds=0,1,2.")
+    original, other = ablation.presets(dataset, encoder, given, asked.letter, further=files)
+    starts = {"original": (original, other), "default": (other, original)}
+    chosen = starts if asked.base == "both" else {asked.base: starts[asked.base]}
+    found = [
+        (base, ablation.rows(base, turned, asked.seed_numbers)) for base, turned in chosen.values()
+    ]
+    for base, rows in found:
+        print(f"base {base.name}: {base_text(base)}; {len(rows) - 1} choices to turn")
+    print(f"{STAY}: {stay_text(original)}")
+    sampler = original.config.sampler.replace(registry.OWN, ".")
+    folder = Path(asked.runs_dir) / f"ablate-{dataset}-{encoder}-{sampler}"
+    cells = [cell for _, rows in found for row in rows for cell in row.cells]
+    ready, failures = run_cells(cells, asked, folder)
+    if ready:
+        print(write(found, Path(asked.runs_dir), folder))
+        report(failures)
+
+
+def base_text(base: Preset) -> str:
+    """Return where the settings of a base come from."""
+    return " + ".join(f"flags/{path.name}" for path in base.files) or "the defaults"
+
+
+def stay_text(base: Preset) -> str:
+    """Return the settings that stay as they are."""
+    return ", ".join(f"{name} {getattr(base.config, name)}" for name in ablation.STAYS)
+
+
+def write(found: list[tuple[Preset, list[Row]]], runs_dir: Path, folder: Path) -> str:
+    """Write the tables and the picture of an ablation; return the tables."""
+    config = found[0][0].config
+    title = f"{config.dataset}, {config.encoder}, {config.sampler}"
+    text = [
+        f"# One choice at a time: {title}",
+        "",
+        "Percentages on test: mean ± standard deviation over seeds. Differences are to the base, "
+        "seed by seed.",
+        "",
+        f"Settings of scale are {STAY}: {stay_text(found[0][0])}.",
+    ]
+    rows, cells, groups = [], [], {}
+    for base, steps in found:
+        lines = [
+            Line(config.encoder, row.change, row.change, results.finished(row.cells, runs_dir))
+            for row in steps
+        ]
+        lines[0] = lines[0]._replace(label=f"none: {base.name}")
+        text += ["", f"## From {base.name}: {base_text(base)}", "", *ablation.markdown(lines)]
+        rows += ablation.csv_rows(base.name, lines)
+        cells += [
+            results.cell_row("ablate", base.name, "change", line, *run)
+            for line in lines
+            for run in line.runs
+        ]
+        groups[f"from {base.name}"] = lines
+    if any(
+        cell.config.to_json().get("validate_on") == "test"
+        for _, steps in found
+        for row in steps
+        for cell in row.cells
+    ):
+        text += ["", CHOSEN_ON_TEST]
+    table = "\n".join(text)
+    write_text(folder / "ablation.md", table + "\n")
+    results.write_csv(folder / "ablation.csv", ablation.CSV_COLUMNS, rows)
+    results.write_csv(folder / "cells.csv", results.CELL_COLUMNS, cells)
+    ablation.draw(groups, title, folder / "ablation")
+    return f"{table}\n\n{folder}/: ablation.md ablation.csv ablation.png ablation.svg cells.csv"
+
+
+COMMAND = Command(
+    about=__doc__ or "",
+    words="DATASET ENCODER",
+    example="ml-100k lightgcn",
+    settings=(Config, AblateSettings),
+    run=main,
+    interrupted="the same command goes on from here",
+)

@@ -1,0 +1,181 @@
+"""Runs a command: parses its flags, and turns what the user can mend into one sentence."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeVar
+
+from absl import flags, logging
+
+from recns_tf.config import flagfiles
+from recns_tf.config.flags import Checked, define_flags, from_flags
+from recns_tf.errors import UserError
+from recns_tf.registry import COMMANDS, suggestion
+from recns_tf.utils.program import program, short_name
+
+HELP = ("--help", "-help", "-h")
+OPTIONAL, MORE = "[", "…"
+
+Settings = TypeVar("Settings", bound=Checked)
+
+
+class Call(NamedTuple):
+    """One call of a command.
+
+    Attributes:
+        words: the positional words.
+        arguments: the command line as given, without the program and the command.
+        flags: the parsed flags.
+    """
+
+    words: list[str]
+    arguments: list[str]
+    flags: flags.FlagValues
+
+    def settings(self, cls: type[Settings], **positional: str) -> Settings:
+        """Return the settings of a class that the flags and the positional words make.
+
+        Raises:
+            UserError: a value is not legal.
+        """
+        return from_flags(cls, values=self.flags, **positional)
+
+
+class Command(NamedTuple):
+    """A command of the program.
+
+    Attributes:
+        about: what it does, the text above the flags in its help.
+        words: names of its positional words, such as "DATASET ENCODER"; one that ends with "…"
+            stands for one or more, one in brackets for none or more.
+        example: its words and flags in an example.
+        settings: dataclasses whose fields are its flags.
+        run: takes the call.
+        interrupted: says what an interrupt leaves.
+        flagfile_words: 1 if the first word is a dataset, 2 if the second is an encoder besides;
+            their flagfiles come before the command line.
+        expand: replaces arguments before they are parsed; returns them, and words that stand
+            for missing ones.
+        raw: whether the arguments are another program's, and are passed on unparsed.
+    """
+
+    about: str
+    words: str
+    example: str
+    settings: tuple[type[Checked], ...]
+    run: Callable[[Call], None]
+    interrupted: str = "run it again"
+    flagfile_words: int = 0
+    expand: Callable[[Sequence[str]], tuple[list[str], list[str]]] | None = None
+    raw: bool = False
+
+
+def run(command: Command, arguments: Sequence[str], called: str) -> None:
+    """Run a command, and exit with a status other than 0 if it fails.
+
+    Args:
+        command: which.
+        arguments: the command line without the program and the command.
+        called: how the command was called, such as "./run.sh train".
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    logging.set_verbosity(logging.WARNING)
+    try:
+        if any(argument in HELP for argument in arguments):
+            print(help_text(command, called))
+        elif command.raw:
+            command.run(Call([], list(arguments), flags.FlagValues()))
+        else:
+            command.run(parse(command, arguments, called))
+    except UserError as error:
+        sys.exit(f"{short_name()}: {error}")
+    except BrokenPipeError:
+        # The reader of our output is gone, as in "| head": nobody to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        sys.exit(f"{short_name()}: {error.filename or 'the system'}: {error.strerror or error}.")
+    except KeyboardInterrupt:
+        print(f"\n{short_name()}: interrupted; {command.interrupted}.", file=sys.stderr)
+        sys.exit(130)
+
+
+def parse(command: Command, arguments: Sequence[str], called: str) -> Call:
+    """Return the call that a command line makes.
+
+    Raises:
+        UserError: a flag is unknown, its value is not of its type, or words are missing.
+    """
+    line, default_words = command.expand(arguments) if command.expand else (list(arguments), [])
+    line = flagfiles.locate(line)
+    words, values = read(command, line, called)
+    words = words or default_words
+    require_words(command, words, called)
+    if command.flagfile_words:
+        files = flagfiles.find(*words[: command.flagfile_words])
+        _, values = read(command, [*map(flagfiles.flag, files), *line], called)
+    return Call(words, list(arguments), values)
+
+
+def read(
+    command: Command, arguments: Sequence[str], called: str
+) -> tuple[list[str], flags.FlagValues]:
+    """Return the words and the flags of a command line.
+
+    Raises:
+        UserError: a flag is unknown, or its value is not of its type.
+    """
+    values = flags.FlagValues()
+    define_flags(*command.settings, values=values)
+    values.set_gnu_getopt(True)
+    try:
+        words = values([called, *arguments])
+    except flags.Error as error:
+        raise UserError(f"{error}; '{called} --help' lists every flag.") from error
+    return words[1:], values
+
+
+def require_words(command: Command, words: Sequence[str], called: str) -> None:
+    """Raise UserError unless there are as many words as a command needs."""
+    names = command.words.split()
+    needed = [name for name in names if not name.startswith(OPTIONAL)]
+    least, endless = len(needed), len(needed) < len(names) or command.words.endswith(MORE)
+    if len(words) < least or (len(words) > least and not endless):
+        counts = {0: "no word is", 1: "one word is", 2: "two words are"}
+        least_text = counts[least] if not endless else f"at least {counts[least]}"
+        what = f", {' and '.join(needed)}" if needed else ""
+        hint = suggestion(words[0], COMMANDS) if words else ""
+        raise UserError(
+            f"{least_text} needed{what}, not {len(words)}: "
+            f"for example '{example(command, called)}'.{hint}"
+        )
+
+
+def example(command: Command, called: str) -> str:
+    """Return an example of a command as the user would type it."""
+    # The command is optional where it is "train".
+    return f"{called.removesuffix(' train')} {command.example}".strip()
+
+
+def help_text(command: Command, called: str) -> str:
+    """Return the usage of a command and every flag with its meaning and default."""
+    values = flags.FlagValues()
+    define_flags(*command.settings, values=values)
+    lines = [
+        f"Usage: {called} {command.words} [--flag=value …]",
+        f"Example: {example(command, called)}",
+        "",
+        command.about.strip(),
+    ]
+    if command.raw:
+        return "\n".join(lines)
+    # absl sorts flags by the module that defines them, which is one and the same here.
+    _, _, listed = values.get_help(prefix="  ").lstrip().partition("\n")
+    return "\n".join([*lines, "", "Flags:", listed])
+
+
+def main(command: Command, called: str = "") -> None:
+    """Run a command with the arguments of the process; `called` is as of `run`."""
+    run(command, sys.argv[1:], called or program())

@@ -1,0 +1,47 @@
+"""Write a dataset in another format: --format=table, lightgcn or pinsage.
+
+lightgcn and pinsage are the folders that the authors' programs read. A table is one file, whose
+name says whether it is .csv, .tsv, .inter (gzip of these with .gz) or .parquet.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from recns_tf import datasets
+from recns_tf.commands.app import Call, Command
+from recns_tf.config.config import Config, Workspace
+from recns_tf.config.flags import Checked, one_of, option
+from recns_tf.datasets.formats.writers import WRITERS
+from recns_tf.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Export(Checked):
+    """What to write."""
+
+    format: str = option("table", "of what is written", one_of(*WRITERS))
+
+
+def main(call: Call) -> None:
+    """Run the command."""
+    dataset, path = call.words[0], Path(call.words[1])
+    workspace, export = call.settings(Workspace), call.settings(Export)
+    datasets.require(dataset, workspace.data_dir)
+    if path.exists():
+        raise UserError(f"{path} exists already: choose another name.")
+    settings = call.settings(Config, dataset=dataset)
+    interactions = datasets.load(settings, workspace.data_dir)
+    WRITERS[export.format](interactions, path)
+    print(f"{interactions.summary()}\n{path.absolute()}: written as {export.format}.")
+
+
+COMMAND = Command(
+    about=__doc__ or "",
+    words="DATASET PATH",
+    example="ml-100k ml-100k.csv",
+    settings=(Config, Workspace, Export),
+    run=main,
+    flagfile_words=1,
+)

@@ -1,0 +1,62 @@
+"""Build the regions of a dataset and measure what they hold.
+
+Prints the region that the flags ask for, then, for every khop, the intermediate region's share of
+the catalogue and the share of valid and test positives inside it. Writes the same to
+data/DATASET/regions.json, and draws it in regions.png. Training finds the region in the cache.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from recns_tf import datasets
+from recns_tf.commands.app import Call, Command
+from recns_tf.config.config import Config, Workspace
+from recns_tf.utils.files import write_json
+from recns_tf.utils.quiet import silenced_stderr
+
+KHOPS = (3, 5, 7)
+
+
+def main(call: Call) -> None:
+    """Run the command."""
+    workspace = call.settings(Workspace)
+    datasets.require(call.words[0], workspace.data_dir)
+    settings = call.settings(Config, dataset=call.words[0])
+    interactions = datasets.load(settings, workspace.data_dir)
+    with silenced_stderr():
+        from recns_tf.analysis.plots import plot_coverage
+        from recns_tf.analysis.region_coverage import measure_coverage
+        from recns_tf.regions.region import build_region
+    print(interactions.summary())
+    folder = Path(workspace.data_dir) / call.words[0]
+    region = build_region(
+        interactions.train,
+        "intermediate" if settings.region == "auto" else settings.region,
+        settings.khop,
+        settings.region_definition,
+        memory=settings.region_memory,
+        cache=folder,
+    )
+    print(region.summary(settings.num_candidates))
+    coverage = measure_coverage(interactions, tuple(sorted({*KHOPS, settings.khop})))
+    print(f"\n{coverage.report()}")
+    about = {
+        "dataset": interactions.name,
+        "checksum": interactions.checksum,
+        "region": region.describe(settings.num_candidates),
+        "intermediate": coverage.to_json(),
+    }
+    write_json(folder / "regions.json", about)
+    plot_coverage(coverage, interactions.name, folder / "regions.png")
+    print(f"\n{folder}/: regions.json regions.png")
+
+
+COMMAND = Command(
+    about=__doc__ or "",
+    words="DATASET",
+    example="ml-100k",
+    settings=(Config, Workspace),
+    run=main,
+    flagfile_words=1,
+)

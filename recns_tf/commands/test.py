@@ -1,0 +1,40 @@
+"""Run the tests of a checkout with pytest, to which all arguments are passed on.
+
+The word `fast` leaves out the tests that are marked as slow.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+
+from recns_tf.commands.app import Call, Command
+from recns_tf.errors import UserError
+from recns_tf.runs.provenance import PACKAGE
+
+FAST = ("-m", "not slow")
+
+
+def main(call: Call) -> None:
+    """Run pytest in the checkout, and exit with its status."""
+    checkout = PACKAGE.parent
+    if not (checkout / "tests").is_dir():
+        raise UserError("the tests are in a checkout of the project, not in the package.")
+    if importlib.util.find_spec("pytest") is None:
+        raise UserError("pytest is not installed: './run.sh test' installs it, or the extra test.")
+    arguments = call.arguments
+    if arguments[:1] == ["fast"]:
+        arguments = [*FAST, *arguments[1:]]
+    os.chdir(checkout)
+    os.execv(sys.executable, [sys.executable, "-m", "pytest", *arguments])
+
+
+COMMAND = Command(
+    about=__doc__ or "",
+    words="[fast] [pytest arguments…]",
+    example="fast -k pipeline",
+    settings=(),
+    run=main,
+    raw=True,
+)

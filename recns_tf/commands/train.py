@@ -1,0 +1,58 @@
+"""Train a model, test it once, and leave its folder under runs/.
+
+--config=runs/NAME/config.json stands for the settings of that run; flags after it win.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import partial
+from pathlib import Path
+
+from recns_tf import datasets, registry
+from recns_tf.commands.app import Call, Command
+from recns_tf.config.config import Config, Workspace, expand
+from recns_tf.config.flags import Checked, option
+from recns_tf.utils.quiet import silenced_stderr
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainSettings(Checked):
+    """What the command does besides training."""
+
+    profile: bool = option(
+        False, "first measure where the time of a training step goes, into RUN/profile/"
+    )
+
+
+def main(call: Call) -> None:
+    """Run the command."""
+    dataset, encoder = call.words
+    workspace = call.settings(Workspace)
+    datasets.require(dataset, workspace.data_dir)
+    registry.find(registry.ENCODERS, "encoder", encoder)
+    config = call.settings(Config, dataset=dataset, encoder=encoder)
+    interactions = datasets.load(config, workspace.data_dir)
+    # TensorFlow takes seconds to import: not before flags and data are known to be sound.
+    with silenced_stderr():
+        from recns_tf.training.train import train_and_evaluate
+    cache = Path(workspace.data_dir) / dataset
+    before = None
+    if call.settings(TrainSettings).profile:
+        # It reads TensorFlow's traces through a module that TensorFlow does not promise to keep.
+        from recns_tf.training import profiling
+
+        before = partial(profiling.show, config, interactions, cache)
+    train_and_evaluate(config, workspace, interactions, cache, before)
+
+
+COMMAND = Command(
+    about=__doc__ or "",
+    words="DATASET ENCODER",
+    example="ml-100k lightgcn",
+    settings=(Config, Workspace, TrainSettings),
+    run=main,
+    interrupted="the same command goes on from here",
+    flagfile_words=2,
+    expand=expand,
+)

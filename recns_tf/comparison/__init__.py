@@ -1,0 +1,1 @@
+"""Embeddings of any program, ranked in several ways and compared."""

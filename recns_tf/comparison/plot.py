@@ -1,0 +1,65 @@
+"""Picture of a comparison: how Recall differs per user, and Recall by train degree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from recns_tf.comparison.comparison import Ranked, by_degree
+from recns_tf.evaluation.metrics import METRICS
+from recns_tf.interactions import Interactions, users_with
+from recns_tf.utils.files import atomic
+
+
+def plot_comparison(
+    interactions: Interactions, given: Sequence[Ranked], run: Sequence[Ranked], path: Path
+) -> None:
+    """Draw how users' Recall differs, and Recall by train degree, into a PNG file.
+
+    Args:
+        interactions: the dataset.
+        given: embeddings, ranked exactly first and then to other depths.
+        run: those of a run, likewise; without one, the other depths are compared with the exact
+            ranking.
+        path: of the PNG.
+    """
+    metric, label = next(iter(METRICS.items()))
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    gap_axes, degree_axes = figure.subplots(1, 2)
+    first, second = (run[0], given[0]) if run else (given[1], given[0])
+    gaps = first.metrics[metric] - second.metrics[metric]
+    gap_axes.hist(gaps, bins=np.linspace(-1, 1, 42), color="C0")
+    gap_axes.axvline(gaps.mean(), color="C1", label=f"mean, {gaps.mean():+.4f}")
+    names = [f"{each.embeddings}, {each.mode.search}" for each in (first, second)]
+    gap_axes.set(
+        yscale="log",
+        ylim=(0.5, None),
+        xlabel=f"{label}: {names[0]}, less {names[1]}",
+        ylabel="users of the test set",
+    )
+    gap_axes.legend()
+    degrees = np.diff(interactions.train.indptr)[users_with(interactions.test)]
+    masked = given[0].mode.masked
+    for color, ranked in enumerate((given, run)):
+        for each in ranked:
+            if each.mode.masked != masked:
+                continue
+            line = "--" if each.mode.depth else "-"
+            degree_axes.plot(
+                *by_degree(degrees, each.metrics[metric]),
+                color=f"C{color}",
+                linestyle=line,
+                marker=".",
+                alpha=0.6 if each.mode.depth else 1,
+                label=f"{each.embeddings}, {each.mode.search}",
+            )
+    degree_axes.set(xlabel="train positives of a user", ylabel=label, ylim=(0, None))
+    degree_axes.legend()
+    for axes in (gap_axes, degree_axes):
+        axes.grid(alpha=0.3)
+    figure.suptitle(f"{interactions.name}, test, {masked} masked")
+    with atomic(path) as temporary:
+        figure.savefig(temporary, dpi=120)

@@ -1,0 +1,1 @@
+"""Every setting, the flags that set it, and the flagfiles that hold defaults."""

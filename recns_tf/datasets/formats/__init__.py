@@ -1,0 +1,1 @@
+"""Files of logs and graphs, read and written."""

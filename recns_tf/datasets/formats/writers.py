@@ -1,0 +1,168 @@
+"""Interactions written in each format that the readers take: for other programs, or to look at.
+
+The authors' programs read the folders of `write_lightgcn` and `write_pinsage`; nearly everything
+reads a table.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from recns_tf.datasets.formats.events import PARTS
+from recns_tf.datasets.formats.parquet import is_parquet
+from recns_tf.datasets.formats.tables import (
+    BY_NAME,
+    KNOWN_ENDINGS,
+    SEPARATORS,
+    ending,
+    is_gzip,
+    is_inter,
+    is_quoted,
+    separator_of,
+)
+from recns_tf.errors import UserError
+from recns_tf.interactions import Interactions, to_pairs
+from recns_tf.utils.files import atomic
+
+COLUMNS = ("user_id", "item_id", "label", "split")
+INTER_TYPES = ("token", "token", "float", "token")
+LIST_HEADING = ("org_id", "remap_id")
+
+
+def write_lightgcn(interactions: Interactions, folder: Path) -> None:
+    """Write a folder in LightGCN's format (graph_files.py): a line a user.
+
+    valid.txt and train_exposed.txt stand beside train.txt and test.txt; the authors' program
+    reads the latter two and train_exposed.txt. Every user has a line, if only of the user.
+    """
+    write_adjacency(folder / "train.txt", interactions.train)
+    write_adjacency(folder / "valid.txt", interactions.valid)
+    write_adjacency(folder / "test.txt", interactions.test)
+    write_adjacency(folder / "train_exposed.txt", interactions.exposed)
+    write_lists(interactions, folder)
+
+
+def write_pinsage(interactions: Interactions, folder: Path) -> None:
+    """Write a folder in PinSage's format (graph_files.py): a line a pair, items after users.
+
+    Raises:
+        UserError: there is no positive for validation, or none for the test: no file is empty.
+    """
+    for part in ("valid", "test"):
+        if not getattr(interactions, part).nnz:
+            raise UserError(f"{interactions.name} has no {part} positive: choose another --format.")
+    first = interactions.num_users
+    positive, negative = (nodes(rows, first) for rows in (interactions.train, interactions.exposed))
+    pairs = np.concatenate([positive, negative])
+    types = np.repeat(["Pos", "Neg"], [len(positive), len(negative)])
+    write_columns(folder / "train.txt", "\t", [*pairs.T, types])
+    for name, rows in (("valid.txt", interactions.valid), ("test.txt", interactions.test)):
+        write_columns(folder / name, "\t", [*nodes(rows, first).T])
+    write_lists(interactions, folder)
+
+
+def write_table(interactions: Interactions, path: Path) -> None:
+    """Write a table with the columns user_id, item_id, label (1 or 0) and split.
+
+    A shown item that was not chosen has label 0 and split "train". Users and items without any
+    pair have no row.
+
+    Args:
+        interactions: the dataset.
+        path: its name tells the format, as in tables.py.
+
+    Raises:
+        UserError: the name tells none, or an id holds a character that the format cannot write.
+    """
+    if not is_parquet(path) and ending(path) not in SEPARATORS:
+        raise UserError(f"{path}: choose a name that ends in {KNOWN_ENDINGS}.")
+    rows = [*((getattr(interactions, part), 1, part) for part in PARTS)]
+    rows.append((interactions.exposed, 0, "train"))
+    pairs = np.concatenate([to_pairs(part) for part, _, _ in rows])
+    counts = [part.nnz for part, _, _ in rows]
+    columns = [
+        interactions.user_ids[pairs[:, 0]],
+        interactions.item_ids[pairs[:, 1]],
+        np.repeat([label for _, label, _ in rows], counts),
+        np.repeat([part for _, _, part in rows], counts),
+    ]
+    if is_parquet(path):
+        with atomic(path) as temporary:
+            pa.parquet.write_table(pa.table(dict(zip(COLUMNS, columns, strict=True))), temporary)
+        return
+    heading: tuple[str, ...] = COLUMNS
+    if is_inter(path):
+        heading = tuple(map(":".join, zip(COLUMNS, INTER_TYPES, strict=True)))
+    write_columns(path, separator_of(path, BY_NAME), columns, heading)
+
+
+WRITERS: dict[str, Callable[[Interactions, Path], None]] = {
+    "lightgcn": write_lightgcn,
+    "pinsage": write_pinsage,
+    "table": write_table,
+}
+
+
+def nodes(rows: csr_array, first: int) -> NDArray[np.int64]:
+    """Return the nonzeros of a CSR array as pairs [n, 2] of nodes, item v being first + v."""
+    return to_pairs(rows) + np.array([0, first])
+
+
+def write_adjacency(path: Path, rows: csr_array) -> None:
+    """Write a line `user item item …` for each user, `user` alone for one without an item."""
+    with atomic(path) as temporary, temporary.open("w", encoding="ascii") as file:
+        for user in range(rows.shape[0]):
+            items = rows.indices[rows.indptr[user] : rows.indptr[user + 1]]
+            file.write(" ".join(map(str, (user, *items.tolist()))) + "\n")
+
+
+def write_lists(interactions: Interactions, folder: Path) -> None:
+    """Write user_list.txt and item_list.txt: the original id of each number."""
+    for kind, ids in (("user", interactions.user_ids), ("item", interactions.item_ids)):
+        with (
+            atomic(folder / f"{kind}_list.txt") as temporary,
+            temporary.open("w", encoding="utf-8", newline="") as file,
+        ):
+            writer = csv.writer(file, delimiter=" ", lineterminator="\n")
+            writer.writerow(LIST_HEADING)
+            writer.writerows(zip(ids.tolist(), range(len(ids)), strict=True))
+
+
+def write_columns(
+    path: Path, separator: str, columns: list[NDArray[Any]], heading: tuple[str, ...] = ()
+) -> None:
+    """Write columns as a text table, packed if the file's name ends in .gz.
+
+    Raises:
+        UserError: a text holds a character that an unquoted table cannot hold.
+    """
+    table = pa.table({str(place): column for place, column in enumerate(columns)})
+    options = pa.csv.WriteOptions(
+        include_header=False,
+        delimiter=separator,
+        quoting_style="needed" if is_quoted(separator) else "none",
+    )
+    packing = "gzip" if is_gzip(path) else None
+    with (
+        atomic(path) as temporary,
+        pa.output_stream(str(temporary), compression=packing) as stream,
+    ):
+        if heading:
+            stream.write((separator.join(heading) + "\n").encode())
+        try:
+            pa.csv.write_csv(table, stream, options)
+        except pa.ArrowInvalid as error:
+            raise UserError(
+                f"{path} cannot be written: an id holds a tab, a quote or a line break; "
+                "choose a name that ends in .csv or .parquet."
+            ) from error

@@ -1,0 +1,1 @@
+"""Full ranking, ranking metrics, and tests over users."""

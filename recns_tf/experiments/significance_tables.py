@@ -1,0 +1,161 @@
+"""Is one value better than the best of the others? Relative gain, and tests over users.
+
+The best of the others is the one with the highest test mean, as in the paper: this favours it.
+Each user's metric is averaged over seeds first, so that a user counts once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recns_tf.errors import UserError
+from recns_tf.evaluation import significance
+from recns_tf.evaluation.metrics import METRICS, metrics_per_user
+from recns_tf.experiments.cells import Cell
+from recns_tf.experiments.results import Line
+from recns_tf.interactions import Interactions, users_with
+from recns_tf.runs.folder import RunFolder
+from recns_tf.runs.recommendations import lists_of
+from recns_tf.utils.markdown import table
+
+TOLERANCE = 1e-4
+
+PerUser = dict[str, NDArray[np.float64]]
+"""Metrics of each user with test positives, by name."""
+
+
+class Comparison(NamedTuple):
+    """A value against the best of the others, for one encoder and metric.
+
+    Attributes:
+        encoder, metric: of the runs.
+        value, other: labels of the two.
+        gain: relative, of the means.
+        difference: of the means.
+        users: how many the tests are over.
+        t_test, wilcoxon: p values, adjusted for all comparisons of the table by Holm.
+    """
+
+    encoder: str
+    metric: str
+    value: str
+    other: str
+    gain: float
+    difference: float
+    users: int
+    t_test: float
+    wilcoxon: float
+
+
+COLUMNS = Comparison._fields
+
+
+def metrics_of(cell: Cell, runs_dir: Path, interactions: Interactions) -> PerUser:
+    """Return the test metrics of each user from the embeddings that a run left.
+
+    Args:
+        cell: a finished run.
+        runs_dir: where its folder is.
+        interactions: its dataset.
+
+    Raises:
+        UserError: the embeddings are damaged or not those of the dataset.
+    """
+    folder = RunFolder(runs_dir / cell.name)
+    results = folder.read_results()
+    assert results is not None, "only finished runs are compared"
+    if results["data"]["checksum"] != interactions.checksum:
+        raise UserError(f"{folder.path} was trained on other data than {interactions.name} is now.")
+    config = cell.config
+    lists = lists_of(folder, interactions, config.ranker, config.ranking_depth)
+    tested = users_with(interactions.test)
+    found = metrics_per_user(lists[tested], tested, interactions.test)
+    for metric, values in found.items():
+        if abs(values.mean() - results["test"][metric]) > TOLERANCE:
+            raise UserError(
+                f"{folder.embeddings} gives a test {METRICS[metric]} of {values.mean():.4f}, "
+                f"{folder.results} tells {results['test'][metric]:.4f}: the run is damaged."
+            )
+    return found
+
+
+def compare(
+    lines: Sequence[Line], reference: Any, per_user: Callable[[Cell], PerUser]
+) -> list[Comparison]:
+    """Return how the lines of the value `reference` compare with the best others.
+
+    Args:
+        lines: of a table.
+        reference: the value.
+        per_user: returns the metrics a user of a run.
+
+    Returns:
+        One comparison an encoder and metric of which both sides have finished runs.
+    """
+    found: list[tuple[Line, Line, str]] = []
+    over_users: list[significance.Difference] = []
+    for line in lines:
+        others = [
+            other
+            for other in lines
+            if other.encoder == line.encoder and other.value != reference and other.runs
+        ]
+        if line.value != reference or not line.runs or not others:
+            continue
+        for metric in METRICS:
+            best = max(others, key=lambda other: other.mean(metric))
+            ours, theirs = (averaged(each, metric, per_user) for each in (line, best))
+            found.append((line, best, metric))
+            over_users.append(significance.difference(ours, theirs))
+    return [
+        against(line, best, metric, tested)
+        for (line, best, metric), tested in zip(
+            found, significance.adjusted(over_users), strict=True
+        )
+    ]
+
+
+def against(line: Line, best: Line, metric: str, tested: significance.Difference) -> Comparison:
+    """Return how a line compares with the best of the others in a metric, tested over users."""
+    difference = line.mean(metric) - best.mean(metric)
+    return Comparison(
+        line.encoder,
+        metric,
+        line.label,
+        best.label,
+        gain=difference / best.mean(metric) if best.mean(metric) else float("nan"),
+        difference=difference,
+        users=tested.users,
+        t_test=tested.t_test,
+        wilcoxon=tested.wilcoxon,
+    )
+
+
+def averaged(line: Line, metric: str, per_user: Callable[[Cell], PerUser]) -> NDArray[np.float64]:
+    """Return a metric of each user, averaged over a line's runs: float64 [n]."""
+    values = np.stack([per_user(cell)[metric] for cell, _ in line.runs])
+    return values.mean(axis=0)
+
+
+def markdown(comparisons: Sequence[Comparison]) -> list[str]:
+    """Return the comparisons as the lines of a Markdown table."""
+    head = ["encoder", "metric", "", "best other", "gain", "difference", "t-test", "Wilcoxon"]
+    rows = [
+        [
+            each.encoder,
+            METRICS[each.metric],
+            each.value,
+            each.other,
+            f"{each.gain:+.2%}",
+            f"{100 * each.difference:+.2f}",
+            significance.format_p_value(each.t_test),
+            significance.format_p_value(each.wilcoxon),
+        ]
+        for each in comparisons
+    ]
+    return table(head, rows)

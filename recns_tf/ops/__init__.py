@@ -1,0 +1,1 @@
+"""TensorFlow operations on item sets, random draws, and rows of embeddings."""

@@ -1,0 +1,119 @@
+"""Built regions on disk: a folder a region, whole or absent, memory-mapped and verified on read."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from recns_tf.errors import UserError
+from recns_tf.regions.storage import StoredRegion
+from recns_tf.utils.files import sha256, write_json
+
+FORMAT = 1
+ABOUT = "about.json"
+ARRAYS = {"lists": {"starts", "items", "missing"}, "bitmap": {"words"}, "sizes": set()}
+"""The arrays of each form, besides the counts."""
+
+
+def cached(
+    directory: Path | None,
+    train: csr_array,
+    settings: dict[str, Any],
+    build: Callable[[], StoredRegion],
+) -> StoredRegion:
+    """Return the regions that `build` makes, from `directory` where it holds them.
+
+    The folder's name carries a hash of the train positives and of `settings`. Of two processes
+    that need the same one, the second waits for what the first builds. Where nothing may be
+    written regions are built and not kept.
+
+    Args:
+        directory: where to keep regions; nowhere if None.
+        train: boolean CSR array [num_users, num_items] of train positives.
+        settings: everything else that the regions depend on.
+        build: makes them.
+
+    Raises:
+        UserError: the cache is damaged.
+    """
+    if directory is None:
+        return build()
+    key = {"format": FORMAT, "train": checksum(train), **settings}
+    digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
+    path = directory / f"region-{digest[:12]}"
+    if not path.exists():
+        lock = directory / f".{path.name}.lock"
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            file = lock.open("a")
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+                raise
+            print(f"{directory} may not be written: the region is not kept for the next run.")
+            return build()
+        with file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if not path.exists():
+                save(path, key, build())
+            lock.unlink(missing_ok=True)
+    return read(path, key)
+
+
+def checksum(train: csr_array) -> str:
+    """Return the SHA-256 of a CSR array's shape and nonzeros."""
+    digest = hashlib.sha256(repr(train.shape).encode())
+    digest.update(np.ascontiguousarray(train.indptr, dtype=np.int64).data)
+    digest.update(np.ascontiguousarray(train.indices, dtype=np.int32).data)
+    return digest.hexdigest()
+
+
+def save(path: Path, key: dict[str, Any], form: StoredRegion) -> None:
+    """Write regions into the new folder `path`, which no other process is writing."""
+    part = path.with_name(f".{path.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir()
+    try:
+        checksums = {}
+        for name, array in {"counts": form.counts, **form.arrays}.items():
+            np.save(part / f"{name}.npy", array, allow_pickle=False)
+            checksums[name] = sha256(part / f"{name}.npy")
+        write_json(part / ABOUT, {"form": form.name, "key": key, "sha256": checksums})
+        os.rename(part, path)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def read(path: Path, key: dict[str, Any]) -> StoredRegion:
+    """Read what `save` wrote; arrays are memory-mapped.
+
+    Raises:
+        UserError: a file is missing, cut off, or does not match its checksum, or the region is
+            of another key.
+    """
+    try:
+        about = json.loads((path / ABOUT).read_text(encoding="utf-8"))
+        if about["key"] != key:
+            raise ValueError("it is of other data or settings")
+        if about["sha256"].keys() != {"counts"} | ARRAYS[about["form"]]:
+            raise ValueError("its files are not those of its form")
+        arrays = {}
+        for name, expected in about["sha256"].items():
+            file = path / f"{name}.npy"
+            if sha256(file) != expected:
+                raise ValueError(f"the checksum of {file.name} does not match")
+            arrays[name] = np.load(file, mmap_mode="r", allow_pickle=False)
+        return StoredRegion(about["form"], np.asarray(arrays.pop("counts")), arrays)
+    except (ValueError, KeyError, AttributeError, TypeError, OSError) as error:
+        raise UserError(
+            f"the cached region {path} is damaged ({error}): delete it and run again."
+        ) from error

@@ -1,0 +1,70 @@
+"""A region in-graph: the sets that candidates are drawn from while training."""
+
+from __future__ import annotations
+
+from recns_tf.ops.bitmap import Bitmap
+from recns_tf.ops.item_sets import ComplementItems, Fallback, ItemSets, ListedItems, Pool
+from recns_tf.regions.pools import draw_pools
+from recns_tf.regions.region import Region
+
+
+def exact_sets(region: Region) -> ItemSets | None:
+    """Return every user's region as it is stored, or None where only its size is known."""
+    if region.form is None:
+        return ComplementItems(region.train)
+    num_items = region.train.shape[1]
+    if region.form.name == "bitmap":
+        return Bitmap(region.form.arrays["words"], num_items)
+    if region.form.name == "lists":
+        missing = region.form.arrays["missing"]
+        if missing.all():
+            return ComplementItems(region.form.rows(True, num_items))
+        listed = ListedItems(region.form.rows(False, num_items))
+        if not missing.any():
+            return listed
+        return Fallback(listed, ComplementItems(region.form.rows(True, num_items)))
+    return None
+
+
+class RegionSets:
+    """The sets of a region, with pools drawn in time where they are needed.
+
+    Args:
+        region: what to draw from.
+        pool_size: P, items in a pool.
+        pool_epochs: epochs before pools are drawn afresh; 0 for never.
+        seed: the run's seed.
+
+    Attributes:
+        sets: for drawing. Pools are empty until `prepare` is called.
+    """
+
+    def __init__(self, region: Region, *, pool_size: int, pool_epochs: int, seed: int):
+        self.region = region
+        self.pool_size = pool_size
+        self.pool_epochs = pool_epochs
+        self.seed = seed
+        self.generation = -1
+        self.pool: Pool | None = None
+        sets = exact_sets(region)
+        if sets is None:
+            sets = self.pool = Pool(*region.train.shape, pool_size)
+        self.sets: ItemSets = sets
+
+    def prepare(self, epoch: int) -> None:
+        """Draw the pools of an epoch, from 0, unless they are there: a function of the seed."""
+        generation = epoch // self.pool_epochs if self.pool_epochs else 0
+        if self.pool is not None and generation != self.generation:
+            self.pool.assign(*draw_pools(self.region, self.pool_size, self.seed, generation))
+            self.generation = generation
+
+    def summary(self, num_candidates: int) -> str:
+        """Return what the screen shows: the region, and pools if draws are from them."""
+        text = self.region.summary(num_candidates)
+        if self.pool is not None:
+            drawn = f"every {self.pool_epochs} epochs" if self.pool_epochs else "once"
+            text += (
+                "\nthe exact region needs more than --region_memory: candidates are drawn from "
+                f"pools of {self.pool_size} of its items a user, drawn {drawn}"
+            )
+        return text

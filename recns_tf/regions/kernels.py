@@ -1,0 +1,200 @@
+"""Compiled loops over words of 64 bits: walks, lists of set bits, and draws of ranks.
+
+They stand in one file because numba keeps compiled code as long as the file of a function is
+unchanged, and would not notice a change to a helper or a constant in another one. They let go of
+Python's lock, and work on the rows from `first` to `last`: see parallel.py. Rows of bits are as
+`Bits` in walks.py.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+WORD = 64
+BLOCK_ITEMS = 2048
+BLOCK_WORDS = BLOCK_ITEMS // WORD
+AHEAD = 8
+"""How many neighbours ahead the rows of bits are fetched into the cache."""
+
+
+@intrinsic
+def prefetch(_: Any, rows: types.Array, row: types.Integer) -> Any:
+    """Ask the processor for rows[row], BLOCK_WORDS words, while it is busy with others.
+
+    Random rows of a table larger than the cache arrive 1.5 times as fast.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        array = context.make_array(signature.args[0])(context, builder, arguments[0])
+        offset = builder.mul(arguments[1], builder.extract_value(array.strides, 0))
+        start = builder.gep(builder.bitcast(array.data, byte), [offset])
+        kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        for line in range(0, BLOCK_ITEMS // 8, 64):
+            # To be read, to stay in every cache, data.
+            flags = [number(flag) for flag in (0, 3, 1)]
+            builder.call(function, [builder.gep(start, [number(line)]), *flags])
+        return context.get_dummy_value()
+
+    return types.void(rows, types.int64), codegen
+
+
+@njit(nogil=True, cache=True)
+def propagate(  # type: ignore[no-untyped-def]
+    starts, indices, source, source_lit, target, target_lit, first, last
+):
+    """See Neighbours.step; for the rows of `target` from `first` to `last`."""
+    end = len(indices) - 1
+    for row in range(first, last):
+        target[row] = 0
+        lit = False
+        for place in range(starts[row], starts[row + 1]):
+            ahead = indices[min(place + AHEAD, end)]
+            if source_lit[ahead]:
+                prefetch(source, np.int64(ahead))
+            neighbour = indices[place]
+            if source_lit[neighbour]:
+                lit = True
+                for word in range(source.shape[1]):
+                    target[row, word] |= source[neighbour, word]
+        target_lit[row] = lit
+
+
+@njit(nogil=True, cache=True)
+def set_pairs(starts, indices, first, last, value, bits):  # type: ignore[no-untyped-def]
+    """Set bit i - first of each user of item i to `value`, for the items from `first` to `last`."""
+    for item in range(first, last):
+        word = (item - first) // WORD
+        bit = np.uint64(1) << np.uint64((item - first) % WORD)
+        for place in range(starts[item], starts[item + 1]):
+            if value:
+                bits[indices[place], word] |= bit
+            else:
+                bits[indices[place], word] &= ~bit
+
+
+@njit(nogil=True, cache=True)
+def count_bits(bits, counts, first, last):  # type: ignore[no-untyped-def]
+    """Count the set bits of the rows from `first` to `last`."""
+    for row in range(first, last):
+        total = 0
+        for word in range(bits.shape[1]):
+            total += popcount(bits[row, word])
+        counts[row] = total
+
+
+@njit(nogil=True, cache=True)
+def popcount(word):  # type: ignore[no-untyped-def]
+    """Return the number of set bits of a uint64. The compiler knows the pattern."""
+    word = word - ((word >> np.uint64(1)) & np.uint64(0x5555555555555555))
+    low = np.uint64(0x3333333333333333)
+    word = (word & low) + ((word >> np.uint64(2)) & low)
+    word = (word + (word >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
+    return np.int64((word * np.uint64(0x0101010101010101)) >> np.uint64(56))
+
+
+@njit(nogil=True, cache=True)
+def lowest(word):  # type: ignore[no-untyped-def]
+    """Return the place of the lowest set bit of a uint64, which has one."""
+    return popcount(~word & (word - np.uint64(1)))
+
+
+@njit(nogil=True, cache=True)
+def list_bits(bits, inverse, width, starts, offsets, first, last):  # type: ignore[no-untyped-def]
+    """List the set bits of each row, or the clear ones of its first `width` where `inverse`."""
+    for row in range(first, last):
+        place = starts[row]
+        end = starts[row + 1]
+        for word in range(bits.shape[1]):
+            value = bits[row, word]
+            if inverse[row]:
+                value = ~value
+            while value and place < end:
+                offsets[place] = word * WORD + lowest(value)
+                place += 1
+                value &= value - np.uint64(1)
+
+
+@njit(nogil=True, cache=True)
+def append_lists(  # type: ignore[no-untyped-def]
+    starts, offsets, turned, skipped, first_item, width, places, items, first, last
+):
+    """Append to `items` each row's offsets, or where `turned` those under `width` it lacks."""
+    for row in range(first, last):
+        if skipped[row]:
+            continue
+        place = places[row]
+        if turned[row]:
+            offset = 0
+            for listed in range(starts[row], starts[row + 1]):
+                while offset < offsets[listed]:
+                    items[place] = first_item + offset
+                    place += 1
+                    offset += 1
+                offset += 1
+            for rest in range(offset, width):
+                items[place] = first_item + rest
+                place += 1
+        else:
+            for listed in range(starts[row], starts[row + 1]):
+                items[place] = first_item + offsets[listed]
+                place += 1
+        places[row] = place
+
+
+@njit(nogil=True, cache=True)
+def floyd(rng, counts, sizes, drawn, pools, first, last):  # type: ignore[no-untyped-def]
+    """Draw ranks for the users from `first` to `last`.
+
+    R. W. Floyd's method, in J. Bentley, "Programming Pearls", CACM 1987. `drawn` is a bitmap for
+    at least as many ranks as the largest count, all zero before and after.
+    """
+    one = np.uint64(1)
+    for user in range(first, last):
+        count, size = counts[user], sizes[user]
+        for largest in range(count - size, count):
+            rank = rng.integers(0, largest + 1)
+            if drawn[rank // WORD] >> np.uint64(rank % WORD) & one:
+                rank = largest
+            drawn[rank // WORD] |= one << np.uint64(rank % WORD)
+        place = 0
+        for word in range(-(-count // WORD)):
+            while drawn[word]:
+                pools[user, place] = word * WORD + lowest(drawn[word])
+                place += 1
+                drawn[word] &= drawn[word] - one
+
+
+@njit(nogil=True, cache=True)
+def replace_ranks(bits, first_item, sizes, passed, replaced, pools, first, last):  # type: ignore[no-untyped-def]
+    """Replace the ranks that fall into a block by the items of those ranks.
+
+    Args:
+        bits: [num_users, words], the sets among the block's items.
+        first_item: of the block.
+        sizes: of the pools.
+        passed: [num_users], elements of each set before the block; moved on.
+        replaced: [num_users], ranks replaced so far; moved on.
+        pools: [num_users, P], ascending ranks, after the items that have replaced some.
+    """
+    for user in range(first, last):
+        place, before = replaced[user], passed[user]
+        for word in range(bits.shape[1]):
+            value = bits[user, word]
+            after = before + popcount(value)
+            rank = before
+            while place < sizes[user] and pools[user, place] < after:
+                while rank < pools[user, place]:
+                    value &= value - np.uint64(1)
+                    rank += 1
+                pools[user, place] = first_item + word * WORD + lowest(value)
+                place += 1
+            before = after
+        replaced[user], passed[user] = place, before

@@ -1,0 +1,129 @@
+"""Which items walks of odd length reach from each user: the nonzeros of A^khop (§3.3).
+
+Bit-parallel, a bit an item, in blocks of BLOCK_ITEMS items: one step of the walk ORs, for every
+node, the bits of its neighbours. A block costs khop - 1 steps of edges * BLOCK_ITEMS / 64 words
+and (users + items) * BLOCK_ITEMS / 8 bytes of memory, however large the catalogue is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from tqdm import tqdm
+
+from recns_tf.regions.kernels import (
+    BLOCK_ITEMS,
+    BLOCK_WORDS,
+    WORD,
+    count_bits,
+    propagate,
+    set_pairs,
+)
+from recns_tf.utils.parallel import even_cuts, over_rows, row_cuts
+
+Bits = NDArray[np.uint64]
+"""[rows, words]: bit j, from the lowest, of word w of a row stands for element 64 * w + j."""
+
+Lit = NDArray[np.bool_]
+"""[rows]: whether a row has a bit set."""
+
+
+class Block(NamedTuple):
+    """What walks reach among some neighbouring items.
+
+    Attributes:
+        items: which items: BLOCK_ITEMS of them, or fewer at the end of the catalogue.
+        reached: bits [num_users, BLOCK_WORDS] for each length of the walk. The arrays may be
+            overwritten, and are used again for the next block.
+    """
+
+    items: slice
+    reached: dict[int, Bits]
+
+    @property
+    def width(self) -> int:
+        """Number of items."""
+        return self.items.stop - self.items.start
+
+
+class NeighborBits:
+    """For each node of one side of the graph, its neighbours on the other.
+
+    Args:
+        rows: boolean CSR array [nodes, neighbours].
+    """
+
+    def __init__(self, rows: csr_array):
+        self.starts = rows.indptr.astype(np.int64)
+        self.indices = rows.indices.astype(np.int32)
+        self.cuts = even_cuts(self.starts)
+
+    def step(self, source: Bits, source_lit: Lit, target: Bits, target_lit: Lit) -> None:
+        """Set each node's row of `target` to the OR of its neighbours' rows of `source`.
+
+        Args:
+            source, target: [neighbours, BLOCK_WORDS] and [nodes, BLOCK_WORDS].
+            source_lit, target_lit: of each row, whether it has a bit set; the latter is set.
+        """
+        arguments = (self.starts, self.indices, source, source_lit, target, target_lit)
+        over_rows(propagate, self.cuts, *arguments)
+
+
+class Graph:
+    """The user-item graph, and the walks in it.
+
+    Args:
+        train: boolean CSR array [num_users, num_items] of train positives.
+    """
+
+    def __init__(self, train: csr_array):
+        self.num_users, self.num_items = train.shape
+        self.items_of = NeighborBits(train)
+        self.users_of = NeighborBits(train.T.tocsr())
+
+    def walks(self, khops: Sequence[int], description: str) -> Iterator[Block]:
+        """Yield what walks of each of `khops` steps reach, block of items by block.
+
+        Args:
+            khops: odd numbers of steps from 1 on, ascending.
+            description: of the progress bar.
+        """
+        reached = {khop: np.empty((self.num_users, BLOCK_WORDS), np.uint64) for khop in khops}
+        users = reached[khops[-1]]
+        items = np.empty((self.num_items, BLOCK_WORDS), np.uint64)
+        items_lit = np.empty(self.num_items, np.bool_)
+        firsts = range(0, self.num_items, BLOCK_ITEMS)
+        for first in tqdm(firsts, desc=description, unit="block", leave=False, disable=None):
+            block = Block(slice(first, min(first + BLOCK_ITEMS, self.num_items)), reached)
+            users[:] = 0
+            self.set_train(block.items, users, True)
+            users_lit = np.asarray(users.any(axis=1))
+            for khop in range(1, khops[-1] + 1, 2):
+                if khop > 1:
+                    self.users_of.step(users, users_lit, items, items_lit)
+                    self.items_of.step(items, items_lit, users, users_lit)
+                if khop in khops[:-1]:
+                    np.copyto(reached[khop], users)
+            yield block
+
+    def set_train(self, items: slice, bits: Bits, value: bool) -> None:
+        """Set or clear each user's own train items in the bits [num_users, words] of `items`."""
+        users_of = self.users_of
+        set_pairs(users_of.starts, users_of.indices, items.start, items.stop, value, bits)
+
+
+def ones(width: int, words: int) -> Bits:
+    """Return one row [words] whose first `width` bits are set."""
+    row = np.arange(words * WORD) < width
+    return np.packbits(row, bitorder="little").view(np.uint64)
+
+
+def count(bits: Bits) -> NDArray[np.uint16]:
+    """Return the number of set bits of each row [rows], of fewer than 65,536 bits each."""
+    counts = np.empty(len(bits), np.uint16)
+    over_rows(count_bits, row_cuts(len(bits)), bits, counts)
+    return counts

@@ -1,0 +1,222 @@
+"""What exists, by name: commands, datasets, encoders, samplers, losses, baselines.
+
+Each name points at the code behind it as "module:object", which is imported on request, so that
+listing the names needs no TensorFlow. To add a part, write its file and add its line here.
+"""
+
+from __future__ import annotations
+
+import difflib
+import pkgutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from recns_tf.errors import UserError
+
+
+class Entry(NamedTuple):
+    """A named part: where its code is, and what it is in one line."""
+
+    target: str
+    summary: str
+
+    def load(self) -> Any:
+        """Import and return the object the entry points at."""
+        return pkgutil.resolve_name(self.target)
+
+
+COMMANDS = {
+    "train": Entry("recns_tf.commands.train:COMMAND", "train, test, and leave runs/NAME/"),
+    "prepare": Entry("recns_tf.commands.prepare:COMMAND", "make a dataset from your own log"),
+    "describe": Entry(
+        "recns_tf.commands.describe:COMMAND", "describe a dataset in numbers and a picture"
+    ),
+    "regions": Entry("recns_tf.commands.regions:COMMAND", "build and measure the three regions"),
+    "export": Entry("recns_tf.commands.export:COMMAND", "write a dataset for another program"),
+    "baseline": Entry(
+        "recns_tf.commands.baseline:COMMAND", "fit a closed-form baseline: popular, itemknn, ease"
+    ),
+    "compare": Entry(
+        "recns_tf.commands.compare:COMMAND", "rank the embeddings of any program, exactly"
+    ),
+    "summary": Entry("recns_tf.commands.summary:COMMAND", "mean and deviation over finished runs"),
+    "report": Entry(
+        "recns_tf.commands.report:COMMAND", "a page with curves and tables of any runs"
+    ),
+    "reproduce": Entry(
+        "recns_tf.commands.reproduce:COMMAND", "the paper's tables and figures: table2 … fig9, all"
+    ),
+    "ablate": Entry(
+        "recns_tf.commands.ablate:COMMAND",
+        "measure the effect of each choice of the paper and the authors' code",
+    ),
+    "bench": Entry("benchmarks.bench:COMMAND", "measure speed, as ratios (in a checkout)"),
+    "test": Entry("recns_tf.commands.test:COMMAND", "run the tests (in a checkout)"),
+}
+
+CHECKOUT_PACKAGES = ("benchmarks", "tests")
+"""Top-level packages that a checkout has and an installed package has not."""
+
+DATASETS = {
+    "zhihu": Entry("recns_tf.datasets.zhihu:load", "the paper's Zhihu, downloaded (or put there)"),
+    "alibaba": Entry(
+        "recns_tf.datasets.alibaba:load", "the paper's Alibaba, not public; supply your own copy"
+    ),
+    "ml-100k": Entry(
+        "recns_tf.datasets.ml_100k:load",
+        "MovieLens 100k: ratings of 4 and 5 are positives, 1 to 3 exposed",
+    ),
+    "kuairand-pure": Entry(
+        "recns_tf.datasets.kuairand_pure:load", "Kuaishou's videos shown, watched long or not"
+    ),
+    "mind": Entry("recns_tf.datasets.mind:load", "Microsoft's news shown, clicked or not"),
+    "taobao": Entry("recns_tf.datasets.taobao:load", "Taobao's ads shown, clicked or not"),
+    "ccir-zhihu": Entry("recns_tf.datasets.ccir_zhihu:load", "the log that Zhihu was made from"),
+    "gowalla": Entry("recns_tf.datasets.lightgcn_benchmarks:load", "check-ins, without exposures"),
+    "yelp2018": Entry("recns_tf.datasets.lightgcn_benchmarks:load", "visits, without exposures"),
+    "amazon-book": Entry("recns_tf.datasets.lightgcn_benchmarks:load", "books, without exposures"),
+    "synthetic-small": Entry(
+        "recns_tf.datasets.synthetic.generate:load",
+        "made up, no download: 1,000 users, 2,000 items, 40 thousand clicks",
+    ),
+    "synthetic-zhihu": Entry(
+        "recns_tf.datasets.synthetic.generate:load",
+        "made up in Zhihu's size and degrees: 3.3 million clicks",
+    ),
+    "synthetic-alibaba": Entry(
+        "recns_tf.datasets.synthetic.generate:load",
+        "made up in the size of the paper's Alibaba: 7.1 million clicks",
+    ),
+    "synthetic": Entry(
+        "recns_tf.datasets.synthetic.generate:load",
+        "made up in any size: --synthetic_users=…, _items, _clicks, _exposures",
+    ),
+}
+
+ENCODERS = {
+    "lightgcn": Entry("recns_tf.encoders.lightgcn:LightGCN", "LightGCN, He et al. 2020"),
+    "ngcf": Entry("recns_tf.encoders.ngcf:NGCF", "NGCF, Wang et al. 2019"),
+    "pinsage": Entry("recns_tf.encoders.pinsage:PinSage", "PinSage, Ying et al. 2018"),
+    "mf": Entry("recns_tf.encoders.mf:MF", "matrix factorisation: no propagation at all"),
+}
+
+SAMPLERS = {
+    "recns": Entry("recns_tf.samplers.recns:RecNS", "RecNS-O and RecNS-W merged (eq. 10, 11)"),
+    "recns-o": Entry(
+        "recns_tf.samplers.recns_o:PositiveAssisted",
+        "RecNS without exposure: positive-assisted sampling (eq. 7)",
+    ),
+    "recns-w": Entry(
+        "recns_tf.samplers.recns_w:ExposureAugmented",
+        "the exposure part of RecNS alone (eq. 8, 9)",
+    ),
+    "unins": Entry("recns_tf.samplers.unins:UniNS", "uniform over the unobserved items"),
+    "popns": Entry("recns_tf.samplers.popns:PopNS", "by a power of popularity"),
+    "dns": Entry("recns_tf.samplers.dns:DNS", "the best scored of M uniform items"),
+    "simns": Entry("recns_tf.samplers.simns:SimNS", "popular items like the positive"),
+    "advns": Entry("recns_tf.samplers.advns:AdvNS", "from a generator, adversarially"),
+    "mcns": Entry("recns_tf.samplers.mcns:MCNS", "by a Markov chain a user"),
+    "srns": Entry("recns_tf.samplers.srns:SRNS", "high scores that vary, from a memory"),
+    "expns": Entry("recns_tf.samplers.expns:ExpNS", "exposed items alone"),
+    "mixedns": Entry("recns_tf.samplers.mixedns:MixedNS", "exposed items and others mixed"),
+    "rns-as": Entry("recns_tf.samplers.rns_as:RNSAS", "from a generator that knows exposures"),
+}
+
+LOSSES = {
+    "pairwise_hinge": Entry("recns_tf.losses:pairwise_hinge", "hinge of each pair of sigmoids"),
+    "augmented_hinge": Entry("recns_tf.losses:augmented_hinge", "eq. (5) to the letter"),
+    "plain_hinge": Entry("recns_tf.losses:plain_hinge", "hinge of Algorithm 3, without sigmoid"),
+    "bpr": Entry("recns_tf.losses:bpr", "Bayesian personalised ranking"),
+}
+
+BASELINE_MODELS = {
+    "popular": Entry("recns_tf.baselines.popular:fits", "the most popular items, for everyone"),
+    "itemknn": Entry("recns_tf.baselines.item_knn:fits", "ItemKNN, Deshpande & Karypis 2004"),
+    "ease": Entry("recns_tf.baselines.ease:fits", "EASE, Steck 2019; small catalogues"),
+}
+
+EXPERIMENTS = (
+    "table2", "table3", "table4", "table5", "fig4", "fig5", "fig6", "fig7", "fig8", "fig9",
+)  # fmt: skip
+"""The tables and figures of the paper, which experiments/grids.py makes."""
+
+ALL_EXPERIMENTS = "all"
+
+OWN = ":"
+"""What marks a name as module:object."""
+
+REGIONS = ("intermediate", "distant", "all")
+REGION_DEFINITIONS = ("walk", "shell")
+LAYOUTS = ("pinsage", "lightgcn")
+SPLITS = ("auto", "random", "temporal")
+POSITIVE_LABELS = ("long_view", "is_click")
+LAYER_WEIGHTS = ("mean", "learned")
+RANKING_NEIGHBORS = ("all", "drawn")
+BASELINES = ("mean", "others")
+ADJACENCIES = ("symmetric", "row")
+INITIALIZERS = ("glorot", "normal")
+NEIGHBOR_DRAWS = ("own", "shared")
+L2_SCOPES = ("own", "all")
+PAIR_SAMPLINGS = ("edges", "filled", "users")
+VALIDATION_PARTS = ("valid", "test")
+DRAW_LAWS = ("proportional", "softmax", "user_softmax", "hardest")
+MERGES = ("flat", "nested")
+SPARSE_ENGINES = ("csr", "coo")
+RANKERS = ("faiss", "tensorflow")
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Return " Did you mean 'x'?" for the known name closest to `name`, or "" if none is close."""
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f" Did you mean '{close[0]}'?" if close else ""
+
+
+def find(entries: Mapping[str, Entry], kind: str, name: str) -> Entry:
+    """Return the entry called `name`, or the user's own, given as module:object.
+
+    Raises:
+        UserError: there is none; the sentence lists the names that exist.
+    """
+    if name in entries:
+        return entries[name]
+    if OWN not in name:
+        raise UserError(
+            f"unknown {kind} '{name}': choose one of {', '.join(entries)}."
+            f"{suggestion(name, entries)}"
+        )
+    own = Entry(name, "the user's own")
+    try:
+        own.load()
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UserError(f"the {kind} {name} cannot be loaded: {error}.") from error
+    return own
+
+
+PREPARED = "prepared.json"
+"""The file that marks a folder as a dataset prepared from the user's own log."""
+
+
+def prepared_names(data_dir: str | Path) -> list[str]:
+    """Return the names of the datasets that `prepare` made in a folder."""
+    return sorted(path.parent.name for path in Path(data_dir).glob(f"[!.]*/{PREPARED}"))
+
+
+def table(entries: Mapping[str, Entry]) -> list[str]:
+    """Return one indented line per name."""
+    return [f"  {name:<17} {entry.summary}" for name, entry in entries.items()]
+
+
+def describe() -> str:
+    """Return the lists of what exists, one indented line per name."""
+    parts = {
+        "Datasets": DATASETS,
+        "Encoders": ENCODERS,
+        "Samplers": SAMPLERS,
+        "Losses": LOSSES,
+        "Baselines": BASELINE_MODELS,
+    }
+    lines = []
+    for title, entries in parts.items():
+        lines += [f"{title}:", *table(entries)]
+    return "\n".join(lines)

@@ -1,0 +1,39 @@
+"""What a result was made with: versions of packages, and the commit of this code."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import subprocess
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parents[1]
+PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "faiss-cpu")
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that results depend on."""
+    packages = {name: importlib.metadata.version(name) for name in PACKAGES}
+    return {"python": platform.python_version()} | packages
+
+
+def git_commit() -> str | None:
+    """Return the commit of this code, with "+" if it was changed since.
+
+    None where git does not track the package itself, as in an installed one: the folder it is in
+    may belong to a repository of the user's own.
+    """
+    describe = ["describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"]
+    try:
+        git("ls-files", "--error-unmatch", "__init__.py")
+        return git(*describe)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def git(*arguments: str) -> str:
+    """Return what a git command prints, run in the folder of the package."""
+    done = subprocess.run(
+        ["git", *arguments], cwd=PACKAGE, capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()

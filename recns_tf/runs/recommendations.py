@@ -1,0 +1,63 @@
+"""The test lists of a finished run: from its embeddings, or as a closed form left them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recns_tf.errors import UserError
+from recns_tf.evaluation.metrics import NO_ITEM
+from recns_tf.evaluation.ranking import top_items
+from recns_tf.interactions import Interactions, users_with
+from recns_tf.runs.folder import LISTS, RunFolder
+
+K = 20
+
+
+def lists_of(
+    folder: RunFolder, data: Interactions, ranker: str = "faiss", depth: int = 0
+) -> NDArray[np.int64]:
+    """Return the test lists of a finished run, int64 [U, 20], from its embeddings or as stored.
+
+    Rows of users without test positives hold NO_ITEM.
+
+    Args:
+        folder: of the run.
+        data: what it was made from.
+        ranker, depth: how the run ranked.
+
+    Raises:
+        UserError: neither is there, or they are not of this data.
+    """
+    stored = folder.path / LISTS
+    if stored.exists():
+        lists = read_array(stored)
+        if lists.shape != (data.num_users, K):
+            raise UserError(f"{stored} is not of this data.")
+        return lists.astype(np.int64)
+    user, item = (read_array(folder.embeddings / f"{name}.npy") for name in ("user", "item"))
+    if (user.shape[:1], item.shape[:1]) != ((data.num_users,), (data.num_items,)) or (
+        user.shape[1:] != item.shape[1:] or user.ndim != 2
+    ):
+        raise UserError(f"{folder.embeddings} is not of this data.")
+    users = users_with(data.test)
+    lists = np.full((data.num_users, K), NO_ITEM, dtype=np.int64)
+    lists[users] = top_items(user, item, users, data.seen("test"), K, ranker=ranker, depth=depth)
+    return lists
+
+
+def read_array(path: Path) -> NDArray[Any]:
+    """Return the array of a .npy file.
+
+    Raises:
+        UserError: it is not there, or damaged.
+    """
+    try:
+        return np.asarray(np.load(path, allow_pickle=False))
+    except FileNotFoundError as error:
+        raise UserError(f"{path} is not there.") from error
+    except (OSError, ValueError, EOFError) as error:
+        raise UserError(f"{path} is damaged.") from error

@@ -1,0 +1,55 @@
+"""ExpNS: only items that were shown to the user and not chosen.
+
+Sources: J. Ding et al., "Sampler Design for Bayesian Personalized Ranking by Leveraging View
+Data", arXiv 1809.08162, where it is compared with; §5.1. The k negatives are distinct where the
+user has k exposed items, else drawn with replacement; a user without any has uniform ones.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Self
+
+import tensorflow as tf
+
+from recns_tf.encoders.base import Tables
+from recns_tf.interactions import Interactions
+from recns_tf.ops import random
+from recns_tf.ops.item_sets import ItemSets, ListedItems
+from recns_tf.ops.random import Purpose
+from recns_tf.samplers.base import Choice, Sampler, SamplerContext
+from recns_tf.samplers.batch import Batch
+
+if TYPE_CHECKING:
+    from recns_tf.config.config import Config
+
+
+class ExpNS(Sampler):
+    """Negative sampling from exposed items.
+
+    Args:
+        num_negatives: k.
+        pool: what users without exposures draw from.
+        interactions: the dataset.
+    """
+
+    draws_exposed: ClassVar[bool] = True
+
+    def __init__(self, num_negatives: int, pool: ItemSets, interactions: Interactions):
+        super().__init__(num_negatives)
+        self.pool = pool
+        self.exposures = ListedItems(interactions.exposed)
+
+    @classmethod
+    def from_settings(cls, config: Config, context: SamplerContext) -> Self:
+        """See Sampler."""
+        return cls(config.num_negatives, context.pool, context.interactions)
+
+    def choose(self, batch: Batch, tables: Tables, seed: tf.Tensor) -> Choice:
+        """See Sampler."""
+        del tables
+        users, k = batch.users, self.num_negatives
+        shown = random.without_replacement(
+            self.exposures, users, k, random.stream(seed, Purpose.EXPOSED)
+        )
+        others = random.with_replacement(self.pool, users, k, random.stream(seed, Purpose.CHOICE))
+        return Choice(tf.where(self.exposures.count(users)[:, None] > 0, shown, others), {})

@@ -1,0 +1,166 @@
+"""MCNS: negatives in proportion to a power of the positive law, by a Markov chain for each user.
+
+Source: Z. Yang et al., "Understanding Negative Sampling in Graph Representation Learning", KDD
+2020, with the exact acceptance; §5.1. The chain of user u has the stationary law
+
+    π_u(v) in proportion to σ(e_u·e_v)^power for v in the pool of u, and 0 elsewhere.
+
+From item x it proposes y by the law q(y|x), with probability `mix` uniform over all items and
+otherwise uniform over C(x), the items that a depth-first search from x visits first; then moves
+with probability min(1, π_u(y) q(x|y) / (π_u(x) q(y|x))) (Metropolis and Hastings), else stays.
+Each pair's negatives are k states after `burn` steps; the user's chain goes on from the last.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Self
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from recns_tf.encoders.base import Tables
+from recns_tf.ops import random
+from recns_tf.ops.item_sets import ItemSets
+from recns_tf.ops.random import Purpose
+from recns_tf.samplers.base import Choice, Sampler, SamplerContext, assign_rows
+from recns_tf.samplers.batch import Batch
+from recns_tf.samplers.depth_first import depth_first_lists
+
+if TYPE_CHECKING:
+    from recns_tf.config.config import Config
+
+UNBORN = -1
+
+
+class MCNS(Sampler):
+    """Markov chain Monte Carlo negative sampling.
+
+    Its state is `chain` int32 [U], the item where each user's chain stands, UNBORN at first: a
+    chain begins at a uniform item of the pool.
+
+    Args:
+        num_negatives: k.
+        pool: the items each user's negatives come from.
+        lists: int32 [I, L], C(x) for every item x: its leading `lengths` entries, distinct, the
+            others no items.
+        lengths: int32 [I], 0 to L; where it is 0 all proposals are uniform.
+        num_users: U.
+        mix: probability of a uniform proposal, above 0.
+        power: exponent of the positive law.
+        burn: steps before the first negative.
+        thin: steps from one negative to the next.
+    """
+
+    scores_large_pool: ClassVar[bool] = True
+    statistics: ClassVar[tuple[str, ...]] = ("acceptance",)
+
+    def __init__(
+        self,
+        num_negatives: int,
+        pool: ItemSets,
+        lists: NDArray[np.int32],
+        lengths: NDArray[np.int32],
+        num_users: int,
+        *,
+        mix: float = 0.5,
+        power: float = 0.75,
+        burn: int = 10,
+        thin: int = 1,
+    ):
+        super().__init__(num_negatives)
+        self.pool = pool
+        self.lists = tf.constant(lists)
+        self.lengths = tf.constant(lengths)
+        self.mix, self.power, self.burn, self.thin = mix, power, burn, thin
+        self.chain = self.add_weight(
+            name="chain", shape=(num_users,), dtype="int32", trainable=False
+        )
+        self.chain.assign(tf.fill([num_users], UNBORN))
+
+    @classmethod
+    def from_settings(cls, config: Config, context: SamplerContext) -> Self:
+        """See Sampler."""
+        train = context.interactions.train
+        return cls(
+            config.num_negatives,
+            context.pool,
+            *depth_first_lists(train, config.mcns_list, config.seed),
+            train.shape[0],
+            mix=config.mcns_mix,
+            power=config.mcns_power,
+            burn=config.mcns_burn,
+            thin=config.mcns_thin,
+        )
+
+    def choose(self, batch: Batch, tables: Tables, seed: tf.Tensor) -> Choice:
+        """See Sampler. `acceptance`: share of the proposals that were accepted."""
+        users = batch.users
+        vectors = tables.users(users)
+        before = tf.gather(tf.convert_to_tensor(self.chain), users)
+        born = random.with_replacement(self.pool, users, 1, random.stream(seed, Purpose.STATE))
+        start = tf.where(before == UNBORN, born[:, 0], before)
+        num_steps = self.burn + self.num_negatives * self.thin
+        states = tf.TensorArray(tf.int32, num_steps, element_shape=start.shape)
+
+        def step(
+            number: tf.Tensor, now: tf.Tensor, law: tf.Tensor, count: tf.Tensor, states: tf.Tensor
+        ) -> list[tf.Tensor]:
+            branch = random.stream(seed, Purpose.STEP, number)
+            proposed = self.propose(now, branch)
+            proposed_law = self.log_law(users, vectors, tables, proposed)
+            ratio = self.log_proposal(proposed, now) - self.log_proposal(now, proposed)
+            coin = tf.random.stateless_uniform(tf.shape(now), random.stream(branch, Purpose.COIN))
+            # A state outside the pool, left over from other pools, gives way to any inside.
+            moves = tf.math.log(coin) < proposed_law - law + ratio
+            moves = tf.where(tf.math.is_inf(law), ~tf.math.is_inf(proposed_law), moves)
+            now = tf.where(moves, proposed, now)
+            law = tf.where(moves, proposed_law, law)
+            count += tf.reduce_mean(tf.cast(moves, tf.float32))
+            return [number + 1, now, law, count, states.write(number, now)]
+
+        _, last, _, count, states = tf.while_loop(
+            lambda number, *_: number < num_steps,
+            step,
+            [0, start, self.log_law(users, vectors, tables, start), 0.0, states],
+        )
+        kept = states.stack()[self.burn + self.thin - 1 :: self.thin]
+        ids = tf.ensure_shape(tf.transpose(kept), [None, self.num_negatives])
+        return Choice(ids, {"acceptance": count / num_steps}, last)
+
+    def update_state(self, batch: Batch, feedback: tf.Tensor) -> None:
+        """See Sampler: the chains go on where they stand."""
+        assign_rows(self.chain, batch.users, feedback)
+
+    def propose(self, now: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """Draw y from q(y|x) for every x of `now`: int32 [B] -> int32 [B]."""
+        shape = tf.shape(now)
+        num_items, length = self.lists.shape[0], tf.gather(self.lengths, now)
+        anywhere = random.integers(random.stream(seed, Purpose.POOL), num_items, shape)
+        place = random.integers(random.stream(seed, Purpose.CHOICE), tf.maximum(length, 1), shape)
+        near = tf.gather_nd(self.lists, tf.stack([now, place], axis=1))
+        coin = tf.random.stateless_uniform(shape, random.stream(seed, Purpose.ALPHA))
+        return tf.where((coin < self.mix) | (length == 0), anywhere, near)
+
+    def log_proposal(self, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+        """Return log q(y|x): int32 [B], [B] -> float32 [B]."""
+        length = tf.gather(self.lengths, x)
+        listed = tf.reduce_any(tf.gather(self.lists, x) == y[:, None], axis=1)
+        near = tf.math.divide_no_nan(tf.cast(listed, tf.float32), tf.cast(length, tf.float32))
+        mix = tf.where(length == 0, 1.0, self.mix)
+        return tf.math.log(mix / self.lists.shape[0] + (1 - mix) * near)
+
+    def log_law(
+        self, users: tf.Tensor, vectors: tf.Tensor, tables: Tables, items: tf.Tensor
+    ) -> tf.Tensor:
+        """Return log π_u(v), up to a constant of u; -inf outside the pool: float32 [B].
+
+        Args:
+            users: int32 [B].
+            vectors: their embeddings, float32 [B, d].
+            tables: embeddings of the items.
+            items: v, int32 [B].
+        """
+        score = tables.products(vectors, items[:, None])[:, 0]
+        inside = self.pool.contains(users, items[:, None])[:, 0]
+        return tf.where(inside, self.power * tf.math.log_sigmoid(score), -np.inf)

@@ -1,0 +1,62 @@
+"""MixedNS: some negatives from exposed items, the others from items never shown.
+
+Sources: J. Ding et al., "Sampler Design for Bayesian Personalized Ranking by Leveraging View
+Data", arXiv 1809.08162, with exposures as negatives only, as RecNS has them; §5.1. Each negative
+is, by a coin of its own, uniform over the user's exposed items with probability ω, else uniform
+over the items of the pool that were not exposed. A user without exposures has ω = 0.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Self
+
+import tensorflow as tf
+
+from recns_tf.encoders.base import Tables
+from recns_tf.interactions import Interactions
+from recns_tf.ops import random
+from recns_tf.ops.item_sets import ItemSets
+from recns_tf.ops.random import Purpose
+from recns_tf.samplers.base import Choice, Sampler, SamplerContext
+from recns_tf.samplers.batch import Batch
+from recns_tf.samplers.unexposed import Unexposed
+
+if TYPE_CHECKING:
+    from recns_tf.config.config import Config
+
+
+class MixedNS(Sampler):
+    """Negative sampling from exposed and from unexposed items.
+
+    Args:
+        num_negatives: k.
+        pool: what unexposed negatives come from.
+        interactions: the dataset.
+        exposed_share: ω.
+    """
+
+    draws_exposed: ClassVar[bool] = True
+
+    def __init__(
+        self, num_negatives: int, pool: ItemSets, interactions: Interactions, exposed_share: float
+    ):
+        super().__init__(num_negatives)
+        self.unexposed = Unexposed(pool, interactions)
+        self.exposed_share = exposed_share
+
+    @classmethod
+    def from_settings(cls, config: Config, context: SamplerContext) -> Self:
+        """See Sampler."""
+        data = context.interactions
+        return cls(config.num_negatives, context.pool, data, config.exposed_share)
+
+    def choose(self, batch: Batch, tables: Tables, seed: tf.Tensor) -> Choice:
+        """See Sampler."""
+        del tables
+        users, k = batch.users, self.num_negatives
+        exposures = self.unexposed.exposures
+        shown = random.with_replacement(exposures, users, k, random.stream(seed, Purpose.EXPOSED))
+        others = self.unexposed.draw(users, k, random.stream(seed, Purpose.CHOICE))
+        coins = tf.random.stateless_uniform(tf.shape(shown), random.stream(seed, Purpose.COIN))
+        heads = (coins < self.exposed_share) & (exposures.count(users)[:, None] > 0)
+        return Choice(tf.where(heads, shown, others), {})

@@ -1,0 +1,70 @@
+"""PopNS: items in proportion to a power of their popularity.
+
+Sources: X. He et al., "Fast Matrix Factorization for Online Recommendation with Implicit
+Feedback", SIGIR 2016; H.-F. Yu et al., ICDM 2017; §5.1. With pop(v) the number of users who have
+v in train, P(v | u) is in proportion to pop(v)^power over the pool of u. An item without users
+is never drawn, unless the power is 0, which is UniNS.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+import tensorflow as tf
+from scipy.sparse import csr_array
+
+from recns_tf.encoders.base import Tables
+from recns_tf.interactions import degrees_of_items
+from recns_tf.ops import random
+from recns_tf.ops.item_sets import ComplementItems, ItemSets
+from recns_tf.ops.weighted_item_sets import WeightedComplement
+from recns_tf.samplers.base import Choice, Sampler, SamplerContext
+from recns_tf.samplers.batch import Batch
+
+if TYPE_CHECKING:
+    from recns_tf.config.config import Config
+
+
+class PopNS(Sampler):
+    """Popularity-based negative sampling.
+
+    From a pool that is all items but some, items are drawn without rejection. From any other,
+    unobserved items are drawn until they lie in it; a user whose pool has no popular item, or
+    next to none, has uniform ones.
+
+    Args:
+        num_negatives: k.
+        pool: the items each user's negatives come from.
+        train: boolean CSR array [U, I], of which popularity is counted.
+        power: exponent of the popularity.
+    """
+
+    def __init__(self, num_negatives: int, pool: ItemSets, train: csr_array, power: float):
+        super().__init__(num_negatives)
+        self.pool = pool
+        weights = degrees_of_items(train).astype(np.float64) ** power
+        self.whole = isinstance(pool, ComplementItems)
+        rows = pool.rows if isinstance(pool, ComplementItems) else train
+        self.weighted = WeightedComplement(rows, weights)
+
+    @classmethod
+    def from_settings(cls, config: Config, context: SamplerContext) -> Self:
+        """See Sampler."""
+        train = context.interactions.train
+        return cls(config.num_negatives, context.pool, train, config.popularity_power)
+
+    def choose(self, batch: Batch, tables: Tables, seed: tf.Tensor) -> Choice:
+        """See Sampler."""
+        del tables
+        accept = self._has_weight if self.whole else self.pool.contains
+        ids = random.accepted(
+            self.weighted.draw, accept, self._uniform, batch.users, self.num_negatives, seed
+        )
+        return Choice(ids, {})
+
+    def _uniform(self, users: tf.Tensor, n: int, seed: tf.Tensor) -> tf.Tensor:
+        return random.with_replacement(self.pool, users, n, seed)
+
+    def _has_weight(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
+        return tf.broadcast_to(self.weighted.left(users)[:, None] > 0, tf.shape(items))

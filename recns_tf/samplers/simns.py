@@ -1,0 +1,117 @@
+"""SimNS: from a pool of popular items, those like the positive.
+
+Source: V.-A. Tran et al., "Improving Collaborative Metric Learning with Efficient Negative
+Sampling", SIGIR 2019 (deezer/sigir2019-2stagesampling); §5.1. First, a pool of C distinct items,
+one for the whole batch, drawn one after the other in proportion to popularity^power. Second, of
+those of them that the user may have as negatives, each in proportion to how rare its inner
+product with the positive is on the unit sphere: with x the cosine of the two and d columns, the
+weight is (1 - x² + ε)^(-(d - 3) / 2) if x > 0, else 0. Where no item has a positive cosine, all
+are equally likely.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Self
+
+import numpy as np
+import tensorflow as tf
+from scipy.sparse import csr_array
+
+from recns_tf.encoders.base import Tables
+from recns_tf.interactions import degrees_of_items
+from recns_tf.ops import random
+from recns_tf.ops.item_sets import ItemSets
+from recns_tf.ops.random import Purpose
+from recns_tf.samplers.base import Choice, Sampler, SamplerContext
+from recns_tf.samplers.batch import Batch
+
+if TYPE_CHECKING:
+    from recns_tf.config.config import Config
+
+EPSILON = 1e-8
+
+
+class SimNS(Sampler):
+    """Similarity-based negative sampling in two stages.
+
+    A user none of whose items is in the batch's pool has uniform ones.
+
+    Args:
+        num_negatives: k, drawn with replacement.
+        pool: the items each user's negatives come from.
+        train: boolean CSR array [U, I], of which popularity is counted.
+        pool_size: C, or all items with a positive weight where they are fewer.
+        power: exponent of the popularity.
+        clip: the largest cosine that is told from larger ones.
+    """
+
+    scores_large_pool: ClassVar[bool] = True
+    statistics: ClassVar[tuple[str, ...]] = ("largest_share",)
+
+    def __init__(
+        self,
+        num_negatives: int,
+        pool: ItemSets,
+        train: csr_array,
+        *,
+        pool_size: int,
+        power: float = 1.0,
+        clip: float = 1.0,
+    ):
+        super().__init__(num_negatives)
+        self.pool = pool
+        self.clip = clip
+        weights = degrees_of_items(train).astype(np.float64) ** power
+        self.pool_size = min(pool_size, int((weights > 0).sum()))
+        with np.errstate(divide="ignore"):
+            self.log_weights = tf.constant(np.log(weights), tf.float32)
+
+    @classmethod
+    def from_settings(cls, config: Config, context: SamplerContext) -> Self:
+        """See Sampler."""
+        return cls(
+            config.num_negatives,
+            context.pool,
+            context.interactions.train,
+            pool_size=config.simns_pool,
+            power=config.simns_power,
+            clip=config.simns_clip,
+        )
+
+    def choose(self, batch: Batch, tables: Tables, seed: tf.Tensor) -> Choice:
+        """See Sampler. `largest_share`: mean probability of a pair's likeliest item.
+
+        Of pairs whose user may have an item of the pool.
+        """
+        users, k = batch.users, self.num_negatives
+        drawn = random.distinct_categorical(
+            self.log_weights, self.pool_size, random.stream(seed, Purpose.POOL)
+        )
+        legal = self.pool.membership(users, drawn)
+        positive = tf.math.l2_normalize(tables.items(batch.positives), axis=1)
+        others = tf.math.l2_normalize(tables.items(drawn), axis=1)
+        cosine = tf.matmul(positive, others, transpose_b=True)
+        alike = legal & (cosine > 0)
+        any_alike, any_legal = (
+            tf.reduce_any(found, axis=1, keepdims=True) for found in (alike, legal)
+        )
+        # Where none is alike the law is uniform over what is legal, and not used if nothing is.
+        eligible = tf.where(any_alike, alike, legal | ~any_legal)
+        rarity = log_rarity(tf.minimum(cosine, self.clip), others.shape[1])
+        weights = tf.where(eligible, tf.where(any_alike, rarity, 0.0), -np.inf)
+        columns = random.categorical(weights, k, random.stream(seed, Purpose.CHOICE))
+        uniform = random.with_replacement(
+            self.pool, users, k, random.stream(seed, Purpose.CANDIDATES)
+        )
+        ids = tf.where(any_legal, tf.gather(drawn, columns), uniform)
+        share = tf.exp(tf.reduce_max(weights, axis=1) - tf.reduce_logsumexp(weights, axis=1))
+        counted = tf.cast(any_legal[:, 0], tf.float32)
+        total = tf.reduce_sum(counted * share)
+        mean = tf.math.divide_no_nan(total, tf.reduce_sum(counted))
+        return Choice(ids, {"largest_share": mean})
+
+
+def log_rarity(cosine: tf.Tensor, dim: int) -> tf.Tensor:
+    """Return the log of (1 - x² + ε)^(-(d - 3) / 2), finite for all cosines x up to 1."""
+    rest = tf.maximum(1 - tf.square(cosine), 0) + EPSILON
+    return -(dim - 3) / 2 * tf.math.log(rest)

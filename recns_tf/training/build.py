@@ -1,0 +1,89 @@
+"""The model that settings describe, its batches, and the region they are drawn from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+
+from recns_tf import registry
+from recns_tf.config.config import Config
+from recns_tf.errors import UserError
+from recns_tf.interactions import Interactions
+from recns_tf.regions.candidate_sets import RegionSets
+from recns_tf.regions.region import build_region
+from recns_tf.samplers.base import SamplerContext
+from recns_tf.training.negative_statistics import SamplingReport
+from recns_tf.training.pipeline import Pipeline
+from recns_tf.training.sampled_rec import SampledRec
+
+
+def build(
+    config: Config, interactions: Interactions, cache: Path | None = None
+) -> tuple[SampledRec, Pipeline, RegionSets]:
+    """Return the compiled model, its batches, and the region they are drawn from.
+
+    Args:
+        config: every setting.
+        interactions: the dataset.
+        cache: folder to keep the region in, if any.
+    """
+    encoder_class = registry.find(registry.ENCODERS, "encoder", config.encoder).load()
+    sampler_class = registry.find(registry.SAMPLERS, "sampler", config.sampler).load()
+    loss = registry.find(registry.LOSSES, "loss", config.loss).load()
+    if config.num_candidates > interactions.num_items:
+        raise UserError(
+            f"--num_candidates={config.num_candidates}: choose at most "
+            f"{interactions.num_items}, the number of items."
+        )
+    kind = sampler_class.default_region if config.region == "auto" else config.region
+    region = RegionSets(
+        build_region(
+            interactions.train,
+            kind,
+            config.khop,
+            config.region_definition,
+            memory=config.region_memory,
+            cache=cache,
+        ),
+        pool_size=config.pool_size,
+        pool_epochs=config.pool_epochs,
+        seed=config.seed,
+    )
+    if region.pool is not None and config.pool_size < config.num_candidates:
+        raise UserError(
+            f"--pool_size={config.pool_size}: choose at least {config.num_candidates}, "
+            "--num_candidates."
+        )
+    pipeline = Pipeline(
+        interactions,
+        region.sets,
+        batch_size=config.batch_size,
+        num_candidates=config.num_candidates,
+        seed=config.seed,
+        with_candidates=sampler_class.uses_candidates,
+        with_exposed=sampler_class.uses_exposed,
+        pair_sampling=config.pair_sampling,
+    )
+    encoder = encoder_class.from_settings(config, interactions)
+    previous = encoder_class.from_settings(config, interactions) if config.stale_scores else None
+    context = SamplerContext(interactions, region.sets, encoder.width)
+    model = SampledRec(
+        encoder,
+        sampler_class.from_settings(config, context),
+        loss,
+        config.margin,
+        config.l2,
+        SamplingReport(interactions),
+        penalty=encoder.whole_penalty if config.l2_scope == "all" else encoder.penalty,
+        previous=previous,
+    )
+    adam = keras.optimizers.Adam(
+        config.learning_rate,
+        epsilon=config.adam_epsilon,
+        clipvalue=config.gradient_clip or None,
+    )
+    model.compile(optimizer=adam, jit_compile=False)
+    model.optimizer.build(model.encoder.trainable_variables)
+    model.refresh()
+    return model, pipeline, region

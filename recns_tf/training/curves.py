@@ -1,0 +1,44 @@
+"""Picture of a run: training loss and validation metrics over epochs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from recns_tf.evaluation.metrics import METRICS
+from recns_tf.runs.folder import Row
+from recns_tf.utils.files import atomic
+
+FEW_EPOCHS = 10
+
+
+def plot_curves(rows: list[Row], best_epoch: int, title: str, path: Path) -> None:
+    """Draw the training loss and the validation metrics over epochs into a PNG file.
+
+    Args:
+        rows: the rows of metrics.jsonl.
+        best_epoch: marked by a vertical line.
+        title: over both panels.
+        path: of the PNG.
+    """
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    loss_axes, metric_axes = figure.subplots(1, 2)
+    epochs = [row["epoch"] for row in rows]
+    marker = "." if len(rows) < FEW_EPOCHS else ""
+    loss_axes.plot(epochs, [row["loss"] for row in rows], color="C0", marker=marker)
+    loss_axes.set(xlabel="epoch", ylabel="training loss")
+    validated = [row for row in rows if "valid" in row]
+    for color, (name, label) in enumerate(METRICS.items(), 1):
+        values = [row["valid"][name] for row in validated]
+        checked = [row["epoch"] for row in validated]
+        metric_axes.plot(checked, values, label=label, color=f"C{color}", marker=marker)
+    metric_axes.set(xlabel="epoch", ylabel="validation", ylim=(0, None))
+    for axes in (loss_axes, metric_axes):
+        axes.axvline(best_epoch, color="0.5", linestyle=":", label=f"best epoch, {best_epoch}")
+        axes.grid(alpha=0.3)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+    figure.legend(*metric_axes.get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    figure.suptitle(title)
+    with atomic(path) as temporary:
+        figure.savefig(temporary, dpi=120)

@@ -1,0 +1,60 @@
+"""What training shows on the screen: a bar within an epoch, then one line for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from tqdm import tqdm
+
+from recns_tf.evaluation.metrics import METRIC
+from recns_tf.runs.folder import Row
+from recns_tf.training.callbacks import best_row
+
+WIDTH = 14
+
+
+class Progress(keras.callbacks.Callback):
+    """Shows each epoch's loss, sampler statistics, validation and time.
+
+    The bar appears on a terminal only; the lines, in columns under one heading, everywhere.
+
+    Args:
+        rows: the rows of metrics.jsonl so far; a callback before this one appends each epoch's.
+        statistics: names of the sampler's statistics.
+    """
+
+    def __init__(self, rows: list[Row], statistics: tuple[str, ...]):
+        super().__init__()
+        self.rows = rows
+        self.columns = ("loss", "negative_score", *statistics)
+        self.bar: tqdm[Any] | None = None
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Print the heading."""
+        columns = [*self.columns, METRIC, "seconds"]
+        print(f"{'epoch':>9}" + "".join(f"{name:>{WIDTH + 2}}" for name in columns))
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Open the bar."""
+        self.bar = tqdm(
+            total=self.params["steps"], desc=f"epoch {epoch + 1}", leave=False, disable=None
+        )
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Move the bar on."""
+        if self.bar is not None and not self.bar.disable:
+            self.bar.update()
+            values = " ".join(f"{name} {(logs or {})[name]:.4f}" for name in self.columns)
+            self.bar.set_postfix_str(values, refresh=False)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Print the epoch's line; a star marks the best validation so far."""
+        if self.bar is not None:
+            self.bar.close()
+        row = self.rows[-1]
+        cells = [f"{row[name]:>{WIDTH + 2}.4f}" for name in self.columns]
+        star = "*" if best_row(self.rows) is row else " "
+        valid = f"{row['valid'][METRIC]:.4f}{star}" if "valid" in row else ""
+        numbers = f"{''.join(cells)}{valid:>{WIDTH + 2}}{row['seconds']:>{WIDTH + 2}.2f}"
+        print(f"{row['epoch']:>9}{numbers}", flush=True)

@@ -1,0 +1,128 @@
+"""What a finished run leaves: its best weights tested once, embeddings, a picture, results.json."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recns_tf.config.config import Config
+from recns_tf.evaluation import ranking
+from recns_tf.evaluation.metrics import metric_lines
+from recns_tf.interactions import Interactions
+from recns_tf.regions.region import Region
+from recns_tf.runs.folder import Row, RunFolder, reading
+from recns_tf.runs.provenance import git_commit, versions
+from recns_tf.runs.published import published
+from recns_tf.training.callbacks import best_row
+from recns_tf.training.curves import plot_curves
+from recns_tf.training.negative_statistics import NAMES
+from recns_tf.training.sampled_rec import SampledRec
+from recns_tf.utils.files import atomic, write_json
+
+PARTS = {"valid": "validation", "test": "test"}
+"""The held-out parts of a dataset, in words."""
+
+
+def measure(
+    config: Config,
+    embeddings: tuple[NDArray[np.float32], NDArray[np.float32]],
+    interactions: Interactions,
+    part: str,
+) -> Row:
+    """Return the metrics on "valid" or "test", all that came before it being seen.
+
+    Args:
+        config: how to rank.
+        embeddings: to rank with, [U, d] and [I, d].
+        interactions: the dataset.
+        part: of it.
+    """
+    return ranking.evaluate(
+        *embeddings,
+        getattr(interactions, part),
+        interactions.seen(part),
+        ranker=config.ranker,
+        depth=config.ranking_depth,
+    )
+
+
+def validation(
+    config: Config, model: SampledRec, interactions: Interactions
+) -> Callable[[], Row] | None:
+    """Return what measures the part of the data that early stopping looks at, None if empty."""
+    part = config.validate_on
+    if part == "test":
+        print("--validate_on=test: the test metrics will be those of the epoch that is best on it.")
+    if not getattr(interactions, part).nnz:
+        print(f"no {PARTS[part]} positives: training ends at --epochs, the last epoch is kept.")
+        return None
+    return lambda: measure(config, model.encoder.embeddings(), interactions, part)
+
+
+def finish(
+    config: Config,
+    interactions: Interactions,
+    model: SampledRec,
+    region: Region,
+    folder: RunFolder,
+) -> dict[str, Any]:
+    """Restore the best weights, test them once, and write all that a run leaves behind."""
+    rows = folder.rows()
+    best = best_row(rows)
+    assert best is not None, "a run has at least one epoch"
+    with reading(folder.best_weights):
+        model.load_weights(folder.best_weights)
+    embeddings = model.encoder.embeddings()
+    for name, array in (
+        ("user", embeddings[0]),
+        ("item", embeddings[1]),
+        ("user_ids", interactions.user_ids),
+        ("item_ids", interactions.item_ids),
+    ):
+        with atomic(folder.embeddings / f"{name}.npy") as temporary:
+            np.save(temporary, array, allow_pickle=False)
+    title = f"{config.dataset}, {config.encoder}, {config.sampler}, seed {config.seed}"
+    plot_curves(rows, best["epoch"], title, folder.curves)
+    seconds = [row["seconds"] for row in rows]
+    results = {
+        "dataset": config.dataset,
+        "encoder": config.encoder,
+        "sampler": config.sampler,
+        "seed": config.seed,
+        "best_epoch": best["epoch"],
+        "epochs_run": len(rows),
+        "valid": best.get("valid")
+        if config.validate_on == "valid"
+        else measure(config, embeddings, interactions, "valid"),
+        "test": measure(config, embeddings, interactions, "test"),
+        "paper": published(config),
+        "seconds_per_epoch": round(float(np.median(seconds)), 3),
+        "training_seconds": round(sum(seconds), 3),
+        "sampling_seconds": round(sum(row["sampling_seconds"] for row in rows), 3),
+        "negatives": {name: best[name] for name in NAMES},
+        "region": region.describe(config.num_candidates),
+        "config": config.to_json(),
+        "data": {"checksum": interactions.checksum, "source": interactions.source},
+        "versions": versions(),
+        "git_commit": git_commit(),
+    }
+    write_json(folder.results, results)
+    return results
+
+
+def table(results: dict[str, Any], folder: RunFolder) -> str:
+    """Return the closing table of a run for the screen."""
+    head = " ".join(f"{results[key]}" for key in ("dataset", "encoder", "sampler"))
+    lines = [
+        "",
+        f"{head}, seed {results['seed']}: "
+        f"best epoch {results['best_epoch']} of {results['epochs_run']}",
+        *metric_lines({name: results[name] for name in ("valid", "test", "paper")}),
+        f"{results['seconds_per_epoch']:.2f} s an epoch, "
+        f"{results['training_seconds']:.0f} s of training",
+        f"{folder.path}/: results.json metrics.jsonl curves.png embeddings/ best/ config.json",
+    ]
+    return "\n".join(lines)

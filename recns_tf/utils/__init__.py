@@ -1,0 +1,1 @@
+"""Files, threads, Markdown and messages; nothing about recommendation."""

@@ -1,0 +1,276 @@
+"""Preparing one's own log from the command line, and training on it."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from recns_tf import datasets
+from recns_tf.commands.prepare import Preparation, make
+from recns_tf.config.config import Config
+from recns_tf.datasets import prepared
+from recns_tf.errors import UserError
+from recns_tf.interactions import to_pairs
+from tests.commands.test_train import ROOT, call, main
+from tests.conftest import SHARED
+
+KUAIRAND = SHARED / "data" / "kuairand" / "interactions.csv.gz"
+
+
+def prepare(tmp_path, *arguments):
+    folder = f"--data_dir={tmp_path}/data"
+    return call(sys.executable, "-m", "recns_tf", "prepare", *arguments, folder)
+
+
+@pytest.fixture
+def log(tmp_path):
+    """30 users with 21 clicks and impressions each, a repeat, a pair of both, and a rare user."""
+    rng = np.random.default_rng(0)
+    lines = ["who,what,clicked,at"]
+    for user in range(30):
+        for item in rng.permutation(25)[:20]:
+            lines.append(f"u{user},{item},{int(item % 2)},2024-01-{item + 1:02}")
+        lines.append(f"u{user},{item},1,2024-01-30")
+        lines.append(f"u{user},{item},0,2024-01-31")
+    lines += ["rare,1,1,2024-01-01", "rare,2,0,2024-01-02"]
+    path = tmp_path / "log.csv"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+COLUMNS = ("--user=who", "--item=what", "--label=clicked")
+
+
+def test_a_log_is_prepared_and_trained_on(tmp_path, log):
+    done = prepare(tmp_path, "shop", f"--input={log}", *COLUMNS)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == "" and "python -m recns_tf shop lightgcn" in done.stdout
+    trained = main(
+        "shop", "lightgcn", f"--data_dir={tmp_path}/data", f"--runs_dir={tmp_path}/runs",
+        "--epochs=1", "--dim=8", "--batch_size=64", "--num_negatives=3", "--num_candidates=4",
+        "--split_seed=1",
+    )  # fmt: skip
+    assert trained.returncode == 0, trained.stderr
+    results = json.loads((tmp_path / "runs" / "shop-lightgcn-recns" / "results.json").read_text())
+    assert results["data"]["source"]["split_seed"] == 1
+    users = np.load(tmp_path / "runs" / "shop-lightgcn-recns" / "embeddings" / "user_ids.npy")
+    assert "u7" in users
+
+
+def test_the_printed_counts_add_up(tmp_path, log):
+    done = prepare(tmp_path, "shop", f"--input={log}", *COLUMNS, "--timestamp=at",
+                   "--split=temporal", "--user_core=2", "--item_core=3")  # fmt: skip
+    counts = re.findall(r"^(read|less|kept) +([\d,]+) ", done.stdout, flags=re.MULTILINE)
+    numbers = [(kind, int(count.replace(",", ""))) for kind, count in counts]
+    assert numbers[0] == ("read", 662)
+    assert sum(count for _, count in numbers[1:]) == 662
+    assert len([kind for kind, _ in numbers if kind == "kept"]) == 4
+    about = json.loads((tmp_path / "data" / "shop" / "prepared.json").read_text())
+    account = dict(about["account"])
+    assert account.pop("split_seed") == 0
+    assert account.pop("rows") == sum(account.values()) == 662
+    assert account["late_exposures"] > 0 and account["below_core"] > 0
+
+
+def test_every_split_seed_gives_its_own_split_of_the_same_positives(tmp_path, log):
+    prepare(tmp_path, "shop", f"--input={log}", *COLUMNS)
+    one, two, again = (
+        datasets.load(Config(dataset="shop", split_seed=seed), tmp_path / "data")
+        for seed in (0, 1, 0)
+    )
+    assert one.checksum == again.checksum != two.checksum
+    parts = [data.train + data.valid + data.test for data in (one, two)]
+    assert (parts[0] != parts[1]).nnz == 0 and (one.test != two.test).nnz > 0
+
+
+def test_conflicts_any_takes_held_out_positives_out_of_the_exposures(tmp_path):
+    path = tmp_path / "log.csv"
+    rows = [f"{user},{item},{label}" for user in range(5) for item in range(10) for label in "01"]
+    path.write_text("\n".join(["user_id,item_id,label", *rows]))
+    kept, account = make(Preparation(name="a", input=str(path), label="label"), tmp_path / "a")
+    assert account.conflicts == kept.train.nnz == 40 and kept.exposed.nnz == 10
+    wanted = Preparation(name="b", input=str(path), label="label", conflicts="any")
+    none, account = make(wanted, tmp_path / "b")
+    assert account.conflicts == 50 and none.exposed.nnz == 0
+    assert account.rows == 100 == sum(account[1:])
+
+
+def test_exposures_after_a_users_cut_are_not_known_in_a_temporal_split(tmp_path):
+    path = tmp_path / "log.csv"
+    likes = [f"1,{item},1,{item}" for item in range(10)]
+    shows = [f"1,{20 + when},0,{when}" for when in range(12)]
+    path.write_text("\n".join(["user_id,item_id,label,t", *likes, *shows, "2,5,1,3", "2,25,0,99"]))
+    wanted = Preparation(name="a", input=str(path), label="label", timestamp="t", split="temporal")
+    data, account = make(wanted, tmp_path / "a")
+    exposed = {(data.user_ids[u], data.item_ids[v]) for u, v in to_pairs(data.exposed)}
+    # User 1's items 8 and 9 are held out, at times 8 and 9; user 2 has nothing held out.
+    assert exposed == {(1, 20 + when) for when in range(8)} | {(2, 25)}
+    assert account.late_exposures == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "one word is needed, NAME, not 0"),
+        (["shop"], "--input is needed: the file of the log."),
+        (["shop", "--input=LOG", "--user=nobody"], "LOG line 1: no column 'nobody'; its columns"),
+        (["shop", "--input=LOG", *COLUMNS, "--positive=4"], "--positive=4: choose a comparison"),
+        (["shop", "--input=LOG", *COLUMNS, "--exposed=x"], "--exposed=x: choose rest, none, or"),
+        (["shop", "--input=LOG", *COLUMNS, "--ids=any"], "--ids=any: choose one of auto, text."),
+        (["shop", "--input=LOG", *COLUMNS, "--separator=ab"], "--separator=ab: choose one ASCI"),
+        (["shop", "--input=LOG", *COLUMNS, "--test=1"], "--test=1.0: choose a share"),
+        (["shop", "--input=LOG", *COLUMNS, "--test=0.5", "--valid=0.5"], "--valid=0.5 and --test="),
+        (["shop", "--input=LOG", *COLUMNS, "--split=temporal"], "--split=temporal needs --timest"),
+        (["shop", "--input=LOG", *COLUMNS, "--split=given"], "--split=given and --split_column="),
+        (["shop", "--input=LOG", *COLUMNS, "--item_core=99"], "shop: no positive is left to train"),
+        (["shop", "--input=nowhere.csv"], "nowhere.csv is not there (seen from "),
+        (["shop", "--input=FOLDER"], "FOLDER is a folder: name a table."),
+        (["shop", "--input=LOG", "--user=what", "--item=what"], "--user=what and --item=what are"),
+        (["shop", "--input=LOG", "--input=LOG"], "--input is given more than once: write --input="),
+        (["shop", "--input=LOG", "--positive=>=4"], "--positive and --exposed need --label"),
+        (["shop", "--input=LOG", *COLUMNS, "--separator=é"], "--separator=é: choose one ASCII"),
+        (["shop", "--input=a.parquet", "--columns=a,b"], "--columns=a,b: Parquet files name their"),
+        (
+            ["shop", "--input=LOG", "--user=who", "--item=what", "--label=at"],
+            "LOG line 2: at '2024-01-",
+        ),
+        (["ml-100k", "--input=LOG", *COLUMNS], "a dataset cannot be called 'ml-100k': that name"),
+        (["summary", "--input=LOG", *COLUMNS], "a dataset cannot be called 'summary': that name"),
+        (["table2", "--input=LOG", *COLUMNS], "a dataset cannot be called 'table2': that name"),
+        (["../x", "--input=LOG", *COLUMNS], "a dataset cannot be called '../x': choose letters"),
+        (["shop", "--input=LOG", *COLUMNS, "--positives=1"], "Unknown command line flag 'positi"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_leaves_nothing(tmp_path, log, arguments, sentence):
+    def named(text):
+        return text.replace("LOG", str(log)).replace("FOLDER", str(tmp_path))
+
+    done = prepare(tmp_path, *map(named, arguments))
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"recns_tf: {named(sentence)}"), done.stderr
+    assert done.stderr.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["log.csv"]
+
+
+def test_an_earlier_dataset_is_replaced_only_on_demand_and_only_by_a_sound_one(tmp_path, log):
+    def checksum():
+        return datasets.load(Config(dataset="shop"), tmp_path / "data").checksum
+
+    prepare(tmp_path, "shop", f"--input={log}", *COLUMNS)
+    before = checksum()
+    done = prepare(tmp_path, "shop", f"--input={log}", *COLUMNS)
+    assert done.returncode == 1 and "exists already: choose another name" in done.stderr
+    again = (*COLUMNS, "--overwrite")
+    done = prepare(tmp_path, "shop", f"--input={log}", *again, "--user_core=999")
+    assert done.returncode == 1 and checksum() == before
+    done = prepare(tmp_path, "shop", f"--input={log}", *again, "--exposed=none")
+    assert done.returncode == 0 and checksum() != before
+    (tmp_path / "data" / "mine").mkdir()
+    (tmp_path / "data" / "mine" / "precious").touch()
+    done = prepare(tmp_path, "mine", f"--input={log}", *again)
+    assert done.returncode == 1 and "holds no prepared dataset" in done.stderr
+    (tmp_path / "data" / "new").mkdir()
+    assert prepare(tmp_path, "new", f"--input={log}", *COLUMNS).returncode == 0
+    assert (tmp_path / "data" / "mine" / "precious").exists()
+    assert sorted(path.name for path in (tmp_path / "data").iterdir()) == ["mine", "new", "shop"]
+
+
+def test_the_split_of_the_flags_overrides_the_prepared_one(tmp_path, log):
+    prepare(tmp_path, "shop", f"--input={log}", *COLUMNS, "--timestamp=at", "--split=temporal")
+
+    def load(**flags):
+        return datasets.load(Config(dataset="shop", **flags), tmp_path / "data")
+
+    assert load().source["split"] == "temporal"
+    assert load(split="temporal").checksum == load().checksum
+    assert load(split="random", split_seed=2).source["split"] == "random"
+    with pytest.raises(UserError, match="shop has a temporal split, which no seed changes"):
+        load(split_seed=2)
+    prepare(tmp_path, "bare", f"--input={log}", *COLUMNS)
+    with pytest.raises(UserError, match="--split=temporal: bare has no timestamps"):
+        datasets.load(Config(dataset="bare", split="temporal"), tmp_path / "data")
+
+
+def test_a_failure_while_it_takes_its_place_keeps_the_earlier_dataset(tmp_path, monkeypatch):
+    directory = tmp_path / "shop"
+    directory.mkdir()
+    (directory / "earlier").touch()
+    left = tmp_path / ".1.new.shop"
+    left.mkdir()
+    moves = []
+
+    def interrupted(source, target, move=os.replace):
+        moves.append(source)
+        if len(moves) == 2:
+            raise KeyboardInterrupt
+        move(source, target)
+
+    monkeypatch.setattr(prepared.os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt), prepared.replaced(directory) as temporary:
+        (temporary / "new").touch()
+    assert [path.name for path in directory.iterdir()] == ["earlier"]
+    assert list(tmp_path.iterdir()) == [directory], "nothing is left, of a killed one neither"
+
+
+def test_interrupted_it_says_that_nothing_was_written(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text("user_id,item_id\n" + "1,2\n" * 3_000_000)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "recns_tf", "prepare", "shop", f"--input={path}",
+         f"--data_dir={tmp_path}/data"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
+    process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert said.strip() == "recns_tf: interrupted; nothing was written."
+    assert [path.name for path in tmp_path.iterdir()] == ["log.csv"]
+
+
+@pytest.mark.parametrize("name", ["log.npz", "prepared.json"])
+@pytest.mark.parametrize("damage", [b"", b"{}", b"PK\x03\x04"])
+def test_a_damaged_preparation_is_told(tmp_path, log, name, damage):
+    prepare(tmp_path, "shop", f"--input={log}", *COLUMNS)
+    (tmp_path / "data" / "shop" / name).write_bytes(damage)
+    with pytest.raises(UserError, match=rf"{name} is damaged .*prepare"):
+        datasets.load(Config(dataset="shop", split_seed=1), tmp_path / "data")
+
+
+def test_the_first_split_is_ready_when_the_log_is(tmp_path, log):
+    prepare(tmp_path, "shop", f"--input={log}", *COLUMNS)
+    (tmp_path / "data" / "shop" / "log.npz").unlink()
+    assert datasets.load(Config(dataset="shop"), tmp_path / "data").train.nnz
+
+
+def test_an_unknown_dataset_is_told_with_ones_own(tmp_path, log):
+    prepare(tmp_path, "shop", f"--input={log}", *COLUMNS)
+    done = main("shpo", "lightgcn", f"--data_dir={tmp_path}/data")
+    assert re.search(
+        r"unknown dataset 'shpo': .* shop, or make one from your own log: .* Did you mean 'shop'",
+        done.stderr,
+    )
+
+
+@pytest.mark.skipif(not KUAIRAND.exists(), reason="the KuaiRand rows are not here")
+def test_kuairand(tmp_path):
+    wanted = Preparation(
+        name="k", input=str(KUAIRAND), user="user_id", item="video_id", label="long_view"
+    )
+    data, account = make(wanted, tmp_path / "k")
+    assert account.rows == 992_771 == sum(account[1:])
+    assert account.train + account.valid + account.test == 442_498
+    assert (account.exposed, account.conflicts) == (550_273, 0)
+    assert (data.num_users, data.num_items) == (20_949, 4_982)
+
+
+@pytest.mark.parametrize("name", ["test", "train", "help", "ml-100k", "lightgcn", "table2", "all"])
+def test_no_dataset_can_have_a_name_with_a_meaning(tmp_path, name, log):
+    done = prepare(tmp_path, name, f"--input={log}", *COLUMNS)
+    assert done.returncode == 1 and "that name has a meaning already" in done.stderr

@@ -1,0 +1,107 @@
+import json
+
+import pytest
+
+from recns_tf import registry
+from recns_tf.config.config import Config, Workspace, expand
+from recns_tf.errors import UserError
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "legal"),
+    [
+        ("num_negatives", 0, "a number of at least 1"),
+        ("num_candidates", -1, "a number of at least 1"),
+        ("khop", 4, "an odd number of steps"),
+        ("alpha", "beta(1,1)", r"uniform\(a,b\)"),
+        ("region", "near", "one of auto, intermediate, distant, all"),
+        ("sampler", "recsn", "one of recns, recns-o, recns-w, unins, popns, dns, simns"),
+        ("loss", "mse", "one of pairwise_hinge, augmented_hinge"),
+        ("margin", 0.0, "a number above 0"),
+        ("l2", -1e-4, "a number of at least 0"),
+        ("learning_rate", float("nan"), "a number above 0"),
+        ("seed", -1, "a number from 0"),
+        ("seed", 2**31, "a number from 0"),
+        ("sparse_engine", "gpu", "one of csr, coo"),
+        ("patience", 0, "a number of at least 1"),
+        ("learning_rate", float("inf"), "a number above 0"),
+        ("alpha", "1e300", r"uniform\(a,b\)"),
+    ],
+)
+def test_a_value_out_of_range_names_flag_and_legal_values(flag, value, legal):
+    with pytest.raises(UserError, match=f"^--{flag}=.*: choose {legal}"):
+        Config(**{flag: value})
+
+
+def test_defaults_are_the_papers():
+    default = Config()
+    assert (default.num_negatives, default.num_candidates, default.khop) == (15, 20, 3)
+    assert (default.dim, default.num_layers, default.margin) == (64, 3, 0.1)
+    assert (default.alpha, default.l2, default.learning_rate) == ("uniform(0,1)", 1e-4, 1e-3)
+    assert (default.patience, default.loss) == (10, "pairwise_hinge")
+
+
+def test_the_run_folder_carries_what_tells_runs_apart():
+    place = Workspace(runs_dir="r")
+    assert str(place.run_folder(Config(sampler="dns"))) == "r/ml-100k-lightgcn-dns"
+    assert str(place.run_folder(Config(seed=3))) == "r/ml-100k-lightgcn-recns-seed3"
+    assert str(Workspace(runs_dir="r", run_name="x").run_folder(Config(seed=3))) == "r/x"
+
+
+def test_a_config_file_stands_for_its_flags_where_it_stands(tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(Config(khop=5, seed=7).to_json() | {"data_checksum": "abc"}))
+    arguments, positional = expand(["main", "--khop=3", f"--config={path}", "--seed=8"])
+    assert positional == ["ml-100k", "lightgcn"]
+    assert arguments[:2] == ["main", "--khop=3"] and arguments[-1] == "--seed=8"
+    assert {"--khop=5", "--seed=7", "--alpha=uniform(0,1)"} <= set(arguments[2:-1])
+    assert not any("data_checksum" in argument for argument in arguments)
+    spaced, _ = expand(["main", "--khop=3", "--config", str(path), "--seed=8"])
+    assert spaced == arguments
+
+
+def test_a_flag_that_the_run_did_not_know_yet_stands_at_its_default(tmp_path):
+    settings = Config(khop=5).to_json()
+    del settings["layout"]
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(settings))
+    arguments, _ = expand(["main", f"--config={path}"])
+    assert {"--khop=5", "--layout=pinsage"} <= set(arguments)
+
+
+@pytest.mark.parametrize("content", [None, "{", "[]", "{}", '{"dataset": "ml-100k"}'])
+def test_a_config_file_that_is_none_is_told(tmp_path, content):
+    path = tmp_path / "config.json"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(UserError, match=r"config\.json is not a run's config\.json"):
+        expand(["main", f"--config={path}"])
+
+
+def test_every_name_of_the_catalogue_leads_to_its_object():
+    for entries in (
+        registry.DATASETS,
+        registry.ENCODERS,
+        registry.SAMPLERS,
+        registry.LOSSES,
+        registry.BASELINE_MODELS,
+    ):
+        for name, entry in entries.items():
+            assert callable(entry.load()), name
+            assert name in registry.describe() and entry.summary in registry.describe()
+
+
+def test_for_run_resolves_flagfiles_and_what_is_given_wins():
+    config = Config.for_run("ml-100k", "pinsage", khop=7)
+    assert (config.dataset, config.encoder, config.khop) == ("ml-100k", "pinsage", 7)
+    assert (config.dim, config.l2, config.num_layers, config.batch_size) == (256, 1e-3, 2, 2048)
+    assert config.differences(Config.for_run("ml-100k", "pinsage")) == {"khop": 7}
+
+
+def test_settings_of_earlier_versions_are_brought_up_to_date():
+    old = Config(region_definition="shell").to_json() | {"data_checksum": "abc"}
+    old["region_reading"] = old.pop("region_definition")
+    del old["layout"]
+    assert Config.from_json(old) == Config(region_definition="shell")
+    with pytest.raises(TypeError, match="no_such"):
+        Config.from_json(old | {"no_such": 1})

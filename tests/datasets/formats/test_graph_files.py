@@ -1,0 +1,183 @@
+import numpy as np
+import pytest
+
+from recns_tf.datasets.formats import tables
+from recns_tf.datasets.formats.graph_files import (
+    read_adjacency,
+    read_lightgcn,
+    read_nodes,
+    read_pinsage,
+)
+from recns_tf.errors import UserError
+from tests.conftest import SHARED
+
+ZHIHU = SHARED / "data" / "zhihu-original"
+
+
+def put(folder, **files):
+    for name, content in files.items():
+        content = content if isinstance(content, bytes) else content.encode()
+        (folder / f"{name}.txt").write_bytes(content)
+    return folder
+
+
+def test_adjacency_lines(tmp_path):
+    put(tmp_path, train="2 5 1\n\n0\n1 0 5\r\n")
+    pairs = read_adjacency(tmp_path / "train.txt", (3, 6))
+    assert pairs.tolist() == [[2, 5], [2, 1], [1, 0], [1, 5]]
+
+
+def test_a_byte_order_mark_and_a_missing_last_newline_do_no_harm(tmp_path):
+    put(tmp_path, train=b"\xef\xbb\xbf0 3\n1 2")
+    assert read_adjacency(tmp_path / "train.txt").tolist() == [[0, 3], [1, 2]]
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("0 1\n1 -2\n", "line 2: '-2' is not a whole number from 0 on."),
+        ("0 1.0\n", "line 1: '1.0' is not a whole number from 0 on."),
+        ("0 1\n1 nan\n", "line 2: 'nan' is not a whole number"),
+        ("0,1\n", "line 1: '0,1' is not a whole number"),
+        ("0 1\n 4\n", "line 2: no user stands before the items."),
+        ("0 1\n0 2\n", "line 2: user 0 has line 1 already."),
+        ("9 1\n", "line 1: user 9 is not from 0 to 8."),
+        ("0 1\n1 20\n", "line 2: item 20 is not from 0 to 19."),
+        ("0 99999999999999999999999\n", "line 1: item 99999999999999999999999 is not from 0"),
+        (b"0 1\n1 \xff\n", r"line 2: '\\xff' is not a whole number"),
+        ("", "has no line."),
+        ("0 1\x0c2\n", "line 1: '1\x0c2' is not a whole number"),
+        (f"0 {'9' * 5000}\n", f"line 1: item {'9' * 30} is not from 0 to 19."),
+        ("0 1\n1 1_0\n", "line 2: '1_0' is not a whole number"),
+    ],
+)
+def test_a_damaged_line_is_named(tmp_path, content, sentence):
+    put(tmp_path, train=content)
+    with pytest.raises(UserError) as told:
+        read_adjacency(tmp_path / "train.txt", (9, 20))
+    assert sentence.replace(r"\\", "\\") in str(told.value)
+    assert str(told.value).startswith(str(tmp_path / "train.txt"))
+
+
+def test_pinsage_numbers_items_after_users(tmp_path):
+    put(
+        tmp_path,
+        train="0\t3\tPos\n0\t5\tNeg\n2\t4\tPos\n",
+        valid="0\t6\n",
+        test="1\t3\n",
+    )
+    for sizes in (None, (3, 4)):
+        files = read_pinsage(tmp_path, sizes)
+        assert files.train.tolist() == [[0, 0], [2, 1]]
+        assert files.exposed.tolist() == [[0, 2]]
+        assert files.valid.tolist() == [[0, 3]]
+        assert files.test.tolist() == [[1, 0]]
+
+
+@pytest.mark.parametrize(
+    ("train", "sentence"),
+    [
+        ("0\t3\tPos\n0\t4\tMaybe\n", "line 2: type 'Maybe' is neither Pos nor Neg."),
+        ("0\t3\tPos\n0\t4\n", "line 2: 2 fields where 3 columns are named."),
+        ("0\t3\tPos\n-1\t4\tPos\n", "line 2: user '-1' is not a whole number from 0"),
+        ("0\t3\tPos\n0\t4.0\tPos\n", "line 2: item '4.0' is not a whole number from 0"),
+        ("0\t3\tPos\n0\t\tPos\n", "line 2: item '' is not a whole number from 0"),
+        ("0\t3\tPos\n\n0\t2\tPos\n", "line 3: item node 2 is not from 3 to 6."),
+        ("0\t3\tPos\n3\t4\tPos\n", "line 2: user node 3 is not from 0 to 2."),
+        ("0\t3\tPos\n0\t7\tNeg\n", "line 2: item node 7 is not from 3 to 6."),
+        ("0\t99999999999999999999\tPos\n", "line 1: item '99999999999999999999' is not a whole"),
+        ("", "is empty."),
+    ],
+)
+def test_a_damaged_pair_is_named(tmp_path, train, sentence):
+    put(tmp_path, train=train, valid="0\t6\n", test="1\t3\n")
+    with pytest.raises(UserError, match=r"train\.txt") as told:
+        read_pinsage(tmp_path, (3, 4))
+    assert sentence in str(told.value)
+
+
+def test_lists_give_the_original_ids(tmp_path):
+    put(
+        tmp_path,
+        train="0 1\n1 0\n",
+        test="1 1\n",
+        user_list="org_id remap_id\nbob 1\nann 0\n",
+        item_list="org_id remap_id\n700 0\n-3 1\n",
+    )
+    files = read_lightgcn(tmp_path)
+    assert files.user_ids.tolist() == ["ann", "bob"]
+    assert files.item_ids.tolist() == ["700", "-3"]
+    put(tmp_path, test="2 1\n")
+    with pytest.raises(UserError, match=r"test.txt line 1: user 2 is not from 0 to 1"):
+        read_lightgcn(tmp_path)
+
+
+def test_lists_in_any_order(tmp_path):
+    put(
+        tmp_path,
+        train="0 0\n1 1\n2 2\n",
+        test="0 1\n",
+        user_list="org_id remap_id\nb 2\nc 0\na 1\n",
+        item_list="org_id remap_id\n30 1\n10 2\n20 0\n",
+    )
+    files = read_lightgcn(tmp_path)
+    assert files.user_ids.tolist() == ["c", "a", "b"]
+    assert files.item_ids.tolist() == [20, 30, 10]
+
+
+def test_one_list_alone_settles_the_numbering(tmp_path):
+    put(
+        tmp_path,
+        train="0\t3\tPos\n",
+        valid="1\t4\n",
+        test="1\t3\n",
+        user_list="org_id remap_id\na 0\nb 1\n",
+    )
+    assert read_pinsage(tmp_path).train.tolist() == [[0, 1]], "node 2 is item 0"
+    (tmp_path / "user_list.txt").unlink()
+    put(tmp_path, item_list="org_id remap_id\nA 0\n")
+    with pytest.raises(UserError, match="item node 4 is not from 3 to 3"):
+        read_pinsage(tmp_path)
+
+
+def test_faults_behind_the_first_batch_keep_their_lines(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "BLOCK_BYTES", 100)
+    nodes = [f"{n % 3}\t{3 + n % 4}\n" for n in range(80)]
+    nodes[61] = "0\tx\n"
+    put(tmp_path, train="0\t3\tPos\n", valid="".join(nodes), test="1\t3\n")
+    with pytest.raises(UserError, match=r"valid.txt line 62: item 'x'"):
+        read_pinsage(tmp_path, (3, 4))
+    listed = [f"i{n} {n}\n" for n in range(80)]
+    for bad, told in ((" 70\n", "org_id is missing"), ("i70 x\n", "remap_id 'x'")):
+        listed[70] = bad
+        put(tmp_path, train="0 1\n", test="0 2\n", item_list="org_id remap_id\n" + "".join(listed))
+        with pytest.raises(UserError, match=f"item_list.txt line 72: {told}"):
+            read_lightgcn(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("lines", "sentence"),
+    [
+        ("a 0\nb 2\n", "its ids are not numbered 0 to 1, each once"),
+        ("a 0\na 1\n", "its ids are not numbered 0 to 1, each once"),
+        ("a 0\nb x\n", "line 3: remap_id 'x' is not a whole number"),
+        ("a 0\nb\n", "line 3: 1 fields where 2 columns are named"),
+    ],
+)
+def test_a_damaged_list_is_told(tmp_path, lines, sentence):
+    put(tmp_path, train="0 0\n", test="0 1\n", user_list="org_id remap_id\n" + lines)
+    with pytest.raises(UserError, match=r"user_list\.txt") as told:
+        read_lightgcn(tmp_path)
+    assert sentence in str(told.value)
+
+
+@pytest.mark.skipif(not ZHIHU.exists(), reason="the authors' Zhihu files are not here")
+def test_the_two_formats_of_the_authors_test_file_hold_the_same_pairs():
+    nodes, _ = read_nodes(ZHIHU / "pinsage" / "test.txt", typed=False)
+    assert len(nodes) == 326_042 and nodes[:, 1].min() == 16_015
+    nodes[:, 1] -= 16_015
+    lines = read_adjacency(ZHIHU / "lightgcn" / "test.txt", (16_015, 44_175))
+    keys = [np.sort(pairs[:, 0] * 44_175 + pairs[:, 1]) for pairs in (nodes, lines)]
+    np.testing.assert_array_equal(*keys)
+    valid, _ = read_nodes(ZHIHU / "pinsage" / "valid.txt", typed=False)
+    assert len(valid) == 327_675

@@ -1,0 +1,123 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recns_tf.datasets.synthetic import preferences, weighted_sampling
+from recns_tf.datasets.synthetic.generate import PRESETS
+from recns_tf.datasets.synthetic.preferences import Shape, plant
+from recns_tf.datasets.synthetic.weighted_sampling import Rates
+
+SHAPE = Shape(1_500, 4_000, 80_000, 92_000)
+
+
+@pytest.fixture(scope="module")
+def world():
+    return plant(SHAPE, np.random.SeedSequence(0))
+
+
+@given(st.lists(st.floats(0.01, 100), min_size=1, max_size=30), st.integers(0, 3), st.floats(0, 1))
+def test_whole_shares_have_their_sum_and_bounds(sizes, low, at):
+    sizes = np.array(sizes)
+    high = np.arange(len(sizes)) % 4 + 3.0
+    total = int(len(sizes) * low + at * (high.sum() - len(sizes) * low))
+    shares = preferences.whole_shares(sizes, total, np.full(len(sizes), float(low)), high)
+    assert shares.sum() == total
+    assert np.all(shares >= low) and np.all(shares <= high)
+    exact = preferences.scaled(sizes, total, np.full(len(sizes), float(low)), high)
+    assert np.abs(shares - exact).max() < 1 + 1e-9
+
+
+def test_sums_are_exact_and_the_item_aims_are_scaled(world):
+    assert world.clicks.sum() == 80_000 and world.exposures.sum() == 92_000
+    assert world.clicks.min() >= 1
+    assert np.all(world.clicks + world.exposures <= 4_000)
+    zhihu = preferences.item_aims(PRESETS["zhihu"])
+    assert zhihu.sum() == pytest.approx(3_284_734)
+    for level, degree in zip(preferences.ITEM_LEVELS, preferences.ITEM_DEGREES, strict=True):
+        assert np.quantile(zhihu, level) == pytest.approx(degree, rel=0.06)
+
+
+def test_user_degrees_are_log_normal():
+    clicks = plant(Shape(20_000, 500, 1_000_000, 0), np.random.SeedSequence(1)).clicks
+    logs = np.log(clicks)
+    assert logs.std() == pytest.approx(preferences.USER_SIGMA, rel=0.02)
+    assert np.median(clicks) == pytest.approx(
+        50 * np.exp(-(preferences.USER_SIGMA**2) / 2), rel=0.04
+    )
+
+
+def test_tastes_and_traits_are_as_described(world):
+    rates = world.click_rates
+    np.testing.assert_allclose(np.linalg.norm(rates.tastes, axis=1), 1)
+    assert np.abs(rates.tastes.mean(axis=0)).max() < 0.06
+    assert rates.traits.std() == pytest.approx(1, abs=0.03)
+    assert rates.strength == 1.25 and rates.tastes.shape == (1_500, 4)
+    shown = world.exposure_rates
+    np.testing.assert_allclose(shown.weights, rates.weights**0.85)
+    assert shown.strength == 0.75 * 1.25
+    assert shown.tastes is rates.tastes and shown.traits is rates.traits
+
+
+def test_weights_are_shuffled(world):
+    aims = np.log(world.click_rates.weights)
+    assert abs(np.corrcoef(aims, np.arange(len(aims)))[0, 1]) < 0.06
+    assert (np.diff(aims) > 0).mean() == pytest.approx(0.5, abs=0.04)
+
+
+def test_expected_degrees_are_those_of_draws():
+    num_users, num_items = 6_000, 1_500
+    rng = np.random.default_rng(0)
+    weights, traits = rng.lognormal(0, 1.5, num_items), rng.normal(size=(num_items, 4))
+    tastes = rng.normal(size=(num_users, 4))
+    tastes /= np.linalg.norm(tastes, axis=1, keepdims=True)
+    clicks = rng.integers(20, 100, num_users)
+    keys = weighted_sampling.weighted_sampling_without_replacement(
+        Rates(weights, tastes, traits, 1.25), clicks, rng
+    )
+    found = np.bincount(keys % num_items, minlength=num_items)
+    expected = preferences.expected_degrees(weights, 1.25 * np.linalg.norm(traits, axis=1), clicks)
+    often = expected > 100
+    assert often.sum() > 300
+    assert np.sqrt(np.mean(np.log(found[often] / expected[often]) ** 2)) < 0.08
+    assert expected.sum() == pytest.approx(clicks.sum(), rel=1e-3)
+
+
+def test_calibration_brings_expected_degrees_to_their_aims():
+    rng = np.random.default_rng(0)
+    aims = preferences.item_aims(SHAPE)
+    reaches = 1.25 * np.linalg.norm(rng.normal(size=(4_000, 4)), axis=1)
+    clicks = rng.lognormal(3.8, 0.6, SHAPE.num_users).astype(np.int64)
+    aims *= clicks.sum() / aims.sum()
+
+    def miss(weights):
+        expected = preferences.expected_degrees(weights, reaches, clicks)
+        return np.sqrt(np.mean(np.log(expected / aims) ** 2))
+
+    assert miss(aims) > 0.3
+    assert miss(preferences.calibrated(aims, reaches, clicks)) < 0.01
+
+
+def test_the_items_of_a_world_are_expected_to_get_what_they_are_meant_for(world):
+    """Whatever the length of their traits."""
+    rates = world.click_rates
+    reaches = rates.strength * np.linalg.norm(rates.traits, axis=1)
+    expected = preferences.expected_degrees(rates.weights, reaches, world.clicks)
+    np.testing.assert_allclose(np.sort(expected), preferences.item_aims(SHAPE), rtol=0.1)
+    assert abs(np.corrcoef(np.log(expected), reaches)[0, 1]) < 0.05
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        Shape(1, 1, 1, 0),
+        Shape(3, 4, 12, 0),
+        Shape(3, 4, 3, 9),
+        Shape(5, 2, 6, 4),
+        Shape(2, 9, 2, 0),
+    ],
+)
+def test_extreme_shapes_can_be_planted(shape):
+    world = plant(shape, np.random.SeedSequence(0))
+    assert world.clicks.sum() == shape.num_clicks and world.exposures.sum() == shape.num_exposures
+    assert np.isfinite(world.click_rates.weights).all()

@@ -1,0 +1,301 @@
+"""The page on a set of runs: what it says, that it is sound HTML, and how it looks in Chromium."""
+
+import copy
+import json
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from recns_tf.baselines.settings import BaselineSettings
+from recns_tf.commands import baseline
+from recns_tf.config.config import Config, Workspace
+from recns_tf.evaluation import ranking
+from recns_tf.reporting.page import Report, build_page
+from recns_tf.reporting.runs import read_runs
+from tests.reporting import worlds
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+VOID = {"meta", "path", "circle"}
+HOSTILE = "<script>alert('x')</script>\"&"
+
+
+class Reader(HTMLParser):
+    """Checks that elements are closed in order; keeps ids, links, texts and what is fetched."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.open, self.ids, self.links, self.texts, self.fetched = [], [], [], [], []
+        self.feed(page)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag, attributes):
+        values = dict(attributes)
+        self.ids += [values["id"]] if "id" in values else []
+        self.links += [values["href"]] if tag == "a" else []
+        self.fetched += [values[key] for key in ("src", "srcset", "data") if key in values]
+        self.fetched += [tag] if tag in ("link", "img", "iframe", "use", "image") else []
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.handle_starttag(tag, attributes)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] not in ("script", "style"):
+            self.texts.append(data.strip())
+
+    def rows(self):
+        return [text for text in self.texts if text]
+
+
+@pytest.fixture
+def place(tmp_path):
+    """Two finished seeds, another sampler unfinished, a damaged one, a baseline; and the data."""
+    data = worlds.load(tmp_path / "data")
+    runs = tmp_path / "runs"
+    worlds.write_run(runs / "a", data)
+    worlds.write_run(runs / "b", data, seed=1)
+    worlds.write_run(runs / "c", data, sampler="unins", finished=False)
+    (worlds.write_run(runs / "d", data, sampler="dns", margin=0.2) / "results.json").write_text("{")
+    (runs / "note.txt").write_text("no run")
+    settings = BaselineSettings(ease_l2="10,100")
+    config = Config(**worlds.SETTINGS)
+    baseline.fit_and_evaluate("ease", config, settings, Workspace(runs_dir=str(runs)), data)
+    return tmp_path
+
+
+def write(place, **settings):
+    """Return the page on all runs, and what was amiss."""
+    runs, notes = read_runs(sorted((place / "runs").iterdir()))
+    data = {"data_dir": str(place / "data")}
+    return build_page(runs, notes, Report(**data | settings)), notes
+
+
+def test_the_page_is_whole_and_fetches_nothing(place):
+    page, notes = write(place)
+    reader = Reader(page)
+    assert not reader.fetched and not re.search(r"https?:|url\(|@import", page)
+    assert len(set(reader.ids)) == len(reader.ids)
+    assert [link.removeprefix("#") for link in reader.links] == reader.ids
+    sections = "results curves samplers regions slices settings provenance runs"
+    assert reader.ids == sections.split()
+    assert len(notes) == 2
+    for note in notes:
+        assert note in reader.texts
+    assert "5 runs, 3 of them finished, in 4 groups" in page
+
+
+def test_means_and_deviations_are_those_of_the_seeds(place):
+    page, _ = write(place)
+    tests = [
+        json.loads((place / "runs" / name / "results.json").read_text())["test"]
+        for name in ("a", "b")
+    ]
+    text = Reader(page).texts
+    for metric in ("recall@20", "ndcg@20", "hr@20"):
+        values = [test[metric] for test in tests]
+        assert f"{statistics.mean(values):.4f} ± {statistics.stdev(values):.4f}" in text
+    assert "0.1405 ± 0.0007" in text, "valid Recall@20 of epoch 4"
+    assert "0 of 1" in text and "2 of 2" in text
+    assert "0123456789+" in text
+
+
+def test_all_numbers_of_the_epochs_have_a_chart(place):
+    page, _ = write(place)
+    titles = re.findall(r"<figcaption>(.*?)</figcaption>", page)
+    for title in (
+        "validation Recall@20",
+        "training loss, with its penalty",
+        "share of false negatives (held-out positives)",
+        "hardness",
+        "seconds an epoch",
+        "test Recall@20 of users, by their train items",
+    ):
+        assert titles.count(title) == 1
+    chart = page.split("<figcaption>validation NDCG@20")[1].split("</figure>")[0]
+    assert chart.count('class="line"') == 4, "two seeds, the unfinished and the damaged run"
+    assert "lightgcn recns, seed 1" in chart
+
+
+def test_without_the_data_a_sentence_takes_the_place_of_the_slices(place):
+    for run in ("a", "b"):
+        path = place / "runs" / run / "config.json"
+        path.write_text(path.read_text().replace('"synthetic"', '"shop"'))
+    page, _ = write(place)
+    assert "Recall by group is left out for a, b:" in page and "shop is not there." in page
+    config = json.loads((place / "runs" / "a" / "config.json").read_text())
+    config |= {"dataset": "synthetic", "synthetic_clicks": 2_401}
+    (place / "runs" / "a" / "config.json").write_text(json.dumps(config))
+    assert "holds other data now than those of the run" in write(place)[0]
+    assert "of users, by their train items" not in write(place, groups=0)[0]
+
+
+def test_lists_that_do_not_make_the_tested_recall_are_left_out(place):
+    path = place / "runs" / "a" / "results.json"
+    results = json.loads(path.read_text())
+    results["test"]["recall@20"] += 0.01
+    path.write_text(json.dumps(results))
+    assert "left out for a: the lists do not make the test Recall@20" in write(place)[0]
+
+
+def test_an_epoch_chosen_on_the_test_set_is_told(place):
+    assert "chosen on the test set" not in write(place, groups=0)[0]
+    path = place / "runs" / "c" / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"validate_on": "test"}))
+    assert "c: the best epoch was chosen on the test set" in write(place, groups=0)[0]
+
+
+def test_a_search_of_a_fixed_depth_is_repeated(place):
+    """The authors' truncated search finds less, and the slices are of the lists it finds."""
+    data = worlds.load(place / "data")
+    folder = worlds.write_run(place / "runs" / "deep", data, seed=7, ranking_depth=25)
+    user, item = (np.load(folder / "embeddings" / f"{name}.npy") for name in ("user", "item"))
+    seen = data.train + data.valid
+    exact = json.loads((folder / "results.json").read_text())
+    short = ranking.evaluate(user, item, data.test, seen, depth=25)
+    assert short["recall@20"] < exact["test"]["recall@20"] - 0.01
+    assert "left out for deep" in write(place)[0]
+    (folder / "results.json").write_text(json.dumps(exact | {"test": short}))
+    assert "left out for" not in write(place)[0]
+
+
+def test_names_from_outside_are_text(place):
+    data = worlds.load(place / "data")
+    hostile = worlds.write_run(
+        place / "runs" / "<b>x", data, sampler=HOSTILE, dataset=HOSTILE, finished=True
+    )
+    with (hostile / "metrics.jsonl").open("a") as file:
+        file.write(json.dumps({"epoch": 9, HOSTILE: 1.0}) + "\n")
+    page, _ = write(place)
+    Reader(page)
+    assert "<script>alert" not in page and "<b>x" not in page
+    assert page.count("<script>") == 1
+
+
+def test_any_field_may_be_missing_or_of_another_kind(place):
+    """Old, foreign and half-broken runs: whatever is wrong with one field, the page is sound."""
+    path = place / "runs" / "a" / "results.json"
+    results = json.loads(path.read_text())
+    places = [(key,) for key in results] + [
+        (key, inner)
+        for key in ("test", "valid", "region", "data", "negatives", "versions")
+        for inner in results[key]
+    ]
+    others = [path for path in (place / "runs").iterdir() if path.name not in ("a", "b")]
+    for other in others:
+        shutil.rmtree(other) if other.is_dir() else other.unlink()
+    for keys in places:
+        for value in ("missing", None, "x", []):
+            changed = copy.deepcopy(results)
+            inside = changed if len(keys) == 1 else changed[keys[0]]
+            if value == "missing":
+                del inside[keys[-1]]
+            else:
+                inside[keys[-1]] = value
+            path.write_text(json.dumps(changed))
+            Reader(write(place, groups=0)[0])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        {},
+        {"valid": None},
+        {"valid": {"recall@20": "x"}},
+        {"loss": None, "hardness": "x", "new": [1]},
+        {"loss": float("nan"), "valid": {"recall@20": float("inf")}},
+        {"epoch": 3},
+    ],
+)
+def test_rows_may_lack_anything_but_their_epoch(place, line):
+    for name in ("a", "c"):
+        with (place / "runs" / name / "metrics.jsonl").open("a") as file:
+            file.write(json.dumps({"epoch": 5} | line) + "\n")
+    page, _ = write(place, groups=0)
+    Reader(page)
+    assert "nan" not in page.split("<section")[2], "no point without a number"
+
+
+def command(*arguments, cwd):
+    return subprocess.run(
+        [sys.executable, "-m", "recns_tf", "report", *map(str, arguments)],
+        cwd=cwd,
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_the_command(place):
+    done = command(*sorted((place / "runs").iterdir()), cwd=place)
+    assert done.returncode == 0, done.stderr
+    assert "5 runs." in done.stdout and "note.txt is not the folder of a run" in done.stderr
+    page = (place / "report.html").read_text(encoding="utf-8")
+    assert "of users, by their train items" in page
+    assert page == write(place)[0], "the same runs make the same page"
+
+
+def test_the_command_s_sentences():
+    for arguments, sentence in (
+        (
+            [],
+            "at least one word is needed, RUN…, not 0: for example 'python -m recns_tf report runs/*'.",
+        ),
+        (["x", "--output=x.json"], "--output=x.json: choose a file name that ends in .html"),
+    ):
+        done = command(*arguments, cwd=ROOT)
+        assert done.returncode == 1 and sentence in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+
+
+PROBE = """<script>
+const wide = document.documentElement.scrollWidth <= window.innerWidth;
+document.querySelector(".legend button").click();
+const lines = [...document.querySelectorAll("#curves .line")];
+const dim = lines.filter(line => getComputedStyle(line).opacity < 0.5).length;
+const chart = document.querySelector("#curves svg[role=img]").getBoundingClientRect();
+document.body.innerHTML =
+  `<p>fits ${wide}, dimmed ${dim} of ${lines.length}, chart ${chart.width > 200}</p>`;
+</script></body>"""
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+@pytest.mark.parametrize("width", [360, 1280])
+def test_it_fits_a_screen_and_its_legend_works(place, width):
+    """In an iframe as wide as the screen, which Chromium's own window could not be."""
+    page, _ = write(place)
+    (place / "inner.html").write_text(page.replace("</body>", PROBE), encoding="utf-8")
+    frame = (
+        f'<iframe id="f" src="inner.html" style="width:{width}px;height:800px"></iframe><script>'
+        "f.onload = () => document.body.append(f.contentDocument.body.innerText)</script>"
+    )
+    (place / "outer.html").write_text(f"<!doctype html><body>{frame}</body>", encoding="utf-8")
+    done = subprocess.run(
+        [
+            CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom",
+            "--allow-file-access-from-files", f"--user-data-dir={place / 'profile'}",
+            "--virtual-time-budget=5000", (place / "outer.html").as_uri(),
+        ],
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    # Seven charts with four lines, of which the group of two seeds was chosen.
+    found = re.search(r"fits (\w+), dimmed (\d+) of (\d+), chart (\w+)", done.stdout)
+    assert found, done.stdout + done.stderr
+    assert found[1] == found[4] == "true"
+    assert int(found[2]) == int(found[3]) // 2 > 0

@@ -1,0 +1,29 @@
+import csv
+
+from recns_tf.config.config import Config
+from recns_tf.runs.published import TABLES, published
+
+
+def test_a_cell_is_found_by_all_that_its_table_tells(tmp_path):
+    path = tmp_path / "tables.csv"
+    path.write_text(
+        "table,dataset,encoder,sampler,khop,num_layers,recall@20,ndcg@20,hr@20\n"
+        "2,ml-100k,lightgcn,dns,,3,1.5,2.5,3.5\n"
+        "4,ml-100k,lightgcn,recns,5,3,4.91,5.55,55.37\n"
+    )
+    found = published(Config(sampler="recns", khop=5), path)
+    assert found == {"table": "4", "recall@20": 0.0491, "ndcg@20": 0.0555, "hr@20": 0.5537}
+    assert published(Config(sampler="recns", khop=3), path) is None
+    assert published(Config(sampler="dns", khop=7), path)["recall@20"] == 0.015
+    assert published(Config(sampler="dns", num_layers=2), path) is None
+
+
+def test_the_tables_of_the_repository_are_whole():
+    rows = TABLES.read_text().splitlines()
+    assert len(rows) == 1 + 48 + 18 + 12 + 12
+    with TABLES.open(newline="") as file:
+        cells = {tuple(row.values())[:6]: row for row in csv.DictReader(file)}
+    assert cells["2", "zhihu", "lightgcn", "recns", "3", "3"]["recall@20"] == "4.91"
+    assert cells["3", "alibaba", "pinsage", "rns-as", "", ""]["hr@20"] == "5.21"
+    assert cells["4", "alibaba", "lightgcn", "recns", "7", "3"]["ndcg@20"] == "3.02"
+    assert cells["5", "zhihu", "ngcf", "recns", "3", "4"]["recall@20"] == "3.94"

@@ -1,0 +1,72 @@
+import json
+
+import pytest
+
+from recns_tf.errors import UserError
+from recns_tf.runs.summary import summarize
+
+
+def write(folder, seed, recall, sampler="dns", margin=0.1, encoder="e", **more):
+    folder.mkdir(parents=True)
+    results = {
+        "dataset": "d", "encoder": encoder, "sampler": sampler, "seed": seed,
+        "best_epoch": 10 * seed, "seconds_per_epoch": 1.5,
+        "valid": None,
+        "test": {"recall@20": recall, "ndcg@20": 0.2, "hr@20": 0.5},
+        "config": {
+            "dataset": "d", "encoder": encoder, "sampler": sampler, "margin": margin, "seed": seed,
+            **more,
+        },
+        "data": {"checksum": "x"},
+        "negatives": {"false_negatives": recall / 10},
+    }  # fmt: skip
+    (folder / "results.json").write_text(json.dumps(results))
+    return folder
+
+
+def test_runs_that_differ_in_the_seed_alone_are_averaged(tmp_path, capsys):
+    folders = [
+        write(tmp_path / "a", 1, 0.1),
+        write(tmp_path / "b", 2, 0.2),
+        write(tmp_path / "c", 3, 0.3, sampler="unins"),
+        write(tmp_path / "d", 3, 0.6, margin=0.2),
+        tmp_path / "unfinished",
+    ]
+    lines = summarize(folders).splitlines()
+    assert lines[2:] == [
+        "| d | e | dns | margin 0.1 | 2 "
+        "| 0.1500 ± 0.0707 | 0.2000 ± 0.0000 | 0.5000 ± 0.0000 | 15 | 1.50 | 1.50% |",
+        "| d | e | unins | margin 0.1 | 1 | 0.3000 | 0.2000 | 0.5000 | 30 | 1.50 | 3.00% |",
+        "| d | e | dns | margin 0.2 | 1 | 0.6000 | 0.2000 | 0.5000 | 30 | 1.50 | 6.00% |",
+    ]
+    assert "unfinished is no finished run" in capsys.readouterr().err
+
+
+def test_a_seed_counts_once_and_a_damaged_run_not_at_all(tmp_path, capsys):
+    one = write(tmp_path / "a", 1, 0.1)
+    damaged = write(tmp_path / "b", 2, 0.2)
+    (damaged / "results.json").write_text('{"mine": 1}')
+    assert "| 1 | 0.1000 |" in summarize([one, one, damaged])
+    said = capsys.readouterr().err
+    assert "repeats a seed" in said and "results.json is damaged" in said
+
+
+def test_nothing_to_summarise_is_told(tmp_path):
+    with pytest.raises(UserError, match="no finished run"):
+        summarize([tmp_path])
+
+
+def test_settings_are_told_where_runs_of_one_encoder_differ(tmp_path):
+    """An encoder's own settings are not, nor is one that an earlier version did not know."""
+    folders = [
+        write(tmp_path / "a", 1, 0.1, num_layers=2),
+        write(tmp_path / "b", 2, 0.1, num_layers=2, khop=3),
+        write(tmp_path / "c", 1, 0.1, encoder="f", num_layers=3),
+        write(tmp_path / "d", 1, 0.1, encoder="f", num_layers=3, l2=0.5),
+    ]
+    cells = [[cell.strip() for cell in line.split("|")] for line in summarize(folders).splitlines()]
+    assert [row[4:6] for row in cells[2:]] == [
+        ["l2 0.0001", "2"],
+        ["l2 0.0001", "1"],
+        ["l2 0.5", "1"],
+    ]

@@ -1,0 +1,84 @@
+"""A profile tells the parts of a step, and leaves the run as it is without one."""
+
+import dataclasses
+from functools import partial
+
+import pytest
+
+from recns_tf.config.config import Workspace
+from recns_tf.training import profiling
+from recns_tf.training.profiling import INPUT, PRODUCTS, ROWS, Busy, by_part, own_times
+from recns_tf.training.train import train_and_evaluate
+
+MILLISECOND = 10**9
+
+
+def test_own_times_leave_out_what_runs_within():
+    events = [
+        (0, -10, "loop"),
+        (2, -3, "body"),
+        (3, -1, "inner"),
+        (7, -2, "body"),
+        (10, -5, "next"),
+    ]
+    scaled = [(start * MILLISECOND, minus * MILLISECOND, name) for start, minus, name in events]
+    found = sorted(own_times(scaled))
+    assert found == [("body", 2), ("body", 2), ("inner", 1), ("loop", 5), ("next", 5)]
+    assert sum(own for _, own in found) == 15
+
+
+@pytest.mark.parametrize(
+    ("name", "row", "backward"),
+    [
+        ("step/scoring/choosing/encoding/MatMul:MatMul", "encoding", False),
+        ("step/scoring/choosing_1/Select:SelectV2", "choosing", False),
+        ("gradient_tape/step/scoring/mul:Mul", "scoring", True),
+        ("step/gradient_tape/step/loss_2/mul:Mul", "loss", True),
+        ("step/updating/Adam/add:AddV2", "updating", False),
+        ("step/SparseMatrixMatMul_1:SparseMatrixMatMul", PRODUCTS, True),
+        ("UpperBound:UpperBound", INPUT, False),
+    ],
+)
+def test_an_operation_belongs_to_the_innermost_part(name, row, backward):
+    found = by_part([(name, 3.0 * profiling.STEPS)])
+    assert found.pop(row) == (Busy(0, 3.0) if backward else Busy(3.0, 0))
+    assert set(found.values()) == {Busy(0, 0)}
+
+
+def test_waiting_for_input_is_no_work():
+    found = by_part([("Iterator::Root::FlatMap[1]::Prefetch", 5.0)])
+    assert set(found.values()) == {Busy(0, 0)}
+
+
+@pytest.mark.parametrize(("encoder", "sampler"), [("lightgcn", "recns"), ("pinsage", "advns")])
+def test_a_profile_tells_every_part(toy, toy_config, tmp_path, encoder, sampler):
+    config = dataclasses.replace(toy_config, encoder=encoder, sampler=sampler, epochs=1)
+    model, pipeline = profiling.past_warmup(config, toy, None)
+    (tmp_path / "profile").mkdir()
+    (tmp_path / "profile" / "old").touch()
+    found = profiling.profile(model, pipeline, tmp_path / "profile")
+    assert tuple(found) == ROWS
+    for part in ("encoding", "choosing", "scoring", "loss", "updating", "reporting"):
+        assert found[part].forward > 0, part
+    assert (found["learning"].forward > 0) == (sampler == "advns")
+    assert found["scoring"].backward + found[PRODUCTS].backward > 0
+    assert found["choosing"].backward == 0
+    table = (tmp_path / "profile" / "table.md").read_text()
+    assert [line.split(" | ")[0] for line in table.splitlines()[2:]] == [f"| {row}" for row in ROWS]
+    assert not (tmp_path / "profile" / "old").exists()
+
+
+def test_a_run_is_what_it_is_without_a_profile(toy, toy_config, tmp_path, capsys):
+    config = dataclasses.replace(toy_config, epochs=2)
+    plain, profiled = (
+        train_and_evaluate(config, Workspace(runs_dir=str(tmp_path / name)), toy, None, before)
+        for name, before in (
+            ("plain", None),
+            ("profiled", partial(profiling.show, config, toy, None)),
+        )
+    )
+    for key in ("valid", "test", "best_epoch", "negatives", "config"):
+        assert profiled[key] == plain[key]
+    assert "| choosing |" in capsys.readouterr().out
+    assert list(tmp_path.glob("profiled/*/profile/plugins/profile/*/*.xplane.pb"))
+    assert not list(tmp_path.glob("plain/*/profile"))

@@ -1,0 +1,127 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from recns_tf.training.build import build
+from tests import oracles
+
+
+@pytest.fixture
+def stage(toy, toy_config):
+    def make(**changes):
+        config = dataclasses.replace(toy_config, **changes)
+        model, pipeline, _ = build(config, toy)
+        return config, model, next(iter(pipeline.batches()))
+
+    return make
+
+
+@pytest.mark.parametrize("loss", ["pairwise_hinge", "augmented_hinge", "plain_hinge", "bpr"])
+def test_the_loss_of_a_batch_is_that_of_the_paper(stage, toy, loss):
+    """Propagation, scores, loss and penalty in one go, with the negatives given."""
+    config, model, batch = stage(sampler="unins", loss=loss, l2=0.01, margin=0.2)
+    values = model.compute(batch)
+    nodes = model.encoder.nodes.numpy()
+    final = oracles.lightgcn(toy.train.toarray(), nodes, config.num_layers)
+    user, item = final[: toy.num_users], final[toy.num_users :]
+    from recns_tf.ops import random
+    from recns_tf.ops.random import Purpose
+
+    ids = model.sampler.sample(
+        batch, model.encoder.encode(True), random.stream(batch.seed, Purpose.SAMPLER)
+    ).ids.numpy()
+    users, positives = batch.users.numpy(), batch.positives.numpy()
+    expected = getattr(oracles, loss)(user[users], item[positives], item[ids], config.margin)
+    assert float(values["ranking_loss"]) == pytest.approx(expected, rel=1e-4)
+    tables = nodes[: toy.num_users], nodes[toy.num_users :]
+    penalty = config.l2 * oracles.l2_penalty(*tables, users, positives, ids)
+    assert float(values["penalty"]) == pytest.approx(penalty, rel=1e-4)
+    assert float(values["loss"]) == pytest.approx(expected + penalty, rel=1e-4)
+    negative_score = np.einsum("bd,bkd->bk", user[users], item[ids]).mean()
+    assert float(values["negative_score"]) == pytest.approx(negative_score, rel=1e-3, abs=1e-6)
+
+
+def test_a_step_is_one_adam_step_on_the_gradient_of_the_loss(stage):
+    config, model, batch = stage(adam_epsilon=1e-4)
+    before = model.encoder.nodes.numpy()
+    with tf.GradientTape() as tape:
+        loss = model.compute(batch)["loss"]
+    gradient = tape.gradient(loss, model.encoder.nodes.value).numpy().astype(np.float64)
+    model.train_step(batch)
+    # The first step of Adam in the form of TensorFlow 1 and Keras, whose epsilon stands beside
+    # the uncorrected root of the second moment, (1 - b2) g^2.
+    epsilon = config.adam_epsilon / np.sqrt(1 - 0.999)
+    step = config.learning_rate * gradient / (np.abs(gradient) + epsilon)
+    np.testing.assert_allclose(model.encoder.nodes.numpy(), before - step, atol=1e-6)
+    assert np.abs(step).max() > 1e-4
+
+
+def test_one_step_propagates_once(stage, monkeypatch):
+    _, model, batch = stage()
+    calls = []
+    encode = model.encoder.encode
+    monkeypatch.setattr(
+        model.encoder, "encode", lambda *arguments: (calls.append(1), encode(*arguments))[1]
+    )
+    model.train_step(batch)
+    assert calls == [1]
+
+
+def test_the_gradient_by_finite_differences(stage):
+    """Through propagation, merge, loss and penalty; the choice of negatives stands still."""
+    _, model, batch = stage(loss="bpr", l2=0.05)
+    chosen = {}
+    choose = model.sampler.choose
+
+    def frozen_choice(batch, tables, seed):
+        return chosen.setdefault("once", choose(batch, tables, seed))
+
+    model.sampler.choose = frozen_choice
+    nodes = model.encoder.nodes
+    with tf.GradientTape() as tape:
+        loss = model.compute(batch)["loss"]
+    gradient = tape.gradient(loss, nodes.value).numpy()
+    start, rng = nodes.numpy(), np.random.default_rng(0)
+    for _ in range(5):
+        direction = rng.normal(size=start.shape)
+        slopes = []
+        for sign in (1, -1):
+            nodes.assign(start + sign * 0.02 * direction)
+            slopes.append(float(model.compute(batch)["loss"]))
+        slope = (slopes[0] - slopes[1]) / 0.04
+        assert slope == pytest.approx(float((gradient * direction).sum()), rel=0.02, abs=2e-3)
+
+
+def test_the_reported_means_are_over_the_epoch(stage):
+    _, model, batch = stage()
+    losses = []
+    for _ in range(3):
+        losses.append(float(model.compute(batch)["loss"]))
+        reported = model.train_step(batch)
+    assert float(reported["loss"]) == pytest.approx(np.mean(losses), rel=1e-4)
+    assert set(reported) == {
+        "loss",
+        "ranking_loss",
+        "penalty",
+        "positive_score",
+        "negative_score",
+        "false_negatives",
+        "exposed_negatives",
+        "negative_popularity",
+        "hardness",
+        "amplification",
+        "sampling_seconds",
+    }
+
+
+def test_fit_traces_one_graph_for_full_and_short_batches(toy, toy_config, monkeypatch):
+    model, pipeline, _ = build(toy_config, toy)
+    traces = []
+    forward = model.forward
+    monkeypatch.setattr(model, "forward", lambda batch: (traces.append(1), forward(batch))[1])
+    steps = pipeline.steps_per_epoch
+    assert toy.train.nnz % toy_config.batch_size, "the last batch is to be short"
+    model.fit(pipeline.batches(), steps_per_epoch=steps, epochs=2, verbose=0, shuffle=False)
+    assert traces == [1]

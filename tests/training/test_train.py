@@ -1,0 +1,546 @@
+"""The whole loop on small worlds: what a run leaves behind, and how it resumes."""
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from recns_tf import registry
+from recns_tf.config.config import Workspace
+from recns_tf.errors import UserError
+from recns_tf.evaluation import ranking
+from recns_tf.interactions import make_interactions
+from recns_tf.runs.folder import RunFolder
+from recns_tf.samplers.batch import Batch
+from recns_tf.training import callbacks
+from recns_tf.training.build import build
+from recns_tf.training.callbacks import best_row, out_of_patience
+from recns_tf.training.train import train_and_evaluate
+from tests.conftest import PAIRS, make_toy
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    return Workspace(data_dir=str(tmp_path / "data"), runs_dir=str(tmp_path / "runs"))
+
+
+def rows(folder):
+    """Return the rows of a run's metrics.jsonl without their times."""
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    found = [json.loads(line) for line in lines]
+    for row in found:
+        assert row.pop("seconds") > row.pop("sampling_seconds") > 0
+    return found
+
+
+def untimed(results):
+    return {key: value for key, value in results.items() if "seconds" not in key}
+
+
+def test_a_run_leaves_the_contract_behind(toy, toy_config, workspace, capsys):
+    results = train_and_evaluate(toy_config, workspace, toy)
+    folder = workspace.run_folder(toy_config)
+    assert folder.name == "ml-100k-lightgcn-recns"
+    assert {path.name for path in folder.iterdir()} == {
+        ".lock", "best", "checkpoint", "config.json", "curves.png", "embeddings",
+        "metrics.jsonl", "results.json",
+    }  # fmt: skip
+    config = json.loads((folder / "config.json").read_text())
+    assert config == toy_config.to_json() | {"data_checksum": toy.checksum}
+
+    lines = rows(folder)
+    assert [row["epoch"] for row in lines] == [1, 2, 3]
+    for row in lines:
+        assert {"loss", "ranking_loss", "penalty", "hardness", "amplification"} <= set(row)
+        assert set(row["valid"]) == {"recall@20", "ndcg@20", "hr@20", "users"}
+
+    assert json.loads((folder / "results.json").read_text()) == results
+    assert results["epochs_run"] == 3
+    assert results["region"]["kind"] == "intermediate"
+    assert 0 < results["region"]["coverage"]["mean"] <= 1
+    assert {"tensorflow", "keras", "python"} <= set(results["versions"])
+    assert results["data"] == {"checksum": toy.checksum, "source": toy.source}
+    best = max(lines, key=lambda row: row["valid"]["recall@20"])
+    assert results["best_epoch"] == best["epoch"] and results["valid"] == best["valid"]
+
+    user = np.load(folder / "embeddings" / "user.npy")
+    item = np.load(folder / "embeddings" / "item.npy")
+    assert user.shape == (40, 8) and item.shape == (60, 8) and user.dtype == np.float32
+    assert np.load(folder / "embeddings" / "user_ids.npy").tolist() == list(toy.user_ids)
+    assert np.load(folder / "embeddings" / "item_ids.npy").tolist() == list(toy.item_ids)
+    again = ranking.evaluate(user, item, toy.test, seen=toy.train + toy.valid)
+    assert again == results["test"], "the saved embeddings are those that were tested"
+    valid = ranking.evaluate(user, item, toy.valid, seen=toy.train)
+    assert valid["recall@20"] == results["valid"]["recall@20"], "and those of the best epoch"
+
+    model, _, _ = build(toy_config, toy)
+    model.load_weights(folder / "best" / "model.weights.h5")
+    np.testing.assert_array_equal(model.encoder.embeddings()[0], user)
+
+    assert (folder / "curves.png").read_bytes().startswith(b"\x89PNG")
+    screen = capsys.readouterr().out
+    assert "40 users, 60 items" in screen and "intermediate region, khop 3" in screen
+    assert f"{results['test']['recall@20']:.4f}" in screen and str(folder) in screen
+    heading = next(line for line in screen.splitlines() if line.lstrip().startswith("epoch "))
+    assert heading.split() == [
+        "epoch", "loss", "negative_score", "hardness", "amplification", "recall@20", "seconds",
+    ]  # fmt: skip
+    shown = [line for line in screen.splitlines() if line.split()[:1] in (["1"], ["2"], ["3"])]
+    assert len(shown) == 3 and "*" in shown[0]
+
+
+@pytest.mark.parametrize("sampler", registry.SAMPLERS)
+def test_one_seed_gives_one_run_and_two_seeds_two(toy, toy_config, workspace, sampler):
+    def run(name, seed):
+        config = dataclasses.replace(toy_config, sampler=sampler, seed=seed, epochs=2)
+        place = dataclasses.replace(workspace, run_name=name)
+        results = untimed(train_and_evaluate(config, place, toy))
+        return rows(place.run_folder(config)), results
+
+    one, again, other = run("one", 5), run("again", 5), run("other", 6)
+    assert one == again
+    assert one[0] != other[0]
+
+
+def test_the_seed_reaches_weights_and_batches_alike(toy, toy_config):
+    def made(seed):
+        model, pipeline, _ = build(dataclasses.replace(toy_config, seed=seed), toy)
+        batch = next(iter(pipeline.batches()))
+        return [model.encoder.nodes.numpy(), *(part.numpy() for part in batch)]
+
+    for name, one, two in zip(("weights", *Batch._fields), made(1), made(2), strict=True):
+        assert not np.array_equal(one, two), name
+
+
+@pytest.mark.parametrize(
+    ("moment", "memory", "encoder", "sampler"),
+    [
+        ("in_epoch", 2.0, "lightgcn", "recns"),
+        ("before_row", 2.0, "lightgcn", "recns"),
+        ("after_row", 2.0, "lightgcn", "recns"),
+        ("before_checkpoint", 2.0, "lightgcn", "recns"),
+        ("in_epoch", 0.0, "lightgcn", "recns"),
+        ("in_epoch", 2.0, "ngcf", "recns"),
+        ("in_epoch", 2.0, "pinsage", "dns"),
+        ("in_epoch", 2.0, "lightgcn", "mcns"),
+        ("in_epoch", 2.0, "lightgcn", "srns"),
+        ("in_epoch", 2.0, "lightgcn", "advns"),
+        ("in_epoch", 2.0, "lightgcn", "rns-as"),
+    ],
+)
+def test_a_killed_run_resumes_to_the_same_numbers(
+    toy, toy_config, workspace, monkeypatch, moment, memory, encoder, sampler, capsys
+):
+    """Pools are drawn every second epoch, NGCF drops out, PinSage draws and caches scores.
+
+    Chains, memories, snapshots, generators and their baselines go on where they stood.
+    """
+    config = dataclasses.replace(
+        toy_config,
+        encoder=encoder,
+        sampler=sampler,
+        epochs=4,
+        region_memory=memory,
+        pool_size=6,
+        pool_epochs=2,
+        table_steps=3,
+    )
+    whole = dataclasses.replace(workspace, run_name="whole")
+    expected = untimed(train_and_evaluate(config, whole, toy))
+    place = dataclasses.replace(workspace, run_name="killed")
+    folder = place.run_folder(config)
+
+    class Killed(BaseException):
+        """Stands for the end of the process: nothing after it runs."""
+
+    def dies(*arguments, **options):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        end = callbacks.EpochEnd
+
+        class Dying(end):
+            def on_train_batch_end(self, batch, logs=None):
+                if moment == "in_epoch" and int(self.epoch) == 2 and batch == 1:
+                    raise Killed
+
+            def on_epoch_end(self, epoch, logs=None):
+                if epoch == 2:
+                    if moment == "before_row":
+                        raise Killed
+                    if moment == "after_row":
+                        patch.setattr(self.model, "save_weights", dies)
+                    if moment == "before_checkpoint":
+                        patch.setattr(self.checkpoints, "save", dies)
+                super().on_epoch_end(epoch, logs)
+                if epoch == 2 and moment == "after_row":
+                    raise Killed
+
+        patch.setattr("recns_tf.training.train.EpochEnd", Dying)
+        with pytest.raises(Killed):
+            train_and_evaluate(config, place, toy)
+    assert not (folder / "results.json").exists()
+    if moment == "after_row":
+        with (folder / "metrics.jsonl").open("a") as file:
+            file.write('{"epoch": 4, "lo')
+    capsys.readouterr()
+    resumed = untimed(train_and_evaluate(config, place, toy))
+    screen = capsys.readouterr().out
+    assert "resuming after epoch" in screen
+    assert ("pools of 6 of its items a user, drawn every 2 epochs" in screen) == (memory == 0)
+    assert resumed == expected
+    assert rows(folder) == rows(whole.run_folder(config))
+    for name in ("user", "item"):
+        one, two = (
+            np.load(p.run_folder(config) / "embeddings" / f"{name}.npy") for p in (whole, place)
+        )
+        np.testing.assert_array_equal(one, two)
+
+
+def test_a_run_killed_after_its_last_epoch_is_only_finished(toy, toy_config, workspace):
+    expected = train_and_evaluate(toy_config, workspace, toy)
+    folder = workspace.run_folder(toy_config)
+    lines = (folder / "metrics.jsonl").read_bytes()
+    (folder / "results.json").unlink()
+    assert train_and_evaluate(toy_config, workspace, toy) == expected
+    assert (folder / "metrics.jsonl").read_bytes() == lines, "no epoch was trained again"
+
+
+def test_a_finished_run_is_shown_and_not_run_again(toy, toy_config, workspace, capsys):
+    first = train_and_evaluate(toy_config, workspace, toy)
+    folder = workspace.run_folder(toy_config)
+    stamps = {path: path.stat().st_mtime_ns for path in folder.rglob("*.*") if path.is_file()}
+    capsys.readouterr()
+    assert train_and_evaluate(toy_config, workspace, toy) == first
+    assert "is finished; --overwrite would run it again" in capsys.readouterr().out
+    for path, stamp in stamps.items():
+        if path.name not in ("config.json", ".lock"):
+            assert path.stat().st_mtime_ns == stamp
+
+
+def test_other_settings_never_touch_a_run_unless_told(toy, toy_config, workspace):
+    train_and_evaluate(toy_config, workspace, toy)
+    folder = workspace.run_folder(toy_config)
+    kept = (folder / "results.json").read_bytes()
+    other = dataclasses.replace(toy_config, margin=0.2)
+    with pytest.raises(UserError, match=r"margin 0\.1 there, 0\.2 here.*--run_name.*--overwrite"):
+        train_and_evaluate(other, workspace, toy)
+    with pytest.raises(UserError, match="data_checksum"):
+        train_and_evaluate(toy_config, workspace, make_toy(seed=9))
+    assert (folder / "results.json").read_bytes() == kept
+    overwrite = dataclasses.replace(workspace, overwrite=True)
+    assert train_and_evaluate(other, overwrite, toy)["config"]["margin"] == 0.2
+
+
+def test_a_run_of_a_version_that_knew_fewer_settings_is_shown_again(toy, toy_config, workspace):
+    """What it did not know stood at its default; with another value it is another run."""
+    results = train_and_evaluate(toy_config, workspace, toy)
+    path = workspace.run_folder(toy_config) / "config.json"
+    settings = json.loads(path.read_text())
+    del settings["merge"]
+    path.write_text(json.dumps(settings))
+    other = dataclasses.replace(toy_config, merge="nested")
+    with pytest.raises(UserError, match=r"merge flat there, nested here"):
+        train_and_evaluate(other, workspace, toy)
+    assert train_and_evaluate(toy_config, workspace, toy) == results
+
+
+def test_two_processes_do_not_share_a_run(toy, toy_config, workspace):
+    folder = RunFolder(workspace.run_folder(toy_config))
+    settings = toy_config.to_json() | {"data_checksum": toy.checksum}
+    with (
+        folder.claim(settings, overwrite=False),
+        pytest.raises(UserError, match="another process is writing"),
+    ):
+        train_and_evaluate(toy_config, workspace, toy)
+
+
+def test_a_run_killed_while_it_overwrites_never_resumes_from_the_old_one(
+    toy, toy_config, workspace, monkeypatch
+):
+    """At each file that is deleted: what is left must be refused, or start from nothing."""
+    other = dataclasses.replace(toy_config, margin=0.2, epochs=2)
+    clean = dataclasses.replace(workspace, run_name="clean")
+    expected = untimed(train_and_evaluate(other, clean, toy))
+    overwrite = dataclasses.replace(workspace, overwrite=True)
+    old = dataclasses.replace(workspace, run_name="old")
+    train_and_evaluate(toy_config, old, toy)
+
+    class Killed(BaseException):
+        pass
+
+    for kill_at in range(1, 20):
+        fresh = dataclasses.replace(workspace, run_name=f"run{kill_at}")
+        shutil.copytree(old.run_folder(toy_config), fresh.run_folder(other))
+        deaths = [kill_at]
+
+        def deadly(function, deaths=deaths):
+            def call(*arguments, **options):
+                deaths[0] -= 1
+                if deaths[0] == 0:
+                    raise Killed
+                return function(*arguments, **options)
+
+            return call
+
+        survived = True
+        with monkeypatch.context() as patch:
+            for module, name in ((shutil, "rmtree"), (Path, "rename"), (Path, "unlink")):
+                patch.setattr(module, name, deadly(getattr(module, name)))
+            try:
+                RunFolder(fresh.run_folder(other)).clear()
+            except Killed:
+                survived = False
+        if survived:
+            return
+        try:
+            results = train_and_evaluate(other, fresh, toy)
+        except UserError as error:
+            assert "--overwrite" in str(error)
+            results = train_and_evaluate(
+                other, dataclasses.replace(overwrite, run_name=fresh.run_name), toy
+            )
+        assert untimed(results) == expected
+    raise AssertionError("clear was never let through")
+
+
+@pytest.mark.parametrize("lost", ["metrics.jsonl", "best/model.weights.h5"])
+def test_files_lost_from_a_run_are_told(toy, toy_config, workspace, lost):
+    train_and_evaluate(toy_config, workspace, toy)
+    folder = workspace.run_folder(toy_config)
+    (folder / "results.json").unlink()
+    (folder / lost).unlink()
+    with pytest.raises(UserError, match=f"{lost} is missing: --overwrite"):
+        train_and_evaluate(toy_config, workspace, toy)
+
+
+def test_damaged_files_of_a_run_are_told(toy, toy_config, workspace):
+    train_and_evaluate(toy_config, workspace, toy)
+    folder = workspace.run_folder(toy_config)
+    (folder / "results.json").unlink()
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    (folder / "metrics.jsonl").write_text("\n".join([lines[0], lines[1][:20], lines[2]]) + "\n")
+    with pytest.raises(UserError, match=r"metrics\.jsonl, line 2 is damaged"):
+        train_and_evaluate(toy_config, workspace, toy)
+    for content in ("{", "[]", "3"):
+        (folder / "config.json").write_text(content)
+        with pytest.raises(UserError, match=r"config\.json is damaged"):
+            train_and_evaluate(toy_config, workspace, toy)
+
+
+@pytest.mark.parametrize(
+    ("file", "sentence"),
+    [
+        ("results.json", r"results\.json is damaged"),
+        ("best/model.weights.h5", r"model\.weights\.h5 is damaged"),
+        ("checkpoint/ckpt-3.data-00000-of-00001", "checkpoint is damaged"),
+        ("checkpoint/ckpt-3.index", "checkpoint is damaged"),
+    ],
+)
+def test_a_file_cut_short_is_told(toy, toy_config, workspace, file, sentence):
+    train_and_evaluate(toy_config, workspace, toy)
+    folder = workspace.run_folder(toy_config)
+    if file != "results.json":
+        (folder / "results.json").unlink()
+    (folder / file).write_bytes((folder / file).read_bytes()[:50])
+    with pytest.raises(UserError, match=f"{sentence}: --overwrite"):
+        train_and_evaluate(toy_config, workspace, toy)
+    overwrite = dataclasses.replace(workspace, overwrite=True)
+    assert train_and_evaluate(toy_config, overwrite, toy)["epochs_run"] == 3
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_folder_that_is_not_a_run_s_is_left_alone(toy, toy_config, workspace, overwrite):
+    folder = workspace.run_folder(toy_config)
+    (folder / "best").mkdir(parents=True)
+    (folder / "best" / "notes").write_text("keep")
+    place = dataclasses.replace(workspace, overwrite=overwrite)
+    with pytest.raises(UserError, match="is not the folder of a run: choose another --run_name"):
+        train_and_evaluate(toy_config, place, toy)
+    assert sorted(path.name for path in folder.rglob("*")) == ["best", "notes"]
+
+
+def test_what_killed_writers_left_is_tidied(toy, toy_config, workspace):
+    train_and_evaluate(toy_config, workspace, toy)
+    folder = workspace.run_folder(toy_config)
+    left = [folder / ".123.results.json", folder / "best" / ".45.model.weights.h5"]
+    for path in left:
+        path.write_text("half")
+    train_and_evaluate(toy_config, workspace, toy)
+
+    barely = dataclasses.replace(workspace, run_name="barely")
+    early = barely.run_folder(toy_config)
+    early.mkdir()
+    (early / ".77.config.json").write_text("{")
+    train_and_evaluate(toy_config, barely, toy)
+    left.append(early / ".77.config.json")
+    assert not any(path.exists() for path in left)
+    assert (folder / ".lock").exists()
+
+
+def test_more_candidates_than_items_are_refused(toy, toy_config, workspace):
+    config = dataclasses.replace(toy_config, num_candidates=61)
+    with pytest.raises(UserError, match="--num_candidates=61: choose at most 60"):
+        train_and_evaluate(config, workspace, toy)
+
+
+def test_training_stops_when_validation_no_longer_rises(toy, toy_config, workspace):
+    config = dataclasses.replace(toy_config, epochs=60, patience=2, learning_rate=0.05)
+    results = train_and_evaluate(config, workspace, toy)
+    (workspace.run_folder(config) / "results.json").unlink()
+    again = train_and_evaluate(config, workspace, toy)
+    assert untimed(again) == untimed(results), "a stopped run that was killed stays stopped"
+    assert results["epochs_run"] < 60
+    recalls = [row["valid"]["recall@20"] for row in rows(workspace.run_folder(config))]
+    assert results["best_epoch"] == int(np.argmax(recalls)) + 1
+    assert results["epochs_run"] == results["best_epoch"] + 2
+
+
+def make_rows(*recalls):
+    return [
+        {"epoch": n} | ({} if recall is None else {"valid": {"recall@20": recall}})
+        for n, recall in enumerate(recalls, 1)
+    ]
+
+
+def test_patience_counts_checks_not_epochs():
+    assert best_row(make_rows(0.1, 0.3, 0.3, 0.2))["epoch"] == 2, "the first of equals"
+    assert not out_of_patience(make_rows(0.1, 0.3, 0.3, 0.2), 3)
+    assert out_of_patience(make_rows(0.1, 0.3, 0.3, 0.2, 0.1), 3)
+    assert not out_of_patience(make_rows(0.3, None, 0.2, None, 0.1), 3)
+    assert not out_of_patience(make_rows(None, None, None, None), 3)
+    assert best_row(make_rows(None, None))["epoch"] == 2
+    assert best_row([]) is None and not out_of_patience([], 1)
+
+
+def test_checks_may_be_rarer_than_epochs(toy, toy_config, workspace):
+    config = dataclasses.replace(toy_config, epochs=5, eval_every=2)
+    train_and_evaluate(config, workspace, toy)
+    checked = [row["epoch"] for row in rows(workspace.run_folder(config)) if "valid" in row]
+    assert checked == [2, 4, 5]
+
+
+def test_without_validation_positives_the_last_epoch_is_kept(toy, toy_config, workspace, capsys):
+    from recns_tf.interactions import to_pairs
+
+    data = make_interactions(
+        "bare",
+        train=to_pairs(toy.train),
+        valid=np.zeros((0, 2)),
+        test=to_pairs(toy.test),
+        exposed=to_pairs(toy.exposed),
+        user_ids=toy.user_ids,
+        item_ids=toy.item_ids,
+        source={},
+    )
+    results = train_and_evaluate(toy_config, workspace, data)
+    assert results["best_epoch"] == results["epochs_run"] == 3
+    assert results["valid"] is None and results["test"]["users"] > 0
+    assert "no validation positives" in capsys.readouterr().out
+
+
+def test_early_stopping_on_the_test_set_says_so_and_keeps_valid_apart(
+    toy, toy_config, workspace, capsys
+):
+    config = dataclasses.replace(toy_config, validate_on="test")
+    results = train_and_evaluate(config, workspace, toy)
+    assert "--validate_on=test: the test metrics will be those" in capsys.readouterr().out
+    looked_at = [row["valid"] for row in rows(workspace.run_folder(config))]
+    best = max(row["recall@20"] for row in looked_at)
+    assert results["test"]["recall@20"] == best == looked_at[results["best_epoch"] - 1]["recall@20"]
+    assert results["valid"] not in looked_at, "results.json has the metrics on valid under valid"
+    plain = train_and_evaluate(toy_config, dataclasses.replace(workspace, run_name="x"), toy)
+    assert results["valid"]["users"] == plain["valid"]["users"]
+
+
+def test_a_loss_that_is_no_number_ends_the_run_in_one_sentence(toy, toy_config, workspace):
+    config = dataclasses.replace(toy_config, learning_rate=1e30, loss="bpr")
+    with pytest.raises(UserError, match=r"the loss became .* try a smaller --learning_rate"):
+        train_and_evaluate(config, workspace, toy)
+    assert not (workspace.run_folder(config) / "results.json").exists()
+
+
+@pytest.mark.parametrize(("encoder", "sampler"), PAIRS)
+def test_every_pair_trains_and_is_the_same_when_loaded(
+    toy, toy_config, workspace, encoder, sampler
+):
+    config = dataclasses.replace(toy_config, encoder=encoder, sampler=sampler, epochs=1)
+    train_and_evaluate(config, workspace, toy)
+    folder = workspace.run_folder(config)
+    exported = [np.load(folder / "embeddings" / f"{name}.npy") for name in ("user", "item")]
+    loaded, _, _ = build(dataclasses.replace(config, seed=1), toy)
+    assert not np.allclose(loaded.encoder.embeddings()[0], exported[0], atol=1e-3)
+    loaded.load_weights(folder / "best" / "model.weights.h5")
+    for table, saved in zip(loaded.encoder.embeddings(), exported, strict=True):
+        np.testing.assert_allclose(table, saved, rtol=1e-5, atol=1e-6)
+    tops = [
+        ranking.top_items(*tables, np.arange(toy.num_users), toy.train, k=5)
+        for tables in (exported, loaded.encoder.embeddings())
+    ]
+    np.testing.assert_array_equal(*tops)
+
+
+@pytest.mark.parametrize(
+    ("encoder", "sampler"),
+    [("lightgcn", sampler) for sampler in registry.SAMPLERS if sampler != "simns"]
+    + [(encoder, "recns") for encoder in registry.ENCODERS if encoder != "lightgcn"],
+)
+def test_a_checkerboard_is_recovered(encoder, sampler, toy_config, workspace):
+    """Even users like even items, odd users odd ones; each held-out item must come first.
+
+    Half of the items of the other colour were exposed. SimNS, whose negatives are like the
+    positive, draws the held-out ones alone as soon as it has learned the colours.
+    """
+    size = 24
+    cells = np.add.outer(np.arange(size), np.arange(size)) % 2 == 0
+    board = np.argwhere(cells)
+    # Item u is valid and item u + 2 is test for user u; both are of u's own colour.
+    gap = (board[:, 1] - board[:, 0]) % size
+    data = make_interactions(
+        "checkerboard",
+        train=board[(gap != 0) & (gap != 2)],
+        valid=board[gap == 0],
+        test=board[gap == 2],
+        exposed=np.argwhere(~cells)[::2],
+        user_ids=np.arange(size),
+        item_ids=np.arange(size),
+        source={},
+    )
+    config = dataclasses.replace(
+        toy_config, encoder=encoder, sampler=sampler, region="all", epochs=40, eval_every=40
+    )
+    train_and_evaluate(config, workspace, data)
+    folder = workspace.run_folder(config)
+    user, item = (np.load(folder / "embeddings" / f"{name}.npy") for name in ("user", "item"))
+    top = ranking.top_items(user, item, np.arange(size), data.train, k=2)
+    assert {tuple(sorted(row)) for row in top[:1].tolist()} == {(0, 2)}
+    for u in range(size):
+        assert set(top[u]) == {u, (u + 2) % size}
+
+
+def test_score_tables_are_encoded_when_they_should_be(toy, toy_config, workspace, monkeypatch):
+    """At the start of each epoch, and every second of its steps; by who scores many alone."""
+
+    def encodings(**settings):
+        config = dataclasses.replace(toy_config, encoder="pinsage", epochs=2, **settings)
+        steps = []
+        model, pipeline, _ = build(config, toy)
+        refreshed = type(model.encoder).refresh
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                type(model.encoder),
+                "refresh",
+                lambda self: (steps.append(1), refreshed(self))[1],
+            )
+            place = dataclasses.replace(workspace, run_name="-".join(map(str, settings.values())))
+            train_and_evaluate(config, place, toy)
+        return len(steps), pipeline.steps_per_epoch
+
+    number, steps = encodings(sampler="dns")
+    assert number == 1 + 2, "when the model is built, and for each epoch"
+    number, steps = encodings(sampler="dns", table_steps=2)
+    assert number == 1 + 2 * -(-steps // 2) > 3
+    assert encodings(sampler="recns")[0] == 0
