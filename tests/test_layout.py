@@ -1,4 +1,4 @@
-"""The order of packages: each imports from those below it alone, and no two modules form a cycle."""
+"""The order of packages: each imports from those below it, and no modules form a cycle."""
 
 import ast
 from graphlib import TopologicalSorter

@@ -255,7 +255,7 @@ def test_the_command_s_sentences():
     for arguments, sentence in (
         (
             [],
-            "at least one word is needed, RUN…, not 0: for example 'python -m recns_tf report runs/*'.",
+            "at least one word is needed, RUN…, not 0: for example",
         ),
         (["x", "--output=x.json"], "--output=x.json: choose a file name that ends in .html"),
     ):
