@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -45,6 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if error.name not in registry.CHECKOUT_PACKAGES:
             raise
         sys.exit(f"{short_name()}: '{name}' needs a checkout of the project.")
+    # A user's own module:Class is found in the working directory however the program was called.
+    sys.path.append(os.getcwd())
     # absl takes a second to import: only where a command is run.
     from recns_tf.commands import app
 
