@@ -22,7 +22,7 @@ EXAMPLES = (
     "prepare shop --input=clicks.csv --user=user_id --item=item_id --label=clicked",
     "shop lightgcn",
 )
-HELP = ("-h", "--help", "-help")
+HELP = ("help", "-h", "--help", "-help")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -32,8 +32,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         arguments: the command line without the program; that of the process if None.
     """
     line = list(sys.argv[1:] if arguments is None else arguments)
-    if line[:1] == ["help"]:
-        line = [*line[1:2], "--help"]
+    if line[:1] == ["help"] and len(line) > 1:
+        line = [line[1], "--help"]
+        if line[0] not in registry.COMMANDS:
+            hint = registry.suggestion(line[0], registry.COMMANDS)
+            sys.exit(
+                f"{short_name()}: unknown command '{line[0]}': '{program()}' lists them.{hint}"
+            )
     if not line or line[0] in HELP:
         print(usage())
         return
@@ -41,16 +46,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if line[0] in registry.COMMANDS:
         name, *line = line
     try:
+        # Commands need packages, which the usage above does not.
         command = registry.COMMANDS[name].load()
     except ModuleNotFoundError as error:
         if error.name not in registry.CHECKOUT_PACKAGES:
             raise
         sys.exit(f"{short_name()}: '{name}' needs a checkout of the project.")
-    # A user's own module:Class is found in the working directory however the program was called.
-    sys.path.append(os.getcwd())
-    # absl takes a second to import: only where a command is run.
     from recns_tf.commands import app
 
+    # A user's own module:Class is found in the working directory however the program was called.
+    sys.path.append(os.getcwd())
     app.run(command, line, f"{program()} {name}")
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeVar
 from absl import flags, logging
 
 from recns_tf.config import flagfiles
-from recns_tf.config.flags import Checked, define_flags, from_flags
+from recns_tf.config.flags import Checked, define_flags, flag_fields, from_flags
 from recns_tf.errors import UserError
 from recns_tf.registry import COMMANDS, suggestion
 from recns_tf.utils.program import program, short_name
@@ -106,8 +106,10 @@ def parse(command: Command, arguments: Sequence[str], called: str) -> Call:
     """Return the call that a command line makes.
 
     Raises:
-        UserError: a flag is unknown, its value is not of its type, or words are missing.
+        UserError: a flag is unknown or repeated, its value is not of its type, or words are
+            missing.
     """
+    refuse_repeated(command, arguments)
     line, default_words = command.expand(arguments) if command.expand else (list(arguments), [])
     line = flagfiles.locate(line)
     words, values = read(command, line, called)
@@ -135,6 +137,23 @@ def read(
     except flags.Error as error:
         raise UserError(f"{error}; '{called} --help' lists every flag.") from error
     return words[1:], values
+
+
+def refuse_repeated(command: Command, arguments: Sequence[str]) -> None:
+    """Raise UserError if a command line sets a flag more than once, under any of its names.
+
+    A flagfile and --config may set it, too: the command line then wins.
+    """
+    try:
+        _, values = flagfiles.split(arguments, *command.settings)
+    except flags.Error:
+        return  # `read` reports it
+    for cls in command.settings:
+        for field in flag_fields(cls):
+            # An alias counts as its flag.
+            if (times := values[field.name].present) > 1:
+                names = [name for name in (field.name, field.metadata["alias"]) if name]
+                raise UserError(f"--{' or --'.join(names)} is given {times} times: give it once.")
 
 
 def require_words(command: Command, words: Sequence[str], called: str) -> None:

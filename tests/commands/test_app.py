@@ -1,5 +1,6 @@
 """The command table, usage, help and what is said about words and flags."""
 
+import json
 import subprocess
 import sys
 
@@ -72,6 +73,11 @@ def test_usage_names_every_part_and_the_program_as_it_was_called(capsys, monkeyp
         ("export ml-100k x.csv y.csv", "two words are needed, DATASET and PATH, not 3"),
         ("describe ml-100k --nothing", "Unknown .* './run.sh describe --help' lists every flag"),
         ("prepare a b", "one word is needed, NAME, not 2"),
+        ("prepare a --positive===cart --positive===buy", "--positive is given 2 times: give it"),
+        ("ml-100k mf --lr=1 --dim=2 --learning_rate=2", "--learning_rate or --lr is given 2 times"),
+        ("ml-100k mf --overwrite --nooverwrite", "--overwrite is given 2 times: give it once"),
+        ("describe ml-100k --khop 3 --khop 5", "--khop or --khops is given 2 times"),
+        ("help pepare", "unknown command 'pepare': .* Did you mean 'prepare'?"),
     ],
 )
 def test_a_wrong_line_is_one_sentence(line, sentence, capsys, monkeypatch):
@@ -90,6 +96,15 @@ def test_train_may_be_left_out_and_its_flagfiles_come_before_the_line():
     config = parsed.settings(Config, dataset="ml-100k", encoder="pinsage")
     assert config == Config.for_run("ml-100k", "pinsage", khop=5, seed=1)
     assert config.dim == 256 and config.batch_size == 2048
+
+
+def test_the_command_line_wins_over_flagfiles_and_config(tmp_path):
+    flagfile, config = tmp_path / "a.flags", tmp_path / "config.json"
+    flagfile.write_text("--khop=5\n--dim=8\n")
+    config.write_text(json.dumps(Config(khop=7, dim=16).to_json()))
+    for before in (f"--flagfile={flagfile}", f"--config={config}"):
+        parsed = app.parse(train.COMMAND, ["ml-100k", "mf", before, "--khop=3"], "train")
+        assert parsed.flags["khop"].value == 3 and parsed.flags["dim"].value in (8, 16)
 
 
 def test_flags_do_not_outlive_a_call():

@@ -126,11 +126,13 @@ def toy_command(project, *flags, before=""):
         f"ml_100k.RATINGS_SHA256 = ml_100k.sha256(Path({str(project)!r}) / 'data/ml-100k/u.data');"
         "from recns_tf.main import main; main()"
     )
+    names = {flag.partition("=")[0] for flag in flags}
     fixed = [
         f"--data_dir={project}/data", f"--runs_dir={project}/runs", "--dim=8", "--epochs=2",
         "--batch_size=32", "--num_negatives=3", "--num_candidates=4",
     ]  # fmt: skip
-    return program, ["ml-100k", "lightgcn", *fixed, *flags]
+    kept = [flag for flag in fixed if flag.partition("=")[0] not in names]
+    return program, ["ml-100k", "lightgcn", *kept, *flags]
 
 
 def run_toy(project, *flags, before=""):
@@ -155,14 +157,14 @@ def test_a_run_from_the_command_line_and_again_from_its_config(project):
     np.testing.assert_array_equal(*tables)
 
 
-def test_aliases_and_last_flag_wins(project):
+def test_aliases_work_and_the_command_line_wins_over_a_flagfile(project):
     flagfile = project / "a.flags"
-    flagfile.write_text("# a comment\n--num_negatives=7\n--learning_rate=0.1\n")
-    done = run_toy(project, f"--flagfile={flagfile}", "--K_negs=5", "--lr=0.02", "--epochs=1")
+    flagfile.write_text("# a comment\n--khop=7\n--learning_rate=0.1\n")
+    done = run_toy(project, f"--flagfile={flagfile}", "--khops=5", "--lr=0.02", "--epochs=1")
     assert done.returncode == 0, done.stderr
     path = project / "runs" / "ml-100k-lightgcn-recns" / "config.json"
     settings = json.loads(path.read_text())
-    assert settings["num_negatives"] == 5 and settings["learning_rate"] == 0.02
+    assert settings["khop"] == 5 and settings["learning_rate"] == 0.02
 
 
 def test_a_corrupt_cache_is_one_sentence(project):
