@@ -55,8 +55,8 @@ def test_slices_are_those_of_loops(run):
     users = [u for u in range(data.num_users) if test[u].any()]
     hits = {u: [v for v in lists[u] if v >= 0 and test[u, v]] for u in users}
 
-    by_user = slices.by_user_degree(lists, data, 4)
-    by_item = slices.by_item_popularity(lists, data, 4)
+    by_user = slices.recall_by_user_degree(lists, data, 4)
+    by_item = slices.recall_by_item_popularity(lists, data, 4)
     for found, pairs in (
         (by_user, [(train[u].sum(), len(hits[u]) / test[u].sum()) for u in users]),
         (
@@ -114,7 +114,7 @@ def test_what_the_lists_hold_is_that_of_loops(run):
     train[:, [int(lists[0, 0]), 5]] = False
     data = dataclasses.replace(data, train=csr_array(train))
     degrees = train.sum(axis=0)
-    found = slices.lists_by_popularity(lists, data, 4)
+    found = slices.list_share_by_popularity(lists, data, 4)
     assert found.names[0] == "0" and found.sizes[0] == (degrees == 0).sum() >= 2
     listed = [v for row in lists for v in row if v >= 0]
     for name, size, share in zip(*found, strict=True):
@@ -124,4 +124,4 @@ def test_what_the_lists_hold_is_that_of_loops(run):
         assert share == pytest.approx(sum(v in inside for v in listed) / len(listed))
     assert sum(found.shares) == pytest.approx(1) and 0 < found.shares[0] < 1
     empty = np.full_like(lists, ranking.NO_ITEM)
-    assert sum(slices.lists_by_popularity(empty, data, 4).shares) == 0
+    assert sum(slices.list_share_by_popularity(empty, data, 4).shares) == 0
