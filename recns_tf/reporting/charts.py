@@ -43,7 +43,7 @@ STYLE: dict[Any, Any] = {
     "lines.markeredgecolor": "white",
     "lines.markersize": 2 * DOT_RADIUS,
     "lines.scale_dashes": False,
-    # The tests compare every point of a line with the data.
+    # Every point is drawn: only `thin` drops some.
     "path.simplify": False,
     "svg.fonttype": "none",
     "text.parse_math": False,

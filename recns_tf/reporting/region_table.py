@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from recns_tf.reporting.content import Cell, Part, Section, make_table, parts_by_dataset
 from recns_tf.reporting.runs import Group, number
 
-HEADS = ["", "region", "khop", "reading", "mean", "5 %", "median", "95 %"]
+HEADS = ["", "region", "khop", "definition", "mean", "5 %", "median", "95 %"]
 HEADS += ["of unobserved", "users under M", "users without"]
 
 

@@ -65,6 +65,21 @@ class Reader(HTMLParser):
         return [text for text in self.texts if text]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def draw_equal_charts_once():
+    """Spare most of the time: the pages of these tests share nearly all charts."""
+    drawn = {}
+
+    def draw(chart):
+        key = repr(chart)
+        drawn[key] = drawn.get(key) or charts.draw(chart)
+        return drawn[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(rendering.ENVIRONMENT.filters, "draw", draw)
+        yield
+
+
 @pytest.fixture
 def place(tmp_path):
     """Two finished seeds, another sampler unfinished, a damaged one, a baseline; and the data."""
@@ -189,16 +204,8 @@ def test_markup_in_names_is_escaped(place):
     assert page.count("<script>") == 1
 
 
-def test_any_field_may_be_missing_or_of_another_type(place, monkeypatch):
+def test_any_field_may_be_missing_or_of_another_type(place):
     """Whatever is wrong with one field of an old or damaged run, the page is valid HTML."""
-    drawn = {}
-
-    def draw_once(chart):
-        key = repr(chart)
-        drawn[key] = drawn.get(key) or charts.draw(chart)
-        return drawn[key]
-
-    monkeypatch.setitem(rendering.ENVIRONMENT.filters, "draw", draw_once)
     path = place / "runs" / "a" / "results.json"
     results = json.loads(path.read_text())
     places = [(key,) for key in results] + [

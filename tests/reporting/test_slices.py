@@ -15,7 +15,7 @@ from tests.reporting import worlds
 
 
 @given(st.lists(st.integers(0, 9), max_size=60), st.integers(1, 8))
-def test_groups_are_ranges_that_hold_equal_numbers_together(values, count):
+def test_groups_are_ranges_and_equal_numbers_share_a_group(values, count):
     values = np.array(values, dtype=np.int64)
     names, group = slices.quantile_groups(values, count)
     assert len(names) <= count and set(group) == set(range(len(names)))
@@ -26,7 +26,7 @@ def test_groups_are_ranges_that_hold_equal_numbers_together(values, count):
         assert (values[group < number] < inside.min()).all()
 
 
-def test_distinct_numbers_fall_into_groups_of_one_size():
+def test_distinct_numbers_form_groups_of_equal_size():
     values = np.random.default_rng(0).permutation(50)
     names, group = slices.quantile_groups(values, 5)
     assert names == ["0–9", "10–19", "20–29", "30–39", "40–49"]
@@ -39,7 +39,7 @@ def run(tmp_path):
     return RunFolder(worlds.write_run(tmp_path / "run", data)), data
 
 
-def test_lists_are_those_that_were_tested(run):
+def test_lists_equal_those_of_the_evaluation(run):
     folder, data = run
     user, item = (np.load(folder.embeddings / f"{name}.npy") for name in ("user", "item"))
     seen = data.train + data.valid
@@ -48,7 +48,7 @@ def test_lists_are_those_that_were_tested(run):
     np.testing.assert_array_equal(recommendations.lists_of(folder, data)[users], expected)
 
 
-def test_slices_are_those_of_loops(run):
+def test_recall_by_group_equals_loops(run):
     folder, data = run
     lists = recommendations.lists_of(folder, data)
     train, test = data.train.toarray(), data.test.toarray()
@@ -78,7 +78,7 @@ def test_slices_are_those_of_loops(run):
     assert np.average(by_user.shares, weights=by_user.sizes) == pytest.approx(overall["recall@20"])
 
 
-def test_stored_lists_come_before_embeddings(run):
+def test_stored_lists_take_precedence_over_embeddings(run):
     folder, data = run
     lists = recommendations.lists_of(folder, data)
     stored = folder.path / recommendations.LISTS
@@ -90,7 +90,7 @@ def test_stored_lists_come_before_embeddings(run):
         recommendations.lists_of(folder, data)
 
 
-def test_embeddings_that_are_damaged_or_another_s_are_told(run):
+def test_damaged_or_foreign_embeddings_are_errors(run):
     folder, data = run
     item = folder.embeddings / "item.npy"
     table = np.load(item)
@@ -106,10 +106,10 @@ def test_embeddings_that_are_damaged_or_another_s_are_told(run):
         recommendations.lists_of(folder, data)
 
 
-def test_what_the_lists_hold_is_that_of_loops(run):
+def test_list_share_equals_loops(run):
     folder, data = run
     lists = recommendations.lists_of(folder, data)
-    # Two items lose their train users.
+    # Remove the train users of two items.
     train = data.train.toarray()
     train[:, [int(lists[0, 0]), 5]] = False
     data = dataclasses.replace(data, train=csr_array(train))
