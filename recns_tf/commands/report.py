@@ -1,7 +1,7 @@
-"""Write one page on any set of runs.
+"""Write one HTML page on any set of runs.
 
-RUN is a folder under runs/, finished or not, of any version. The page needs no network and no file
-beside it.
+RUN is a folder under runs/, finished or not, of any version. The page is a single file and needs no
+network.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""The page over any set of runs that ./run.sh report writes: one self-contained HTML file."""
+"""The report on any set of runs: one self-contained HTML page."""

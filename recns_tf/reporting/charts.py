@@ -1,135 +1,180 @@
-"""Small line charts as inline SVG, drawn in the size they are shown in on a phone.
+"""Line charts, drawn by matplotlib and returned as SVG for an HTML page.
 
-Lines are told apart by colour and by dashes. Colours have a contrast of 4.5 or more on white.
+Lines differ by color, then by dashes. Every color has a contrast of at least 4.5 on white. A chart
+is drawn at the size that it has on a phone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from html import escape
-from typing import NamedTuple
+import io
+import re
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+from xml.etree import ElementTree
 
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 COLORS = ("#0b63a5", "#b84a00", "#00725a", "#a5308a", "#555555", "#7a4f1d", "#5b4bc4", "#8c1d2f")
-DASHES = ("", "6 2", "2 2", "8 2 2 2")
+DASHES = ((), (6, 2), (2, 2), (8, 2, 2, 2))
 WIDTH, HEIGHT = 360, 230
-LEFT, RIGHT, TOP, BOTTOM = 52, 8, 8, 38
-MOST_POINTS = 300
+LEFT, RIGHT, TOP, BOTTOM = 52, 14, 8, 38
+"""Margins around the axes, in pixels like the width and the height."""
+MAX_POINTS = 300
+DOT_RADIUS = 3
+POINTS_PER_INCH = 72
+"""A point is a pixel of the SVG."""
 
-Place = Callable[[tuple[float, float]], str]
-"""From a point to "x y" in the picture."""
+TEXT_COLOR, GRID_COLOR = "#59636e", "#e3e8ed"
+STYLE: dict[Any, Any] = {
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "axes.labelcolor": TEXT_COLOR,
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 11,
+    "grid.color": GRID_COLOR,
+    "grid.linewidth": 1,
+    "lines.linewidth": 1.6,
+    "lines.marker": "o",
+    "lines.markeredgecolor": "white",
+    "lines.markersize": 2 * DOT_RADIUS,
+    "lines.scale_dashes": False,
+    # Every point is drawn: only `thin` drops some.
+    "path.simplify": False,
+    "svg.fonttype": "none",
+    "text.parse_math": False,
+    "xtick.color": TEXT_COLOR,
+    "xtick.major.pad": 6,
+    "xtick.major.size": 0,
+    "ytick.color": TEXT_COLOR,
+    "ytick.major.size": 0,
+}
+
+Point = tuple[float, float]
 
 
 class Line(NamedTuple):
     """A line of a chart.
 
     Attributes:
-        style: number of its colour and dashes, and of its entry in the legend.
-        label: shown where the pointer rests on it.
-        points: x, y, in the order of x.
-        marked: a point to mark, if any.
+        style: number of its color and dashes, and of its legend entry.
+        label: shown when the pointer is over the line.
+        points: (x, y), in the order of x.
+        marked: a point of the line to mark with a dot, if any.
     """
 
     style: int
     label: str
-    points: list[tuple[float, float]]
-    marked: tuple[float, float] | None = None
+    points: list[Point]
+    marked: Point | None = None
 
 
-def color(style: int) -> str:
-    """Return the colour of a style."""
+class Chart(NamedTuple):
+    """A line chart.
+
+    Attributes:
+        title: shown above the chart.
+        lines: the lines, each with at least one point.
+        x_label: shown below the chart.
+        categories: names of x = 0, 1, …, instead of numbers.
+    """
+
+    title: str
+    lines: list[Line]
+    x_label: str
+    categories: Sequence[str] = ()
+
+    @property
+    def description(self) -> str:
+        """The chart in words, for screen readers."""
+        ys = [y for line in self.lines for _, y in line.points]
+        return (
+            f"{self.title} over {self.x_label}, {len(self.lines)} lines "
+            f"from {min(ys):.4g} to {max(ys):.4g}"
+        )
+
+
+def get_color(style: int) -> str:
+    """Return the color of a style."""
     return COLORS[style % len(COLORS)]
 
 
-def dashes(style: int) -> str:
-    """Return the dashes of a style."""
+def get_dashes(style: int) -> tuple[int, ...]:
+    """Return the lengths of the dashes and gaps of a style; empty for a solid line."""
     return DASHES[style // len(COLORS) % len(DASHES)]
 
 
-def swatch(style: int) -> str:
-    """Return a short line of a style, for legends and tables."""
-    stroke = f'stroke="{color(style)}" stroke-width="3" stroke-dasharray="{dashes(style)}"'
-    return (
-        '<svg class="swatch" width="26" height="8" aria-hidden="true">'
-        f'<path d="M0 4H26" {stroke}/></svg>'
-    )
+def thin(line: Line) -> list[Point]:
+    """Return about MAX_POINTS evenly spaced points; the last and the marked one are kept."""
+    points = line.points
+    step = -(-len(points) // MAX_POINTS)
+    last = len(points) - 1
+    return [
+        point
+        for place, point in enumerate(points)
+        if place % step == 0 or place == last or point == line.marked
+    ]
 
 
-def thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Return at most MOST_POINTS of the points, evenly spread, the last one included."""
-    step = -(-len(points) // MOST_POINTS)
-    return points if step <= 1 else [*points[:-1:step], points[-1]]
+def draw(chart: Chart) -> str:
+    """Return the chart as an SVG element without ids, so that a page can hold many of them.
 
-
-def line_chart(
-    title: str, lines: Sequence[Line], x_label: str, categories: Sequence[str] = ()
-) -> str:
-    """Return a figure with a chart of some lines; empty without any point.
-
-    Args:
-        title: above it.
-        lines: what to draw.
-        x_label: below it.
-        categories: names of x = 0, 1, …, in place of numbers.
+    Each line is a group of class "line" with its style in `data-line` and its label as title.
+    Equal charts give equal text.
     """
-    points = [point for line in lines for point in line.points]
-    if not points:
-        return ""
-    xs, ys = ([point[axis] for point in points] for axis in (0, 1))
-    x_low, x_high = (-0.3, len(categories) - 0.7) if categories else padded_range(xs)
-    y_ticks = MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10]).tick_values(*padded_range(ys))
-    y_low, y_high = y_ticks[0], y_ticks[-1]
+    file = io.StringIO()
+    with matplotlib.rc_context(STYLE):
+        inches = WIDTH / POINTS_PER_INCH, HEIGHT / POINTS_PER_INCH
+        figure = Figure(figsize=inches, frameon=False)
+        size = (WIDTH - LEFT - RIGHT) / WIDTH, (HEIGHT - TOP - BOTTOM) / HEIGHT
+        axes = figure.add_axes((LEFT / WIDTH, BOTTOM / HEIGHT, *size), frameon=False)
+        for number, line in enumerate(chart.lines):
+            draw_line(axes, line, f"line-{number}", mark_all=bool(chart.categories))
+        set_axes(axes, chart)
+        figure.savefig(file, format="svg")
+    return make_inline(file.getvalue(), chart)
 
-    def place(point: tuple[float, float]) -> str:
-        x = LEFT + (point[0] - x_low) / (x_high - x_low) * (WIDTH - LEFT - RIGHT)
-        y = HEIGHT - BOTTOM - (point[1] - y_low) / (y_high - y_low) * (HEIGHT - TOP - BOTTOM)
-        return f"{x:.1f} {y:.1f}"
 
-    parts = []
-    for tick in y_ticks:
-        x, y = place((x_low, tick)).split()
-        parts.append(f'<path class="grid" d="M{x} {y}H{WIDTH - RIGHT}"/>')
-        parts.append(
-            f'<text class="tick" x="{LEFT - 5}" y="{y}" dy="4" text-anchor="end">{tick:.5g}</text>'
-        )
-    for tick, name in x_ticks(x_low, x_high, categories):
-        x = place((tick, y_low)).split()[0]
-        parts.append(
-            f'<text class="tick" x="{x}" y="{HEIGHT - BOTTOM + 15}" text-anchor="middle">'
-            f"{escape(name)}</text>"
-        )
-    middle = (LEFT + WIDTH - RIGHT) / 2
-    parts.append(
-        f'<text class="axis" x="{middle}" y="{HEIGHT - 5}" text-anchor="middle">'
-        f"{escape(x_label)}</text>"
-    )
-    parts += [draw(line, place, bool(categories)) for line in lines if line.points]
-    about = f"{title} over {x_label}, {len(lines)} lines from {min(ys):.4g} to {max(ys):.4g}"
-    return (
-        f'<figure><figcaption>{escape(title)}</figcaption><svg viewBox="0 0 {WIDTH} {HEIGHT}" '
-        f'role="img" aria-label="{escape(about)}">{"".join(parts)}</svg></figure>'
+def draw_line(axes: Axes, line: Line, gid: str, mark_all: bool) -> None:
+    """Draw a line with dots at its marked point, or at all points if there are fewer than 3."""
+    points = thin(line)
+    mark_all = mark_all or len(points) < 3
+    dashes = get_dashes(line.style)
+    axes.plot(
+        *zip(*points, strict=True),
+        color=get_color(line.style),
+        linestyle=(0, dashes) if dashes else "solid",
+        markevery=[n for n, point in enumerate(points) if mark_all or point == line.marked],
+        clip_on=False,
+        gid=gid,
     )
 
 
-def draw(line: Line, place: Place, with_dots: bool) -> str:
-    """Return the elements of one line: its path, and dots where it is short or marked."""
-    points = thinned(line.points)
-    path = "M" + "L".join(place(point) for point in points)
-    dots = list(points) if with_dots or len(points) < 3 else []
-    dots += [line.marked] if line.marked else []
-    circles = "".join(
-        '<circle cx="{}" cy="{}" r="3"/>'.format(*place(point).split()) for point in dots
-    )
-    return (
-        f'<g class="line" data-line="{line.style}" stroke="{color(line.style)}" '
-        f'fill="{color(line.style)}"><title>{escape(line.label)}</title>'
-        f'<path fill="none" stroke-dasharray="{dashes(line.style)}" d="{path}"/>{circles}</g>'
-    )
+def set_axes(axes: Axes, chart: Chart) -> None:
+    """Set the limits, ticks and label of the axes. The y axis starts and ends at a tick."""
+    xs, ys = zip(*(point for line in chart.lines for point in line.points), strict=True)
+    axes.set_xlabel(chart.x_label)
+    if chart.categories:
+        axes.set_xticks(range(len(chart.categories)), chart.categories)
+        axes.set_xlim(-0.3, len(chart.categories) - 0.7)
+    else:
+        axes.set_xlim(pad_range(xs))
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+        axes.xaxis.set_major_formatter("{x:.0f}")
+    ticks = MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10]).tick_values(*pad_range(ys))
+    axes.set_yticks(ticks)
+    axes.set_ylim(ticks[0], ticks[-1])
+    axes.yaxis.set_major_formatter("{x:.5g}")
+    for grid_line in axes.get_ygridlines():
+        grid_line.set_clip_on(False)
 
 
-def padded_range(values: Sequence[float]) -> tuple[float, float]:
-    """Return the lowest and the highest value, apart even if they are equal."""
+def pad_range(values: Sequence[float]) -> tuple[float, float]:
+    """Return the lowest and the highest value, moved apart if they are equal."""
     low, high = min(values), max(values)
     if low < high:
         return low, high
@@ -137,23 +182,38 @@ def padded_range(values: Sequence[float]) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def x_ticks(low: float, high: float, categories: Sequence[str]) -> list[tuple[float, str]]:
-    """Return places on the x axis and their names; whole numbers without categories."""
-    if categories:
-        return list(enumerate(categories))
-    ticks = MaxNLocator(nbins=6, integer=True).tick_values(low, high)
-    return [(float(tick), f"{tick:.0f}") for tick in ticks if low <= tick <= high]
-
-
-def interval(mean: float, deviation: float, low: float, high: float, style: int) -> str:
-    """Return a dot with a bar of one deviation to each side, on a scale from low to high."""
-
-    def x(value: float) -> float:
-        return 6 + 108 * (value - low) / (high - low or 1)
-
-    return (
-        '<svg class="interval" width="120" height="14" aria-hidden="true">'
-        f'<path d="M6 7H114" class="grid"/><path d="M{x(mean - deviation):.1f} 7'
-        f'H{x(mean + deviation):.1f}" stroke="{color(style)}" stroke-width="3" opacity="0.5"/>'
-        f'<circle cx="{x(mean):.1f}" cy="7" r="4" fill="{color(style)}"/></svg>'
+def make_inline(svg: str, chart: Chart) -> str:
+    """Return the SVG of a chart that matplotlib wrote as an element for an HTML page."""
+    root = ElementTree.fromstring(svg)
+    for element in root.iter():
+        element.tag = element.tag.rpartition("}")[2]
+        element.tail = None
+        if element.tag != "text":
+            element.text = None
+    picture = ElementTree.Element(
+        "svg", {"viewBox": root.attrib["viewBox"], "role": "img", "aria-label": chart.description}
     )
+    picture.extend(root.findall("g"))
+    lines = {f"line-{number}": line for number, line in enumerate(chart.lines)}
+    for group in list(picture.iter("g")):
+        # Symbols of dots, which are circles below.
+        for symbols in group.findall("defs"):
+            group.remove(symbols)
+        line = lines.get(group.attrib.pop("id", ""))
+        if line is not None:
+            group.attrib = {"class": "line", "data-line": str(line.style)}
+            title = ElementTree.Element("title")
+            title.text = line.label
+            group.insert(0, title)
+    for dot in picture.iter("use"):
+        center = {"cx": dot.attrib["x"], "cy": dot.attrib["y"]}
+        dot.tag = "circle"
+        dot.attrib = center | {"r": str(DOT_RADIUS), "style": dot.attrib["style"]}
+    for path in picture.iter("path"):
+        path.attrib["d"] = shorten(path.attrib["d"])
+    return ElementTree.tostring(picture, encoding="unicode")
+
+
+def shorten(path: str) -> str:
+    """Return the data of an SVG path with its numbers rounded to two decimals."""
+    return re.sub(r"-?[0-9.]+", lambda number: f"{float(number[0]):.2f}", " ".join(path.split()))

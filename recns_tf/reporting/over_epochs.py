@@ -1,19 +1,17 @@
-"""The sections of what changes over epochs: validation metrics, losses, negatives, and time."""
+"""The sections on what changes over epochs: validation metrics, losses, negatives and time."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from recns_tf.evaluation.metrics import METRICS
-from recns_tf.reporting import markup
-from recns_tf.reporting.charts import Line, line_chart
-from recns_tf.reporting.layout import charts, of_each
-from recns_tf.reporting.markup import Html, joined
+from recns_tf.reporting.charts import Chart, Line
+from recns_tf.reporting.content import Part, Section, make_legend, parts_by_dataset
 from recns_tf.reporting.runs import Group, best_epoch, number, series_names
 
 LOSSES = ("loss", "ranking_loss", "penalty")
 SECONDS = ("seconds", "sampling_seconds")
-NAMES = {
+TITLES = {
     "loss": "training loss, with its penalty",
     "ranking_loss": "ranking loss",
     "penalty": "L2 penalty",
@@ -22,63 +20,67 @@ NAMES = {
     "negative_popularity": "popularity of negatives (mean train users)",
     "positive_score": "mean score of positives",
     "negative_score": "mean score of negatives",
-    "seconds": "seconds an epoch",
-    "sampling_seconds": "seconds of sampling an epoch",
+    "seconds": "seconds per epoch",
+    "sampling_seconds": "seconds of sampling per epoch",
 }
-"""What the numbers of metrics.jsonl are called; others by their own names."""
+"""Titles of the numbers in metrics.jsonl; other numbers appear under their own names."""
 
 
-def curves(groups: Sequence[Group]) -> Html:
+def curves_section(groups: Sequence[Group]) -> Section:
     """Return validation metrics and losses over epochs."""
 
-    def content(members: Sequence[Group]) -> Html:
-        made = [
-            line_chart(f"validation {label}", lines_of(members, "valid", metric), "epoch")
+    def make_part(dataset: str, members: Sequence[Group]) -> Part | None:
+        charts = [
+            Chart(f"validation {label}", lines_of(members, "valid", metric), "epoch")
             for metric, label in METRICS.items()
         ]
-        made += [
-            line_chart(NAMES[name], lines_of(members, name), "epoch")
-            for name in sorted(series_names(members, LOSSES.__contains__), key=LOSSES.index)
-        ]
-        return charts(made)
+        names = [name for name in series_names(members) if name in LOSSES]
+        charts += [epoch_chart(members, name) for name in sorted(names, key=LOSSES.index)]
+        return charts_part(dataset, members, charts)
 
-    found = of_each(groups, content, has_rows)
-    about = markup.paragraph(
-        "A line a run; the dot is its best epoch. Touch a name to see it alone."
+    return Section(
+        "curves",
+        "Training curves",
+        "One line per run; the dot marks its best epoch. Select a name to highlight its lines.",
+        parts_by_dataset(groups, make_part),
     )
-    return joined([about, found]) if found else Html()
 
 
-def samplers(groups: Sequence[Group]) -> Html:
-    """Return all that the runs report of their negatives, and their time, over epochs."""
-    apart = {"epoch", *LOSSES}
+def negatives_section(groups: Sequence[Group]) -> Section:
+    """Return everything else that the runs report per epoch: on their negatives, and time."""
+    order = list(TITLES)
 
-    def content(members: Sequence[Group]) -> Html:
-        names = series_names(members, lambda name: name not in apart)
-        names.sort(
-            key=lambda name: (name in SECONDS, list(NAMES).index(name) if name in NAMES else 9)
-        )
-        return charts(
-            [
-                line_chart(
-                    NAMES.get(name, name.replace("_", " ")), lines_of(members, name), "epoch"
-                )
-                for name in names
-            ]
-        )
+    def rank(name: str) -> tuple[bool, int]:
+        return name in SECONDS, order.index(name) if name in order else len(order)
 
-    return of_each(groups, content, has_rows)
+    def make_part(dataset: str, members: Sequence[Group]) -> Part | None:
+        names = [name for name in series_names(members) if name not in ("epoch", *LOSSES)]
+        charts = [epoch_chart(members, name) for name in sorted(names, key=rank)]
+        return charts_part(dataset, members, charts)
+
+    return Section("samplers", "Negatives", "", parts_by_dataset(groups, make_part))
+
+
+def charts_part(dataset: str, members: Sequence[Group], charts: Sequence[Chart]) -> Part | None:
+    """Return the charts that have a line, with a legend of the groups; None if there are none."""
+    charts = [chart for chart in charts if chart.lines]
+    return Part(dataset, make_legend(members, has_rows), charts) if charts else None
+
+
+def epoch_chart(groups: Sequence[Group], name: str) -> Chart:
+    """Return a chart of one number of metrics.jsonl over epochs."""
+    return Chart(TITLES.get(name, name.replace("_", " ")), lines_of(groups, name), "epoch")
 
 
 def lines_of(groups: Sequence[Group], *keys: str) -> list[Line]:
-    """Return a line over epochs for each run that has a number at row[key][key]."""
+    """Return a line over epochs for each run that has a number at row[key][key]…."""
     lines = []
     for style, group in enumerate(groups):
         for run in group.runs:
             points = [
-                (float(row["epoch"]), found)
+                (float(row["epoch"]), value)
                 for row in run.rows
-                if (found := number(row, *keys)) is not None
+                if (value := number(row, *keys)) is not None
             ]
             epoch = best_epoch(run)
             marked = next((point for point in points if point[0] == epoch), None)
@@ -88,5 +90,5 @@ def lines_of(groups: Sequence[Group], *keys: str) -> list[Line]:
 
 
 def has_rows(group: Group) -> bool:
-    """Return whether a group has anything to draw over epochs."""
+    """Return whether any run of a group has numbers over epochs."""
     return any(run.rows for run in group.runs)

@@ -1,4 +1,4 @@
-"""One page on any set of runs."""
+"""Builds the page of a report."""
 
 from __future__ import annotations
 
@@ -10,90 +10,91 @@ from recns_tf.config.flags import NOT_EMPTY, Checked, Rule, between, option
 from recns_tf.errors import UserError
 from recns_tf.evaluation.metrics import METRIC
 from recns_tf.interactions import Interactions
-from recns_tf.reporting import (
-    markup,
-    over_epochs,
-    provenance_tables,
-    region_table,
-    results_table,
-    settings_table,
-    slice_charts,
-)
-from recns_tf.reporting.markup import Html
+from recns_tf.reporting.content import Page
+from recns_tf.reporting.over_epochs import curves_section, negatives_section
+from recns_tf.reporting.provenance_tables import provenance_section, runs_section
+from recns_tf.reporting.region_table import regions_section
+from recns_tf.reporting.rendering import render
+from recns_tf.reporting.results_table import results_section
 from recns_tf.reporting.runs import Run, group_runs
-from recns_tf.reporting.slices import Slice, by_item_popularity, by_user_degree, lists_by_popularity
+from recns_tf.reporting.settings_table import settings_section
+from recns_tf.reporting.slice_charts import slices_section
+from recns_tf.reporting.slices import (
+    Slice,
+    list_share_by_popularity,
+    recall_by_item_popularity,
+    recall_by_user_degree,
+)
 from recns_tf.runs.data import NAMES, load_data_of
 from recns_tf.runs.folder import RunFolder
 from recns_tf.runs.recommendations import lists_of
 
 TOLERANCE = 5e-4
-"""What items of equal score, in another order, may change of Recall@20."""
-A_PAGE = Rule("a file name that ends in .html", lambda text: text.endswith(".html"))
+"""How much Recall@20 may change when items of equal score are in another order."""
+HTML_FILE = Rule("a file name that ends in .html", lambda text: text.endswith(".html"))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Report(Checked):
-    """What to write, and where the data are."""
+    """The settings of a report."""
 
-    output: str = option("report.html", "the page", A_PAGE)
+    output: str = option("report.html", "file to write", HTML_FILE)
     groups: int = option(
-        5, "quantile groups of users and of items that test Recall@20 is told by", between(0, 20)
+        5,
+        "number of quantile groups of users and items for test Recall@20; 0 leaves them out",
+        between(0, 20),
     )
     data_dir: str = option("data", "folder of the datasets", NOT_EMPTY)
 
 
-def build_page(runs: Sequence[Run], notes: Sequence[str], settings: Report) -> Html:
-    """Return the page on some runs.
+def build_page(runs: Sequence[Run], notes: Sequence[str], settings: Report) -> str:
+    """Return the page on some runs as HTML.
 
     Args:
-        runs: at least one.
-        notes: sentences on what is amiss, to stand at the top.
-        settings: of the report.
+        runs: at least one run.
+        notes: sentences on problems, shown at the top.
+        settings: settings of the report.
     """
     notes = list(notes)
     groups = group_runs(runs, notes)
     kept = [run for group in groups for run in group.runs]
-    found, sentences = slices_of(kept, settings)
+    slices, slice_notes = compute_slices(kept, settings)
     finished = sum(run.results is not None for run in kept)
-    lead: list[object] = [
-        markup.paragraph(
-            f"{len(kept)} runs, {finished} of them finished, in {len(groups)} groups that differ "
-            "in more than the seed."
-        )
-    ]
-    if notes:
-        items = "".join(f"<p>{markup.text(note)}</p>" for note in notes)
-        lead.append(Html(f'<div class="notes" role="note">{items}</div>'))
+    remarks = []
     by_test = [run.path.name for run in kept if run.config.get("validate_on") == "test"]
     if by_test:
-        lead.append(
-            markup.paragraph(
-                f"{', '.join(by_test)}: the best epoch was chosen on the test set "
-                "(--validate_on=test), and the validation curves are of the test set."
-            )
+        remarks.append(
+            f"{', '.join(by_test)}: the best epoch was chosen on the test set "
+            "(--validate_on=test), and the validation curves are of the test set."
         )
-    datasets = sorted({group.dataset for group in groups})
-    return markup.page(
-        f"Runs on {', '.join(datasets)}",
-        [
-            ("results", "Results", results_table.results(groups)),
-            ("curves", "Training curves", over_epochs.curves(groups)),
-            ("samplers", "Negatives", over_epochs.samplers(groups)),
-            ("regions", "Regions", region_table.regions(groups)),
-            ("slices", "For whom, and of what", slice_charts.slices(groups, found, sentences)),
-            ("settings", "Settings that differ", settings_table.differences(groups)),
-            ("provenance", "Data and versions", provenance_tables.provenance(kept)),
-            ("runs", "Every run", provenance_tables.every_run(groups)),
-        ],
-        markup.joined(lead),
+    sections = [
+        results_section(groups),
+        curves_section(groups),
+        negatives_section(groups),
+        regions_section(groups),
+        slices_section(groups, slices, slice_notes),
+        settings_section(groups),
+        provenance_section(kept),
+        runs_section(groups),
+    ]
+    page = Page(
+        title=f"Runs on {', '.join(sorted({group.dataset for group in groups}))}",
+        summary=f"{len(kept)} runs, {finished} of them finished, in {len(groups)} groups that "
+        "differ in more than the seed.",
+        notes=notes,
+        remarks=remarks,
+        sections=[section for section in sections if section.parts or section.notes],
     )
+    return render(page)
 
 
-def slices_of(runs: Sequence[Run], settings: Report) -> tuple[dict[str, list[Slice]], list[str]]:
-    """Return the test lists by user degree and item popularity of the runs that allow it.
+def compute_slices(
+    runs: Sequence[Run], settings: Report
+) -> tuple[dict[str, list[Slice]], list[str]]:
+    """Return the test lists by user degree and item popularity, for the runs that allow it.
 
     Returns:
-        The slices by the run's path, and a sentence for each reason that some have none.
+        The slices by the path of the run, and a sentence for each reason that some have none.
     """
     slices: dict[str, list[Slice]] = {}
     reasons: dict[str, list[str]] = {}
@@ -102,18 +103,18 @@ def slices_of(runs: Sequence[Run], settings: Report) -> tuple[dict[str, list[Sli
         if run.results is None:
             continue
         try:
-            data = data_of(run, loaded, settings.data_dir)
+            data = load_data(run, loaded, settings.data_dir)
             ranker = str(run.config.get("ranker", DEFAULTS["ranker"]))
             depth = int(run.config.get("ranking_depth", 0))
             lists = lists_of(RunFolder(run.path), data, ranker, depth)
-            of_users = by_user_degree(lists, data, settings.groups)
-            told = run.number("test", METRIC)
-            if told is None or abs(of_users.mean - told) > TOLERANCE:
-                raise UserError("the lists do not make the test Recall@20 of results.json.")
-            of_items = (by_item_popularity, lists_by_popularity)
+            by_degree = recall_by_user_degree(lists, data, settings.groups)
+            recorded = run.number("test", METRIC)
+            if recorded is None or abs(by_degree.mean - recorded) > TOLERANCE:
+                raise UserError("the lists do not reproduce the test Recall@20 of results.json.")
             slices[str(run.path)] = [
-                of_users,
-                *(slice_by(lists, data, settings.groups) for slice_by in of_items),
+                by_degree,
+                recall_by_item_popularity(lists, data, settings.groups),
+                list_share_by_popularity(lists, data, settings.groups),
             ]
         except UserError as error:
             reasons.setdefault(str(error), []).append(run.path.name)
@@ -123,11 +124,16 @@ def slices_of(runs: Sequence[Run], settings: Report) -> tuple[dict[str, list[Sli
     ]
 
 
-def data_of(run: Run, loaded: dict[str, Interactions | UserError], data_dir: str) -> Interactions:
-    """Return the data of a run, from `loaded` if another run had the same.
+def load_data(run: Run, loaded: dict[str, Interactions | UserError], data_dir: str) -> Interactions:
+    """Return the data of a run.
+
+    Args:
+        run: the run.
+        loaded: cache of the data, or of the errors, of earlier runs.
+        data_dir: folder of the datasets.
 
     Raises:
-        UserError: they cannot be had.
+        UserError: the data cannot be loaded.
     """
     key = str([run.checksum, *(run.config.get(name) for name in NAMES)])
     if key not in loaded:
@@ -136,7 +142,7 @@ def data_of(run: Run, loaded: dict[str, Interactions | UserError], data_dir: str
         except UserError as error:
             loaded[key] = error
         except Exception as error:
-            # Whatever is wrong with old settings or old data, the rest of the page can be had.
+            # Whatever is wrong with old settings or old data, the rest of the page is still useful.
             loaded[key] = UserError(
                 f"the data of {run.config['dataset']} cannot be read ({error})."
             )

@@ -1,4 +1,4 @@
-"""The sections of what each run is and was made from: data, versions, settings."""
+"""The sections on where each run comes from: its data, versions and settings."""
 
 from __future__ import annotations
 
@@ -7,83 +7,97 @@ from collections.abc import Sequence
 from typing import Any
 
 from recns_tf.evaluation.metrics import METRIC
-from recns_tf.reporting import markup
-from recns_tf.reporting.markup import Cell, Html, joined, table
+from recns_tf.reporting.content import Cell, Details, Part, Section, Table, make_table
 from recns_tf.reporting.runs import Group, Run, best_epoch, number
 
 
-def provenance(runs: Sequence[Run]) -> Html:
-    """Return what data and what versions the runs were made with."""
+def provenance_section(runs: Sequence[Run]) -> Section:
+    """Return the data and the versions that the runs used."""
+    finished = [run for run in runs if run.results is not None]
+    tables = [data_table(runs)]
+    if finished:
+        tables.append(versions_table(finished))
+    return Section("provenance", "Data and versions", "", [Part(tables=tables)])
+
+
+def data_table(runs: Sequence[Run]) -> Table:
+    """Return a row for each dataset and checksum."""
     data: dict[tuple[str, str], list[Any]] = {}
-    versions: dict[str, int] = {}
     for run in runs:
         key = (str(run.config["dataset"]), str(run.checksum or "?"))
-        results = run.results or {}
-        about = results.get("data")
+        about = (run.results or {}).get("data")
         data.setdefault(key, []).append(about.get("source") if isinstance(about, dict) else None)
-        if run.results is not None:
-            found = results.get("versions")
-            found = found if isinstance(found, dict) else {}
-            stamp = json.dumps({"commit": short(str(results.get("git_commit") or "?")), **found})
-            versions[stamp] = versions.get(stamp, 0) + 1
     rows: list[list[object]] = []
     for (name, checksum), sources in data.items():
         source = next((one for one in sources if one is not None), None)
-        rows.append([name, checksum[:12], Cell(words_of(source), "wrap"), len(sources)])
-    parts = [table(["dataset", "checksum", "made from", "runs"], rows, left=3)]
-    if versions:
-        stamps = [json.loads(stamp) for stamp in versions]
-        names = list(dict.fromkeys(name for stamp in stamps for name in stamp))
-        rows = [
-            [*(str(stamp.get(name, "")) for name in names), count]
-            for stamp, count in zip(stamps, versions.values(), strict=True)
-        ]
-        parts.append(table([*names, "runs"], rows, left=len(names)))
-    return joined(parts)
+        rows.append([name, checksum[:12], Cell(describe_source(source), "wrap"), len(sources)])
+    return make_table(["dataset", "checksum", "made from", "runs"], rows, left=3)
 
 
-def short(commit: str) -> str:
-    """Return the beginning of a commit, and the "+" of code that was changed since."""
+def versions_table(finished: Sequence[Run]) -> Table:
+    """Return a row for each set of versions, with the number of its runs."""
+    counts: dict[str, int] = {}
+    for run in finished:
+        results = run.results or {}
+        versions = results.get("versions")
+        commit = shorten_commit(str(results.get("git_commit") or "?"))
+        stamp = json.dumps({"commit": commit, **(versions if isinstance(versions, dict) else {})})
+        counts[stamp] = counts.get(stamp, 0) + 1
+    stamps = [json.loads(stamp) for stamp in counts]
+    names = list(dict.fromkeys(name for stamp in stamps for name in stamp))
+    rows = [
+        [*(stamp.get(name, "") for name in names), count]
+        for stamp, count in zip(stamps, counts.values(), strict=True)
+    ]
+    return make_table([*names, "runs"], rows, left=len(names))
+
+
+def shorten_commit(commit: str) -> str:
+    """Return the beginning of a commit, with the "+" that marks changed code."""
     return commit[:10] + ("+" if commit.endswith("+") else "")
 
 
-def words_of(source: Any) -> str:
-    """Return what a dataset was made from in words; checksums are cut."""
+def describe_source(source: Any) -> str:
+    """Return in words what a dataset was made from; checksums are cut."""
     if not isinstance(source, dict):
         return "unknown until a run is finished" if source is None else str(source)
     return ", ".join(f"{name} {str(value)[:24]}" for name, value in source.items())
 
 
-def every_run(groups: Sequence[Group]) -> Html:
-    """Return a line for each run, and all settings of each group."""
-    rows = []
-    for group in groups:
-        for run in group.runs:
-            state = "finished" if run.results is not None else "unfinished"
-            epoch = best_epoch(run)
-            valid, test = run.number("valid", METRIC), number(run.results, "test", METRIC)
-            rows.append(
-                [
-                    run.path.name,
-                    Cell(f"{group.dataset} {group.label}", "wrap"),
-                    state,
-                    run.seed,
-                    len(run.rows) or "",
-                    "" if epoch is None else f"{epoch:.0f}",
-                    "" if valid is None else f"{valid:.4f}",
-                    "" if test is None else f"{test:.4f}",
-                ]
-            )
+def runs_section(groups: Sequence[Group]) -> Section:
+    """Return a row for each run, and all settings of each group."""
+    rows = [run_row(group, run) for group in groups for run in group.runs]
     heads = ["run", "", "", "seed", "epochs", "best", "valid Recall@20", "test Recall@20"]
-    parts: list[object] = [table(heads, rows, left=3)]
-    for group in groups:
-        recorded = {name: value for name, value in group.runs[0].config.items() if name != "seed"}
-        chosen = (group.runs[0].results or {}).get("chosen")
-        if chosen:
-            recorded["chosen on validation"] = chosen
-        listing = Html(f"<pre>{markup.text(json.dumps(recorded, indent=2))}</pre>")
-        seeds = ", ".join(str(run.seed) for run in group.runs)
-        parts.append(
-            markup.details(f"{group.dataset} {group.label}: settings (seeds {seeds})", listing)
-        )
-    return joined(parts)
+    part = Part(
+        tables=[make_table(heads, rows, left=3)],
+        details=[settings_details(group) for group in groups],
+    )
+    return Section("runs", "Every run", "", [part])
+
+
+def run_row(group: Group, run: Run) -> list[object]:
+    """Return the cells of a run in the table of runs."""
+    epoch = best_epoch(run)
+    valid, test = run.number("valid", METRIC), number(run.results, "test", METRIC)
+    return [
+        run.path.name,
+        Cell(f"{group.dataset} {group.label}", "wrap"),
+        "unfinished" if run.results is None else "finished",
+        run.seed,
+        len(run.rows) or "",
+        "" if epoch is None else f"{epoch:.0f}",
+        "" if valid is None else f"{valid:.4f}",
+        "" if test is None else f"{test:.4f}",
+    ]
+
+
+def settings_details(group: Group) -> Details:
+    """Return the recorded settings of a group."""
+    first = group.runs[0]
+    recorded = {name: value for name, value in first.config.items() if name != "seed"}
+    chosen = (first.results or {}).get("chosen")
+    if chosen:
+        recorded["chosen on validation"] = chosen
+    seeds = ", ".join(str(run.seed) for run in group.runs)
+    summary = f"{group.dataset} {group.label}: settings (seeds {seeds})"
+    return Details(summary, text=json.dumps(recorded, indent=2))

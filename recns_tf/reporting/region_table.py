@@ -1,45 +1,47 @@
-"""The section of the regions that negatives come from."""
+"""The section on the regions that negatives are drawn from."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from recns_tf.reporting import markup
-from recns_tf.reporting.layout import of_each
-from recns_tf.reporting.markup import Html, joined, named, table
+from recns_tf.reporting.content import Cell, Part, Section, make_table, parts_by_dataset
 from recns_tf.reporting.runs import Group, number
 
+HEADS = ["", "region", "khop", "definition", "mean", "5 %", "median", "95 %"]
+HEADS += ["of unobserved", "users under M", "users without"]
 
-def regions(groups: Sequence[Group]) -> Html:
-    """Return what the regions hold that negatives come from."""
 
-    def content(members: Sequence[Group]) -> Html:
-        rows = []
-        for style, group in enumerate(members):
-            region = next(
-                (found for run in group.finished if (found := (run.results or {}).get("region"))),
-                None,
-            )
-            if not isinstance(region, dict):
-                continue
-            words = [str(region.get(name, "")) for name in ("kind", "khop", "reading")]
-            if region.get("kind") == "all":
-                words[1:] = ["", ""]
-            shares = [
-                number(region, "coverage", name) for name in ("mean", "p5", "median", "p95")
-            ] + [number(region, "share_of_unobserved")]
-            cells = ["" if share is None else f"{share:.1%}" for share in shares]
-            few = number(region, "users_under_num_candidates")
-            none = number(region, "users_without")
-            counts = ["" if found is None else f"{found:,.0f}" for found in (few, none)]
-            rows.append([named(style, group.label), *words, *cells, *counts])
-        heads = ["", "region", "khop", "reading", "mean", "5 %", "median", "95 %"]
-        heads += ["of unobserved", "users under M", "users without"]
-        return table(heads, rows, left=4) if rows else Html()
+def regions_section(groups: Sequence[Group]) -> Section:
+    """Return the share of items that the regions hold."""
 
-    found = of_each(groups, content)
-    about = markup.paragraph(
-        "Share of the catalogue that a user's region holds, over users, and of all unobserved "
-        "items; users whose region holds fewer than M items, or none."
+    def make_part(dataset: str, members: Sequence[Group]) -> Part | None:
+        rows = [row for style, group in enumerate(members) if (row := region_row(style, group))]
+        return Part(dataset, tables=[make_table(HEADS, rows, left=4)]) if rows else None
+
+    return Section(
+        "regions",
+        "Regions",
+        "Share of the catalog in a user's region, over users, and of all unobserved items; users "
+        "whose region holds fewer than M items, or none.",
+        parts_by_dataset(groups, make_part),
     )
-    return joined([about, found]) if found else Html()
+
+
+def region_row(style: int, group: Group) -> list[object]:
+    """Return the cells of a group's first recorded region; empty if there is none."""
+    regions = ((run.results or {}).get("region") for run in group.finished)
+    region = next(filter(None, regions), None)
+    if not isinstance(region, dict):
+        return []
+    words = [region.get(name, "") for name in ("kind", "khop", "reading")]
+    if region.get("kind") == "all":
+        words[1:] = ["", ""]
+    shares = [number(region, "coverage", name) for name in ("mean", "p5", "median", "p95")]
+    shares.append(number(region, "share_of_unobserved"))
+    counts = [number(region, name) for name in ("users_under_num_candidates", "users_without")]
+    return [
+        Cell(group.label, style=style),
+        *words,
+        *("" if share is None else f"{share:.1%}" for share in shares),
+        *("" if count is None else f"{count:,.0f}" for count in counts),
+    ]

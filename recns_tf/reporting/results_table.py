@@ -1,4 +1,4 @@
-"""The section of final metrics: mean ± standard deviation over seeds."""
+"""The section on final metrics: mean ± standard deviation over seeds."""
 
 from __future__ import annotations
 
@@ -6,85 +6,88 @@ import statistics
 from collections.abc import Sequence
 
 from recns_tf.evaluation.metrics import METRIC, METRICS
-from recns_tf.reporting import markup
-from recns_tf.reporting.charts import interval
-from recns_tf.reporting.layout import of_each
-from recns_tf.reporting.markup import Html, joined, named, table
-from recns_tf.reporting.runs import Group, best_epoch, number
+from recns_tf.reporting.content import (
+    Cell,
+    Interval,
+    Part,
+    Section,
+    make_table,
+    parts_by_dataset,
+)
+from recns_tf.reporting.runs import Group, best_epoch, drop_missing, number
 from recns_tf.runs.summary import mean_and_deviation
 
+HEADS = ["", *(f"test {label}" for label in METRICS.values()), "", "valid Recall@20"]
+HEADS += ["best epoch", "s per epoch", "false negatives", "finished runs"]
 
-def results(groups: Sequence[Group]) -> Html:
+
+def results_section(groups: Sequence[Group]) -> Section:
     """Return the final metrics: mean ± standard deviation over seeds."""
 
-    def content(members: Sequence[Group]) -> Html:
-        ends = [end for group in members for end in ends_of(group.tested(METRIC))]
-        rows = [
-            result_row(style, group, min(ends, default=0), max(ends, default=1))
-            for style, group in enumerate(members)
-        ]
-        heads = ["", *(f"test {name}" for name in METRICS.values()), "", "valid Recall@20"]
-        heads += ["best epoch", "s an epoch", "false negatives", "finished runs"]
+    def make_part(dataset: str, members: Sequence[Group]) -> Part:
+        bounds = [bound for group in members for bound in interval_of(group.tested(METRIC))]
+        scale = min(bounds, default=0), max(bounds, default=1)
+        rows = [result_row(style, group, scale) for style, group in enumerate(members)]
+        heads = HEADS
         published = [group.numbers("paper", METRIC) for group in members]
         if any(published):
-            heads.append("paper Recall@20")
+            heads = [*HEADS, "paper Recall@20"]
             for row, values in zip(rows, published, strict=True):
-                row.append(mean_of(values))
-        return table(heads, rows)
+                row.append(f"{statistics.mean(values):.4f}" if values else "")
+        return Part(dataset, tables=[make_table(heads, rows)])
 
-    about = markup.paragraph(
-        "Mean ± sample standard deviation over seeds; the dots show test Recall@20 and one "
-        "deviation. The test set is scored once, at the best epoch of validation. Of "
-        "unfinished runs, the best epoch so far."
+    return Section(
+        "results",
+        "Results",
+        "Mean ± sample standard deviation over seeds; dots with bars show test Recall@20 ± one "
+        "deviation. The test set is scored once, at the best validation epoch. Unfinished runs "
+        "show their best epoch so far.",
+        parts_by_dataset(groups, make_part),
     )
-    return joined([about, of_each(groups, content)])
 
 
-def ends_of(values: list[float]) -> list[float]:
-    """Return a mean less and plus one deviation, if there are values."""
+def interval_of(values: list[float]) -> list[float]:
+    """Return the mean minus and plus one standard deviation; empty without values."""
     if not values:
         return []
     deviation = statistics.stdev(values) if len(values) > 1 else 0.0
     return [statistics.mean(values) - deviation, statistics.mean(values) + deviation]
 
 
-def result_row(style: int, group: Group, low: float, high: float) -> list[object]:
-    """Return the cells of a group in the table of results; low and high are ends of the scale."""
-    tested = group.tested(METRIC)
-    dot = ""
-    if tested:
-        first, last = ends_of(tested)
-        dot = interval((first + last) / 2, (last - first) / 2, low, high, style)
-    cells: list[object] = [named(style, group.label)]
-    for metric in METRICS:
-        values = group.tested(metric)
-        cells.append(mean_and_deviation(values) if values else "")
-    cells.append(Html(dot))
+def result_row(style: int, group: Group, scale: tuple[float, float]) -> list[object]:
+    """Return the cells of a group in the table of results.
+
+    Args:
+        style: number of the group's line style.
+        group: the group.
+        scale: lowest and highest test Recall@20 that the intervals of the table show.
+    """
+    tests = [group.tested(metric) for metric in METRICS]
     valid = group.numbers("valid", METRIC)
-    cells.append(mean_and_deviation(valid) if valid else "")
-    epochs = [
-        epoch
-        for run in group.runs
-        if not run.is_closed_form and (epoch := best_epoch(run)) is not None
-    ]
-    cells.append(f"{statistics.mean(epochs):.0f}" if epochs else "")
+    trained = [run for run in group.runs if not run.is_closed_form]
+    epochs = drop_missing(best_epoch(run) for run in trained)
     seconds = [
-        statistics.median(each)
+        statistics.median(values)
         for run in group.runs
-        if (each := [found for row in run.rows if (found := number(row, "seconds")) is not None])
+        if (values := drop_missing(number(row, "seconds") for row in run.rows))
     ]
-    cells.append(f"{statistics.median(seconds):.2f}" if seconds else "")
-    false = [
-        found
-        for run in group.runs
-        if (found := number(run.results, "negatives", "false_negatives")) is not None
-        or (found := number(run.best_row(), "false_negatives")) is not None
+    false = drop_missing(run.false_negatives() for run in group.runs)
+    return [
+        Cell(group.label, style=style),
+        *(mean_and_deviation(values) if values else "" for values in tests),
+        interval_cell(style, group.tested(METRIC), scale),
+        mean_and_deviation(valid) if valid else "",
+        f"{statistics.mean(epochs):.0f}" if epochs else "",
+        f"{statistics.median(seconds):.2f}" if seconds else "",
+        f"{statistics.mean(false):.2%}" if false else "",
+        f"{len(group.finished)} of {len(group.runs)}",
     ]
-    cells.append(f"{statistics.mean(false):.2%}" if false else "")
-    cells.append(f"{len(group.finished)} of {len(group.runs)}")
-    return cells
 
 
-def mean_of(values: list[float]) -> str:
-    """Return the mean with four places, nothing of nothing."""
-    return f"{statistics.mean(values):.4f}" if values else ""
+def interval_cell(style: int, values: list[float], scale: tuple[float, float]) -> Cell:
+    """Return a cell with the mean ± one deviation as a dot with a bar; empty without values."""
+    if not values:
+        return Cell()
+    low, high = scale
+    start, end = ((bound - low) / (high - low or 1) for bound in interval_of(values))
+    return Cell(interval=Interval(start, (start + end) / 2, end, style))

@@ -1,11 +1,11 @@
-"""Runs as a report sees them: finished, unfinished or damaged, of any version, in groups."""
+"""Reads runs for a report: finished, unfinished or damaged, of any version; groups them."""
 
 from __future__ import annotations
 
 import json
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,20 +16,20 @@ from recns_tf.evaluation.metrics import METRIC
 from recns_tf.runs.folder import Row, RunFolder
 from recns_tf.runs.summary import different, grouping
 
-MOST_IN_LABEL = 3
-"""Settings that a label tells; where there are more, the run's name stands for them."""
+MAX_IN_LABEL = 3
+"""Settings that a label shows; if there are more, it shows the name of the run instead."""
 
 
 @dataclass
 class Run:
-    """What can be read of a run's folder.
+    """The readable content of a run's folder.
 
     Attributes:
-        path: of the folder.
-        config: its settings, without the checksum of the data.
-        checksum: of the data, if it is known.
-        rows: of metrics.jsonl, as far as it is whole.
-        results: results.json; None where the run is not finished or the file is damaged.
+        path: the folder.
+        config: the settings, without the checksum of the data.
+        checksum: checksum of the data, if known.
+        rows: rows of metrics.jsonl up to the first damaged line.
+        results: results.json; None if the run is not finished or the file is damaged.
         notes: sentences on what is missing or damaged.
     """
 
@@ -47,30 +47,35 @@ class Run:
 
     @property
     def is_closed_form(self) -> bool:
-        """Whether it is a baseline, without epochs and without the settings of training."""
+        """Whether the run is a baseline, which has no epochs and no training settings."""
         return self.config["sampler"] == "none"
 
     def best_row(self) -> Row | None:
-        """Return the validated row with the highest Recall@20, or the last of all, if any."""
-        found = [row for row in self.rows if number(row, "valid", METRIC) is not None]
-        if found:
-            return max(found, key=lambda row: row["valid"][METRIC])
+        """Return the row with the highest validation Recall@20, else the last row, if any."""
+        validated = [row for row in self.rows if number(row, "valid", METRIC) is not None]
+        if validated:
+            return max(validated, key=lambda row: row["valid"][METRIC])
         return self.rows[-1] if self.rows else None
 
     def number(self, *keys: str) -> float | None:
-        """Return the number at results[key][key]…, or in the best epoch so far, if it is there."""
-        found = number(self.results, *keys)
-        return number(self.best_row(), *keys) if found is None else found
+        """Return the number at results[key][key]…, else that of the best epoch so far, if any."""
+        value = number(self.results, *keys)
+        return number(self.best_row(), *keys) if value is None else value
+
+    def false_negatives(self) -> float | None:
+        """Return the share of false negatives, of the best epoch so far if not finished."""
+        value = number(self.results, "negatives", "false_negatives")
+        return number(self.best_row(), "false_negatives") if value is None else value
 
 
 @dataclass
 class Group:
-    """Runs of equal data and settings, but for the seed.
+    """Runs with the same data and settings that differ only in the seed.
 
     Attributes:
-        runs: one a seed.
-        label: what tells it from the other groups of its dataset.
-        settings: what the runs have in common, recorded or at its default.
+        runs: one run per seed.
+        label: a name that is unique among the groups of the dataset.
+        settings: the common settings, recorded or at their defaults.
     """
 
     runs: list[Run]
@@ -88,39 +93,39 @@ class Group:
         return [run for run in self.runs if run.results is not None]
 
     def tested(self, metric: str) -> list[float]:
-        """Return a test metric of the finished runs."""
-        return present(number(run.results, "test", metric) for run in self.finished)
+        """Return a test metric of each finished run that has it."""
+        return drop_missing(number(run.results, "test", metric) for run in self.finished)
 
     def numbers(self, *keys: str) -> list[float]:
-        """Return Run.number of the runs that have it."""
-        return present(run.number(*keys) for run in self.runs)
+        """Return `Run.number` of each run that has it."""
+        return drop_missing(run.number(*keys) for run in self.runs)
 
 
 def best_epoch(run: Run) -> float | None:
-    """Return the best epoch of a run, so far if it is not finished."""
-    found = number(run.results, "best_epoch")
-    return number(run.best_row(), "epoch") if found is None else found
+    """Return the best epoch of a run, or the best so far if it is not finished."""
+    epoch = number(run.results, "best_epoch")
+    return number(run.best_row(), "epoch") if epoch is None else epoch
 
 
-def present(values: Iterator[float | None]) -> list[float]:
-    """Return the values that are there."""
+def drop_missing(values: Iterable[float | None]) -> list[float]:
+    """Return the values that are not None."""
     return [value for value in values if value is not None]
 
 
-def number(found: Any, *keys: str) -> float | None:
-    """Return the finite number at found[key][key]…, or None where there is none."""
+def number(value: Any, *keys: str) -> float | None:
+    """Return the finite number at value[key][key]…, or None if there is none."""
     for key in keys:
-        found = found.get(key) if isinstance(found, dict) else None
-    if isinstance(found, bool) or not isinstance(found, int | float) or not math.isfinite(found):
+        value = value.get(key) if isinstance(value, dict) else None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return None
-    return found
+    return value
 
 
 def read_run(path: Path) -> Run:
-    """Return what can be read of a run's folder.
+    """Read a run's folder as far as possible.
 
     Raises:
-        UserError: it is not the folder of a run, or its settings cannot be read.
+        UserError: the folder is not that of a run, or its settings cannot be read.
     """
     folder = RunFolder(path)
     notes: list[str] = []
@@ -138,9 +143,9 @@ def read_run(path: Path) -> Run:
 
 
 def read_object(path: Path, keys: Sequence[str], notes: list[str]) -> dict[str, Any] | None:
-    """Return the object of a JSON file with at least these keys; None, and a note, otherwise.
+    """Return the object of a JSON file that has at least these keys.
 
-    A file that is not there needs no note.
+    If it cannot be read, return None and, unless the file is missing, add a note.
     """
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
@@ -153,7 +158,7 @@ def read_object(path: Path, keys: Sequence[str], notes: list[str]) -> dict[str, 
 
 
 def read_rows(path: Path, notes: list[str]) -> list[Row]:
-    """Return the rows of metrics.jsonl up to the first damaged line, if any; that makes a note."""
+    """Return the rows of metrics.jsonl up to the first damaged line, which adds a note."""
     try:
         lines = path.read_bytes().splitlines()
     except OSError:
@@ -172,10 +177,10 @@ def read_rows(path: Path, notes: list[str]) -> list[Row]:
 
 
 def read_runs(paths: Sequence[Path]) -> tuple[list[Run], list[str]]:
-    """Return the runs among `paths`, and a sentence on each thing that is amiss.
+    """Return the runs among `paths`, and a sentence for each problem.
 
     Raises:
-        UserError: there is no run among them.
+        UserError: none of the paths is a run.
     """
     runs, notes = [], []
     for path in dict.fromkeys(paths):
@@ -192,11 +197,11 @@ def read_runs(paths: Sequence[Path]) -> tuple[list[Run], list[str]]:
 
 
 def group_runs(runs: Sequence[Run], notes: list[str]) -> list[Group]:
-    """Return the runs in groups of equal settings but for the seed, the best test Recall first.
+    """Group runs that differ only in the seed; sort groups by dataset, best test Recall first.
 
     Args:
-        runs: of any datasets.
-        notes: gains a sentence for each run that repeats a seed and is left out.
+        runs: runs on any datasets.
+        notes: extended by a sentence for each run that is left out because it repeats a seed.
     """
     members: dict[str, dict[Any, Run]] = {}
     for run in runs:
@@ -210,46 +215,46 @@ def group_runs(runs: Sequence[Run], notes: list[str]) -> list[Group]:
         seeds[run.seed] = run
     groups = [Group(list(seeds.values()), "", json.loads(key)) for key, seeds in members.items()]
     for name in {group.dataset for group in groups}:
-        label([group for group in groups if group.dataset == name])
-    return sorted(groups, key=lambda group: (group.dataset, -best(group), group.label))
+        set_labels([group for group in groups if group.dataset == name])
+    return sorted(groups, key=lambda group: (group.dataset, -mean_recall(group), group.label))
 
 
-def best(group: Group) -> float:
-    """Return the mean test Recall@20 of a group, and less than any where it is not finished."""
+def mean_recall(group: Group) -> float:
+    """Return the mean test Recall@20 of a group, or -1 if no run is finished."""
     tested = group.tested(METRIC)
     return sum(tested) / len(tested) if tested else -1.0
 
 
-def label(groups: list[Group]) -> None:
-    """Set the labels of a dataset's groups: encoder, sampler, and what else tells them apart."""
-    alike: dict[tuple[str, str], list[Group]] = {}
+def set_labels(groups: list[Group]) -> None:
+    """Set the labels of a dataset's groups: encoder, sampler, and the settings that differ."""
+    pairs: dict[tuple[str, str], list[Group]] = {}
     for group in groups:
         pair = (str(group.settings["encoder"]), str(group.settings["sampler"]))
-        alike.setdefault(pair, []).append(group)
-    for (encoder, sampler), same in alike.items():
-        told = different([group.settings for group in same])
-        checksums = len({group.settings["data"] for group in same}) > 1
-        for group in same:
+        pairs.setdefault(pair, []).append(group)
+    for (encoder, sampler), members in pairs.items():
+        differing = different([group.settings for group in members])
+        data_differ = len({group.settings["data"] for group in members}) > 1
+        for group in members:
             words = [encoder if group.runs[0].is_closed_form else f"{encoder} {sampler}"]
-            if len(told) > MOST_IN_LABEL:
+            if len(differing) > MAX_IN_LABEL:
                 words[0] += f" ({re.sub(r'-seed[0-9]+$', '', group.runs[0].path.name)})"
             else:
-                words += [f"{name} {group.settings.get(name, '?')}" for name in told]
-            if checksums:
+                words += [f"{name} {group.settings.get(name, '?')}" for name in differing]
+            if data_differ:
                 words.append(f"data {str(group.settings['data'])[:8]}")
             group.label = ", ".join(words)
 
 
-def by_dataset(groups: Sequence[Group]) -> dict[str, list[Group]]:
-    """Return the groups by their datasets, in order."""
-    found: dict[str, list[Group]] = {}
+def group_by_dataset(groups: Sequence[Group]) -> dict[str, list[Group]]:
+    """Return the groups of each dataset, in order."""
+    datasets: dict[str, list[Group]] = {}
     for group in groups:
-        found.setdefault(group.dataset, []).append(group)
-    return found
+        datasets.setdefault(group.dataset, []).append(group)
+    return datasets
 
 
-def series_names(groups: Sequence[Group], wanted: Callable[[str], bool]) -> list[str]:
-    """Return the names of the numbers in the rows of some runs that are wanted, in their order."""
+def series_names(groups: Sequence[Group]) -> list[str]:
+    """Return the names of the numbers in the first and last rows of the runs, in order."""
     names = dict.fromkeys(
         name
         for group in groups
@@ -258,11 +263,14 @@ def series_names(groups: Sequence[Group], wanted: Callable[[str], bool]) -> list
         for name in row
         if number(row, name) is not None
     )
-    return [name for name in names if wanted(name)]
+    return list(names)
 
 
 def setting(group: Group, name: str) -> tuple[str, bool]:
-    """Return a setting in words, and whether the runs recorded it rather than their version."""
+    """Return a setting as text, and whether the runs recorded it.
+
+    A setting that they did not record is at its default; baselines have no defaults.
+    """
     config = group.runs[0].config
     if name in config:
         return str(config[name]), True

@@ -1,46 +1,45 @@
-"""The section of the settings in which runs differ."""
+"""The section on the settings in which runs differ."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from recns_tf.reporting import markup
-from recns_tf.reporting.layout import of_each
-from recns_tf.reporting.markup import Cell, Html, joined, named, table
+from recns_tf.reporting.content import Cell, Part, Section, make_table, parts_by_dataset
 from recns_tf.reporting.runs import Group, setting
 
 IN_LABELS = ("dataset", "encoder", "sampler", "seed", "data")
 
 
-def differences(groups: Sequence[Group]) -> Html:
+def settings_section(groups: Sequence[Group]) -> Section:
     """Return the settings in which the groups of a dataset differ."""
 
-    def content(members: Sequence[Group]) -> Html:
+    def make_part(dataset: str, members: Sequence[Group]) -> Part | None:
         names = dict.fromkeys(name for group in members for name in group.settings)
-        cells = {
+        values = {
             name: [setting(group, name) for group in members]
             for name in names
             if name not in IN_LABELS
         }
-        told = {
+        differing = {
             name: found
-            for name, found in cells.items()
+            for name, found in values.items()
             if len({value for value, _ in found if value}) > 1
         }
-        if not told:
-            return Html()
+        if not differing:
+            return None
+        columns = [
+            [Cell(value, "" if is_recorded else "default") for value, is_recorded in found]
+            for found in differing.values()
+        ]
         rows = [
-            [
-                named(style, group.label),
-                *(
-                    value if recorded else Cell(value, "default")
-                    for value, recorded in (found[style] for found in told.values())
-                ),
-            ]
+            [Cell(group.label, style=style), *(column[style] for column in columns)]
             for style, group in enumerate(members)
         ]
-        return table(["", *told], rows)
+        return Part(dataset, tables=[make_table(["", *differing], rows)])
 
-    found = of_each(groups, content)
-    about = markup.paragraph("In italics: defaults of settings that a run's version did not know.")
-    return joined([about, found]) if found else Html()
+    return Section(
+        "settings",
+        "Settings that differ",
+        "In italics: defaults of settings that the run's version did not have.",
+        parts_by_dataset(groups, make_part),
+    )

@@ -1,4 +1,4 @@
-"""The page on a set of runs: what it says, that it is sound HTML, and how it looks in Chromium."""
+"""The page on a set of runs: its content, its HTML, and its layout in Chromium."""
 
 import copy
 import json
@@ -17,6 +17,7 @@ from recns_tf.baselines.settings import BaselineSettings
 from recns_tf.commands import baseline
 from recns_tf.config.config import Config, Workspace
 from recns_tf.evaluation import ranking
+from recns_tf.reporting import charts, rendering
 from recns_tf.reporting.page import Report, build_page
 from recns_tf.reporting.runs import read_runs
 from tests.reporting import worlds
@@ -30,7 +31,7 @@ HOSTILE = "<script>alert('x')</script>\"&"
 
 
 class Reader(HTMLParser):
-    """Checks that elements are closed in order; keeps ids, links, texts and what is fetched."""
+    """Checks that elements are closed in order; collects ids, links, texts and fetched files."""
 
     def __init__(self, page):
         super().__init__()
@@ -64,6 +65,21 @@ class Reader(HTMLParser):
         return [text for text in self.texts if text]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def draw_equal_charts_once():
+    """Spare most of the time: the pages of these tests share nearly all charts."""
+    drawn = {}
+
+    def draw(chart):
+        key = repr(chart)
+        drawn[key] = drawn.get(key) or charts.draw(chart)
+        return drawn[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(rendering.ENVIRONMENT.filters, "draw", draw)
+        yield
+
+
 @pytest.fixture
 def place(tmp_path):
     """Two finished seeds, another sampler unfinished, a damaged one, a baseline; and the data."""
@@ -81,13 +97,13 @@ def place(tmp_path):
 
 
 def write(place, **settings):
-    """Return the page on all runs, and what was amiss."""
+    """Return the page on all runs, and the notes on problems."""
     runs, notes = read_runs(sorted((place / "runs").iterdir()))
     data = {"data_dir": str(place / "data")}
     return build_page(runs, notes, Report(**data | settings)), notes
 
 
-def test_the_page_is_whole_and_fetches_nothing(place):
+def test_page_is_self_contained(place):
     page, notes = write(place)
     reader = Reader(page)
     assert not reader.fetched and not re.search(r"https?:|url\(|@import", page)
@@ -101,7 +117,7 @@ def test_the_page_is_whole_and_fetches_nothing(place):
     assert "5 runs, 3 of them finished, in 4 groups" in page
 
 
-def test_means_and_deviations_are_those_of_the_seeds(place):
+def test_means_and_deviations_are_over_seeds(place):
     page, _ = write(place)
     tests = [
         json.loads((place / "runs" / name / "results.json").read_text())["test"]
@@ -116,7 +132,7 @@ def test_means_and_deviations_are_those_of_the_seeds(place):
     assert "0123456789+" in text
 
 
-def test_all_numbers_of_the_epochs_have_a_chart(place):
+def test_every_number_of_an_epoch_has_a_chart(place):
     page, _ = write(place)
     titles = re.findall(r"<figcaption>(.*?)</figcaption>", page)
     for title in (
@@ -124,7 +140,7 @@ def test_all_numbers_of_the_epochs_have_a_chart(place):
         "training loss, with its penalty",
         "share of false negatives (held-out positives)",
         "hardness",
-        "seconds an epoch",
+        "seconds per epoch",
         "test Recall@20 of users, by their train items",
     ):
         assert titles.count(title) == 1
@@ -133,7 +149,7 @@ def test_all_numbers_of_the_epochs_have_a_chart(place):
     assert "lightgcn recns, seed 1" in chart
 
 
-def test_without_the_data_a_sentence_takes_the_place_of_the_slices(place):
+def test_a_note_explains_missing_slices(place):
     for run in ("a", "b"):
         path = place / "runs" / run / "config.json"
         path.write_text(path.read_text().replace('"synthetic"', '"shop"'))
@@ -146,23 +162,23 @@ def test_without_the_data_a_sentence_takes_the_place_of_the_slices(place):
     assert "of users, by their train items" not in write(place, groups=0)[0]
 
 
-def test_lists_that_do_not_make_the_tested_recall_are_left_out(place):
+def test_lists_that_do_not_reproduce_the_recorded_recall_are_left_out(place):
     path = place / "runs" / "a" / "results.json"
     results = json.loads(path.read_text())
     results["test"]["recall@20"] += 0.01
     path.write_text(json.dumps(results))
-    assert "left out for a: the lists do not make the test Recall@20" in write(place)[0]
+    assert "left out for a: the lists do not reproduce the test Recall@20" in write(place)[0]
 
 
-def test_an_epoch_chosen_on_the_test_set_is_told(place):
+def test_runs_that_chose_their_epoch_on_the_test_set_are_named(place):
     assert "chosen on the test set" not in write(place, groups=0)[0]
     path = place / "runs" / "c" / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"validate_on": "test"}))
     assert "c: the best epoch was chosen on the test set" in write(place, groups=0)[0]
 
 
-def test_a_search_of_a_fixed_depth_is_repeated(place):
-    """The authors' truncated search finds less, and the slices are of the lists it finds."""
+def test_slices_use_the_ranking_depth_of_the_run(place):
+    """A truncated search, as in the authors' code, finds fewer test items."""
     data = worlds.load(place / "data")
     folder = worlds.write_run(place / "runs" / "deep", data, seed=7, ranking_depth=25)
     user, item = (np.load(folder / "embeddings" / f"{name}.npy") for name in ("user", "item"))
@@ -175,7 +191,7 @@ def test_a_search_of_a_fixed_depth_is_repeated(place):
     assert "left out for" not in write(place)[0]
 
 
-def test_names_from_outside_are_text(place):
+def test_markup_in_names_is_escaped(place):
     data = worlds.load(place / "data")
     hostile = worlds.write_run(
         place / "runs" / "<b>x", data, sampler=HOSTILE, dataset=HOSTILE, finished=True
@@ -188,8 +204,8 @@ def test_names_from_outside_are_text(place):
     assert page.count("<script>") == 1
 
 
-def test_any_field_may_be_missing_or_of_another_kind(place):
-    """Old, foreign and half-broken runs: whatever is wrong with one field, the page is sound."""
+def test_any_field_may_be_missing_or_of_another_type(place):
+    """Whatever is wrong with one field of an old or damaged run, the page is valid HTML."""
     path = place / "runs" / "a" / "results.json"
     results = json.loads(path.read_text())
     places = [(key,) for key in results] + [
@@ -223,7 +239,7 @@ def test_any_field_may_be_missing_or_of_another_kind(place):
         {"epoch": 3},
     ],
 )
-def test_rows_may_lack_anything_but_their_epoch(place, line):
+def test_rows_may_lack_everything_except_their_epoch(place, line):
     for name in ("a", "c"):
         with (place / "runs" / name / "metrics.jsonl").open("a") as file:
             file.write(json.dumps({"epoch": 5} | line) + "\n")
@@ -242,16 +258,16 @@ def command(*arguments, cwd):
     )
 
 
-def test_the_command(place):
+def test_command_writes_the_page(place):
     done = command(*sorted((place / "runs").iterdir()), cwd=place)
     assert done.returncode == 0, done.stderr
     assert "5 runs." in done.stdout and "note.txt is not the folder of a run" in done.stderr
     page = (place / "report.html").read_text(encoding="utf-8")
     assert "of users, by their train items" in page
-    assert page == write(place)[0], "the same runs make the same page"
+    assert page == write(place)[0], "the page depends only on the runs"
 
 
-def test_the_command_s_sentences():
+def test_wrong_arguments_are_errors_of_one_line():
     for arguments, sentence in (
         (
             [],
@@ -277,8 +293,8 @@ document.body.innerHTML =
 
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 @pytest.mark.parametrize("width", [360, 1280])
-def test_it_fits_a_screen_and_its_legend_works(place, width):
-    """In an iframe as wide as the screen, which Chromium's own window could not be."""
+def test_page_fits_the_screen_and_its_legend_works(place, width):
+    """An iframe has the width of the screen: windows of Chromium cannot be that narrow."""
     page, _ = write(place)
     (place / "inner.html").write_text(page.replace("</body>", PROBE), encoding="utf-8")
     frame = (
@@ -294,7 +310,7 @@ def test_it_fits_a_screen_and_its_legend_works(place, width):
         ],
         capture_output=True, text=True, timeout=120,
     )  # fmt: skip
-    # Seven charts with four lines, of which the group of two seeds was chosen.
+    # Four lines per chart; the legend entry of the group with two seeds is pressed.
     found = re.search(r"fits (\w+), dimmed (\d+) of (\d+), chart (\w+)", done.stdout)
     assert found, done.stdout + done.stderr
     assert found[1] == found[4] == "true"

@@ -12,13 +12,13 @@ def data(tmp_path_factory):
     return worlds.load(tmp_path_factory.mktemp("data"))
 
 
-def test_runs_that_differ_in_the_seed_alone_are_a_group(tmp_path, data):
+def test_runs_that_differ_only_in_the_seed_form_a_group(tmp_path, data):
     folders = [
         worlds.write_run(tmp_path / "a", data, seed=0),
         worlds.write_run(tmp_path / "b", data, seed=1),
         worlds.write_run(tmp_path / "c", data, margin=0.2),
         worlds.write_run(tmp_path / "d", data, sampler="unins", finished=False),
-        # khop 3 is the default of a version that knows it.
+        # Recording khop at its default makes no difference.
         worlds.write_run(tmp_path / "e", data, seed=2, khop=3),
     ]
     runs, notes = read_runs(folders)
@@ -29,13 +29,13 @@ def test_runs_that_differ_in_the_seed_alone_are_a_group(tmp_path, data):
         "lightgcn recns, margin 0.2": ["c"],
         "lightgcn unins": ["d"],
     }
-    assert groups[-1].label == "lightgcn unins", "what is not tested comes last"
+    assert groups[-1].label == "lightgcn unins", "untested groups come last"
     means = [sum(group.tested("recall@20")) / len(group.runs) for group in groups[:2]]
     assert means == sorted(means, reverse=True)
     assert not notes
 
 
-def test_a_seed_counts_once_and_the_finished_run_of_two(tmp_path, data):
+def test_of_two_runs_with_one_seed_the_finished_one_counts(tmp_path, data):
     one = worlds.write_run(tmp_path / "a", data, finished=False)
     two = worlds.write_run(tmp_path / "b", data)
     for order in ([one, two], [two, one]):
@@ -45,7 +45,7 @@ def test_a_seed_counts_once_and_the_finished_run_of_two(tmp_path, data):
         assert notes == [f"{one} repeats a seed of {two}: left out."]
 
 
-def test_other_data_are_another_group(tmp_path, data):
+def test_runs_on_different_data_are_in_different_groups(tmp_path, data):
     one = worlds.write_run(tmp_path / "a", data)
     two = worlds.write_run(tmp_path / "b", data)
     text = (two / "config.json").read_text().replace(data.checksum, "f" * 64)
@@ -55,7 +55,7 @@ def test_other_data_are_another_group(tmp_path, data):
     assert labels == {f"lightgcn recns, data {data.checksum[:8]}", "lightgcn recns, data ffffffff"}
 
 
-def test_an_unfinished_run_has_its_rows_and_the_best_epoch_so_far(tmp_path, data):
+def test_unfinished_run_has_rows_and_a_best_epoch_so_far(tmp_path, data):
     folder = worlds.write_run(tmp_path / "a", data, epochs=3, finished=False)
     with (folder / "metrics.jsonl").open("a") as file:
         file.write(json.dumps(worlds.row(4, 0.01)) + "\n" + '{"epoch": 5, "lo')
@@ -65,7 +65,7 @@ def test_an_unfinished_run_has_its_rows_and_the_best_epoch_so_far(tmp_path, data
     assert run.notes == [f"{folder}/metrics.jsonl, line 5 is damaged: the curves end before it."]
 
 
-def test_many_different_settings_are_told_by_the_name_of_the_run(tmp_path, data):
+def test_label_shows_the_run_name_if_many_settings_differ(tmp_path, data):
     other = {"margin": 0.2, "khop": 5, "l2": 0.5, "dim": 8}
     folders = [
         worlds.write_run(tmp_path / "mine", data),
@@ -78,7 +78,7 @@ def test_many_different_settings_are_told_by_the_name_of_the_run(tmp_path, data)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "3", '"x"', "null", "{}", '{"test": 1}', "\x00"])
-def test_a_damaged_results_file_leaves_the_curves(tmp_path, data, text):
+def test_damaged_results_file_keeps_the_curves(tmp_path, data, text):
     folder = worlds.write_run(tmp_path / "a", data)
     (folder / "results.json").write_text(text)
     run = read_run(folder)
@@ -87,7 +87,7 @@ def test_a_damaged_results_file_leaves_the_curves(tmp_path, data, text):
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"dataset": "x"}', None])
-def test_settings_that_are_damaged_are_those_of_the_results(tmp_path, data, text):
+def test_damaged_settings_are_read_from_the_results(tmp_path, data, text):
     folder = worlds.write_run(tmp_path / "a", data)
     (folder / "config.json").unlink()
     if text is not None:
@@ -99,7 +99,7 @@ def test_settings_that_are_damaged_are_those_of_the_results(tmp_path, data, text
         read_run(folder)
 
 
-def test_what_is_no_run_is_told_and_left_out(tmp_path, data):
+def test_other_paths_are_left_out_with_a_note(tmp_path, data):
     good = worlds.write_run(tmp_path / "a", data)
     (tmp_path / "report.html").write_text("x")
     (tmp_path / "empty").mkdir()

@@ -15,7 +15,7 @@ from tests.reporting import worlds
 
 
 @given(st.lists(st.integers(0, 9), max_size=60), st.integers(1, 8))
-def test_groups_are_ranges_that_hold_equal_numbers_together(values, count):
+def test_groups_are_ranges_and_equal_numbers_share_a_group(values, count):
     values = np.array(values, dtype=np.int64)
     names, group = slices.quantile_groups(values, count)
     assert len(names) <= count and set(group) == set(range(len(names)))
@@ -26,7 +26,7 @@ def test_groups_are_ranges_that_hold_equal_numbers_together(values, count):
         assert (values[group < number] < inside.min()).all()
 
 
-def test_distinct_numbers_fall_into_groups_of_one_size():
+def test_distinct_numbers_form_groups_of_equal_size():
     values = np.random.default_rng(0).permutation(50)
     names, group = slices.quantile_groups(values, 5)
     assert names == ["0–9", "10–19", "20–29", "30–39", "40–49"]
@@ -39,7 +39,7 @@ def run(tmp_path):
     return RunFolder(worlds.write_run(tmp_path / "run", data)), data
 
 
-def test_lists_are_those_that_were_tested(run):
+def test_lists_equal_those_of_the_evaluation(run):
     folder, data = run
     user, item = (np.load(folder.embeddings / f"{name}.npy") for name in ("user", "item"))
     seen = data.train + data.valid
@@ -48,15 +48,15 @@ def test_lists_are_those_that_were_tested(run):
     np.testing.assert_array_equal(recommendations.lists_of(folder, data)[users], expected)
 
 
-def test_slices_are_those_of_loops(run):
+def test_recall_by_group_equals_loops(run):
     folder, data = run
     lists = recommendations.lists_of(folder, data)
     train, test = data.train.toarray(), data.test.toarray()
     users = [u for u in range(data.num_users) if test[u].any()]
     hits = {u: [v for v in lists[u] if v >= 0 and test[u, v]] for u in users}
 
-    by_user = slices.by_user_degree(lists, data, 4)
-    by_item = slices.by_item_popularity(lists, data, 4)
+    by_user = slices.recall_by_user_degree(lists, data, 4)
+    by_item = slices.recall_by_item_popularity(lists, data, 4)
     for found, pairs in (
         (by_user, [(train[u].sum(), len(hits[u]) / test[u].sum()) for u in users]),
         (
@@ -78,7 +78,7 @@ def test_slices_are_those_of_loops(run):
     assert np.average(by_user.shares, weights=by_user.sizes) == pytest.approx(overall["recall@20"])
 
 
-def test_stored_lists_come_before_embeddings(run):
+def test_stored_lists_take_precedence_over_embeddings(run):
     folder, data = run
     lists = recommendations.lists_of(folder, data)
     stored = folder.path / recommendations.LISTS
@@ -90,7 +90,7 @@ def test_stored_lists_come_before_embeddings(run):
         recommendations.lists_of(folder, data)
 
 
-def test_embeddings_that_are_damaged_or_another_s_are_told(run):
+def test_damaged_or_foreign_embeddings_are_errors(run):
     folder, data = run
     item = folder.embeddings / "item.npy"
     table = np.load(item)
@@ -106,15 +106,15 @@ def test_embeddings_that_are_damaged_or_another_s_are_told(run):
         recommendations.lists_of(folder, data)
 
 
-def test_what_the_lists_hold_is_that_of_loops(run):
+def test_list_share_equals_loops(run):
     folder, data = run
     lists = recommendations.lists_of(folder, data)
-    # Two items lose their train users.
+    # Remove the train users of two items.
     train = data.train.toarray()
     train[:, [int(lists[0, 0]), 5]] = False
     data = dataclasses.replace(data, train=csr_array(train))
     degrees = train.sum(axis=0)
-    found = slices.lists_by_popularity(lists, data, 4)
+    found = slices.list_share_by_popularity(lists, data, 4)
     assert found.names[0] == "0" and found.sizes[0] == (degrees == 0).sum() >= 2
     listed = [v for row in lists for v in row if v >= 0]
     for name, size, share in zip(*found, strict=True):
@@ -124,4 +124,4 @@ def test_what_the_lists_hold_is_that_of_loops(run):
         assert share == pytest.approx(sum(v in inside for v in listed) / len(listed))
     assert sum(found.shares) == pytest.approx(1) and 0 < found.shares[0] < 1
     empty = np.full_like(lists, ranking.NO_ITEM)
-    assert sum(slices.lists_by_popularity(empty, data, 4).shares) == 0
+    assert sum(slices.list_share_by_popularity(empty, data, 4).shares) == 0

@@ -1,4 +1,4 @@
-"""A small made-up dataset, and run folders over it as training leaves them."""
+"""A small synthetic dataset, and run folders on it like those of training."""
 
 import json
 
@@ -28,7 +28,7 @@ def row(epoch, recall, **more):
 
 
 def write_run(folder, data, seed=0, epochs=4, finished=True, **settings):
-    """Write a run's folder with embeddings at random; return it."""
+    """Write the folder of a run with random embeddings and return it."""
     folder.mkdir(parents=True)
     config = data_settings(Config(**SETTINGS)) | {
         "encoder": "lightgcn", "sampler": "recns", "margin": 0.1, "seed": seed, **settings,
