@@ -1,8 +1,8 @@
-"""RecNS in TensorFlow 2 / Keras 3: encoders, negative samplers and experiments.
+"""Negative sampling for graph-based recommendation in TensorFlow 2 and Keras 3.
 
-"Region or Global? A Principle for Negative Sampling in Graph-based Recommendation",
-Z. Yang et al., IEEE TKDE 2022. Section, equation and table numbers in the docstrings
-of this package are that paper's.
+An implementation of RecNS and of the samplers it is compared with: Z. Yang et al., "Region or
+Global? A Principle for Negative Sampling in Graph-based Recommendation", IEEE TKDE 2022. Section,
+equation and table numbers in docstrings are those of this paper unless another source is named.
 """
 
 __version__ = "0.1.0"
