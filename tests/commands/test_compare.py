@@ -230,23 +230,23 @@ MALFORMED = {
         lambda t: (Path("embedding_u.npy").unlink(), Path("embedding_u.npy").mkdir()),
         "there is no such file",
     ),
-    "text": (lambda t: Path("embedding_u.npy").write_text("1 2"), "is no .npy file, or is damaged"),
-    "empty": (lambda t: Path("embedding_u.npy").write_text(""), "is no .npy file, or is damaged"),
+    "text": (lambda t: Path("embedding_u.npy").write_text("1 2"), "is not a .npy file, or is damaged"),
+    "empty": (lambda t: Path("embedding_u.npy").write_text(""), "is not a .npy file, or is damaged"),
     "cut short": (
         lambda t: Path("embedding_u.npy").write_bytes(Path("embedding_u.npy").read_bytes()[:-9]),
-        "is no .npy file, or is damaged",
+        "is not a .npy file, or is damaged",
     ),
     "a pickle": (
         lambda t: Path("embedding_u.npy").write_bytes(pickle.dumps(t.users)),
-        "is no .npy file, or is damaged: write one array of numbers by np.save",
+        "is not a .npy file, or is damaged: write one array of numbers with np.save",
     ),
     "objects": (
         lambda t: save("embedding_u.npy", np.array([{}, None], dtype=object)),
-        "holds Python objects: write one array of numbers by np.save",
+        "holds Python objects: write one array of numbers with np.save",
     ),
     "several arrays": (
         lambda t: (np.savez("a.npz", t.users), Path("a.npz").replace("embedding_u.npy")),
-        "is no .npy file, or is damaged",
+        "is not a .npy file, or is damaged",
     ),
     "a vector": (lambda t: save("embedding_u.npy", t.users[0]), r"has the shape \(32,\): choose a"),
     "no column": (lambda t: save("embedding_u.npy", t.users[:, :0]), r"has the shape \(1000, 0\)"),
@@ -265,7 +265,7 @@ MALFORMED = {
     ),
     "too few rows": (
         lambda t: save("embedding_u.npy", t.users[:-1]),
-        "has 999 rows where synthetic-small has 1,000 users: choose a table of the same data",
+        "has 999 rows, but synthetic-small has 1,000 users: choose a table of the same data",
     ),
     "other columns": (
         lambda t: save("embedding_v.npy", t.items[:, :8]),
@@ -314,13 +314,13 @@ def test_a_run_that_does_not_fit_is_one_sentence(place, data, run_folder, tmp_pa
         shutil.copytree(run_folder[0], folder)
         return folder
 
-    with pytest.raises(UserError, match="--run=nowhere is no finished run: choose a folder such"):
+    with pytest.raises(UserError, match="--run=nowhere is not a finished run: choose a folder such"):
         read_run(data[1], Path("nowhere"))
     other = make_interactions(
         "other", train=[[0, 0]], valid=[], test=[], exposed=[],
         user_ids=np.arange(1), item_ids=np.arange(1), source={},
     )  # fmt: skip
-    with pytest.raises(UserError, match="was trained on other data than other is with these flags"):
+    with pytest.raises(UserError, match="was trained on other data than other with these flags"):
         read_run(other, run_folder[0])
     (copied() / "embeddings" / "item.npy").unlink()
     with pytest.raises(UserError, match=r"item.npy: there is no such file"):
@@ -339,10 +339,10 @@ def test_a_run_that_does_not_fit_is_one_sentence(place, data, run_folder, tmp_pa
     [
         ([], FILES, "one word is needed, DATASET, not 0: for example 'compare zhihu"),
         (["nowhere"], FILES, "unknown dataset 'nowhere': choose one of"),
-        (["synthetic-small"], {}, "--users is needed: the .npy file of the users' embeddings"),
-        (["synthetic-small"], {"users": "x"}, "--items is needed: the .npy file of the items'"),
+        (["synthetic-small"], {}, "--users is needed: the .npy file of the user embeddings"),
+        (["synthetic-small"], {"users": "x"}, "--items is needed: the .npy file of the item embeddings"),
         (["synthetic-small"], FILES | {"depth": "0"}, "--depth=0: choose numbers from 1 on"),
-        (["synthetic-small"], FILES | {"run": "none"}, "--run=none is no finished run"),
+        (["synthetic-small"], FILES | {"run": "none"}, "--run=none is not a finished run"),
     ],
 )
 def test_a_command_line_that_cannot_be_is_one_sentence(place, run_main, words, chosen, sentence):
