@@ -45,8 +45,8 @@ def difference(first: ArrayLike, second: ArrayLike) -> Difference:
         ValueError: the arrays differ in length or hold non-finite values.
 
     Example:
-        >>> difference([0.2, 0.4, 0.3], [0.1, 0.2, 0.3]).mean
-        0.1
+        >>> difference([0.5, 0.75], [0.25, 0.5]).mean
+        0.25
     """
     values = differences(first, second)
     mean = float(values.mean()) if len(values) else 0.0
