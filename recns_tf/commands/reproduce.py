@@ -113,8 +113,8 @@ def tune_samplers(
     compared = [point for point in points if experiment.panels[point.panel].setting == "sampler"]
     if options.dry_run:
         print(
-            f"first {options.tune} trials for each of {len(compared)} samplers; the runs below then "
-            "take the tuned settings, and names that show them"
+            f"first {options.tune} trials for each of {len(compared)} samplers; the runs below "
+            "then take the tuned settings, and names that show them"
         )
         return list(points), []
     # Optuna takes a second to import and is needed only here.

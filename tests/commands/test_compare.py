@@ -86,6 +86,7 @@ def mean_of(interactions, tables, masked, **mode):
 def test_documented_command_runs(place, data):
     """The command of docs/comparing.md, with embeddings in another row order."""
     text = (ROOT / "docs" / "comparing.md").read_text(encoding="utf-8")
+    text = text.replace("\\\n", "")
     (line,) = re.findall(r"^\./run\.sh compare (synthetic-small .*)$", text, re.MULTILINE)
     for kind in "uv":
         Path(f"embedding_{kind}.npy").write_bytes(Path(f"shuffled_{kind}.npy").read_bytes())
