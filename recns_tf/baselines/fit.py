@@ -146,11 +146,12 @@ def format_settings(settings: dict[str, float]) -> str:
 def table(results: dict[str, Any], folder: RunFolder) -> str:
     """Return the closing table as text."""
     chosen = format_settings(results["chosen"])
+    count = len(results["tried"])
     lines = [
         "",
         f"{results['dataset']} {results['encoder']}" + (f": {chosen} chosen" if chosen else ""),
         *metric_lines({part: results[part] for part in ("valid", "test")}),
-        f"{results['fitting_seconds']:.1f} s for {len(results['tried'])} fits",
+        f"{results['fitting_seconds']:.1f} s for {count} fit{'s' if count > 1 else ''}",
         f"{folder.path}/: results.json config.json {LISTS}",
     ]
     return "\n".join(lines)
