@@ -1,1 +1,1 @@
-"""Measurements of a dataset: degrees, coverage of its regions, leaks, and pictures of them."""
+"""Dataset statistics and plots: degrees, region coverage, label leaks, hardness of negatives."""

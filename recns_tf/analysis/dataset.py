@@ -1,4 +1,4 @@
-"""What a dataset is like: the row of the paper's Table 1, degrees, region coverage, leaks, AUCs."""
+"""Describe a dataset: its row of the paper's Table 1, degrees, region coverage, leaks, AUCs."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ KHOPS = (3, 5, 7)
 
 
 def describe(interactions: Interactions, khops: tuple[int, ...] = KHOPS) -> dict[str, Any]:
-    """Return what a dataset is like, ready for JSON.
+    """Return the statistics of a dataset as JSON values.
 
     Args:
         interactions: the dataset.
-        khops: lengths of the walk whose region is measured.
+        khops: walk lengths for which the intermediate region is measured.
     """
     positives = interactions.positives
     held_out = interactions.held_out
@@ -57,7 +57,7 @@ def describe(interactions: Interactions, khops: tuple[int, ...] = KHOPS) -> dict
 
 
 def report(about: dict[str, Any]) -> str:
-    """Return what `describe` found in lines for the screen."""
+    """Return the statistics from `describe` as text."""
     table = about["table_1"]
     users = table["users"]
     lines = [
@@ -79,20 +79,20 @@ def report(about: dict[str, Any]) -> str:
         f"{'degrees':8}" + "".join(f"{level:>9}" for level in statistics.LEVELS),
     ]
     figures = about["figures"]
-    beside_zhihu = about["dataset"].startswith("synthetic")
+    show_zhihu = about["dataset"].startswith("synthetic")
     for kind in ("user", "item"):
         names = [f"{kind} degree {level}" for level in statistics.LEVELS]
         lines.append(f"{kind:8}" + "".join(f"{figures[name]:>9,.0f}" for name in names))
-        if beside_zhihu:
+        if show_zhihu:
             cells = [statistics.ZHIHU[name] for name in names]
             lines.append(f"{'  Zhihu':8}" + "".join(f"{cell:>9,.0f}" for cell in cells))
     lines.append("")
     for name, value in figures.items():
         if " degree " not in name:
             line = f"{'none' if value is None else f'{value:.3f}':>9}  {name}"
-            lines.append(f"{line:52} Zhihu {zhihu_figure(name)}" if beside_zhihu else line)
+            lines.append(f"{line:52} Zhihu {zhihu_figure(name)}" if show_zhihu else line)
     lines.append("")
-    lines.append("share of the items in a user's intermediate region, walk reading:")
+    lines.append("share of the items in a user's intermediate region, walk definition:")
     lines += [
         f"  {name}: {each['mean']:.1%} on average (5%-95% of users: {each['p5']:.1%}-"
         f"{each['p95']:.1%})"
@@ -102,6 +102,6 @@ def report(about: dict[str, Any]) -> str:
 
 
 def zhihu_figure(name: str) -> str:
-    """Return what a figure of the statistics is on Zhihu, in words."""
+    """Return the value of a statistic on Zhihu as text; AUCs are target ranges."""
     known = statistics.ZHIHU.get(name)
-    return statistics.AUC_AIMS.get(name, "") if known is None else f"{known:.3f}"
+    return statistics.AUC_TARGETS.get(name, "") if known is None else f"{known:.3f}"

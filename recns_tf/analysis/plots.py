@@ -1,4 +1,4 @@
-"""Pictures: of a run, and of a dataset."""
+"""Plots of a dataset: degree distributions and region coverage."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from recns_tf.utils.files import atomic
 
 
 def plot_degrees(interactions: Interactions, path: Path) -> None:
-    """Draw how many users and items have at least so many positives and exposures, into a PNG.
+    """Plot the cumulative distributions of positives and exposures per user and per item.
 
     Args:
         interactions: the dataset.
-        path: of the PNG.
+        path: path of the PNG file.
     """
     figure = Figure(figsize=(10, 4), layout="constrained")
     panels = figure.subplots(1, 2)
@@ -34,8 +34,8 @@ def plot_degrees(interactions: Interactions, path: Path) -> None:
         axes.set(
             xscale="log",
             yscale="log",
-            xlabel=f"positives or exposures of {'a user' if kind == 'users' else 'an item'}",
-            ylabel=f"{kind} with at least as many",
+            xlabel=f"positives or exposures per {kind[:-1]}",
+            ylabel=f"{kind} with at least that many",
         )
         axes.grid(alpha=0.3)
     panels[0].legend()
@@ -45,12 +45,12 @@ def plot_degrees(interactions: Interactions, path: Path) -> None:
 
 
 def plot_coverage(coverage: RegionCoverage, title: str, path: Path) -> None:
-    """Draw how much regions hold by khop, and where held-out positives lie, into a PNG.
+    """Plot the size of the intermediate region by khop, and where held-out positives lie.
 
     Args:
-        evidence: what the walks found.
-        title: over both panels.
-        path: of the PNG.
+        coverage: measured coverage.
+        title: title of the figure.
+        path: path of the PNG file.
     """
     figure = Figure(figsize=(10, 4), layout="constrained")
     coverage_axes, shell_axes = figure.subplots(1, 2)
@@ -83,7 +83,7 @@ def plot_coverage(coverage: RegionCoverage, title: str, path: Path) -> None:
             label=label,
         )
     shell_axes.set_xticks(places, names)
-    shell_axes.set(xlabel="first reached by a walk of", ylabel="share", ylim=(0, 1.02))
+    shell_axes.set(xlabel="length of the shortest walk", ylabel="share", ylim=(0, 1.02))
     if bars:
         shell_axes.legend()
     for axes in (coverage_axes, shell_axes):

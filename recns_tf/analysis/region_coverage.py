@@ -1,8 +1,8 @@
-"""The evidence behind the three-region principle (§3.3): where held-out positives lie.
+"""Evidence for the three-region principle (§3.3): which regions hold the held-out positives.
 
-A user's items fall into shells by the length of the shortest walk that reaches them: 3, 5, 7, …
-steps, or more. If the intermediate region is where a user's future lies, its share of the valid
-and test positives is larger than its share of the items.
+A user's items form shells by the length of the shortest walk that reaches them: 3, 5, 7, … steps,
+or more. If future positives concentrate in the intermediate region, its share of the valid and
+test positives exceeds its share of the items.
 """
 
 from __future__ import annotations
@@ -25,16 +25,18 @@ PARTS = ("valid", "test")
 
 @dataclass(frozen=True, eq=False)
 class RegionCoverage:
-    """How much walks reach, of the catalogue and of the held-out positives.
+    """Share of the items and of the held-out positives in the intermediate region.
+
+    The region follows the walk definition.
 
     Attributes:
-        khops: lengths of the walk, ascending.
-        coverage: for each khop [num_users] float64, the intermediate region's share of the
-            catalogue (walk reading).
-        inside: for "valid" and "test", [len(khops)], the share of its positives that lie in the
-            intermediate region; NaN where there are none.
-        by_chance: likewise, had the positives been drawn among each user's unobserved items.
-        pairs: for "valid" and "test", how many positives there are.
+        khops: walk lengths, ascending.
+        coverage: by khop, the region's share of all items per user, float64 [U].
+        inside: by split ("valid" and "test"), the share of its positives inside the region,
+            float64 [len(khops)]; NaN without positives.
+        by_chance: the same, expected if each user's positives were drawn uniformly from the
+            unobserved items.
+        pairs: by split, the number of positives.
     """
 
     khops: tuple[int, ...]
@@ -44,7 +46,7 @@ class RegionCoverage:
     pairs: dict[str, int]
 
     def to_json(self) -> dict[str, Any]:
-        """Return the figures, ready for JSON."""
+        """Return the shares as JSON values."""
         return {
             f"khop {khop}": {
                 "coverage": quantiles_of(self.coverage[khop]),
@@ -61,10 +63,10 @@ class RegionCoverage:
         }
 
     def report(self) -> str:
-        """Return the figures in lines for the screen."""
+        """Return the shares as a text table."""
         parts = [part for part in PARTS if self.pairs[part]]
         lines = [
-            "intermediate region, walk reading: share of the items, and of held-out positives "
+            "intermediate region, walk definition: share of the items, and of held-out positives "
             "inside (by chance)",
             f"{'khop':>4}{'items, mean':>14}{'5%–95% of users':>20}"
             + "".join(f"{part + ' positives':>22}" for part in parts),
@@ -81,16 +83,23 @@ class RegionCoverage:
         return "\n".join(lines)
 
     def shells(self, shares: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return what first comes in with each khop, and what never does: [len(khops) + 1]."""
+        """Return the share first reached with each khop, and the share never reached.
+
+        Args:
+            shares: float64 [len(khops)], cumulative shares such as inside["test"].
+
+        Returns:
+            float64 [len(khops) + 1], with sum 1.
+        """
         return np.diff(shares, prepend=0, append=1)
 
 
 def measure_coverage(interactions: Interactions, khops: Sequence[int]) -> RegionCoverage:
-    """Walk from every user, and see what is reached: exact, in one pass.
+    """Measure the coverage exactly, in one pass of walks from every user.
 
     Args:
         interactions: the dataset.
-        khops: odd lengths of the walk, 3 or more, ascending.
+        khops: odd walk lengths of at least 3, ascending.
     """
     train = interactions.train
     graph = Graph(train)
@@ -102,7 +111,7 @@ def measure_coverage(interactions: Interactions, khops: Sequence[int]) -> Region
             bits = block.reached[khop]
             reached[khop] += count(bits)
             for part in PARTS:
-                hits[part][n] += hits_among(held_out[part], block.items, bits)
+                hits[part][n] += count_hits(held_out[part], block.items, bits)
     degrees = np.diff(train.indptr)
     unobserved = np.maximum(graph.num_items - degrees, 1)
     inside, by_chance, pairs = {}, {}, {}
@@ -118,13 +127,13 @@ def measure_coverage(interactions: Interactions, khops: Sequence[int]) -> Region
     return RegionCoverage(tuple(khops), coverage, inside, by_chance, pairs)
 
 
-def hits_among(users_of: csr_array, items: slice, bits: Bits) -> int:
-    """Return how many pairs of `items` have their bit set.
+def count_hits(users_of: csr_array, items: slice, bits: Bits) -> int:
+    """Return the number of pairs in a block of items whose bit is set.
 
     Args:
-        users_of: boolean CSR array [num_items, num_users].
-        items: the block's.
-        bits: [num_users, words] of the block.
+        users_of: boolean CSR array [I, U], the pairs.
+        items: the items of the block.
+        bits: uint64 [U, words], the bits of the block.
     """
     starts = users_of.indptr[items.start : items.stop + 1]
     users = users_of.indices[starts[0] : starts[-1]]

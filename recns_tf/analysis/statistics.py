@@ -1,8 +1,7 @@
-"""What a dataset looks like, in numbers that can be set beside Zhihu's.
+"""Statistics of a dataset that can be compared with those of Zhihu.
 
-Degrees are counted over the positives of all splits. The AUCs tell how hard negatives are: how
-often a held-out positive is scored above an item that the user was shown and left, and above one
-that the user never met.
+Degrees count the positives of all splits. AUCs measure how hard negatives are: how often a
+held-out positive is scored above an exposed item of its user, or above an unobserved one.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from recns_tf.interactions import (
 )
 
 Score = Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.float64]]
-"""Scores of users [n] and items [n], float64 [n]."""
+"""Maps users, int64 [n], and items, int64 [n], to scores, float64 [n]."""
 
 LEVELS = {
     "1%": 0.01,
@@ -56,30 +55,29 @@ ZHIHU: dict[str, float] = {
     TOP_SHARE: 0.17,
     EXPOSED_RATIO: 3_796_551 / 3_284_734,
 }
-"""The same figures of Zhihu, as measured on its authors' published data."""
-AUC_AIMS = {
+"""The same statistics of Zhihu, measured on the data published by its authors."""
+AUC_TARGETS = {
     "AUC of popularity against exposed": "about 0.60",
     "AUC of popularity against unobserved": "0.70-0.87",
     "AUC of SVD against exposed": "0.60-0.66",
     "AUC of SVD against unobserved": "0.70-0.87",
 }
-"""What the AUCs of data like Zhihu are; its own were not measured."""
+"""Target ranges of the AUCs for data like Zhihu. Those of Zhihu itself were not measured."""
 
 
 def closeness(
     interactions: Interactions, *, max_pairs: int = 20_000, seed: int = 0, with_svd: bool = True
 ) -> dict[str, float]:
-    """Return the figures of a dataset under the names of ZHIHU, and its AUCs.
+    """Return the statistics named in ZHIHU, and the AUCs of a dataset.
 
     Args:
         interactions: the dataset.
-        max_pairs: how many held-out pairs the AUCs are taken over, at most.
-        seed: of their choice, of the unobserved items and of the SVD.
-        with_svd: whether to score by a truncated SVD, too, which takes longest.
+        max_pairs: maximum number of held-out pairs for the AUCs.
+        seed: seed of the sampled pairs, of the unobserved items and of the SVD.
+        with_svd: whether to compute AUCs of a truncated SVD as well, the slowest part.
 
     Returns:
-        One number a name, in the order to print them in; an AUC is nan where there is no pair to
-        take it over.
+        Values by name, in display order; an AUC over no pairs is NaN.
     """
     positives = interactions.positives
     user_degrees = np.diff(positives.indptr)
@@ -108,19 +106,24 @@ def closeness(
 
 
 def quantile(degrees: NDArray[np.integer], level: float) -> float:
-    """Return a quantile of degrees, interpolated linearly between neighbours."""
+    """Return a quantile of degrees, linearly interpolated."""
     return float(np.quantile(degrees, level))
 
 
 def gini(degrees: NDArray[np.integer]) -> float:
-    """Return the Gini coefficient: 0 where all are equal, near 1 where one has everything."""
+    """Return the Gini coefficient: 0 if all degrees are equal, near 1 if one item has them all."""
     ascending = np.sort(degrees)
     ranks = 2 * np.arange(1, len(degrees) + 1) - len(degrees) - 1
     return float(ranks @ ascending / (len(degrees) * ascending.sum()))
 
 
 def top_share(degrees: NDArray[np.integer], share: float) -> float:
-    """Return the part of all clicks that falls on the largest `share` of items, rounded up."""
+    """Return the share of all clicks on the most popular items.
+
+    Args:
+        degrees: integer [I], clicks per item.
+        share: fraction of the items, rounded up to a whole number of items.
+    """
     number = int(np.ceil(share * len(degrees)))
     return float(np.sort(degrees)[::-1][:number].sum() / degrees.sum())
 
@@ -128,14 +131,14 @@ def top_share(degrees: NDArray[np.integer], share: float) -> float:
 def beside_each(
     pairs: NDArray[np.int64], rows: csr_array
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Set every item of the user's row beside each pair.
+    """Combine each pair with every item in its user's row.
 
     Args:
-        pairs: int64 [n, 2].
+        pairs: int64 [n, 2], users and items.
         rows: boolean CSR array [U, I].
 
     Returns:
-        int64 [m] which of the pairs, and int64 [m] an item of `rows` for its user.
+        Indices into `pairs`, int64 [m], and an item of the user's row for each, int64 [m].
     """
     counts = np.diff(rows.indptr)[pairs[:, 0]]
     which = np.repeat(np.arange(len(pairs)), counts)
@@ -146,15 +149,15 @@ def beside_each(
 def unobserved_of_each(
     pairs: NDArray[np.int64], observed: csr_array, rng: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Set one item that is not in the user's row beside each pair, uniformly at random.
+    """Combine each pair with one unobserved item of its user, drawn uniformly.
 
     Args:
-        pairs: int64 [n, 2]; those of users who observed every item are left out.
+        pairs: int64 [n, 2], users and items. Pairs of users who observed every item are dropped.
         observed: boolean CSR array [U, I].
-        rng: consumed.
+        rng: generator to draw from.
 
     Returns:
-        int64 [m] which of the pairs, and int64 [m] the item.
+        Indices into `pairs`, int64 [m], and an item for each, int64 [m].
     """
     num_items = observed.shape[1]
     keys = keys_of(observed)
@@ -169,10 +172,17 @@ def unobserved_of_each(
 
 
 def auc(score: Score, pairs: NDArray[np.int64], others: NDArray[np.int64]) -> float:
-    """Return how often pairs [n, 2] score above the items `others` [n] of the same users.
+    """Return the share of comparisons in which the item of a pair scores above another item.
 
-    A tie counts half; every comparison counts alike, so that pairs of users with more items to
-    compare with count more. nan for no pair.
+    Ties count one half. All comparisons have equal weight.
+
+    Args:
+        score: returns scores of users and items.
+        pairs: int64 [n, 2], users and items.
+        others: int64 [n], the item to compare each pair with.
+
+    Returns:
+        The AUC, from 0 to 1; NaN without pairs.
     """
     if not len(pairs):
         return float("nan")
@@ -185,15 +195,18 @@ def auc(score: Score, pairs: NDArray[np.int64], others: NDArray[np.int64]) -> fl
 
 
 def popularity(train: csr_array) -> Score:
-    """Return the score that is an item's number of train positives, the same for all users."""
+    """Return a score function: the number of train positives of an item, for every user."""
     degrees = degrees_of_items(train).astype(np.float64)
     return lambda users, items: degrees[items]
 
 
 def truncated_svd(train: csr_array, num_factors: int, seed: int) -> Score:
-    """Return the score of the train matrix's best approximation of a low rank.
+    """Return a score function: the truncated SVD of the train matrix.
 
-    The rank is `num_factors`, or the most that the matrix allows if that is less.
+    Args:
+        train: boolean CSR array [U, I].
+        num_factors: rank; reduced to min(U, I) - 1 if that is less.
+        seed: seed of the start vector.
     """
     rank = min(num_factors, min(train.shape) - 1)
     start = np.random.default_rng(seed).standard_normal(min(train.shape))

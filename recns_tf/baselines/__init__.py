@@ -1,5 +1,5 @@
-"""Recommenders in closed form, without a graph or a sampler, to keep the others honest.
+"""Closed-form recommenders without a graph or a sampler, as baselines.
 
-A baseline is a function `fits(train, settings)` that returns an iterator of a `Fit` for each choice
-of its hyperparameters, and is named in the catalogue. One file each.
+A baseline is a function `fits(train, settings)` that returns an iterator with one `Fit` per choice
+of hyperparameters. Each is in its own module and is listed in registry.BASELINE_MODELS.
 """

@@ -1,4 +1,4 @@
-"""What a baseline offers: scores of all items, for each choice of its hyperparameters."""
+"""The interface of a baseline: scores of all items for each choice of hyperparameters."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from recns_tf.baselines.settings import BaselineSettings
 from recns_tf.errors import UserError
 
 Scorer = Callable[[NDArray[np.integer]], NDArray[np.float64]]
-"""From users [n] to their scores of all items, [n, I]; larger is better."""
+"""Maps users, integer [n], to their scores of all items, float64 [n, I]; larger is better."""
 
 
 class TooManyItems(UserError):
-    """The catalogue is larger than a baseline may take."""
+    """The catalog is too large for a baseline."""
 
 
 class Fit(NamedTuple):
-    """A baseline with its hyperparameters chosen and fitted.
+    """A baseline fitted with one choice of hyperparameters.
 
     Attributes:
-        settings: the hyperparameters by the names of their flags.
-        scores: what it recommends by.
+        settings: the hyperparameters, by the names of their flags.
+        scores: returns the scores of all items for given users.
     """
 
     settings: dict[str, float]
@@ -33,20 +33,26 @@ class Fit(NamedTuple):
 
 
 class Baseline(Protocol):
-    """A recommender in closed form."""
+    """A closed-form recommender.
+
+    Example:
+        def fits(train, settings):
+            popularity = np.asarray(train.sum(axis=0), dtype=np.float64)
+            yield Fit({}, lambda users: np.tile(popularity, (len(users), 1)))
+    """
 
     def __call__(self, train: csr_array, settings: BaselineSettings) -> Iterator[Fit]:
-        """Return a fit for each choice of hyperparameters, made when it is asked for.
+        """Return an iterator over fits, one per choice of hyperparameters, computed on demand.
 
         Args:
-            train: boolean CSR array [U, I].
-            settings: which choices there are.
+            train: boolean CSR array [U, I], the train positives.
+            settings: the grids of hyperparameters.
 
         Raises:
-            TooManyItems: there are too many items; at once, not when a fit is asked for.
+            TooManyItems: there are too many items. Raised by the call, not by the iterator.
         """
 
 
 def binary(train: csr_array) -> csr_array:
-    """Return positives as the float64 CSR array X [U, I] of zeros and ones."""
+    """Return positives as a float64 CSR array X [U, I] of zeros and ones."""
     return csr_array(train.astype(np.float64))

@@ -1,8 +1,8 @@
-"""Fit a baseline, choose its hyperparameters on validation, and test it once.
+"""Fit a baseline, select its hyperparameters on validation, and test it once.
 
-Hyperparameters are chosen by validation Recall@20 from a grid. As with a trained model, fitting
-sees train alone, and the test masks train and valid. The run folder has what that of a trained
-model has, less what only training makes, and the test lists, lists/test.npy.
+The grid point with the highest validation Recall@20 is selected. As with a trained model, fitting
+uses train only, and the test masks train and valid. The run folder holds config.json, results.json
+and lists/test.npy; see runs/folder.py.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ def fit_and_evaluate(
     workspace: Workspace,
     interactions: Interactions,
 ) -> dict[str, Any]:
-    """Choose hyperparameters, test once, and leave the run's folder behind.
+    """Select hyperparameters, test once, and write the run folder.
 
-    A finished run of the same name and settings is shown again.
+    A finished run of the same name and settings is shown again, not repeated.
 
     Args:
-        name: of the baseline.
-        config: its settings of the data are recorded.
-        settings: the grids.
+        name: name of the baseline.
+        config: its dataset settings are recorded in the run folder.
+        settings: the grids of hyperparameters.
         workspace: where to write.
         interactions: the dataset.
 
@@ -51,7 +51,8 @@ def fit_and_evaluate(
         The content of results.json.
 
     Raises:
-        UserError: as told in its sentence; nothing of an earlier run is lost.
+        UserError: the baseline is unknown or too large, there is no validation set to select on,
+            or the folder holds another run. An earlier run is left unchanged.
     """
     entry = registry.find(registry.BASELINE_MODELS, "baseline", name)
     folder_name = f"{config.dataset}-{name}".replace(registry.OWN, ".")
@@ -63,19 +64,19 @@ def fit_and_evaluate(
     with folder.claim(recorded | checksum, workspace.overwrite):
         results = folder.read_results()
         if results is None:
-            results = run(fits, interactions, folder, recorded)
+            results = select_and_test(fits, interactions, folder, recorded)
         else:
             print(f"{folder.path} is finished; --overwrite would run it again.")
     print(table(results, folder))
     return results
 
 
-def run(
+def select_and_test(
     fits: Iterator[Fit], interactions: Interactions, folder: RunFolder, recorded: dict[str, Any]
 ) -> dict[str, Any]:
-    """Choose a fit on the validation set, test it, and write and return the results."""
+    """Select a fit on validation, test it, and write and return the results."""
     started = time.perf_counter()
-    best, tried = choose(fits, interactions)
+    best, tried = select(fits, interactions)
     seconds = time.perf_counter() - started
     test, lists = evaluate(best.scores, interactions.test, interactions.seen("test"))
     with atomic(folder.path / LISTS) as temporary:
@@ -104,14 +105,15 @@ def run(
     return results
 
 
-def choose(fits: Iterator[Fit], interactions: Interactions) -> tuple[Fit, list[dict[str, Any]]]:
-    """Return the fit with the highest validation Recall@20, the first of equals, and all tried.
+def select(fits: Iterator[Fit], interactions: Interactions) -> tuple[Fit, list[dict[str, Any]]]:
+    """Return the fit with the highest validation Recall@20; the first one wins ties.
 
     Returns:
-        The fit; and an object of "settings" and "valid" each, None without a validation set.
+        The best fit; and for each fit tried a dict of "settings" and "valid", its validation
+        metrics, or None without a validation set.
 
     Raises:
-        UserError: there is a choice and no validation set to make it.
+        UserError: there are several fits, but no validation positives.
     """
     best, best_recall = None, -1.0
     tried: list[dict[str, Any]] = []
@@ -120,7 +122,7 @@ def choose(fits: Iterator[Fit], interactions: Interactions) -> tuple[Fit, list[d
         if tried and not validated:
             raise UserError(
                 f"{interactions.name} has no validation positives to choose "
-                f"{', '.join(fit.settings)} by: give one number each."
+                f"{', '.join(fit.settings)} by: give a single number for each."
             )
         valid = None
         if validated:
@@ -137,18 +139,19 @@ def choose(fits: Iterator[Fit], interactions: Interactions) -> tuple[Fit, list[d
 
 
 def format_settings(settings: dict[str, float]) -> str:
-    """Return hyperparameters for the screen."""
+    """Return hyperparameters as text."""
     return ", ".join(f"{name} {value:g}" for name, value in settings.items())
 
 
 def table(results: dict[str, Any], folder: RunFolder) -> str:
-    """Return the closing table for the screen."""
+    """Return the closing table as text."""
     chosen = format_settings(results["chosen"])
+    count = len(results["tried"])
     lines = [
         "",
         f"{results['dataset']} {results['encoder']}" + (f": {chosen} chosen" if chosen else ""),
         *metric_lines({part: results[part] for part in ("valid", "test")}),
-        f"{results['fitting_seconds']:.1f} s for {len(results['tried'])} fits",
+        f"{results['fitting_seconds']:.1f} s for {count} fit{'s' if count > 1 else ''}",
         f"{folder.path}/: results.json config.json {LISTS}",
     ]
     return "\n".join(lines)

@@ -1,9 +1,10 @@
-"""ItemKNN: items near those that a user has, by the cosine of their users.
+"""ItemKNN: score items by their cosine similarity to the user's items.
 
-An item i scores the sum of sim(j, i) over the user's items j, of which a list of k nearest items is
-kept: that of i (B. Sarwar et al., "Item-Based Collaborative Filtering Recommendation Algorithms",
-WWW 2001), or that of j (M. Deshpande and G. Karypis, "Item-Based Top-N Recommendation Algorithms",
-ACM TOIS 22(1), 2004, Figures 2 and 3). Similarities are not normalised further. They are
+The score of an item i is the sum of sim(j, i) over those of the user's items j that are neighbors:
+among the k nearest items of i (B. Sarwar et al., "Item-Based Collaborative Filtering Recommendation
+Algorithms", WWW 2001), or such that i is among the k nearest items of j (M. Deshpande and G.
+Karypis, "Item-Based Top-N Recommendation Algorithms", ACM TOIS 22(1), 2004, Figures 2 and 3).
+Similarities are not normalized further. They are
 
     sim(j, i) = |U_j ∩ U_i| / (sqrt(|U_j| |U_i|) + shrink),
 
@@ -26,13 +27,13 @@ from recns_tf.interactions import degrees_of_items
 
 
 def fits(train: csr_array, settings: BaselineSettings) -> Iterator[Fit]:
-    """Yield a fit for each shrinkage and number of neighbours. See Baseline."""
+    """Yield one fit per shrinkage and number of neighbors. See Baseline."""
     positives = binary(train)
     sizes = sorted({int(number) for number in numbers(settings.itemknn_neighbors)})
     for shrink in sorted(set(numbers(settings.itemknn_shrink))):
         nearest, similarity = neighbors(positives, shrink, sizes[-1])
         for size in sizes:
-            table = kept(nearest[:, :size], similarity[:, :size])
+            table = to_sparse(nearest[:, :size], similarity[:, :size])
             if settings.itemknn_lists == "scored":
                 table = csr_array(table.T)
             yield Fit(
@@ -43,16 +44,16 @@ def fits(train: csr_array, settings: BaselineSettings) -> Iterator[Fit]:
 def neighbors(
     positives: csr_array, shrink: float, k: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Return each item's nearest others, nearest first; of equals the lower id comes first.
+    """Return the k nearest other items of each item, nearest first; ties go to the lower item.
 
     Args:
         positives: X, float64 CSR array [U, I].
-        shrink: added to the denominator.
-        k: how many; at most all are returned.
+        shrink: added to the denominator of the similarity.
+        k: number of neighbors.
 
     Returns:
-        Item ids and similarities, [I, min(k, I)]; the similarity is 0 where there is no such
-        neighbour, and an item is none of its own.
+        Items, int64 [I, min(k, I)], and their similarities, float64 of the same shape. A
+        similarity of 0 marks padding.
     """
     num_items = positives.shape[1]
     k = min(k, num_items)
@@ -62,7 +63,7 @@ def neighbors(
     similarity = np.zeros((num_items, k))
     for block in blocks(num_items, num_items):
         rows = (by_item[block] @ positives).toarray()
-        # Without common users the numerator is 0, whatever stands below it.
+        # Without common users the numerator is 0, so that any positive denominator will do.
         rows /= np.maximum(roots[block, None] * roots + shrink, np.finfo(np.float64).tiny)
         rows[np.arange(len(block)), block] = 0.0
         nearest[block] = np.argsort(-rows, axis=1, kind="stable")[:, :k]
@@ -70,8 +71,8 @@ def neighbors(
     return nearest, similarity
 
 
-def kept(nearest: NDArray[np.int64], similarity: NDArray[np.float64]) -> csr_array:
-    """Return the lists [I, k] as a CSR array [I, I], a row the list of an item."""
+def to_sparse(nearest: NDArray[np.int64], similarity: NDArray[np.float64]) -> csr_array:
+    """Return neighbor lists [I, k] as a CSR array [I, I] with one row per item."""
     num_items, k = nearest.shape
     rows = np.repeat(np.arange(num_items), k)
     table = csr_array((similarity.ravel(), (rows, nearest.ravel())), shape=(num_items, num_items))
@@ -80,11 +81,11 @@ def kept(nearest: NDArray[np.int64], similarity: NDArray[np.float64]) -> csr_arr
 
 
 def scorer(positives: csr_array, table: csr_array) -> Scorer:
-    """Return the function from users to their scores: rows of X times the table.
+    """Return a scorer: rows of X times the table.
 
     Args:
         positives: X, float64 CSR array [U, I].
-        table: sim(j, i) in row j and column i where it is kept, CSR array [I, I].
+        table: CSR array [I, I] with sim(j, i) in row j and column i for neighbors.
     """
 
     def scores(users: NDArray[np.integer]) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""The most popular items, the same list for everyone but for what they have seen."""
+"""Most popular items: the same ranking for every user, without the items they have seen."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from recns_tf.interactions import degrees_of_items
 
 
 def fits(train: csr_array, settings: BaselineSettings) -> Iterator[Fit]:
-    """Yield the one fit there is: the number of users who have an item in train. See Baseline."""
+    """Yield a single fit: the score of an item is its number of train users. See Baseline."""
     popularity = degrees_of_items(train).astype(np.float64)
 
     def scores(users: NDArray[np.integer]) -> NDArray[np.float64]:

@@ -1,8 +1,7 @@
-"""Full ranking, exact, for recommenders that score all items of a user at once.
+"""Exact full ranking for recommenders that score all items of a user at once.
 
-The conventions are those of `ranking`: seen items are masked, and a list with fewer unseen items
-than places ends with NO_ITEM. Of equal scores the item with the lower id comes first, so that the
-same scores give the same lists on every machine.
+The conventions are those of `ranking`: seen items are masked, and NO_ITEM pads short lists. Ties go
+to the lower item, so that equal scores give the same lists on every machine.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ BLOCK_BYTES = 128_000_000
 
 
 def blocks(count: int, num_items: int) -> Iterator[NDArray[np.int64]]:
-    """Yield 0 … count - 1 in blocks whose rows of float64, one [num_items] each, fit in memory."""
+    """Yield 0 … count - 1 in blocks small enough for float64 [block, num_items] in memory."""
     size = max(1, BLOCK_BYTES // (8 * num_items))
     for start in range(0, count, size):
         yield np.arange(start, min(start + size, count))
@@ -30,16 +29,16 @@ def blocks(count: int, num_items: int) -> Iterator[NDArray[np.int64]]:
 def top_items(
     scores: Scorer, users: NDArray[np.integer], seen: csr_array, k: int = 20
 ) -> NDArray[np.int64]:
-    """Return the k best scored unseen items of each user, best first.
+    """Return the k unseen items with the largest scores for each user, best first.
 
     Args:
-        scores: of all items, for some users.
-        users: [n] the users to rank for.
-        seen: boolean CSR array [U, I] of items not to be ranked.
+        scores: returns the scores of all items for given users.
+        users: integer [n], the users to rank for.
+        seen: boolean CSR array [U, I], the items to exclude.
         k: length of the lists.
 
     Returns:
-        int64 [n, k]; a user with fewer than k unseen items has NO_ITEM at the end.
+        int64 [n, k]; NO_ITEM pads the lists of users with fewer than k unseen items.
     """
     num_items = seen.shape[1]
     top = np.full((len(users), k), NO_ITEM, dtype=np.int64)
@@ -54,10 +53,10 @@ def top_items(
 
 
 def top_of_rows(rows: NDArray[np.float64], k: int) -> NDArray[np.int64]:
-    """Return the columns of the k largest numbers of each row, largest first, [n, k].
+    """Return the columns of the k largest numbers of each row, largest first, int64 [n, k].
 
-    Of equals the lower column comes first, those at the end of the list included, which a
-    partition alone would choose at will.
+    Ties go to the lower column, also at the end of the list, where np.argpartition alone would
+    choose arbitrarily.
     """
     last = np.partition(rows, -k, axis=1)[:, [-k]]
     larger, equal = rows > last, rows == last
@@ -71,17 +70,18 @@ def top_of_rows(rows: NDArray[np.float64], k: int) -> NDArray[np.int64]:
 def evaluate(
     scores: Scorer, held_out: csr_array, seen: csr_array, k: int = 20
 ) -> tuple[dict[str, float | int], NDArray[np.int64]]:
-    """Return the metrics of `ranking.evaluate`, and the lists they are made from.
+    """Return the metrics of `ranking.evaluate`, and the ranked lists.
 
     Args:
-        scores: of all items, for some users.
-        held_out: boolean CSR array [U, I], the positives to be found.
-        seen: boolean CSR array [U, I], masked: train for validation, train and valid for test.
+        scores: returns the scores of all items for given users.
+        held_out: boolean CSR array [U, I], the relevant items.
+        seen: boolean CSR array [U, I], the items to exclude: train for validation, train and
+            valid for test.
         k: length of the lists, K.
 
     Returns:
-        "recall@K", "ndcg@K", "hr@K" as fractions, 0 where nobody has a held-out item, and
-        "users"; int64 [U, K], NO_ITEM for users without held-out items.
+        A dict of "recall@K", "ndcg@K" and "hr@K", from 0 to 1, and "users"; and the lists,
+        int64 [U, K], with NO_ITEM in the rows of users without held-out items.
     """
     users = users_with(held_out)
     lists = np.full((held_out.shape[0], k), NO_ITEM, dtype=np.int64)

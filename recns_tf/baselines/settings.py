@@ -1,4 +1,4 @@
-"""The flags of the baselines: grids of hyperparameters, of which validation chooses."""
+"""The flags of the baselines: grids of hyperparameters, searched on validation."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from recns_tf.config.flags import NUMBERS, Checked, Rule, above, one_of, option
 
 NUMBER = r"(\d+\.?\d*|\.\d+)(e[+-]?\d+)?"
 NOT_NEGATIVE = Rule(
-    "numbers from 0 on, such as 0,10,100",
+    "numbers of at least 0, such as 0,10,100",
     lambda text: bool(re.fullmatch(f"{NUMBER}(,{NUMBER})*", text)),
 )
 POSITIVE = Rule(
@@ -21,30 +21,30 @@ POSITIVE = Rule(
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class BaselineSettings(Checked):
-    """The grids. One number in place of several fixes a hyperparameter.
+    """Grids of hyperparameters. A single number fixes a hyperparameter.
 
-    What concerns one baseline begins with its name.
+    The name of a field begins with the name of its baseline.
     """
 
     itemknn_neighbors: str = option(
-        "10,20,50,100,200,500,1000", "itemknn: k, nearest items kept of each item; a grid", NUMBERS
+        "10,20,50,100,200,500,1000", "itemknn: k, number of neighbors per item; a grid", NUMBERS
     )
     itemknn_lists: str = option(
         "scored",
-        "itemknn: which item's list of neighbours counts, that of the one scored, or of the one "
-        "the user has (Deshpande and Karypis)",
+        "itemknn: whose neighbor lists count, those of the scored item, or those of the user's "
+        "items (Deshpande and Karypis)",
         one_of("scored", "owned"),
     )
     itemknn_shrink: str = option(
         "0,10,50,100,300",
-        "itemknn: added to the denominator of the cosine, against chance among rare items; a grid",
+        "itemknn: added to the denominator of the cosine, which damps rare items; a grid",
         NOT_NEGATIVE,
     )
     ease_l2: str = option(
         "10,30,100,300,1000,3000", "ease: lambda, the L2 penalty of item weights; a grid", POSITIVE
     )
     ease_memory: float = option(
-        8.0, "ease: GB that its item-by-item matrices may take together", above(0)
+        8.0, "ease: memory limit of all item-by-item matrices, in GB", above(0)
     )
 
     def of(self, name: str) -> dict[str, Any]:
@@ -54,6 +54,6 @@ class BaselineSettings(Checked):
 
 
 def numbers(grid: str) -> list[float]:
-    """Return the numbers of a grid, whole ones as int."""
+    """Return the numbers of a grid, integers as int."""
     found = [float(text) for text in grid.split(",")]
     return [int(number) if number.is_integer() else number for number in found]

@@ -1,6 +1,7 @@
 """Measure the effect of each choice in which the authors' code and the paper differ.
 
-Writes ablation.md, .csv, .png, .svg and cells.csv to runs_dir/ablate-DATASET-ENCODER-SAMPLER/.
+Changes one choice at a time. Writes ablation.md, .csv, .png, .svg and cells.csv to
+runs_dir/ablate-DATASET-ENCODER-SAMPLER/.
 """
 
 from __future__ import annotations
@@ -18,61 +19,62 @@ from recns_tf.experiments.results import Line
 from recns_tf.experiments.runner import report, run_cells
 from recns_tf.utils.files import write_text
 
-STAY = "on both sides those of the dataset, the encoder and the command line"
+SCALE_NOTE = "the same in all runs, those of the dataset, the encoder and the command line"
 CHOSEN_ON_TEST = (
-    "With validate_on test the best epoch is chosen on the test set itself: such numbers are "
-    "higher than those of new data would be."
+    "With validate_on test, the best epoch is chosen on the test set itself. Such numbers are "
+    "higher than those on new data would be."
 )
 
 
 def main(call: Call) -> None:
     """Run the command."""
     dataset, encoder = call.words
-    asked = call.settings(AblateSettings)
-    datasets.require(dataset, asked.data_dir)
+    options = call.settings(AblateSettings)
+    datasets.require(dataset, options.data_dir)
     registry.find(registry.ENCODERS, "encoder", encoder)
     files, given = explicit_settings(call.arguments, dataset, encoder)
     if "seed" in given:
-        raise UserError("--seed is what a sweep varies: choose seeds by --seeds=0,1,2.")
-    original, other = ablation.presets(dataset, encoder, given, asked.letter, further=files)
+        raise UserError("--seed is what a sweep varies: choose seeds with --seeds=0,1,2.")
+    original, other = ablation.presets(dataset, encoder, given, options.letter, further=files)
     starts = {"original": (original, other), "default": (other, original)}
-    chosen = starts if asked.base == "both" else {asked.base: starts[asked.base]}
+    chosen = starts if options.base == "both" else {options.base: starts[options.base]}
     found = [
-        (base, ablation.rows(base, turned, asked.seed_numbers)) for base, turned in chosen.values()
+        (base, ablation.make_rows(base, target, options.seed_numbers))
+        for base, target in chosen.values()
     ]
     for base, rows in found:
-        print(f"base {base.name}: {base_text(base)}; {len(rows) - 1} choices to turn")
-    print(f"{STAY}: {stay_text(original)}")
+        print(f"base {base.name}: {base_text(base)}; {len(rows) - 1} choices to change")
+    print(f"settings of scale are {SCALE_NOTE}: {scale_text(original)}")
     sampler = original.config.sampler.replace(registry.OWN, ".")
-    folder = Path(asked.runs_dir) / f"ablate-{dataset}-{encoder}-{sampler}"
+    folder = Path(options.runs_dir) / f"ablate-{dataset}-{encoder}-{sampler}"
     cells = [cell for _, rows in found for row in rows for cell in row.cells]
-    ready, failures = run_cells(cells, asked, folder)
+    ready, failures = run_cells(cells, options, folder)
     if ready:
-        print(write(found, Path(asked.runs_dir), folder))
+        print(write(found, Path(options.runs_dir), folder))
         report(failures)
 
 
 def base_text(base: Preset) -> str:
-    """Return where the settings of a base come from."""
+    """Return the flagfiles of a base as text."""
     return " + ".join(f"flags/{path.name}" for path in base.files) or "the defaults"
 
 
-def stay_text(base: Preset) -> str:
-    """Return the settings that stay as they are."""
-    return ", ".join(f"{name} {getattr(base.config, name)}" for name in ablation.STAYS)
+def scale_text(base: Preset) -> str:
+    """Return the settings of scale as text."""
+    return ", ".join(f"{name} {getattr(base.config, name)}" for name in ablation.SCALE_SETTINGS)
 
 
 def write(found: list[tuple[Preset, list[Row]]], runs_dir: Path, folder: Path) -> str:
-    """Write the tables and the picture of an ablation; return the tables."""
+    """Write the tables and the plot of an ablation; return the tables."""
     config = found[0][0].config
     title = f"{config.dataset}, {config.encoder}, {config.sampler}"
     text = [
         f"# One choice at a time: {title}",
         "",
-        "Percentages on test: mean ± standard deviation over seeds. Differences are to the base, "
-        "seed by seed.",
+        "Percentages on test: mean ± standard deviation over seeds. Differences from the base are "
+        "paired by seed.",
         "",
-        f"Settings of scale are {STAY}: {stay_text(found[0][0])}.",
+        f"Settings of scale are {SCALE_NOTE}: {scale_text(found[0][0])}.",
     ]
     rows, cells, groups = [], [], {}
     for base, steps in found:
@@ -100,7 +102,7 @@ def write(found: list[tuple[Preset, list[Row]]], runs_dir: Path, folder: Path) -
     write_text(folder / "ablation.md", table + "\n")
     results.write_csv(folder / "ablation.csv", ablation.CSV_COLUMNS, rows)
     results.write_csv(folder / "cells.csv", results.CELL_COLUMNS, cells)
-    ablation.draw(groups, title, folder / "ablation")
+    ablation.plot_differences(groups, title, folder / "ablation")
     return f"{table}\n\n{folder}/: ablation.md ablation.csv ablation.png ablation.svg cells.csv"
 
 
@@ -110,5 +112,5 @@ COMMAND = Command(
     example="ml-100k lightgcn",
     settings=(Config, AblateSettings),
     run=main,
-    interrupted="the same command goes on from here",
+    interrupted="the same command continues from here",
 )

@@ -1,7 +1,7 @@
-"""Fit and test a recommender in closed form: popular, itemknn or ease.
+"""Fit and test a closed-form recommender: popular, itemknn or ease.
 
-Validation Recall@20 chooses the hyperparameters from a grid that the flags state; the best ones are
-tested once.
+Hyperparameters are selected by validation Recall@20 from the grids given by the flags, and tested
+once.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Rank embeddings that any program saved, exactly and truncated as the authors' code does.
+"""Rank embeddings saved by any program, exactly and by the authors' truncated search.
 
-A truncated search finds a fixed number of items and then drops the seen ones. --run names one of
-our runs to compare with. Tables, tests over users, each user's metrics and a picture go into
+A truncated search finds a fixed number of items and then drops the seen ones. --run names a run of
+this program to compare with. Tables, significance tests, per-user metrics and a plot are written to
 comparisons/DATASET or --output.
 """
 
@@ -24,17 +24,19 @@ LEAST_USERS = 2
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Comparison(Checked):
-    """What to compare."""
+    """The flags of this command."""
 
-    users: str = option("", "the users' embeddings: a .npy file, float [number of users, d]")
-    items: str = option("", "the items' embeddings: a .npy file, float [number of items, d]")
+    users: str = option("", "user embeddings: a .npy file, float [number of users, d]")
+    items: str = option("", "item embeddings: a .npy file, float [number of items, d]")
     user_ids: str = option(
-        "", "a .npy file with the user id of each row; the rows are the dataset's own, if empty"
+        "", "a .npy file with the user id of each row; if empty, rows are in the dataset's order"
     )
-    item_ids: str = option("", "a .npy file with the item id of each row, likewise")
-    run: str = option("", "folder of a finished run of ours, to compare with")
+    item_ids: str = option(
+        "", "a .npy file with the item id of each row; if empty, rows are in the dataset's order"
+    )
+    run: str = option("", "folder of a finished run to compare with")
     depth: str = option("200,500", "depths of the truncated searches", NUMBERS)
-    output: str = option("", "folder to write to; comparisons/DATASET if empty")
+    output: str = option("", "output folder; comparisons/DATASET if empty")
 
 
 def main(call: Call) -> None:
@@ -43,7 +45,7 @@ def main(call: Call) -> None:
     datasets.require(call.words[0], workspace.data_dir)
     for name in ("users", "items"):
         if not getattr(wanted, name):
-            raise UserError(f"--{name} is needed: the .npy file of the {name}' embeddings.")
+            raise UserError(f"--{name} is needed: the .npy file of the {name[:-1]} embeddings.")
     settings = call.settings(Config, dataset=call.words[0])
     interactions = datasets.load(settings, workspace.data_dir)
     with silenced_stderr():
@@ -53,7 +55,8 @@ def main(call: Call) -> None:
     users = users_with(interactions.test)
     if len(users) < LEAST_USERS:
         raise UserError(
-            f"{call.words[0]} has {len(users)} users with test positives: 2 are needed."
+            f"{call.words[0]} has {len(users)} users with test positives: at least "
+            f"{LEAST_USERS} are needed."
         )
     files = {
         name: Path(getattr(wanted, name))

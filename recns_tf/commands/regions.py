@@ -1,8 +1,8 @@
-"""Build the regions of a dataset and measure what they hold.
+"""Build the regions of a dataset and measure their coverage.
 
-Prints the region that the flags ask for, then, for every khop, the intermediate region's share of
-the catalogue and the share of valid and test positives inside it. Writes the same to
-data/DATASET/regions.json, and draws it in regions.png. Training finds the region in the cache.
+Prints the region selected by the flags and, for each khop, the share of the items and of the valid
+and test positives in the intermediate region. Writes the same to data/DATASET/regions.json, and a
+plot to regions.png. The region is cached for training.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Print mean ± standard deviation over the seeds of finished runs, as a table.
 
-RUN is a folder under runs/. Runs of the same dataset, encoder and sampler that differ in no setting
-but the seed make one line.
+RUN is a folder under runs/. Runs that differ only in their seed are averaged, one row per group.
 """
 
 from __future__ import annotations

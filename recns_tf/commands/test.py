@@ -1,6 +1,6 @@
-"""Run the tests of a checkout with pytest, to which all arguments are passed on.
+"""Run the tests of a checkout with pytest. All arguments are passed to pytest.
 
-The word `fast` leaves out the tests that are marked as slow.
+A leading `fast` skips the tests marked as slow.
 """
 
 from __future__ import annotations
@@ -20,9 +20,11 @@ def main(call: Call) -> None:
     """Run pytest in the checkout, and exit with its status."""
     checkout = PACKAGE.parent
     if not (checkout / "tests").is_dir():
-        raise UserError("the tests are in a checkout of the project, not in the package.")
+        raise UserError("the tests come with a checkout of the project, not with the package.")
     if importlib.util.find_spec("pytest") is None:
-        raise UserError("pytest is not installed: './run.sh test' installs it, or the extra test.")
+        raise UserError(
+            "pytest is not installed: run './run.sh test', or install the extra 'test'."
+        )
     arguments = call.arguments
     if arguments[:1] == ["fast"]:
         arguments = [*FAST, *arguments[1:]]

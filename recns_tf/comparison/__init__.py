@@ -1,1 +1,1 @@
-"""Embeddings of any program, ranked in several ways and compared."""
+"""Rank embeddings saved by any program in several modes, and compare them with a run."""

@@ -1,4 +1,4 @@
-"""Embeddings ranked in several ways, and whether the differences are chance."""
+"""Rank embeddings in several modes, and test whether the differences are significant."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from recns_tf.interactions import Interactions, users_with
 from recns_tf.utils.markdown import table
 
 GIVEN = "given"
-"""What the embeddings that are compared are called in tables."""
+"""Name of the user-supplied embeddings in tables."""
 
 
 class RankingMode(NamedTuple):
-    """A way of ranking.
+    """A ranking mode.
 
     Attributes:
-        depth: of the search, as of `ranking.top_items`.
-        masked: which positives are no candidates, "train" or "train and valid".
+        depth: search depth, as in `ranking.top_items`; 0 is exact.
+        masked: the positives excluded from the lists, "train" or "train and valid".
     """
 
     depth: int
@@ -34,18 +34,18 @@ class RankingMode(NamedTuple):
 
     @property
     def search(self) -> str:
-        """The depth in words."""
+        """The depth as text."""
         return f"first {self.depth}" if self.depth else "exact"
 
 
 class Ranked(NamedTuple):
-    """What embeddings reach in one way of ranking.
+    """Test metrics of embeddings in one ranking mode.
 
     Attributes:
-        embeddings: their name.
-        way: the way.
-        metrics: each of METRICS a user with test positives, float64 [n].
-        short: how many lists are shorter than those of an exact search.
+        embeddings: name of the embeddings.
+        mode: the ranking mode.
+        metrics: each of METRICS per user with test positives, float64 [n].
+        short: number of lists that are shorter than those of an exact search.
     """
 
     embeddings: str
@@ -55,22 +55,21 @@ class Ranked(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The embeddings and the way in words."""
+        """The embeddings and the ranking mode as text."""
         return f"{self.embeddings}, {self.mode.search}, without {self.mode.masked}"
 
     def means(self) -> dict[str, float]:
-        """Return the means over users."""
+        """Return the mean of each metric over users."""
         return {name: float(values.mean()) for name, values in self.metrics.items()}
 
 
 class MetricDifference(NamedTuple):
-    """A difference of two, in one metric.
+    """The difference of two rankings in one metric.
 
     Attributes:
-        first, second: the two, in words.
-        metric: of METRICS.
-        difference: of first less second over users; its p values are adjusted for all metrics
-            of the two by Holm.
+        first, second: names of the two rankings.
+        metric: one of METRICS.
+        difference: first minus second over users; p values are adjusted over METRICS by Holm.
     """
 
     first: str
@@ -80,7 +79,10 @@ class MetricDifference(NamedTuple):
 
 
 def ranking_modes(interactions: Interactions, depths: Sequence[int]) -> Iterator[RankingMode]:
-    """Yield the exact way and that of each depth; with valid masked, where there is a valid."""
+    """Yield the exact and each truncated mode, with train and valid masked, then train alone.
+
+    Without valid positives only train is masked.
+    """
     masks = ["train and valid", "train"] if interactions.valid.nnz else ["train"]
     for masked in masks:
         for depth in (0, *depths):
@@ -94,14 +96,17 @@ def rank(
     depths: Sequence[int],
     ranker: str = "faiss",
 ) -> list[Ranked]:
-    """Return what embeddings reach on test in every way of ranking.
+    """Rank embeddings on the test set in every mode.
 
     Args:
-        name: of the embeddings.
-        embeddings: ranked by inner product.
+        name: name of the embeddings.
+        embeddings: tables to rank by inner product.
         interactions: the dataset.
-        depths: of the truncated searches.
-        ranker: engine, one of catalog.RANKERS.
+        depths: depths of the truncated searches.
+        ranker: search engine, one of registry.RANKERS.
+
+    Returns:
+        One result per mode, in the order of `ranking_modes`.
     """
     users = users_with(interactions.test)
     seen = {"train": interactions.seen("valid"), "train and valid": interactions.seen("test")}
@@ -119,25 +124,25 @@ def rank(
 
 
 def metric_differences(given: Sequence[Ranked], run: Sequence[Ranked]) -> list[MetricDifference]:
-    """Return the differences worth a test.
+    """Return the differences to test.
 
-    They are, in every way of ranking, the run less the given embeddings; and, for either, each
-    truncated search less the exact one that masks the same, if it cuts lists short.
+    These are, in every mode, the run minus the given embeddings; and, for both, each truncated
+    search that shortens lists minus the exact search with the same mask.
 
     Args:
-        given: the given embeddings in every way.
-        run: a run in the same ways, or nothing.
+        given: the given embeddings in every mode.
+        run: a run in the same modes, or an empty list.
     """
     pairs = [(ours, theirs) for ours, theirs in zip(run, given, strict=bool(run))]
     for ranked in (given, run):
         exact = {each.mode.masked: each for each in ranked if not each.mode.depth}
         pairs += [(each, exact[each.mode.masked]) for each in ranked if each.short]
-    return [gap for first, second in pairs for gap in compare(first, second)]
+    return [each for first, second in pairs for each in compare(first, second)]
 
 
 def compare(first: Ranked, second: Ranked) -> list[MetricDifference]:
-    """Return the difference of two in every metric, p values adjusted for the metrics."""
-    found = significance.adjusted(
+    """Return the differences of two rankings in every metric, with adjusted p values."""
+    found = significance.adjust_p_values(
         [significance.difference(first.metrics[name], second.metrics[name]) for name in METRICS]
     )
     return [
@@ -149,15 +154,15 @@ def compare(first: Ranked, second: Ranked) -> list[MetricDifference]:
 def by_degree(
     degrees: NDArray[np.integer], values: NDArray[np.float64], most: int = 10
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return means of a metric over users of like train degrees.
+    """Return means of a metric over groups of users with similar train degrees.
 
     Args:
-        degrees: [n], of each user.
-        values: float64 [n], of each user.
-        most: groups at most; each holds about as many users.
+        degrees: integer [n], degree per user.
+        values: float64 [n], metric per user.
+        most: maximum number of groups, which have about equal numbers of users.
 
     Returns:
-        The mean degree and the mean value of each group, ascending in degree.
+        The mean degree and the mean value of each group, float64 [groups], ascending in degree.
     """
     edges = np.unique(np.quantile(degrees, np.linspace(0, 1, most + 1)))
     edges[-1] += 1
@@ -173,33 +178,31 @@ def by_degree(
 
 
 def markdown(ranked: Iterable[Ranked], found: Iterable[MetricDifference]) -> str:
-    """Return the table of all ways and that of the differences."""
-    reached = []
+    """Return Markdown tables of all modes and of the differences."""
+    mode_rows = []
     for each in ranked:
         means = [f"{value:.4f}" for value in each.means().values()]
-        reached.append(
+        mode_rows.append(
             [each.embeddings, each.mode.search, each.mode.masked, *means, f"{each.short:,}"]
         )
-    tested = []
-    for gap in found:
-        one = gap.difference
-        interval = f"{one.low:+.4f} to {one.high:+.4f}"
-        cells = [gap.first, gap.second, METRICS[gap.metric], f"{one.mean:+.4f}", interval]
-        tested.append(
+    difference_rows = []
+    for first, second, metric, difference in found:
+        difference_rows.append(
             [
-                *cells,
-                significance.format_p_value(one.t_test),
-                significance.format_p_value(one.wilcoxon),
+                *(first, second, METRICS[metric], f"{difference.mean:+.4f}"),
+                f"{difference.low:+.4f} to {difference.high:+.4f}",
+                significance.format_p_value(difference.t_test),
+                significance.format_p_value(difference.wilcoxon),
             ]
         )
-    heads = ["embeddings", "search", "masked", *METRICS.values(), "lists cut short"]
-    lines = [*table(heads, reached), ""]
-    heads = ["first", "second", "metric", "first less second", "95 %", "t-test", "Wilcoxon"]
-    return "\n".join([*lines, *table(heads, tested)])
+    head = ["embeddings", "search", "masked", *METRICS.values(), "lists cut short"]
+    lines = [*table(head, mode_rows), ""]
+    head = ["first", "second", "metric", "first − second", "95 % interval", "t-test", "Wilcoxon"]
+    return "\n".join([*lines, *table(head, difference_rows)])
 
 
 def to_csv(interactions: Interactions, ranked: Sequence[Ranked]) -> str:
-    """Return a table with a line a user with test positives: id, degrees, and every metric."""
+    """Return CSV text with one row per user with test positives: id, degrees, and every metric."""
     users = users_with(interactions.test)
     columns: Mapping[str, Any] = {
         "user_id": interactions.user_ids[users],
@@ -218,7 +221,7 @@ def to_csv(interactions: Interactions, ranked: Sequence[Ranked]) -> str:
 
 
 def to_json(ranked: Sequence[Ranked], found: Sequence[MetricDifference]) -> dict[str, Any]:
-    """Return the same as JSON values."""
+    """Return all modes and differences as JSON values."""
     return {
         "ways": [
             {
@@ -231,8 +234,8 @@ def to_json(ranked: Sequence[Ranked], found: Sequence[MetricDifference]) -> dict
             for each in ranked
         ],
         "differences": [
-            {"first": gap.first, "second": gap.second, "metric": gap.metric}
-            | gap.difference._asdict()
-            for gap in found
+            {"first": each.first, "second": each.second, "metric": each.metric}
+            | each.difference._asdict()
+            for each in found
         ],
     }

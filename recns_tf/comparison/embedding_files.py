@@ -1,4 +1,4 @@
-"""Embeddings that any program saved as NumPy files, checked, in the order of a dataset's rows."""
+"""Read embeddings saved as NumPy files by any program, in the row order of a dataset."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from recns_tf.runs.folder import RunFolder
 
 
 class Embeddings(NamedTuple):
-    """A pair of tables whose rows are numbered as in a dataset.
+    """User and item embeddings in the row order of a dataset.
 
     Attributes:
         users: float32 [U, d].
@@ -27,14 +27,15 @@ class Embeddings(NamedTuple):
 
 
 class Source(NamedTuple):
-    """Where one of the two tables is, and what it is of.
+    """The files of one embedding table.
 
     Attributes:
-        flag: that named the file, for messages.
-        path: of the table.
-        ids_flag, ids_path: likewise of the ids of its rows; None where they are the dataset's.
+        flag: the flag that named the table, for messages.
+        path: path of the table.
+        ids_flag: the flag of the row ids, for messages.
+        ids_path: path of the row ids; None if rows are in the dataset's order.
         kind: "users" or "items".
-        ids: of the dataset, [U] or [I].
+        ids: the dataset's ids, [U] or [I].
     """
 
     flag: str
@@ -49,11 +50,11 @@ def read_array(flag: str, path: Path) -> NDArray[Any]:
     """Return the array of a .npy file.
 
     Args:
-        flag: that named it.
-        path: of the file.
+        flag: the flag that named the file, for messages.
+        path: path of the file.
 
     Raises:
-        UserError: it is absent, no .npy file, cut short, or holds Python objects.
+        UserError: the file is missing, truncated, not a .npy file, or holds Python objects.
     """
     if not path.is_file():
         raise UserError(f"{flag}={path}: there is no such file.")
@@ -62,23 +63,25 @@ def read_array(flag: str, path: Path) -> NDArray[Any]:
             array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
     except (ValueError, EOFError) as error:
         pickled = "Object arrays" in str(error)
-        what = "holds Python objects" if pickled else "is no .npy file, or is damaged"
-        raise UserError(f"{flag}={path} {what}: write one array of numbers by np.save.") from error
+        what = "holds Python objects" if pickled else "is not a .npy file, or is damaged"
+        raise UserError(
+            f"{flag}={path} {what}: write one array of numbers with np.save."
+        ) from error
     return array
 
 
 def read_embeddings(interactions: Interactions, files: Mapping[str, Path]) -> Embeddings:
-    """Return two saved tables in the order of the dataset's users and items.
+    """Return saved embeddings in the row order of a dataset.
 
     Args:
         interactions: the dataset.
-        files: "users" and "items" are .npy files, float [U, d] and [I, d]; any float becomes
-            float32. "user_ids" and "item_ids" are .npy files with the id of each row, if rows
-            are in another order than the dataset's; rows with ids that the dataset does not have
-            are left out.
+        files: paths of .npy files. "users" and "items" hold floats [U, d] and [I, d], which are
+            converted to float32. "user_ids" and "item_ids", which are optional, hold the id of
+            each row: give them if rows are not in the dataset's order. Rows with ids that are not
+            in the dataset are dropped.
 
     Raises:
-        UserError: a file is absent or damaged, or the two are no embeddings of the dataset.
+        UserError: a file is missing or damaged, or the tables do not fit the dataset.
     """
     sources = tuple(
         Source(
@@ -99,17 +102,17 @@ def read_embeddings(interactions: Interactions, files: Mapping[str, Path]) -> Em
     wanted = [interactions.num_users, interactions.num_items]
     if len(files) == 2 and lengths != wanted and lengths == wanted[::-1]:
         raise UserError(
-            f"--users={users} has as many rows as {interactions.name} has items, and --items as it "
-            "has users: the two are swapped."
+            f"--users={users} has as many rows as {interactions.name} has items, and --items as "
+            "many as it has users: the two are swapped."
         )
     if raw[0].shape[1] != raw[1].shape[1]:
         raise UserError(
             f"--users={users} has {raw[0].shape[1]} columns and --items={items} "
-            f"{raw[1].shape[1]}: both must have as many, the dimension of the embeddings."
+            f"{raw[1].shape[1]}: both need the same number, the dimension of the embeddings."
         )
     return Embeddings(
         *(
-            in_order(source, table, interactions.name).astype(np.float32)
+            align_rows(source, table, interactions.name).astype(np.float32)
             for source, table in zip(sources, raw, strict=True)
         )
     )
@@ -120,12 +123,12 @@ def check_numbers(source: Source, table: NDArray[Any]) -> None:
     where = f"{source.flag}={source.path}"
     if table.ndim != 2 or not table.shape[1]:
         raise UserError(
-            f"{where} has the shape {table.shape}: choose a table with a row for each of the "
+            f"{where} has the shape {table.shape}: choose a table with one row for each of the "
             f"{source.kind}."
         )
     if table.dtype.kind != "f":
         raise UserError(f"{where} holds {table.dtype}: choose a table of float32.")
-    # Beyond float32 is infinite, too.
+    # Values beyond the range of float32 become infinite.
     with np.errstate(over="ignore"):
         finite = np.isfinite(table.astype(np.float32)).all(axis=1)
     if not finite.all():
@@ -134,18 +137,18 @@ def check_numbers(source: Source, table: NDArray[Any]) -> None:
         )
 
 
-def in_order(source: Source, table: NDArray[Any], dataset: str) -> NDArray[Any]:
+def align_rows(source: Source, table: NDArray[Any], dataset: str) -> NDArray[Any]:
     """Return the rows of `table` in the dataset's order.
 
     Raises:
-        UserError: there is not one row for each of the dataset's users or items.
+        UserError: a user or item of the dataset has no row, or more than one.
     """
     where = f"{source.flag}={source.path}"
     if source.ids_path is None:
         if len(table) != len(source.ids):
             raise UserError(
-                f"{where} has {len(table):,} rows where {dataset} has {len(source.ids):,} "
-                f"{source.kind}: choose a table of the same data, or tell the ids of its rows by "
+                f"{where} has {len(table):,} rows, but {dataset} has {len(source.ids):,} "
+                f"{source.kind}: choose a table of the same data, or give the ids of its rows with "
                 f"{source.ids_flag}."
             )
         return table
@@ -153,41 +156,43 @@ def in_order(source: Source, table: NDArray[Any], dataset: str) -> NDArray[Any]:
     about = f"{source.ids_flag}={source.ids_path}"
     if found.shape != (len(table),) or found.dtype.kind not in "iuUS":
         raise UserError(
-            f"{about} is {found.dtype} of the shape {found.shape}: choose {len(table):,} whole "
-            f"numbers or texts, the ids of the rows of {where}."
+            f"{about} is {found.dtype} of the shape {found.shape}: choose {len(table):,} integers "
+            f"or strings, the ids of the rows of {where}."
         )
-    names = found.astype(str)
-    order = np.argsort(names, kind="stable")
-    twice = np.flatnonzero(names[order][1:] == names[order][:-1])
-    if len(twice):
-        raise UserError(f"{about} holds the id {names[order][twice[0]]} twice.")
-    sought = source.ids.astype(str)
-    places = np.minimum(np.searchsorted(names, sought, sorter=order), max(len(names) - 1, 0))
-    missing = sought != names[order[places]] if len(names) else np.ones(len(sought), dtype=bool)
+    row_ids = found.astype(str)
+    order = np.argsort(row_ids, kind="stable")
+    repeated = np.flatnonzero(row_ids[order][1:] == row_ids[order][:-1])
+    if len(repeated):
+        raise UserError(f"{about} holds the id {row_ids[order][repeated[0]]} twice.")
+    wanted = source.ids.astype(str)
+    missing, places = np.ones(len(wanted), dtype=bool), np.zeros(len(wanted), dtype=np.int64)
+    if len(row_ids):
+        places = np.minimum(np.searchsorted(row_ids, wanted, sorter=order), len(row_ids) - 1)
+        missing = wanted != row_ids[order[places]]
     if missing.any():
         raise UserError(
-            f"{about} lacks {int(missing.sum()):,} of the {len(sought):,} {source.kind} of "
-            f"{dataset}, {sought[missing][0]} among them."
+            f"{about} lacks {int(missing.sum()):,} of the {len(wanted):,} {source.kind} of "
+            f"{dataset}, {wanted[missing][0]} among them."
         )
     return table[order[places]]
 
 
 def read_run(interactions: Interactions, path: Path) -> Embeddings:
-    """Return the embeddings that a finished run left.
+    """Return the embeddings of a finished run.
 
     Args:
         interactions: the dataset.
         path: the run's folder.
 
     Raises:
-        UserError: it is not that of a finished run, or its data are not this dataset.
+        UserError: the run is not finished, or was trained on other data.
     """
     results = RunFolder(path).read_results()
     if results is None:
-        raise UserError(f"--run={path} is no finished run: choose a folder such as runs/NAME.")
+        raise UserError(f"--run={path} is not a finished run: choose a folder such as runs/NAME.")
     if results["data"]["checksum"] != interactions.checksum:
         raise UserError(
-            f"--run={path} was trained on other data than {interactions.name} is with these flags."
+            f"--run={path} was trained on other data than {interactions.name} with these flags."
         )
     folder = RunFolder(path).embeddings
     for kind, ids in (("user", interactions.user_ids), ("item", interactions.item_ids)):
@@ -198,9 +203,9 @@ def read_run(interactions: Interactions, path: Path) -> Embeddings:
             )
     tables = {}
     for kind, ids in (("user", interactions.user_ids), ("item", interactions.item_ids)):
-        path_there = folder / f"{kind}.npy"
-        source = Source("--run", path_there, "", None, f"{kind}s", ids)
-        table = read_array("--run", path_there)
+        file = folder / f"{kind}.npy"
+        source = Source("--run", file, "", None, f"{kind}s", ids)
+        table = read_array("--run", file)
         check_numbers(source, table)
-        tables[f"{kind}s"] = in_order(source, table, interactions.name).astype(np.float32)
+        tables[f"{kind}s"] = align_rows(source, table, interactions.name).astype(np.float32)
     return Embeddings(**tables)

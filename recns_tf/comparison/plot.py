@@ -1,4 +1,4 @@
-"""Picture of a comparison: how Recall differs per user, and Recall by train degree."""
+"""Plot a comparison: differences in Recall per user, and Recall by train degree."""
 
 from __future__ import annotations
 
@@ -17,30 +17,32 @@ from recns_tf.utils.files import atomic
 def plot_comparison(
     interactions: Interactions, given: Sequence[Ranked], run: Sequence[Ranked], path: Path
 ) -> None:
-    """Draw how users' Recall differs, and Recall by train degree, into a PNG file.
+    """Plot a histogram of Recall differences over users, and Recall by train degree.
 
     Args:
         interactions: the dataset.
-        given: embeddings, ranked exactly first and then to other depths.
-        run: those of a run, likewise; without one, the other depths are compared with the exact
-            ranking.
-        path: of the PNG.
+        given: the given embeddings in every mode; the first is the exact one.
+        run: a run in the same modes, or an empty list. Without a run, the histogram compares the
+            first truncated search with the exact one.
+        path: path of the PNG file.
     """
     metric, label = next(iter(METRICS.items()))
     figure = Figure(figsize=(10, 4), layout="constrained")
-    gap_axes, degree_axes = figure.subplots(1, 2)
+    difference_axes, degree_axes = figure.subplots(1, 2)
     first, second = (run[0], given[0]) if run else (given[1], given[0])
-    gaps = first.metrics[metric] - second.metrics[metric]
-    gap_axes.hist(gaps, bins=np.linspace(-1, 1, 42), color="C0")
-    gap_axes.axvline(gaps.mean(), color="C1", label=f"mean, {gaps.mean():+.4f}")
+    differences = first.metrics[metric] - second.metrics[metric]
+    difference_axes.hist(differences, bins=np.linspace(-1, 1, 42), color="C0")
+    difference_axes.axvline(
+        differences.mean(), color="C1", label=f"mean, {differences.mean():+.4f}"
+    )
     names = [f"{each.embeddings}, {each.mode.search}" for each in (first, second)]
-    gap_axes.set(
+    difference_axes.set(
         yscale="log",
         ylim=(0.5, None),
-        xlabel=f"{label}: {names[0]}, less {names[1]}",
-        ylabel="users of the test set",
+        xlabel=f"{label}: {names[0]} − {names[1]}",
+        ylabel="test users",
     )
-    gap_axes.legend()
+    difference_axes.legend()
     degrees = np.diff(interactions.train.indptr)[users_with(interactions.test)]
     masked = given[0].mode.masked
     for color, ranked in enumerate((given, run)):
@@ -56,9 +58,9 @@ def plot_comparison(
                 alpha=0.6 if each.mode.depth else 1,
                 label=f"{each.embeddings}, {each.mode.search}",
             )
-    degree_axes.set(xlabel="train positives of a user", ylabel=label, ylim=(0, None))
+    degree_axes.set(xlabel="train positives per user", ylabel=label, ylim=(0, None))
     degree_axes.legend()
-    for axes in (gap_axes, degree_axes):
+    for axes in (difference_axes, degree_axes):
         axes.grid(alpha=0.3)
     figure.suptitle(f"{interactions.name}, test, {masked} masked")
     with atomic(path) as temporary:

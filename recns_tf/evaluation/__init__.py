@@ -1,1 +1,1 @@
-"""Full ranking, ranking metrics, and tests over users."""
+"""Full ranking over all items, ranking metrics, and paired significance tests over users."""

@@ -1,6 +1,7 @@
-"""Compiled loops that choose a user's items: of lists that were searched, or of a row of scores.
+"""Compiled loops that select a user's unseen items from search results or from a row of scores.
 
-They stand in one file for the reason that kernels.py tells, and let go of Python's lock.
+They release Python's global interpreter lock. Numba recompiles them only when this file changes,
+so that the constants they use are defined here.
 """
 
 from __future__ import annotations
@@ -9,20 +10,20 @@ import numpy as np
 from numba import njit
 
 COLUMNS = 64
-"""How many scores are compared with the worst of the list before one of them is looked at."""
+"""Number of scores compared with the worst kept score before any is inspected individually."""
 
 
 @njit(nogil=True, cache=True)
 def keep_unseen(starts, indices, rows, found, top, used):  # type: ignore[no-untyped-def]
-    """Copy the first unseen items of each list that was searched.
+    """Copy the first unseen items of each search result.
 
     Args:
-        starts, indices: CSR rows of the items seen.
-        rows: [n], the row of each list.
-        found: int64 [n, depth], best first; below 0 is no item.
-        top: int64 [any, k], of which rows[0], … are filled from the left.
-        used: int64 [n], set to how many places were looked at until k were kept, or to depth + 1
-            where there were not k.
+        starts, indices: CSR rows of the seen items.
+        rows: int64 [n], the row of each search result in `top` and in the CSR matrix.
+        found: int64 [n, depth], search results, best first; negative entries are padding.
+        top: int64 [any, k], output; the rows listed in `rows` are filled from the left.
+        used: int64 [n], output: the number of results inspected until k items were kept, or
+            depth + 1 if fewer than k were found.
     """
     marked = np.zeros(found.max() + 1 if found.size else 0, dtype=np.bool_)
     for place in range(len(rows)):
@@ -47,17 +48,17 @@ def keep_unseen(starts, indices, rows, found, top, used):  # type: ignore[no-unt
 
 @njit(nogil=True, cache=True)
 def best_unseen(starts, indices, scores, first, top):  # type: ignore[no-untyped-def]
-    """Write the unseen items with the largest scores, best first; of equals the lowest number.
+    """Write the unseen items with the largest scores, best first; ties go to the lower item.
 
-    Two stages: a block of columns is compared with the worst score of a full list, which the
-    processor does many columns at a time, and only the few blocks that hold a larger one are gone
-    through item by item. Seen items need no mask: few of them get so far as to be asked about.
+    A block of columns is first compared with the worst kept score, which the processor vectorizes.
+    Only the few blocks with a larger score are scanned item by item. Seen items are checked last,
+    since few of them get that far.
 
     Args:
-        starts, indices: CSR rows of the items seen.
+        starts, indices: CSR rows of the seen items.
         scores: float32 [n, num_items].
-        first: the row that scores[0] belongs to.
-        top: int64 [any, k], of which n rows from `first` on are filled from the left.
+        first: the row of `top` and of the CSR matrix that scores[0] belongs to.
+        top: int64 [any, k], output; n rows starting at `first` are filled from the left.
     """
     num_items, k = scores.shape[1], top.shape[1]
     marked = np.zeros(num_items, dtype=np.bool_)

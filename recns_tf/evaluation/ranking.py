@@ -1,8 +1,8 @@
-"""Full ranking over all items, exact, and the means of its metrics (§5.1).
+"""Exact full ranking over all items, and mean metrics over users (§5.1).
 
-Seen items take no place of a list, however many there are. The authors' code searches to a fixed
-depth, drops the seen items and keeps what is left, so that a user who has seen much gets a short
-list; `depth` does as it does.
+Seen items are excluded before the top K are taken, so that every user with K unseen items gets a
+full list. The authors' code instead searches to a fixed depth and then drops the seen items, so
+that a user with many seen items gets a short list. The argument `depth` reproduces that.
 """
 
 from __future__ import annotations
@@ -31,21 +31,28 @@ def top_items(
     ranker: str = "faiss",
     depth: int = 0,
 ) -> NDArray[np.int64]:
-    """Return the k unseen items with the largest inner product for each user, best first.
+    """Return the k unseen items with the largest inner products for each user.
 
     Args:
         user_embeddings: float32 [U, d].
         item_embeddings: float32 [I, d].
-        users: [n] the users to rank for.
-        seen: boolean CSR array [U, I] of items not to be ranked.
+        users: integer [n], the users to rank for.
+        seen: boolean CSR array [U, I], the items to exclude.
         k: length of the lists.
-        ranker: the engine, one of catalog.RANKERS.
-        depth: 0 ranks exactly. A number is that of a search which the seen items take part in
-            and are then dropped from; what it holds beyond is lost.
+        ranker: search engine, one of registry.RANKERS.
+        depth: 0 ranks exactly. Otherwise the `depth` best of all items are searched, seen items
+            included; the seen ones are then dropped, and up to k of the rest are kept.
 
     Returns:
-        int64 [n, k]; a user with fewer than k unseen items has NO_ITEM at the end, and with a
-        `depth` one of whose items of the search fewer than k are unseen.
+        int64 [n, k], best item first. NO_ITEM pads the lists of users with fewer than k unseen
+        items (with a `depth`: fewer than k among the items searched).
+
+    Example:
+        >>> users = np.array([[1.0]], np.float32)
+        >>> items = np.array([[3.0], [2.0], [1.0]], np.float32)
+        >>> seen = csr_array(np.array([[1, 0, 0]], dtype=bool))
+        >>> top_items(users, items, np.array([0]), seen, k=2)
+        array([[1, 2]])
     """
     queries, items = (
         np.ascontiguousarray(table, dtype=np.float32)
@@ -54,12 +61,12 @@ def top_items(
     rows: Any = seen[users]
     if not depth:
         return RANKERS[ranker](queries, items, rows, k)
-    nothing = csr_array(rows.shape, dtype=bool)
-    found = RANKERS[ranker](queries, items, nothing, min(depth, len(items)))
+    nothing_seen = csr_array(rows.shape, dtype=bool)
+    found = RANKERS[ranker](queries, items, nothing_seen, min(depth, len(items)))
     top = np.full((len(queries), k), NO_ITEM, dtype=np.int64)
-    everyone = np.arange(len(queries))
+    all_rows = np.arange(len(queries))
     keep_unseen(
-        rows.indptr.astype(np.int64), rows.indices, everyone, found, top, np.empty_like(everyone)
+        rows.indptr.astype(np.int64), rows.indices, all_rows, found, top, np.empty_like(all_rows)
     )
     return top
 
@@ -74,18 +81,28 @@ def evaluate(
     ranker: str = "faiss",
     depth: int = 0,
 ) -> dict[str, float | int]:
-    """Return mean Recall, NDCG and HR over all users with held-out items.
+    """Return mean Recall, NDCG and HR over all users with held-out items (§5.1).
 
     Args:
-        user_embeddings, item_embeddings: float32 [U, d] and [I, d].
-        held_out: boolean CSR array [U, I], the positives to be found.
-        seen: boolean CSR array [U, I], masked: train for validation, train and valid for test.
+        user_embeddings: float32 [U, d].
+        item_embeddings: float32 [I, d].
+        held_out: boolean CSR array [U, I], the relevant items.
+        seen: boolean CSR array [U, I], the items to exclude: train for validation, train and
+            valid for test.
         k: length of the lists, K.
-        ranker, depth: as of `top_items`.
+        ranker, depth: see `top_items`.
 
     Returns:
-        "recall@K", "ndcg@K", "hr@K" as fractions, and "users", how many were averaged; the
-        metrics are 0 where there are none.
+        A dict of "recall@K", "ndcg@K" and "hr@K", floats from 0 to 1, and "users", the number of
+        users averaged. Without such users the metrics are 0.
+
+    Example:
+        >>> users = np.array([[1.0]], np.float32)
+        >>> items = np.array([[3.0], [2.0], [1.0]], np.float32)
+        >>> seen = csr_array(np.array([[1, 0, 0]], dtype=bool))
+        >>> held_out = csr_array(np.array([[0, 1, 0]], dtype=bool))
+        >>> evaluate(users, items, held_out, seen, k=1)
+        {'recall@1': 1.0, 'ndcg@1': 1.0, 'hr@1': 1.0, 'users': 1}
     """
     users = users_with(held_out)
     if not len(users):

@@ -1,8 +1,8 @@
-"""Two engines for the exact top of all items, of which RANKERS holds one by name.
+"""Two engines for exact top-k search with seen items excluded, by name in RANKERS.
 
-Both take the same and return equal lists, up to items of equal score: Faiss, the paper's own
-choice, searches so deep that unseen items are left; TensorFlow multiplies the tables, and a
-compiled loop chooses of the scores.
+Both have the same signature and return the same lists, except for the order of equal scores.
+`search_faiss` uses Faiss, as the paper does, and searches deep enough to leave k unseen items.
+`search_tensorflow` multiplies the tables, and a compiled loop selects from the scores.
 """
 
 from __future__ import annotations
@@ -20,34 +20,34 @@ from recns_tf.utils.parallel import over_rows, row_cuts
 
 LARGEST_GROUP = 4096
 SMALLEST_GROUP = 256
+"""Bounds on the number of users that share a Faiss search. Faiss is fastest with many queries."""
 GROWTH = 1.5
-"""Users share a search that is at most so many times as deep as the least of them needs; large
-groups, of queries and not of depths, are what Faiss is fast with."""
+"""A shared search is at most this many times as deep as the least demanding user needs."""
 
-MOST = 0.95
-"""How many of the users a depth that was learned from others should be enough for."""
+SHARE_SERVED = 0.95
+"""Share of users for whom a depth estimated from earlier groups should suffice."""
 
 BLOCK_USERS = 64
-"""Users a product: their scores stay in the processor's cache until they are chosen from."""
+"""Users per matrix product. Their scores stay in the processor's cache until they are ranked."""
 
 
-def with_faiss(
+def search_faiss(
     queries: NDArray[np.float32], items: NDArray[np.float32], seen: csr_array, k: int
 ) -> NDArray[np.int64]:
-    """Return the k unseen items with the largest inner product for each query, best first.
+    """Return the k unseen items with the largest inner products for each query, best first.
 
-    k and as many places as a user has seen items are enough whatever the scores are. Seen items
-    that do not crowd the first places need less, and how much less is learned from the groups
-    before; who is left without k items is searched again, as deep as is enough.
+    A search of depth k plus the number of seen items always suffices. Less is enough if seen items
+    do not fill the first places. How much less is estimated from earlier groups, and users left
+    with fewer than k items are searched again at the full depth.
 
     Args:
         queries: float32 [n, d].
         items: float32 [I, d].
-        seen: boolean CSR array [n, I] of items not to be ranked.
+        seen: boolean CSR array [n, I], the items to exclude.
         k: length of the lists.
 
     Returns:
-        int64 [n, k]; a user with fewer than k unseen items has NO_ITEM at the end.
+        int64 [n, k]; NO_ITEM pads the lists of users with fewer than k unseen items.
     """
     num_items, dim = items.shape
     index = faiss.IndexFlatIP(dim)
@@ -58,14 +58,14 @@ def with_faiss(
     crowding: list[NDArray[np.float64]] = []
 
     def search(users: NDArray[np.integer], learn: bool) -> NDArray[np.integer]:
-        """Search for users, in ascending number of seen items; return those to do again."""
+        """Search for users, sorted by their number of seen items; return those to search again."""
         short = [users[:0]]
         start, share = 0, 1.0
         while start < len(users):
             group = users[start : start + LARGEST_GROUP]
             depths = np.minimum(k + np.ceil(share * counts[group]).astype(np.int64), num_items)
-            like = int(np.searchsorted(depths, depths[0] * GROWTH, side="right"))
-            group = group[: max(like, SMALLEST_GROUP)]
+            similar = int(np.searchsorted(depths, depths[0] * GROWTH, side="right"))
+            group = group[: max(similar, SMALLEST_GROUP)]
             depth = int(depths[len(group) - 1])
             start += len(group)
             _, found = index.search(queries[group], depth)
@@ -74,22 +74,22 @@ def with_faiss(
             short.append(group[(used > depth) & (depth < np.minimum(k + counts[group], num_items))])
             if learn:
                 crowding.append((used - k) / np.maximum(counts[group], 1))
-                share = min(float(np.quantile(np.concatenate(crowding), MOST)), 1.0)
+                share = min(float(np.quantile(np.concatenate(crowding), SHARE_SERVED)), 1.0)
         return np.concatenate(short)
 
     search(search(np.argsort(counts, kind="stable"), learn=True), learn=False)
     return top
 
 
-def with_tensorflow(
+def search_tensorflow(
     queries: NDArray[np.float32], items: NDArray[np.float32], seen: csr_array, k: int
 ) -> NDArray[np.int64]:
-    """Return what `with_faiss` returns; of items with equal scores the lowest number first.
+    """Return the same lists as `search_faiss`; ties go to the lower item number.
 
     Args:
-        queries, items, seen, k: as of `with_faiss`.
+        queries, items, seen, k: see `search_faiss`.
     """
-    # It takes seconds to import: those who rank with Faiss need not wait.
+    # TensorFlow takes seconds to import, and ranking with Faiss does not need it.
     import tensorflow as tf
 
     starts = seen.indptr.astype(np.int64)
@@ -108,4 +108,4 @@ def with_tensorflow(
 
 Ranker = Callable[[NDArray[np.float32], NDArray[np.float32], csr_array, int], NDArray[np.int64]]
 
-RANKERS: dict[str, Ranker] = {"faiss": with_faiss, "tensorflow": with_tensorflow}
+RANKERS: dict[str, Ranker] = {"faiss": search_faiss, "tensorflow": search_tensorflow}

@@ -1,4 +1,4 @@
-"""Paired tests over users: whether a difference of per-user metrics may be chance."""
+"""Paired significance tests over users for differences of per-user metrics."""
 
 from __future__ import annotations
 
@@ -13,19 +13,18 @@ from scipy import stats
 
 CONFIDENCE = 0.95
 DECIMALS = 12
-"""Differences are rounded to so many: what arithmetic leaves of an equality is none."""
+"""Differences are rounded to this many decimals, so that rounding errors count as ties."""
 
 
 class Difference(NamedTuple):
-    """How two ways compare over the same users.
+    """A paired comparison of one metric over the same users.
 
     Attributes:
-        users: how many.
-        mean: of first less second.
-        low, high: its 95 % interval, by Student's t distribution.
+        users: number of users.
+        mean: mean of first minus second.
+        low, high: 95 % confidence interval of the mean, by Student's t distribution.
         t_test: two-sided p value of the paired t-test.
-        wilcoxon: two-sided p value of the Wilcoxon signed-rank test, users without a
-            difference left out.
+        wilcoxon: two-sided p value of the Wilcoxon signed-rank test; ties are left out.
     """
 
     users: int
@@ -37,91 +36,107 @@ class Difference(NamedTuple):
 
 
 def difference(first: ArrayLike, second: ArrayLike) -> Difference:
-    """Return how first less second comes out over users.
+    """Compare a metric of the same users under two conditions.
 
     Args:
-        first, second: float [n], a metric of each user, in the same order.
+        first, second: float [n], the metric of each user, in the same order.
 
     Raises:
-        ValueError: as `differences`.
+        ValueError: the arrays differ in length or hold non-finite values.
+
+    Example:
+        >>> difference([0.5, 0.75], [0.25, 0.5]).mean
+        0.25
     """
-    gaps = differences(first, second)
-    mean = float(gaps.mean()) if len(gaps) else 0.0
+    values = differences(first, second)
+    mean = float(values.mean()) if len(values) else 0.0
     low = high = mean
-    if len(gaps) < 2:
+    if len(values) < 2:
         low, high = -math.inf, math.inf
-    elif np.ptp(gaps):
-        interval = stats.ttest_1samp(gaps, 0).confidence_interval(CONFIDENCE)
+    elif np.ptp(values):
+        interval = stats.ttest_1samp(values, 0).confidence_interval(CONFIDENCE)
         low, high = float(interval.low), float(interval.high)
-    return Difference(len(gaps), mean, low, high, paired_t(first, second), wilcoxon(first, second))
+    t_test, signed_rank = paired_t(first, second), wilcoxon(first, second)
+    return Difference(len(values), mean, low, high, t_test, signed_rank)
 
 
 def differences(first: ArrayLike, second: ArrayLike) -> NDArray[np.float64]:
-    """Return first less second, float64 [n], without what arithmetic leaves of equalities.
+    """Return first minus second, float64 [n], with rounding errors removed.
 
     Raises:
-        ValueError: the two differ in length, or hold anything but finite numbers.
+        ValueError: the arrays differ in length or hold non-finite values.
     """
     one, other = np.asarray(first, np.float64), np.asarray(second, np.float64)
     if one.ndim != 1 or one.shape != other.shape:
         raise ValueError(f"values of the same users are needed, not {one.shape} and {other.shape}")
-    gaps = np.round(one - other, DECIMALS)
-    if not np.isfinite(gaps).all():
+    values = np.round(one - other, DECIMALS)
+    if not np.isfinite(values).all():
         raise ValueError("a value is not finite")
-    return gaps
+    return values
 
 
 def paired_t(first: ArrayLike, second: ArrayLike) -> float:
-    """Return the two-sided p value of the paired t-test; 1 where there is no difference.
+    """Return the two-sided p value of the paired t-test.
+
+    It is 1 if there is no difference, or if there are fewer than two users.
 
     Args:
-        first, second: float [n], a metric of each user, in the same order. Fewer than two users
-            tell nothing: 1.
+        first, second: float [n], the metric of each user, in the same order.
     """
-    gaps = differences(first, second)
-    if len(gaps) < 2 or not gaps.any():
+    values = differences(first, second)
+    if len(values) < 2 or not values.any():
         return 1.0
-    if not np.ptp(gaps):
+    if not np.ptp(values):
         return 0.0
-    return float(stats.ttest_1samp(gaps, 0).pvalue)
+    return float(stats.ttest_1samp(values, 0).pvalue)
 
 
 def wilcoxon(first: ArrayLike, second: ArrayLike) -> float:
     """Return the two-sided p value of the Wilcoxon signed-rank test; 1 without a difference.
 
     Args:
-        first, second: as of `paired_t`.
+        first, second: see `paired_t`.
     """
-    gaps = differences(first, second)
-    if not gaps.any():
+    values = differences(first, second)
+    if not values.any():
         return 1.0
     with warnings.catch_warnings():
-        # SciPy would have more users than there are; the p value of few is large anyway.
+        # SciPy warns about small samples, whose p values are large anyway.
         warnings.simplefilter("ignore", UserWarning)
-        return float(stats.wilcoxon(gaps[gaps != 0]).pvalue)
+        return float(stats.wilcoxon(values[values != 0]).pvalue)
 
 
-def adjusted(found: Sequence[Difference]) -> list[Difference]:
-    """Return differences that are looked at together, p values adjusted by `holm`."""
-    t_tests = holm([each.t_test for each in found])
-    wilcoxons = holm([each.wilcoxon for each in found])
+def adjust_p_values(family: Sequence[Difference]) -> list[Difference]:
+    """Return a family of comparisons with p values adjusted by `holm`, separately per test."""
+    t_tests = holm([each.t_test for each in family])
+    wilcoxons = holm([each.wilcoxon for each in family])
     return [
         each._replace(t_test=float(t_test), wilcoxon=float(wilcoxon))
-        for each, t_test, wilcoxon in zip(found, t_tests, wilcoxons, strict=True)
+        for each, t_test, wilcoxon in zip(family, t_tests, wilcoxons, strict=True)
     ]
 
 
 def format_p_value(p_value: float) -> str:
-    """Return a p value for people."""
+    """Return a p value as text, with four decimals."""
     return "< 0.0001" if p_value < 1e-4 else f"{p_value:.4f}"
 
 
 def holm(p_values: Sequence[float]) -> NDArray[np.float64]:
-    """Return p values adjusted for being looked at together; their order stays.
+    """Return p values adjusted for multiple comparisons by Holm's step-down method.
 
-    The smallest of m is multiplied by m, the next by m - 1, and so on; none becomes smaller than
-    one before it, or larger than 1. Source: S. Holm, "A simple sequentially rejective multiple
-    test procedure", Scandinavian Journal of Statistics 6, 1979.
+    The smallest of m values is multiplied by m, the next by m - 1, and so on. No adjusted value is
+    smaller than the one before it, or larger than 1. Source: S. Holm, "A simple sequentially
+    rejective multiple test procedure", Scandinavian Journal of Statistics 6, 1979.
+
+    Args:
+        p_values: m values in any order.
+
+    Returns:
+        float64 [m], in the order of `p_values`.
+
+    Example:
+        >>> holm([0.04, 0.01, 0.03])
+        array([0.06, 0.03, 0.06])
     """
     values = np.asarray(p_values, dtype=np.float64)
     order = np.argsort(values)

@@ -1,7 +1,7 @@
-"""One setting at a time between the authors' choices and the paper's.
+"""Ablation: change one setting at a time from the authors' choice to the paper's, or back.
 
-The rows are not listed anywhere: they are the settings in which two Configs differ, that of
-flags/original.flags (or original-ENCODER.flags) and that of the defaults or flags/paper.flags.
+The rows are the settings in which two Configs differ: that of flags/original.flags (or
+original-ENCODER.flags), and that of the defaults or of flags/paper.flags.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from recns_tf.config.config import FIELDS, Config, Workspace
 from recns_tf.config.flags import explicit_flags, from_flags
 from recns_tf.evaluation.metrics import METRIC, METRICS
 from recns_tf.experiments import figures, tables
-from recns_tf.experiments.cells import Cell, seeds
+from recns_tf.experiments.cells import Cell, make_cells
 from recns_tf.experiments.results import Line
 from recns_tf.utils.markdown import table
 
-TOGETHER = (("eval_every", "patience", "validate_on"),)
-"""Settings that only make sense as one choice."""
+GROUPS = (("eval_every", "patience", "validate_on"),)
+"""Settings that are changed together, as one choice."""
 
-STAYS = ("dim", "num_layers", "l2", "learning_rate", "batch_size", "epochs")
-"""Settings of scale, which a dataset and an encoder keep on both sides: no choices to turn.
+SCALE_SETTINGS = ("dim", "num_layers", "l2", "learning_rate", "batch_size", "epochs")
+"""Settings of scale, which are never varied: both presets take those of dataset and encoder.
 
-The authors' are those of their script for Zhihu, and their LightGCN's say nothing of NGCF.
+The authors' values are meant for Zhihu, and those of their LightGCN do not apply to NGCF.
 """
 
 OWNERS = {**registry.DATASETS, **registry.ENCODERS, **registry.SAMPLERS}
-NOTHING = "as it is"
+BASE_LABEL = "as it is"
 
 
 class Preset(NamedTuple):
@@ -44,10 +44,10 @@ class Preset(NamedTuple):
 
     Attributes:
         name: "original", "default" or "paper".
-        files: the flagfiles that make it.
-        config: with what the command line fixes.
-        named_by: the settings that its runs' names are relative to.
-        tag: what its runs' names have for those settings.
+        files: its flagfiles.
+        config: its settings, including those fixed by the command line.
+        named_by: the settings that run names are relative to.
+        tag: the part of run names that stands for `named_by`.
     """
 
     name: str
@@ -58,12 +58,12 @@ class Preset(NamedTuple):
 
 
 class Row(NamedTuple):
-    """The base, or one choice turned to the other side's.
+    """A preset, or a preset with one choice changed.
 
     Attributes:
-        base: name of the side it starts from.
-        change: what is turned, in words.
-        cells: a run a seed.
+        base: name of the preset.
+        change: the changed settings as text.
+        cells: one run per seed.
     """
 
     base: str
@@ -75,46 +75,46 @@ def presets(
     dataset: str,
     encoder: str,
     given: Mapping[str, Any],
-    letter: bool,
+    from_paper: bool,
     further: Sequence[Path] = (),
 ) -> tuple[Preset, Preset]:
-    """Return the authors' choices and the paper's.
+    """Return the authors' choices, and the defaults or the paper's choices.
 
-    The settings in STAYS are those of the dataset's and the encoder's flagfiles on both sides.
+    Both take SCALE_SETTINGS from the flagfiles of the dataset and the encoder.
 
     Args:
-        dataset: its name.
-        encoder: its name.
-        given: settings that the command line fixes on both sides.
-        letter: whether the paper's side is paper.flags and not the defaults.
-        further: flagfiles of the command line, for both sides.
+        dataset: name of the dataset.
+        encoder: name of the encoder.
+        given: settings that the command line fixes in both presets.
+        from_paper: whether the second preset is paper.flags instead of the defaults.
+        further: flagfiles from the command line, for both presets.
 
     Raises:
         UserError: a flagfile is missing, or a value is not legal.
     """
     files = flagfiles.find(dataset, encoder)
-    own = flagfiles.built_in(f"original-{encoder}")
-    original = [*files, own if own.exists() else flagfiles.built_in("original")]
-    paper = [*files, *([flagfiles.built_in("paper")] if letter else [])]
+    of_encoder = flagfiles.built_in(f"original-{encoder}")
+    original = [*files, of_encoder if of_encoder.exists() else flagfiles.built_in("original")]
+    paper = [*files, *([flagfiles.built_in("paper")] if from_paper else [])]
     plain = Config.from_flagfiles(dataset, encoder, files)
-    stays = {name: getattr(plain, name) for name in STAYS}
+    scale = {name: getattr(plain, name) for name in SCALE_SETTINGS}
     values = flagfiles.parse(further, Config, Workspace)
     fixed = from_flags(Config, values=values, dataset=dataset, encoder=encoder)
     names = explicit_flags(Config, values)
-    changes = stays | {name: getattr(fixed, name) for name in names} | dict(given)
+    changes = scale | {name: getattr(fixed, name) for name in names} | dict(given)
     authors = Config.from_flagfiles(dataset, encoder, original)
     ours = Config.from_flagfiles(dataset, encoder, paper)
-    other = "paper" if letter else "default"
+    other = "paper" if from_paper else "default"
     return (
         Preset("original", original, dataclasses.replace(authors, **changes), authors, "original"),
         Preset(other, paper, dataclasses.replace(ours, **changes), plain, ""),
     )
 
 
-def concerns(name: str, config: Config) -> bool:
-    """Return whether a setting has any effect with these encoder, sampler and dataset.
+def is_relevant(name: str, config: Config) -> bool:
+    """Return whether a setting has an effect with this encoder, sampler and dataset.
 
-    The help text of one that has not begins with the names of those that it is for.
+    The help text of a setting for some of them only begins with their names.
     """
     text = FIELDS[name].metadata["text"]
     match = re.match(r"([a-z0-9-]+(?:, [a-z0-9-]+)*): ", text)
@@ -124,49 +124,49 @@ def concerns(name: str, config: Config) -> bool:
     return bool(owners & {config.encoder, config.sampler, config.dataset})
 
 
-def choices(one: Config, other: Config) -> list[tuple[str, ...]]:
-    """Return the settings in which two Configs differ, those that belong together as one."""
+def differing_settings(one: Config, other: Config) -> list[tuple[str, ...]]:
+    """Return the relevant settings in which two Configs differ, grouped by GROUPS."""
     found: list[tuple[str, ...]] = []
-    different = [name for name in one.differences(other) if concerns(name, one)]
+    different = [name for name in one.differences(other) if is_relevant(name, one)]
     for name in different:
-        together = next((names for names in TOGETHER if name in names), (name,))
+        together = next((names for names in GROUPS if name in names), (name,))
         group = tuple(member for member in together if member in different)
         if group not in found:
             found.append(group)
     return found
 
 
-def rows(base: Preset, other: Preset, numbers: Sequence[int]) -> list[Row]:
-    """Return the runs that start from `base`, and turn one choice at a time to that of `other`.
+def make_rows(base: Preset, other: Preset, numbers: Sequence[int]) -> list[Row]:
+    """Return `base` and its variants with one choice changed to that of `other`.
 
     Args:
-        base: where to start.
-        other: the other side.
+        base: the preset to start from.
+        other: the preset that changes are taken from.
         numbers: the seeds.
     """
-    found = [Row(base.name, NOTHING, seeds(base.config, numbers, base.named_by, base.tag))]
-    for names in choices(base.config, other.config):
-        turned = {name: getattr(other.config, name) for name in names}
-        config = dataclasses.replace(base.config, **turned)
+    found = [Row(base.name, BASE_LABEL, make_cells(base.config, numbers, base.named_by, base.tag))]
+    for names in differing_settings(base.config, other.config):
+        changed = {name: getattr(other.config, name) for name in names}
+        config = dataclasses.replace(base.config, **changed)
         change = ", ".join(
-            f"{name} {getattr(base.config, name)} → {value}" for name, value in turned.items()
+            f"{name} {getattr(base.config, name)} → {value}" for name, value in changed.items()
         )
-        found.append(Row(base.name, change, seeds(config, numbers, base.named_by, base.tag)))
+        found.append(Row(base.name, change, make_cells(config, numbers, base.named_by, base.tag)))
     return found
 
 
-def gains(line: Line, base: Line, metric: str) -> list[float]:
-    """Return the differences of a test metric to the base, a seed each that both have."""
-    there = {cell.config.seed: results["test"][metric] for cell, results in base.runs}
+def paired_differences(line: Line, base: Line, metric: str) -> list[float]:
+    """Return the differences of a test metric from the base, one per seed that both have."""
+    base_metrics = {cell.config.seed: results["test"][metric] for cell, results in base.runs}
     return [
-        results["test"][metric] - there[cell.config.seed]
+        results["test"][metric] - base_metrics[cell.config.seed]
         for cell, results in line.runs
-        if cell.config.seed in there
+        if cell.config.seed in base_metrics
     ]
 
 
 def mean_and_deviation(values: Sequence[float], sign: bool = False) -> str:
-    """Return "mean ± standard deviation" in per cent, the value alone where there is one."""
+    """Return "mean ± standard deviation" in percent, or the value alone if there is only one."""
     if not values:
         return tables.MISSING
     mean = f"{100 * statistics.mean(values):{'+' if sign else ''}.2f}"
@@ -174,14 +174,14 @@ def mean_and_deviation(values: Sequence[float], sign: bool = False) -> str:
 
 
 def markdown(lines: Sequence[Line]) -> list[str]:
-    """Return the table of the rows that start from one base, which is the first line."""
-    head = ["choice turned", *METRICS.values()]
+    """Return the Markdown table of one base, the first line, and its variants."""
+    head = ["changed", *METRICS.values()]
     head += [f"difference in {label}" for label in METRICS.values()]
     body = []
     for line in lines:
         row = [line.label, *(mean_and_deviation(line.scores(metric)) for metric in METRICS)]
         for metric in METRICS:
-            found = gains(line, lines[0], metric)
+            found = paired_differences(line, lines[0], metric)
             row.append("" if line is lines[0] else mean_and_deviation(found, sign=True))
         body.append(row)
     return table(head, body)
@@ -192,11 +192,11 @@ CSV_COLUMNS = ("base", "change", "metric", "seeds", "mean", "standard_deviation"
 
 
 def csv_rows(base: str, lines: Sequence[Line]) -> list[dict[str, Any]]:
-    """Return the same as rows for a CSV file: fractions, a row a metric."""
+    """Return the same as CSV rows: fractions, one row per line and metric."""
     found = []
     for line in lines:
         for metric in METRICS:
-            gained = gains(line, lines[0], metric)
+            differences = paired_differences(line, lines[0], metric)
             found.append(
                 {
                     "base": base,
@@ -205,20 +205,22 @@ def csv_rows(base: str, lines: Sequence[Line]) -> list[dict[str, Any]]:
                     "seeds": len(line.runs),
                     "mean": line.mean(metric) if line.runs else "",
                     "standard_deviation": line.deviation(metric) if len(line.runs) > 1 else "",
-                    "difference": statistics.mean(gained) if gained else "",
-                    "difference_deviation": statistics.stdev(gained) if len(gained) > 1 else "",
+                    "difference": statistics.mean(differences) if differences else "",
+                    "difference_deviation": (
+                        statistics.stdev(differences) if len(differences) > 1 else ""
+                    ),
                 }
             )
     return found
 
 
-def draw(groups: Mapping[str, Sequence[Line]], title: str, path: Path) -> None:
-    """Draw the difference that each choice makes, a panel a base, as PNG and SVG.
+def plot_differences(groups: Mapping[str, Sequence[Line]], title: str, path: Path) -> None:
+    """Plot the effect of each choice as PNG and SVG, with one panel per base.
 
     Args:
-        groups: lines by what the base is called; the first of each is the base itself.
-        title: over all panels.
-        path: without ending.
+        groups: lines by panel title; the first line of each is the base.
+        title: title of the figure.
+        path: path of the files, without suffix.
     """
     metric = METRIC
     height = 1.5 + 0.4 * sum(len(lines) for lines in groups.values())
@@ -226,16 +228,17 @@ def draw(groups: Mapping[str, Sequence[Line]], title: str, path: Path) -> None:
     ratios = [max(len(lines) - 1, 1) for lines in groups.values()]
     panels = figure.subplots(len(groups), 1, squeeze=False, height_ratios=ratios)[:, 0]
     for axes, (name, lines) in zip(panels, groups.items(), strict=True):
-        found = [(each, gains(each, lines[0], metric)) for each in lines[1:]]
-        found = [(each, gained) for each, gained in found if gained]
-        means = [100 * statistics.mean(gained) for _, gained in found]
-        # NaN, the spread of a single seed, is not drawn.
-        spreads = [
-            100 * statistics.stdev(gained) if len(gained) > 1 else math.nan for _, gained in found
+        found = [(each, paired_differences(each, lines[0], metric)) for each in lines[1:]]
+        found = [(each, differences) for each, differences in found if differences]
+        means = [100 * statistics.mean(differences) for _, differences in found]
+        # NaN, the deviation of a single seed, is not drawn.
+        deviations = [
+            100 * statistics.stdev(differences) if len(differences) > 1 else math.nan
+            for _, differences in found
         ]
         places = range(len(found))
         colors = ["C0" if mean >= 0 else "C1" for mean in means]
-        axes.barh(places, means, xerr=spreads, color=colors, capsize=3)
+        axes.barh(places, means, xerr=deviations, color=colors, capsize=3)
         axes.set_yticks(places, [each.label for each, _ in found])
         axes.invert_yaxis()
         axes.axvline(0, color="0.3", linewidth=0.8)
@@ -243,4 +246,4 @@ def draw(groups: Mapping[str, Sequence[Line]], title: str, path: Path) -> None:
         axes.grid(alpha=0.3, axis="x")
         axes.set_axisbelow(True)
     figure.suptitle(title)
-    figures.save(figure, path)
+    figures.save_figure(figure, path)

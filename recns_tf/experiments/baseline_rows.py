@@ -1,7 +1,7 @@
-"""The recommenders without a graph that stand beside every table (docs/baselines.md).
+"""Baselines without a graph, reported below every table (docs/baselines.md).
 
-Matrix factorisation, with UniNS and BPR, is a run like any other, one a seed. The others are fitted
-in closed form: they have no seed, and validation chooses their hyperparameters.
+Matrix factorization, with UniNS and BPR, is trained like any other run, once per seed. The
+closed-form baselines have no seed, and their hyperparameters are selected on validation.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from recns_tf.config.config import Config, Workspace
 from recns_tf.errors import UserError
 from recns_tf.evaluation.metrics import METRIC, METRICS
 from recns_tf.experiments import plans, tables
-from recns_tf.experiments.cells import DONE, NEW, Cell, in_name, seeds
+from recns_tf.experiments.cells import DONE, NEW, Cell, make_cells, name_part
 from recns_tf.experiments.options import ReproduceSettings
 from recns_tf.experiments.results import Line, finished
 from recns_tf.experiments.sweep import Failure, duration
@@ -30,17 +30,17 @@ from recns_tf.runs.data import data_settings
 from recns_tf.runs.folder import RunFolder
 from recns_tf.utils import markdown
 
-FACTORIZED = "mf"
-LIKE_RENDLE: Mapping[str, Any] = {"sampler": "unins", "loss": "bpr"}
+MF = "mf"
+MF_SETTINGS: Mapping[str, Any] = {"sampler": "unins", "loss": "bpr"}
 SETTING = "baseline"
 
 
-class Fit(NamedTuple):
-    """A recommender in closed form.
+class ClosedForm(NamedTuple):
+    """A closed-form baseline.
 
     Attributes:
-        name: its own.
-        cell: the name of its folder, and settings of which those of the data hold.
+        name: name of the baseline.
+        cell: folder name, and settings of which only those of the dataset are used.
     """
 
     name: str
@@ -48,14 +48,14 @@ class Fit(NamedTuple):
 
 
 class BaselineRows(NamedTuple):
-    """What stands beside the tables of a sweep.
+    """The baselines of a sweep.
 
     Attributes:
-        fits: one a recommender in closed form.
-        runs: of matrix factorisation, one a seed.
+        fits: the closed-form baselines.
+        runs: matrix factorization, one run per seed.
     """
 
-    fits: list[Fit]
+    fits: list[ClosedForm]
     runs: list[Cell]
 
 
@@ -66,95 +66,95 @@ def plan(
     given: Mapping[str, Any],
     files: Sequence[Path],
 ) -> BaselineRows:
-    """Return what is to be fitted and trained.
+    """Return the baselines to fit and train.
 
     Args:
-        names: of the recommenders.
-        dataset: its name.
+        names: names of the baselines.
+        dataset: name of the dataset.
         numbers: the seeds.
         given: settings that the command line fixes for all runs.
-        files: its flagfiles.
+        files: flagfiles from the command line.
 
     Raises:
-        UserError: there is no recommender of a name.
+        UserError: a baseline is unknown.
     """
-    base, tag = plans.base_of(dataset, FACTORIZED, files)
+    base, tag = plans.base_of(dataset, MF, files)
     config = dataclasses.replace(base, **given)
-    closed = [name for name in names if name != FACTORIZED]
-    for name in closed:
+    closed_form_names = [name for name in names if name != MF]
+    for name in closed_form_names:
         if name not in registry.BASELINE_MODELS:
-            known = ", ".join([*registry.BASELINE_MODELS, FACTORIZED])
+            known = ", ".join([*registry.BASELINE_MODELS, MF])
             raise UserError(f"--baselines: unknown baseline '{name}': choose among {known}.")
-    runs = seeds(dataclasses.replace(config, **LIKE_RENDLE), numbers, base, tag)
+    runs = make_cells(dataclasses.replace(config, **MF_SETTINGS), numbers, base, tag)
     return BaselineRows(
-        [fit_of(name, config, base) for name in closed], runs if FACTORIZED in names else []
+        [closed_form(name, config, base) for name in closed_form_names], runs if MF in names else []
     )
 
 
-def fit_of(name: str, config: Config, base: Config) -> Fit:
-    """Return a recommender in closed form, its folder named after the data that it is fitted on."""
+def closed_form(name: str, config: Config, base: Config) -> ClosedForm:
+    """Return a closed-form baseline; its folder is named after the dataset settings."""
     data = [
-        in_name(key, value)
+        name_part(key, value)
         for key, value in config.differences(base).items()
         if key in data_settings(config)
     ]
     folder = "-".join([f"{config.dataset}-{name}", *data])
-    return Fit(name, Cell(folder, dataclasses.replace(config, seed=0)))
+    return ClosedForm(name, Cell(folder, dataclasses.replace(config, seed=0)))
 
 
-def fit(
-    rows: BaselineRows, asked: ReproduceSettings, folder: Path
+def fit_baselines(
+    rows: BaselineRows, options: ReproduceSettings, folder: Path
 ) -> tuple[list[Line], list[Failure]]:
-    """Fit what is in closed form, as far as it is not fitted yet.
+    """Fit the closed-form baselines that are not fitted yet.
 
-    A catalogue that is too large for one is no failure: its line stays empty.
+    If the catalog is too large for a baseline, its line stays empty; this is not a failure.
 
     Args:
-        beside: what is wanted.
-        asked: the flags of the sweep.
-        folder: of the sweep, for logs/NAME.log.
+        rows: the baselines.
+        options: the flags of the sweep.
+        folder: the folder of the sweep; output goes to logs/NAME.log.
 
     Returns:
-        The lines of the baselines' table, those of closed form first, and what failed.
+        The lines of the baseline table, closed-form baselines first, and the failures.
 
     Raises:
         UserError: the dataset cannot be read.
     """
     lines, failures = [], []
     data: Interactions | None = None
-    runs_dir = Path(asked.runs_dir)
+    runs_dir = Path(options.runs_dir)
     for name, cell in rows.fits:
-        # All are fitted on the same data.
-        data = data or datasets.load(cell.config, asked.data_dir)
+        # All baselines share one dataset.
+        data = data or datasets.load(cell.config, options.data_dir)
         log = folder / "logs" / f"{cell.name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         is_done = is_fitted(cell, runs_dir)
         runs = []
-        begun = time.monotonic()
+        started = time.monotonic()
         try:
-            results = fit_one(name, cell, data, asked.workspace, log)
+            results = fit_baseline(name, cell, data, options.workspace, log)
             runs = [(cell, {**results, "training_seconds": results["fitting_seconds"]})]
             if not is_done:
-                took = duration(time.monotonic() - begun)
+                took = duration(time.monotonic() - started)
                 print(f"{cell.name}: {took}, test Recall@20 {results['test'][METRIC]:.4f}")
         except TooManyItems as error:
-            print(f"{cell.name} is left out: {error}")
+            print(f"{cell.name} is skipped: {error}")
         except UserError as error:
             failures.append(Failure(cell.name, f"failed: {error}", log))
         lines.append(Line("", name, name, runs))
     if rows.runs:
-        told = f"{FACTORIZED} ({LIKE_RENDLE['loss']}, {LIKE_RENDLE['sampler']})"
-        lines.append(Line("", FACTORIZED, told, finished(rows.runs, runs_dir)))
+        label = f"{MF} ({MF_SETTINGS['loss']}, {MF_SETTINGS['sampler']})"
+        lines.append(Line("", MF, label, finished(rows.runs, runs_dir)))
     return lines, failures
 
 
-def fit_one(
+def fit_baseline(
     name: str, cell: Cell, data: Interactions, workspace: Workspace, log: Path
 ) -> dict[str, Any]:
-    """Return the results of a recommender in closed form; what it says goes to its log.
+    """Fit a closed-form baseline and return its results; output is appended to its log.
 
     Raises:
-        UserError: as `fitting.fit_and_evaluate`.
+        UserError: see `fitting.fit_and_evaluate`.
     """
     place = dataclasses.replace(workspace, run_name=cell.name)
     with log.open("a") as output, redirect_stdout(output), redirect_stderr(output):
@@ -162,24 +162,24 @@ def fit_one(
 
 
 def is_fitted(cell: Cell, runs_dir: Path) -> bool:
-    """Return whether a recommender in closed form is fitted."""
+    """Return whether a closed-form baseline has been fitted."""
     return RunFolder(runs_dir / cell.name).results.exists()
 
 
 def plan_lines(rows: BaselineRows, runs_dir: Path) -> list[str]:
-    """Return what a dry run tells of those in closed form."""
+    """Return the lines of a dry run for the closed-form baselines."""
     return [
-        f"{DONE if is_fitted(cell, runs_dir) else NEW:<8}{'':>9}  {cell.name}, in closed form"
+        f"{DONE if is_fitted(cell, runs_dir) else NEW:<8}{'':>9}  {cell.name}, closed form"
         for _, cell in rows.fits
     ]
 
 
 def section(found: Sequence[Line]) -> list[str]:
-    """Return the table of the baselines' lines, with what it is."""
+    """Return the Markdown table of the baselines, with a caption."""
     rows = [[line.label, *cells] for line, cells in zip(found, tables.cells(found), strict=True)]
     return [
-        "Beside them, recommenders without a graph on the same data; validation chose the "
-        "hyperparameters of those in closed form, which have no seed:",
+        "Baselines without a graph on the same data. Closed-form baselines have no seed; their "
+        "hyperparameters were selected on validation.",
         "",
         *markdown.table([SETTING, *METRICS.values()], rows),
     ]

@@ -1,4 +1,4 @@
-"""A cell of a table: one run, its folder's name, and how far it is."""
+"""Cells, the runs of a sweep: settings, folder name and state."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from recns_tf.runs.folder import RunFolder
 IN_EVERY_NAME = ("dataset", "encoder", "sampler", "seed")
 LONGEST = 150
 
-DONE, BEGUN, NEW = "done", "begun", "to do"
+DONE, STARTED, NEW = "done", "started", "to do"
 
 
 class Cell(NamedTuple):
-    """An ordinary run.
+    """One run.
 
     Attributes:
-        name: of its folder.
+        name: name of its folder.
         config: all its settings.
     """
 
@@ -34,21 +34,21 @@ class Cell(NamedTuple):
 
 
 def name_of(config: Config, base: Config, tag: str = "") -> str:
-    """Return the folder name of a run: that of an ordinary one, and what differs from `base`.
+    """Return the folder name of a run: its usual name, and the settings that differ from `base`.
 
     Args:
         config: the run's settings.
-        base: the settings of the flagfiles, with which ./run.sh gives a run its ordinary name.
-        tag: what stands for the base, if that is another one, such as "original".
+        base: the settings that runs with the usual name have, those of the flagfiles.
+        tag: name of another base, such as "original".
 
     Returns:
-        DATASET-ENCODER-SAMPLER[-TAG][-FLAG=VALUE …][-seedN].
+        DATASET-ENCODER-SAMPLER[-TAG][-FLAG=VALUE …][-seedN]. Long names are cut and end in a hash.
     """
     stem = Workspace().run_folder(dataclasses.replace(config, seed=0)).name
     parts = [stem, *([tag] if tag else [])]
     for name, value in config.differences(base).items():
         if name not in IN_EVERY_NAME:
-            parts.append(in_name(name, value))
+            parts.append(name_part(name, value))
     name = "-".join(parts)
     if len(name) > LONGEST:
         digest = hashlib.sha256(name.encode()).hexdigest()[:10]
@@ -56,38 +56,38 @@ def name_of(config: Config, base: Config, tag: str = "") -> str:
     return f"{name}-seed{config.seed}" if config.seed else name
 
 
-def in_name(name: str, value: Any) -> str:
-    """Return what the name of a run's folder has for a setting."""
+def name_part(name: str, value: Any) -> str:
+    """Return the part of a folder name for a setting, safe for file systems and shells."""
     return f"{name}={re.sub(r'[^A-Za-z0-9.+-]+', '_', str(value)).strip('_')}"
 
 
-def seeds(config: Config, numbers: Iterable[int], base: Config, tag: str = "") -> list[Cell]:
-    """Return the cells of `config`, one a seed."""
-    configs = [dataclasses.replace(config, seed=seed) for seed in numbers]
+def make_cells(config: Config, seeds: Iterable[int], base: Config, tag: str = "") -> list[Cell]:
+    """Return the cells of `config`, one per seed; `base` and `tag` as in `name_of`."""
+    configs = [dataclasses.replace(config, seed=seed) for seed in seeds]
     return [Cell(name_of(each, base, tag), each) for each in configs]
 
 
-def distinct(cells: Iterable[Cell]) -> list[Cell]:
-    """Return the cells without those that stand there twice, in their order.
+def unique_cells(cells: Iterable[Cell]) -> list[Cell]:
+    """Return the cells without duplicates, in their order.
 
     Raises:
-        UserError: two with different settings would share a folder.
+        UserError: two cells with different settings have the same folder.
     """
     found: dict[str, Cell] = {}
     for cell in cells:
         if found.setdefault(cell.name, cell).config != cell.config:
-            raise UserError(f"two different runs would be called {cell.name}: leave one out.")
+            raise UserError(f"two different runs have the name {cell.name}: leave one out.")
     return list(found.values())
 
 
-def whole(settings: dict[str, Any]) -> dict[str, Any]:
-    """Return a run's settings with the defaults of those that its version did not know yet."""
+def fill_defaults(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return a run's settings, with the defaults of those that its version did not have."""
     known = complete(settings)
     return {name: known[name] for name in DEFAULTS}
 
 
 def results_of(cell: Cell, runs_dir: Path) -> dict[str, Any] | None:
-    """Return the results of a cell that is finished, None otherwise.
+    """Return the results of a finished cell, or None.
 
     Raises:
         UserError: its folder is damaged, or holds a run with other settings.
@@ -95,15 +95,15 @@ def results_of(cell: Cell, runs_dir: Path) -> dict[str, Any] | None:
     folder = RunFolder(runs_dir / cell.name)
     results = folder.read_results()
     if results is not None:
-        check_same_settings(folder.path, whole(results["config"]), cell.config)
+        check_same_settings(folder.path, fill_defaults(results["config"]), cell.config)
     return results
 
 
 def state(cell: Cell, runs_dir: Path) -> str:
-    """Return DONE, BEGUN or NEW.
+    """Return the state of a cell: DONE, STARTED or NEW.
 
     Raises:
-        UserError: as `results_of`.
+        UserError: see `results_of`.
     """
     if results_of(cell, runs_dir) is not None:
         return DONE
@@ -111,15 +111,15 @@ def state(cell: Cell, runs_dir: Path) -> str:
     if not folder.config.exists():
         return NEW
     try:
-        settings = whole(json.loads(folder.config.read_text(encoding="utf-8")))
+        settings = fill_defaults(json.loads(folder.config.read_text(encoding="utf-8")))
     except (OSError, ValueError, AttributeError) as error:
         raise UserError(f"{folder.config} is damaged: move {folder.path} away.") from error
     check_same_settings(folder.path, settings, cell.config)
-    return BEGUN
+    return STARTED
 
 
 def check_same_settings(path: Path, settings: dict[str, Any], config: Config) -> None:
-    """Raise UserError if `settings`, those of the run at `path`, are not those of `config`."""
+    """Raise UserError if the run at `path` has `settings` other than those of `config`."""
     different = [
         f"{name} {settings[name]} there, {value} here"
         for name, value in config.to_json().items()
@@ -133,7 +133,7 @@ def check_same_settings(path: Path, settings: dict[str, Any], config: Config) ->
 
 
 def is_locked(cell: Cell, runs_dir: Path) -> bool:
-    """Return whether another process is writing to the cell's folder."""
+    """Return whether another process has locked the cell's folder."""
     lock = runs_dir / cell.name / ".lock"
     if not lock.exists():
         return False

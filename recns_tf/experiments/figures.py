@@ -1,4 +1,4 @@
-"""Pictures of sweeps, as PNG and SVG: a metric by what is varied, and curves over epochs."""
+"""Plots of sweeps, as PNG and SVG: a metric over the varied setting, and curves over epochs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from recns_tf.utils.files import atomic
 FORMATS = (".png", ".svg")
 
 
-def save(figure: Figure, path: Path) -> None:
+def save_figure(figure: Figure, path: Path) -> None:
     """Write a figure as `path`.png and `path`.svg."""
     for ending in FORMATS:
         with atomic(path.with_name(path.name + ending)) as temporary:
@@ -25,12 +25,12 @@ def save(figure: Figure, path: Path) -> None:
 
 
 def error_bars(lines: Sequence[Line]) -> list[float]:
-    """Return the deviations in per cent, NaN, which is not drawn, where there is one run."""
+    """Return the standard deviations in percent; NaN, which is not drawn, for a single run."""
     return [100 * line.deviation(METRIC) for line in lines]
 
 
-def encoders_of(lines: Sequence[Line]) -> dict[str, list[Line]]:
-    """Return the lines by encoder, those without a finished run left out."""
+def group_by_encoder(lines: Sequence[Line]) -> dict[str, list[Line]]:
+    """Return the lines with finished runs by encoder."""
     groups: dict[str, list[Line]] = {}
     for each in lines:
         if each.runs:
@@ -38,10 +38,10 @@ def encoders_of(lines: Sequence[Line]) -> dict[str, list[Line]]:
     return groups
 
 
-def line(axes: Axes, lines: Sequence[Line], title: str, runs_dir: Path) -> None:
-    """Draw test Recall@20 over a setting's values, a line an encoder, bars of one deviation."""
+def plot_lines(axes: Axes, lines: Sequence[Line], title: str, runs_dir: Path) -> None:
+    """Plot test Recall@20 over the values of a setting, one curve per encoder, with error bars."""
     labels = list(dict.fromkeys(each.label for each in lines))
-    for encoder, group in encoders_of(lines).items():
+    for encoder, group in group_by_encoder(lines).items():
         axes.errorbar(
             [labels.index(each.label) for each in group],
             [100 * each.mean(METRIC) for each in group],
@@ -56,9 +56,9 @@ def line(axes: Axes, lines: Sequence[Line], title: str, runs_dir: Path) -> None:
     axes.legend()
 
 
-def bars(axes: Axes, lines: Sequence[Line], title: str, runs_dir: Path) -> None:
-    """Draw test Recall@20 as bars, a group an encoder, bars of one deviation."""
-    groups = encoders_of(lines)
+def plot_bars(axes: Axes, lines: Sequence[Line], title: str, runs_dir: Path) -> None:
+    """Plot test Recall@20 as bars, one group per encoder, with error bars."""
+    groups = group_by_encoder(lines)
     labels = list(dict.fromkeys(each.label for each in lines))
     width = 0.8 / max(len(labels), 1)
     for n, label in enumerate(labels):
@@ -78,9 +78,9 @@ def bars(axes: Axes, lines: Sequence[Line], title: str, runs_dir: Path) -> None:
     axes.legend(ncols=2, title=title)
 
 
-def curves(axes: Axes, lines: Sequence[Line], title: str, runs_dir: Path) -> None:
-    """Draw validation Recall@20 over epochs, a colour a value, a curve a run."""
-    single = len(encoders_of(lines)) < 2
+def plot_curves(axes: Axes, lines: Sequence[Line], title: str, runs_dir: Path) -> None:
+    """Plot validation Recall@20 over epochs, one curve per run, one color per value."""
+    single = len(group_by_encoder(lines)) < 2
     for color, each in enumerate(lines):
         name = f"{title} = {each.label}" if single else f"{each.encoder}, {title} = {each.label}"
         for n, (cell, _) in enumerate(each.runs):

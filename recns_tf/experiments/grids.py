@@ -1,7 +1,7 @@
-"""What the paper's tables and figures vary (§5.2 to §5.4), as data.
+"""The grids of the paper's tables and figures (§5.2 to §5.4), as data.
 
-An experiment has panels; a panel varies one setting, for some encoders, over the paper's values.
-Where the paper does not print a value or an encoder, the entry says so.
+An experiment has panels. A panel varies one setting over the paper's values, for some encoders.
+Comments mark values and encoders that the paper does not state.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ RECNS = {"sampler": "recns"}
 
 @dataclasses.dataclass(frozen=True)
 class Panel:
-    """One setting varied.
+    """One varied setting.
 
     Attributes:
-        title: what it shows.
-        setting: field of Config that is varied.
-        values: the paper's.
-        encoders: the paper's.
-        fixed: settings that all its runs share, unless the command line says otherwise.
+        title: title of the table column or axis.
+        setting: the field of Config that is varied.
+        values: the values in the paper.
+        encoders: the encoders in the paper.
+        fixed: settings shared by all runs, unless the command line changes them.
         reference: the value that is tested against the best of the others, if any.
-        labels: what the paper calls the values.
-        layout: makes its table.
-        pictures: draw it.
+        labels: the paper's names of the values.
+        layout: function that makes the table.
+        pictures: functions that draw the plots.
     """
 
     title: str
@@ -100,15 +100,15 @@ EXPERIMENTS = {
                 "num_negatives",
                 (1, 5, 10, 15, 20),
                 ("pinsage",),
-                pictures=(figures.curves, figures.line),
+                pictures=(figures.plot_curves, figures.plot_lines),
             ),
         ),
     ),
     "fig5": Experiment(
-        "Figure 5: the law of the assistance coefficient α",
+        "Figure 5: the distribution of the assistance coefficient α",
         (
             Panel(
-                "law of α",
+                "distribution of α",
                 "alpha",
                 ("uniform(0,1)", "uniform(0,0.5)", "normal(0,1)", "normal(0,0.5)"),
                 ("pinsage",),
@@ -118,39 +118,39 @@ EXPERIMENTS = {
                     "normal(0,1)": "N(0, 1)",
                     "normal(0,0.5)": "N(0, 0.5)",
                 },
-                pictures=(figures.bars,),
+                pictures=(figures.plot_bars,),
             ),
         ),
     ),
     "fig6": Experiment(
         "Figure 6: margin γ, dimension d, and number M of candidates",
         (
-            # The paper prints no values of the margin; it must be above 0, and 0.1 is the best.
+            # The paper does not state the margins, only that 0.1 is best.
             Panel(
                 "γ",
                 "margin",
                 (0.05, 0.1, 0.2, 0.3, 0.5),
                 ("pinsage",),
-                pictures=(figures.line,),
+                pictures=(figures.plot_lines,),
             ),
             Panel(
                 "d",
                 "dim",
                 (64, 128, 256, 512, 1024, 2048),
                 ("pinsage",),
-                pictures=(figures.line,),
+                pictures=(figures.plot_lines,),
             ),
             Panel(
                 "M",
                 "num_candidates",
                 (5, 10, 20, 30, 50),
                 ("pinsage",),
-                pictures=(figures.line,),
+                pictures=(figures.plot_lines,),
             ),
         ),
     ),
-    # The paper's text names no encoder for figures 7 and 8. The region "auto" is RecNS's own, the
-    # intermediate one; so called, its runs are those of the tables.
+    # The paper does not state the encoder of figures 7 and 8. "auto" is the intermediate region for
+    # RecNS; with this value the runs are shared with the tables.
     "fig7": Experiment(
         "Figure 7: the three-region principle",
         (
@@ -160,7 +160,7 @@ EXPERIMENTS = {
                 ("distant", "all", "auto"),
                 reference="auto",
                 labels={"distant": "RecNS-Dis", "all": "RecNS-All", "auto": "RecNS-Med"},
-                pictures=(figures.bars,),
+                pictures=(figures.plot_bars,),
             ),
         ),
     ),
@@ -173,7 +173,7 @@ EXPERIMENTS = {
                 ("hardest", "proportional"),
                 reference="proportional",
                 labels={"hardest": "RecNS w/o p-a", "proportional": "RecNS"},
-                pictures=(figures.bars,),
+                pictures=(figures.plot_bars,),
             ),
         ),
     ),
@@ -188,14 +188,14 @@ EXPERIMENTS = {
                 fixed={},
                 reference="recns",
                 labels={"recns-o": "RecNS w/o e-a", "recns": "RecNS"},
-                pictures=(figures.bars,),
+                pictures=(figures.plot_bars,),
             ),
             Panel(
                 "exposed negatives",
                 "num_exposed",
                 (1, 5, 10, 15, 20),
                 ("pinsage",),
-                pictures=(figures.line,),
+                pictures=(figures.plot_lines,),
             ),
         ),
     ),

@@ -1,4 +1,4 @@
-"""The runs of an experiment: the paper's, or what the command line makes of them."""
+"""The runs of an experiment: the paper's grid, changed by the command line."""
 
 from __future__ import annotations
 
@@ -10,12 +10,19 @@ from typing import Any, NamedTuple
 from recns_tf import registry
 from recns_tf.config.config import FIELDS, Config
 from recns_tf.errors import UserError
-from recns_tf.experiments.cells import Cell, seeds
+from recns_tf.experiments.cells import Cell, make_cells
 from recns_tf.experiments.grids import EXPERIMENTS, Experiment
 
 
 class Point(NamedTuple):
-    """A line of a table: the runs of one value of one panel with one encoder, one a seed."""
+    """The runs of one value and one encoder in a panel, one per seed.
+
+    Attributes:
+        panel: index of the panel in its experiment.
+        encoder: name of the encoder.
+        value: value of the varied setting.
+        cells: the runs.
+    """
 
     panel: int
     encoder: str
@@ -23,7 +30,7 @@ class Point(NamedTuple):
     cells: list[Cell]
 
 
-def find(name: str) -> Experiment:
+def find_experiment(name: str) -> Experiment:
     """Return the experiment called `name`.
 
     Raises:
@@ -35,10 +42,14 @@ def find(name: str) -> Experiment:
 
 
 def parse_grid(text: str, samplers: str = "") -> dict[str, tuple[Any, ...]]:
-    """Return the values that --grid and --samplers give, by setting.
+    """Return the values given by --grid and --samplers, by setting.
 
     Raises:
-        UserError: a part of the text is not SETTING=VALUES, or a value not of its setting's type.
+        UserError: a part is not SETTING=VALUES, or a value is not of its setting's type.
+
+    Example:
+        >>> parse_grid("dim=64 128; margin=", samplers="dns")
+        {'dim': (64, 128), 'margin': (), 'sampler': ('dns',)}
     """
     grid: dict[str, tuple[Any, ...]] = {}
     parts = [part.strip() for part in text.split(";") if part.strip()]
@@ -58,28 +69,28 @@ def parse_grid(text: str, samplers: str = "") -> dict[str, tuple[Any, ...]]:
     return grid
 
 
-def narrow(
+def customize(
     name: str, encoders: Sequence[str], grid: Mapping[str, tuple[Any, ...]], given: Iterable[str]
 ) -> Experiment:
     """Return an experiment with other encoders and values than the paper's.
 
     Args:
-        name: of the experiment.
-        encoders: to take in place of the paper's; [] for the paper's.
-        grid: values by setting, to take in place of the paper's.
+        name: name of the experiment.
+        encoders: encoders that replace the paper's; [] keeps the paper's.
+        grid: values that replace the paper's, by setting.
         given: names of the settings that the command line fixes for all runs.
 
     Raises:
-        UserError: there is no such experiment or encoder, a setting that it varies is fixed, or no
-            panel is left.
+        UserError: the experiment or an encoder is unknown, a varied setting is fixed, or no panel
+            is left.
     """
-    experiment = find(name)
+    experiment = find_experiment(name)
     varied = [panel.setting for panel in experiment.panels]
     for encoder in encoders:
         registry.find(registry.ENCODERS, "encoder", encoder)
     for setting in sorted(set(varied) & set(given)):
         raise UserError(
-            f"--{setting} is what {name} varies: choose values by --grid='{setting}=…' instead."
+            f"--{setting} is what {name} varies: choose values with --grid='{setting}=…' instead."
         )
     panels = tuple(
         dataclasses.replace(
@@ -95,15 +106,14 @@ def narrow(
     return experiment._replace(panels=panels)
 
 
-def refuse_unused(
-    grid: Mapping[str, tuple[Any, ...]], experiments: Mapping[str, Experiment]
-) -> None:
-    """Raise UserError if a setting of the grid is varied by none of the experiments."""
+def check_grid(grid: Mapping[str, tuple[Any, ...]], experiments: Mapping[str, Experiment]) -> None:
+    """Raise UserError if none of the experiments varies a setting of the grid."""
     varied = {panel.setting for name in experiments for panel in EXPERIMENTS[name].panels}
     for setting in grid.keys() - varied:
         flag = "--samplers" if setting == "sampler" else "--grid"
+        verb = "vary" if len(experiments) > 1 else "varies"
         raise UserError(
-            f"{flag}: {', '.join(experiments)} varies {', '.join(sorted(varied))}, not {setting}."
+            f"{flag}: {', '.join(experiments)} {verb} {', '.join(sorted(varied))}, not {setting}."
         )
 
 
@@ -117,11 +127,11 @@ def plan(
     """Return the runs of an experiment.
 
     Args:
-        experiment: with the panels wanted.
-        dataset: its name.
+        experiment: the experiment, with its panels.
+        dataset: name of the dataset.
         numbers: the seeds.
         given: settings that the command line fixes for all runs.
-        files: its flagfiles, of which what is varied may be told otherwise.
+        files: flagfiles from the command line; varied settings override them.
 
     Raises:
         UserError: a value is not legal, or a file is missing.
@@ -133,15 +143,16 @@ def plan(
             for value in panel.values:
                 changes = {**panel.fixed, **given, panel.setting: value}
                 config = dataclasses.replace(base, **changes)
-                points.append(Point(index, encoder, value, seeds(config, numbers, base, tag)))
+                points.append(Point(index, encoder, value, make_cells(config, numbers, base, tag)))
     return points
 
 
 def base_of(dataset: str, encoder: str, files: Sequence[Path]) -> tuple[Config, str]:
-    """Return what runs' names are relative to, and what they have for it.
+    """Return the settings that run names are relative to, and the tag that stands for them.
 
     Args:
-        dataset, encoder: their names.
-        files: flagfiles of the command line.
+        dataset: name of the dataset.
+        encoder: name of the encoder.
+        files: flagfiles from the command line.
     """
     return Config.for_run(dataset, encoder, files), "-".join(path.stem for path in files)

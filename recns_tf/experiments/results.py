@@ -1,4 +1,4 @@
-"""What the runs of a sweep came to: lines of a table, and metrics a user."""
+"""Results of a sweep: lines of a table, and the CSV rows of its runs."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from recns_tf.utils.files import write_text
 
 
 class Line(NamedTuple):
-    """The finished runs of one setting, which differ in their seeds alone.
+    """The finished runs of one value and one encoder, which differ only in their seed.
 
     Attributes:
-        encoder: its name.
-        value: of the setting that is varied.
-        label: the value as it is shown.
-        runs: the cells and the content of their results.json.
-        paper: the paper's metrics of the same cell as fractions, if it prints them.
+        encoder: name of the encoder.
+        value: value of the varied setting.
+        label: the value as displayed.
+        runs: cells, and the contents of their results.json.
+        paper: the paper's metrics for the same settings, as fractions, if published.
     """
 
     encoder: str
@@ -32,20 +32,20 @@ class Line(NamedTuple):
     paper: dict[str, Any] | None = None
 
     def scores(self, metric: str) -> list[float]:
-        """Return a test metric of each run."""
+        """Return a test metric for each run."""
         return [float(results["test"][metric]) for _, results in self.runs]
 
     def mean(self, metric: str) -> float:
-        """Return the mean of a test metric over the runs, NaN where none is finished."""
+        """Return the mean of a test metric over the runs; NaN without runs."""
         return statistics.mean(self.scores(metric)) if self.runs else float("nan")
 
     def deviation(self, metric: str) -> float:
-        """Return the sample standard deviation over the runs, NaN for fewer than two."""
+        """Return the sample standard deviation of a test metric; NaN for fewer than two runs."""
         return statistics.stdev(self.scores(metric)) if len(self.runs) > 1 else float("nan")
 
 
 def finished(cells: Iterable[Cell], runs_dir: Path) -> list[tuple[Cell, dict[str, Any]]]:
-    """Return the cells that are finished, with their results.
+    """Return the finished cells with their results.
 
     Raises:
         UserError: a folder is damaged, or holds a run with other settings.
@@ -65,7 +65,7 @@ CELL_COLUMNS = (
 def cell_row(
     experiment: str, panel: str, setting: str, line: Line, cell: Cell, results: dict[str, Any]
 ) -> dict[str, Any]:
-    """Return a run's row of cells.csv, from which every number of a table can be had."""
+    """Return the row of a run in cells.csv."""
     valid = results["valid"] or {}
     return {
         "experiment": experiment,
@@ -86,7 +86,7 @@ def cell_row(
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:
-    """Write rows as a CSV file, whole or not at all."""
+    """Write rows as a CSV file, atomically."""
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()

@@ -1,4 +1,4 @@
-"""What all commands over many runs do with their cells: tell the plan, or run them."""
+"""Run the cells of a sweep, or print the plan of a dry run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from recns_tf import datasets
 from recns_tf.errors import UserError
-from recns_tf.experiments.cells import DONE, Cell, distinct, state
+from recns_tf.experiments.cells import DONE, Cell, state, unique_cells
 from recns_tf.experiments.options import SweepSettings
 from recns_tf.experiments.sweep import Failure, duration, sweep
 from recns_tf.runs.folder import RunFolder
@@ -17,70 +17,70 @@ Key = tuple[str, ...]
 
 
 def run_cells(
-    cells: Iterable[Cell], asked: SweepSettings, folder: Path
+    cells: Iterable[Cell], options: SweepSettings, folder: Path
 ) -> tuple[bool, list[Failure]]:
-    """Run the cells that are not finished, or only tell the plan.
+    """Run the cells that are not finished, or print the plan if it is a dry run.
 
     Args:
         cells: the runs.
-        asked: the flags of the sweep.
-        folder: of the sweep.
+        options: the flags of the sweep.
+        folder: the folder of the sweep.
 
     Returns:
-        Whether there is something to make tables of, and the runs that failed.
+        Whether the cells were run (False for a dry run), and the failures.
 
     Raises:
-        UserError: a folder is damaged or of a run with other settings, or the dataset cannot be
-            read. Nothing was run.
+        UserError: a folder is damaged or holds a run with other settings, or the dataset cannot be
+            read. No cell was run.
     """
-    cells = distinct(cells)
-    runs_dir = Path(asked.runs_dir)
-    if asked.dry_run:
-        print(plan_text(cells, runs_dir, asked.jobs))
+    cells = unique_cells(cells)
+    runs_dir = Path(options.runs_dir)
+    if options.dry_run:
+        print(plan_text(cells, runs_dir, options.jobs))
         return False, []
     todo = [cell for cell in cells if state(cell, runs_dir) != DONE]
     if todo:
-        # What is wrong with the dataset is told once, and it is downloaded by one process alone.
-        datasets.load(todo[0].config, asked.data_dir)
-    return True, sweep(cells, asked.workspace, folder, asked.jobs)
+        # Loading it here reports errors once, and downloads the dataset in a single process.
+        datasets.load(todo[0].config, options.data_dir)
+    return True, sweep(cells, options.workspace, folder, options.jobs)
 
 
 def report(failures: Sequence[Failure]) -> None:
-    """Tell what failed, if anything.
+    """Print the failures.
 
     Raises:
-        UserError: something did.
+        UserError: there is a failure.
     """
     for failure in failures:
-        print(f"{failure.name} {failure.last_line} ({failure.log})")
+        print(f"{failure.name} {failure.message} ({failure.log})")
     if failures:
         names = ", ".join(failure.name for failure in failures)
         raise UserError(
-            f"{len(failures)} of the runs failed ({names}): the tables stand without them, and the "
-            "same command tries them again."
+            f"{len(failures)} of the runs failed ({names}): the tables do not include them. The "
+            "same command runs them again."
         )
 
 
 def plan_text(cells: Sequence[Cell], runs_dir: Path, jobs: int) -> str:
-    """Return which runs there are to be, how far each is, and how long they will take."""
+    """Return the plan of a dry run: the state of each run and the expected time."""
     known = past_seconds(runs_dir)
     lines, total, unknown, todo = [], 0.0, 0, 0
     for cell in cells:
-        where = state(cell, runs_dir)
-        if where == DONE:
-            lines.append(f"{where:<8}{'':>9}  {cell.name}")
+        progress = state(cell, runs_dir)
+        if progress == DONE:
+            lines.append(f"{progress:<8}{'':>9}  {cell.name}")
             continue
         seconds = expected_seconds(cell, known)
         total += seconds or 0.0
         unknown += seconds is None
         todo += 1
-        told = "?" if seconds is None else duration(seconds)
-        lines.append(f"{where:<8}{told:>9}  {cell.name}")
+        expected = "?" if seconds is None else duration(seconds)
+        lines.append(f"{progress:<8}{expected:>9}  {cell.name}")
     closing = f"{len(cells)} runs, {len(cells) - todo} of them finished"
     if total:
-        closing += f"; about {duration(total / jobs)} of training are left"
+        closing += f"; about {duration(total / jobs)} of training left"
     if unknown:
-        closing += f"; the time of {unknown} is unknown, as no run like them is finished"
+        closing += f"; the time of {unknown} is unknown, since no similar run is finished"
     return "\n".join([*lines, closing + "."])
 
 
@@ -100,6 +100,6 @@ def past_seconds(runs_dir: Path) -> dict[Key, float]:
 
 
 def expected_seconds(cell: Cell, known: dict[Key, float]) -> float | None:
-    """Return the training time of runs most like the cell, None if there is none."""
+    """Return the training time of the runs most similar to a cell, or None without such runs."""
     key = (cell.config.dataset, cell.config.encoder, cell.config.sampler)
     return known.get(key, known.get(key[:2]))

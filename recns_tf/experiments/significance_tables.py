@@ -1,7 +1,7 @@
-"""Is one value better than the best of the others? Relative gain, and tests over users.
+"""Compare a reference value with the best of the others: relative gain, and tests over users.
 
-The best of the others is the one with the highest test mean, as in the paper: this favours it.
-Each user's metric is averaged over seeds first, so that a user counts once.
+As in the paper, the best of the others is the one with the highest test mean, which favors it.
+Metrics of a user are averaged over seeds first, so that each user counts once.
 """
 
 from __future__ import annotations
@@ -26,19 +26,21 @@ from recns_tf.utils.markdown import table
 TOLERANCE = 1e-4
 
 PerUser = dict[str, NDArray[np.float64]]
-"""Metrics of each user with test positives, by name."""
+"""Metrics per user with test positives, float64 [n], by name."""
 
 
 class Comparison(NamedTuple):
-    """A value against the best of the others, for one encoder and metric.
+    """The reference value against the best of the others, for one encoder and metric.
 
     Attributes:
-        encoder, metric: of the runs.
-        value, other: labels of the two.
-        gain: relative, of the means.
-        difference: of the means.
-        users: how many the tests are over.
-        t_test, wilcoxon: p values, adjusted for all comparisons of the table by Holm.
+        encoder: name of the encoder.
+        metric: one of METRICS.
+        value: label of the reference value.
+        other: label of the best other value.
+        gain: relative difference of the means.
+        difference: difference of the means.
+        users: number of users in the tests.
+        t_test, wilcoxon: p values, adjusted over all comparisons of the table by Holm.
     """
 
     encoder: str
@@ -55,22 +57,22 @@ class Comparison(NamedTuple):
 COLUMNS = Comparison._fields
 
 
-def metrics_of(cell: Cell, runs_dir: Path, interactions: Interactions) -> PerUser:
-    """Return the test metrics of each user from the embeddings that a run left.
+def per_user_metrics(cell: Cell, runs_dir: Path, interactions: Interactions) -> PerUser:
+    """Return the test metrics per user, computed from the embeddings of a run.
 
     Args:
         cell: a finished run.
-        runs_dir: where its folder is.
-        interactions: its dataset.
+        runs_dir: folder of the runs.
+        interactions: the dataset of the run.
 
     Raises:
-        UserError: the embeddings are damaged or not those of the dataset.
+        UserError: the embeddings are damaged, or do not fit the dataset or the results.
     """
     folder = RunFolder(runs_dir / cell.name)
     results = folder.read_results()
     assert results is not None, "only finished runs are compared"
     if results["data"]["checksum"] != interactions.checksum:
-        raise UserError(f"{folder.path} was trained on other data than {interactions.name} is now.")
+        raise UserError(f"{folder.path} was trained on other data than the present dataset.")
     config = cell.config
     lists = lists_of(folder, interactions, config.ranker, config.ranking_depth)
     tested = users_with(interactions.test)
@@ -78,8 +80,8 @@ def metrics_of(cell: Cell, runs_dir: Path, interactions: Interactions) -> PerUse
     for metric, values in found.items():
         if abs(values.mean() - results["test"][metric]) > TOLERANCE:
             raise UserError(
-                f"{folder.embeddings} gives a test {METRICS[metric]} of {values.mean():.4f}, "
-                f"{folder.results} tells {results['test'][metric]:.4f}: the run is damaged."
+                f"{folder.embeddings} gives a test {METRICS[metric]} of {values.mean():.4f}, but "
+                f"{folder.results} has {results['test'][metric]:.4f}: the run is damaged."
             )
     return found
 
@@ -87,15 +89,15 @@ def metrics_of(cell: Cell, runs_dir: Path, interactions: Interactions) -> PerUse
 def compare(
     lines: Sequence[Line], reference: Any, per_user: Callable[[Cell], PerUser]
 ) -> list[Comparison]:
-    """Return how the lines of the value `reference` compare with the best others.
+    """Compare the lines of a reference value with the best of the others.
 
     Args:
-        lines: of a table.
-        reference: the value.
-        per_user: returns the metrics a user of a run.
+        lines: the lines of a table.
+        reference: the reference value.
+        per_user: returns the per-user metrics of a run.
 
     Returns:
-        One comparison an encoder and metric of which both sides have finished runs.
+        One comparison per encoder and metric, if both sides have finished runs.
     """
     found: list[tuple[Line, Line, str]] = []
     over_users: list[significance.Difference] = []
@@ -109,19 +111,21 @@ def compare(
             continue
         for metric in METRICS:
             best = max(others, key=lambda other: other.mean(metric))
-            ours, theirs = (averaged(each, metric, per_user) for each in (line, best))
+            ours, theirs = (average_over_runs(each, metric, per_user) for each in (line, best))
             found.append((line, best, metric))
             over_users.append(significance.difference(ours, theirs))
     return [
-        against(line, best, metric, tested)
+        make_comparison(line, best, metric, tested)
         for (line, best, metric), tested in zip(
-            found, significance.adjusted(over_users), strict=True
+            found, significance.adjust_p_values(over_users), strict=True
         )
     ]
 
 
-def against(line: Line, best: Line, metric: str, tested: significance.Difference) -> Comparison:
-    """Return how a line compares with the best of the others in a metric, tested over users."""
+def make_comparison(
+    line: Line, best: Line, metric: str, tested: significance.Difference
+) -> Comparison:
+    """Return the comparison of a line with the best of the others, given the test over users."""
     difference = line.mean(metric) - best.mean(metric)
     return Comparison(
         line.encoder,
@@ -136,14 +140,16 @@ def against(line: Line, best: Line, metric: str, tested: significance.Difference
     )
 
 
-def averaged(line: Line, metric: str, per_user: Callable[[Cell], PerUser]) -> NDArray[np.float64]:
-    """Return a metric of each user, averaged over a line's runs: float64 [n]."""
+def average_over_runs(
+    line: Line, metric: str, per_user: Callable[[Cell], PerUser]
+) -> NDArray[np.float64]:
+    """Return a metric per user, averaged over the runs of a line: float64 [n]."""
     values = np.stack([per_user(cell)[metric] for cell, _ in line.runs])
     return values.mean(axis=0)
 
 
 def markdown(comparisons: Sequence[Comparison]) -> list[str]:
-    """Return the comparisons as the lines of a Markdown table."""
+    """Return the comparisons as a Markdown table."""
     head = ["encoder", "metric", "", "best other", "gain", "difference", "t-test", "Wilcoxon"]
     rows = [
         [

@@ -1,7 +1,7 @@
-"""Many runs, each in a process of its own, so that one that fails costs no other.
+"""Run many cells, each in its own process, so that a failure does not affect the others.
 
-A cell that is finished is never run again, and one that was interrupted goes on: a sweep that
-was killed ends, when the same command is given again, with the tables it would have had.
+Finished cells are not run again, and interrupted ones resume. Repeating the command of a killed
+sweep therefore produces the tables of an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -20,29 +20,35 @@ from pathlib import Path
 from typing import NamedTuple
 
 from recns_tf.config.config import Workspace
-from recns_tf.experiments.cells import DONE, Cell, distinct, is_locked, results_of, state
+from recns_tf.experiments.cells import DONE, Cell, is_locked, results_of, state, unique_cells
 from recns_tf.utils.files import write_json
 from recns_tf.utils.parallel import CORES
 
 ROOT = Path(__file__).resolve().parents[2]
 PR_SET_PDEATHSIG = 1
 WRITTEN_TO = "another process is writing to"
-SECONDS_BETWEEN_LOOKS = 0.2
+POLL_SECONDS = 0.2
 
 Command = Callable[[Cell, Path, Workspace], list[str]]
-"""Returns the command line of a cell, given where its settings stand."""
+"""Returns the command line that runs a cell, given the path of its settings file."""
 
 
 class Failure(NamedTuple):
-    """A cell that came to no end: its name, the last line it wrote, and its log."""
+    """A cell that failed.
+
+    Attributes:
+        name: name of the cell.
+        message: the reason: the exit and the last line of output.
+        log: path of its log.
+    """
 
     name: str
-    last_line: str
+    message: str
     log: Path
 
 
 class Running(NamedTuple):
-    """A process at work on a cell."""
+    """The process that runs a cell, with its start time in seconds."""
 
     cell: Cell
     process: subprocess.Popen[bytes]
@@ -69,40 +75,40 @@ def sweep(
     """Run the cells that are not finished.
 
     Args:
-        cells: the runs; one that stands there twice is run once.
-        workspace: where data and runs are.
-        folder: of the sweep, for settings/NAME.json and logs/NAME.log.
-        jobs: how many run side by side.
-        command: of a cell.
+        cells: the runs; duplicates are run once.
+        workspace: the folders of data and runs.
+        folder: the folder of the sweep, for settings/NAME.json and logs/NAME.log.
+        jobs: number of parallel runs.
+        command: returns the command line of a cell.
 
     Returns:
-        Those that failed; all others are finished.
+        The failures; all other cells are finished.
 
     Raises:
-        UserError: a folder is damaged or of a run with other settings. Nothing was run.
+        UserError: a folder is damaged or holds a run with other settings. No cell was run.
     """
-    cells = distinct(cells)
+    cells = unique_cells(cells)
     todo = [cell for cell in cells if state(cell, Path(workspace.runs_dir)) != DONE]
     if len(todo) < len(cells):
         print(f"{len(cells) - len(todo)} of {len(cells)} runs are finished already", flush=True)
-    work = Work(todo, workspace, folder, jobs, command, total=len(cells))
+    queue = JobQueue(todo, workspace, folder, jobs, command, total=len(cells))
     try:
-        while work.waiting or work.running:
-            work.start_some()
-            time.sleep(SECONDS_BETWEEN_LOOKS)
-            work.collect()
+        while queue.waiting or queue.running:
+            queue.start_jobs()
+            time.sleep(POLL_SECONDS)
+            queue.collect()
     finally:
-        work.stop()
-    return work.failures
+        queue.stop()
+    return queue.failures
 
 
-class Work:
-    """The runs that wait, those at work, and what came of the others.
+class JobQueue:
+    """The waiting and running cells of a sweep, and its failures.
 
     Args:
-        cells: that are not finished.
-        workspace, folder, jobs, command: as for `sweep`.
-        total: how many cells there are, with those that were finished before.
+        cells: the unfinished cells.
+        workspace, folder, jobs, command: see `sweep`.
+        total: number of all cells, including those finished before.
     """
 
     def __init__(
@@ -121,61 +127,63 @@ class Work:
         self.runs_dir = Path(workspace.runs_dir)
         self.jobs, self.total = jobs, total
         self.seconds: list[float] = []
-        self.told: set[str] = set()
+        self.announced: set[str] = set()
 
-    def start_some(self) -> None:
-        """Start waiting cells until as many run as may; pass over those that others hold."""
+    def start_jobs(self) -> None:
+        """Start waiting cells up to `jobs`; skip those locked by another process."""
         for _ in range(len(self.waiting)):
             if len(self.running) == self.jobs:
                 return
             cell = self.waiting.popleft()
             if is_locked(cell, self.runs_dir):
-                if cell.name not in self.told:
+                if cell.name not in self.announced:
                     print(f"{cell.name} waits: {WRITTEN_TO} it", flush=True)
-                self.told.add(cell.name)
+                self.announced.add(cell.name)
                 self.waiting.append(cell)
             elif results_of(cell, self.runs_dir) is None:
                 self.running.append(
                     start(cell, self.workspace, self.folder, self.jobs, self.command)
                 )
             else:
-                self.tell(cell, "finished by another process")
+                self.print_outcome(cell, "finished by another process")
 
     def collect(self) -> None:
-        """Take up the processes that ended."""
-        for one in [one for one in self.running if one.process.poll() is not None]:
-            self.running.remove(one)
-            took = time.monotonic() - one.since
-            last = last_line(one.log)
-            if one.process.returncode and WRITTEN_TO in last:
-                # Another sweep began the same run between our look and our process's.
-                self.waiting.append(one.cell)
+        """Process the cells that have ended."""
+        for ended in [each for each in self.running if each.process.poll() is not None]:
+            self.running.remove(ended)
+            seconds = time.monotonic() - ended.since
+            last = last_line(ended.log)
+            if ended.process.returncode and WRITTEN_TO in last:
+                # Another sweep locked the folder after our check.
+                self.waiting.append(ended.cell)
                 continue
-            results = results_of(one.cell, self.runs_dir)
+            results = results_of(ended.cell, self.runs_dir)
             if results is None:
-                said = f"failed after {took:.0f} s: {last}{killed(one.process.returncode)}"
-                self.failures.append(Failure(one.cell.name, said, one.log))
+                status = signal_text(ended.process.returncode)
+                outcome = f"failed after {seconds:.0f} s: {last}{status}"
+                self.failures.append(Failure(ended.cell.name, outcome, ended.log))
             else:
-                said = f"{took:.0f} s, test Recall@20 {results['test']['recall@20']:.4f}"
-                self.seconds.append(took)
-            self.tell(one.cell, said)
+                outcome = f"{seconds:.0f} s, test Recall@20 {results['test']['recall@20']:.4f}"
+                self.seconds.append(seconds)
+            self.print_outcome(ended.cell, outcome)
 
-    def tell(self, cell: Cell, said: str) -> None:
-        """Print the line of a cell that ended."""
+    def print_outcome(self, cell: Cell, outcome: str) -> None:
+        """Print the progress line of a cell that has ended."""
         left = len(self.waiting) + len(self.running)
-        ended = f"[{self.total - left} of {self.total}]"
-        print(f"{ended} {cell.name}: {said}{time_left(self.seconds, left, self.jobs)}", flush=True)
+        count = f"[{self.total - left} of {self.total}]"
+        remaining = time_left(self.seconds, left, self.jobs)
+        print(f"{count} {cell.name}: {outcome}{remaining}", flush=True)
 
     def stop(self) -> None:
-        """End the processes at work; their runs can be gone on with."""
-        for one in self.running:
-            one.process.terminate()
-        for one in self.running:
-            one.process.wait()
+        """Terminate the running processes; their runs can be resumed."""
+        for each in self.running:
+            each.process.terminate()
+        for each in self.running:
+            each.process.wait()
 
 
 def start(cell: Cell, workspace: Workspace, folder: Path, jobs: int, command: Command) -> Running:
-    """Start the process of a cell, whose output goes to its log."""
+    """Start the process of a cell, with its output in its log."""
     settings = folder / "settings" / f"{cell.name}.json"
     write_json(settings, cell.config.to_json())
     log = folder / "logs" / f"{cell.name}.log"
@@ -191,16 +199,16 @@ def start(cell: Cell, workspace: Workspace, folder: Path, jobs: int, command: Co
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            preexec_fn=lambda: end_with(parent),
+            preexec_fn=lambda: kill_with_parent(parent),
         )
     return Running(cell, process, log, time.monotonic())
 
 
-def end_with(parent: int) -> None:
-    """Have this process killed when its parent ends, however that comes about.
+def kill_with_parent(parent: int) -> None:
+    """Ask Linux to kill this process when its parent ends for any reason.
 
-    A run that outlived its sweep would compete with the next one. Elsewhere than on Linux it
-    does, and the next sweep waits until it has let go of its folder.
+    A run that outlives its sweep would compete with the next sweep. On other systems it does, and
+    the next sweep waits until its folder is unlocked.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -209,21 +217,27 @@ def end_with(parent: int) -> None:
 
 
 def last_line(log: Path) -> str:
-    """Return the last line of a log that is not empty."""
+    """Return the last non-empty line of a log."""
     lines = re.split(r"[\r\n]+", log.read_text(encoding="utf-8", errors="replace").strip())
     return lines[-1].strip()
 
 
-def killed(status: int) -> str:
-    """Return what to add on a process that a signal ended."""
+def signal_text(status: int) -> str:
+    """Return a note on a process that was ended by a signal, or an empty string."""
     if status >= 0:
         return ""
-    memory = ", perhaps for want of memory" if status == -signal.SIGKILL else ""
+    memory = ", perhaps out of memory" if status == -signal.SIGKILL else ""
     return f" (ended by signal {-status}{memory})"
 
 
 def time_left(seconds: Sequence[float], left: int, jobs: int) -> str:
-    """Return how long the runs that are left will take, if those that ended tell."""
+    """Return the number of remaining runs and their expected time, or an empty string.
+
+    Args:
+        seconds: durations of the runs that have ended.
+        left: number of remaining runs.
+        jobs: number of parallel runs.
+    """
     if not left or not seconds:
         return ""
     rounds = -(-left // jobs)
@@ -231,7 +245,7 @@ def time_left(seconds: Sequence[float], left: int, jobs: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a time in the unit that suits it."""
+    """Return a duration in seconds, minutes or hours."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

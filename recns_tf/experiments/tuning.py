@@ -1,9 +1,9 @@
-"""The same number of trials for every sampler, on validation (--tune=N).
+"""Tune every sampler with the same number of trials on validation (--tune=N).
 
-Optuna's TPE proposes; a trial is an ordinary run under FOLDER/trials. Each proposal follows from
-the trials before it alone, its generator being seeded by its number: a sweep that was killed
-proposes the same again and finds those runs finished. The run folders are thus all the storage
-that resuming needs, and the order in which runs side by side end changes nothing.
+Optuna's TPE proposes the settings; a trial is an ordinary run under FOLDER/trials. A proposal
+depends only on the earlier trials, since its generator is seeded by its number. A repeated sweep
+makes the same proposals and finds their runs finished, so that run folders are the only storage
+that resuming needs. The order in which parallel runs end has no effect.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from recns_tf.utils.markdown import table
 
 DIGITS = 2
 
-OWN: dict[str, dict[str, BaseDistribution]] = {
+SAMPLER_SPACES: dict[str, dict[str, BaseDistribution]] = {
     "recns": {"num_candidates": CategoricalDistribution((5, 10, 20, 30, 50))},
     "recns-o": {"num_candidates": CategoricalDistribution((5, 10, 20, 30, 50))},
     "dns": {"num_candidates": CategoricalDistribution((5, 10, 20, 30, 50))},
@@ -44,18 +44,18 @@ OWN: dict[str, dict[str, BaseDistribution]] = {
     "mixedns": {"exposed_share": CategoricalDistribution((0.1, 0.25, 0.5, 0.75))},
     "rns-as": {"rnsas_weight": CategoricalDistribution((0.5, 1.0, 2.5, 5.0))},
 }
-"""The one flag of its own that a sampler is tuned by; the others have none."""
+"""The flag of each sampler that is tuned; samplers not listed have none."""
 
 
 class Study(NamedTuple):
     """The trials of one encoder and sampler.
 
     Attributes:
-        base: the settings it starts from, which are its first trial.
-        plain: those that its runs' names are relative to.
-        tag: what their names have for those.
-        space: what is tuned, and its values.
-        trials: Optuna's memory of them.
+        base: the settings of the first trial.
+        plain: the settings that run names are relative to.
+        tag: the part of run names that stands for `plain`.
+        space: the tuned settings and their values.
+        trials: the Optuna study.
     """
 
     base: Config
@@ -66,37 +66,47 @@ class Study(NamedTuple):
 
 
 def space_of(base: Config, given: Iterable[str]) -> dict[str, BaseDistribution]:
-    """Return what is tuned: step size, L2 coefficient, at most one flag of the sampler's own.
+    """Return the search space: learning rate, L2 coefficient, and the flag of the sampler.
 
     Args:
-        base: the settings to start from; the step size is at most ten times theirs or a tenth.
-        given: settings that the command line fixes.
+        base: the settings to start from; the learning rate ranges from a tenth to ten times theirs.
+        given: names of settings that the command line fixes, which are not tuned.
     """
     rate = base.learning_rate
     space = {
         "learning_rate": FloatDistribution(rate / 10, rate * 10, log=True),
         # The range of §5.1.
         "l2": FloatDistribution(1e-6, 1e-1, log=True),
-        **OWN.get(base.sampler, {}),
+        **SAMPLER_SPACES.get(base.sampler, {}),
     }
     return {name: values for name, values in space.items() if name not in given}
 
 
-def begin(base: Config, plain: Config, given: Iterable[str], tag: str = "") -> Study:
-    """Return a study without trials."""
+def create_study(base: Config, plain: Config, given: Iterable[str], tag: str = "") -> Study:
+    """Return a study without trials.
+
+    Args:
+        base: the settings of the first trial.
+        plain: the settings that run names are relative to.
+        given: names of settings that the command line fixes.
+        tag: the part of run names that stands for `plain`.
+
+    Raises:
+        UserError: no setting is left to tune.
+    """
     space = space_of(base, given)
     if not space:
-        raise UserError("--tune: the command line fixes all that could be tuned.")
+        raise UserError("--tune: the command line fixes every setting that could be tuned.")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="maximize")
     start = {name: getattr(base, name) for name in space}
-    if all(holds(values, start[name]) for name, values in space.items()):
+    if all(contains(values, start[name]) for name, values in space.items()):
         study.enqueue_trial(start)
     return Study(base, plain, tag, space, study)
 
 
-def holds(values: BaseDistribution, value: Any) -> bool:
-    """Return whether a value is among those that are tried."""
+def contains(values: BaseDistribution, value: Any) -> bool:
+    """Return whether a value is in a distribution of the search space."""
     if isinstance(values, FloatDistribution):
         return values.low <= value <= values.high
     assert isinstance(values, CategoricalDistribution)
@@ -104,55 +114,55 @@ def holds(values: BaseDistribution, value: Any) -> bool:
 
 
 def propose(study: Study) -> tuple[optuna.Trial, Cell]:
-    """Return the next trial of a study and its run."""
+    """Return the next trial of a study, and its run."""
     number = len(study.trials.get_trials(states=(TrialState.COMPLETE, TrialState.FAIL)))
     key = f"{study.base.dataset} {study.base.encoder} {study.base.sampler} {number}"
     seed = int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "big")
     study.trials.sampler = optuna.samplers.TPESampler(seed=seed)
     trial = study.trials.ask(study.space)
-    values = {name: rounded(value) for name, value in trial.params.items()}
+    values = {name: round_value(value) for name, value in trial.params.items()}
     config = dataclasses.replace(study.base, **values)
     return trial, Cell(name_of(config, study.plain, study.tag), config)
 
 
-def rounded(value: Any) -> Any:
-    """Return a number that people can read, which changes nothing that matters."""
+def round_value(value: Any) -> Any:
+    """Return a float rounded to two significant digits; other values unchanged."""
     return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value
 
 
 def tune(
     studies: Sequence[Study],
     number: int,
-    asked: SweepSettings,
+    options: SweepSettings,
     folder: Path,
     command: Command = train_command,
 ) -> list[Failure]:
-    """Run `number` trials of each study, a trial of each at a time.
+    """Run `number` trials of each study, in rounds of one trial per study.
 
     Args:
-        studies: as `begin` returns them; they hold their trials afterwards.
-        number: of trials.
-        asked: the flags of the sweep.
-        folder: of the sweep.
-        command: of a run.
+        studies: new studies, to which the trials are added.
+        number: number of trials per study.
+        options: the flags of the sweep.
+        folder: the folder of the sweep.
+        command: returns the command line of a run.
 
     Returns:
         The runs that failed.
 
     Raises:
-        UserError: the dataset has no validation positives, or a folder is of another run.
+        UserError: the dataset has no validation positives, or a folder holds another run.
     """
-    if not datasets.load(studies[0].base, asked.data_dir).valid.nnz:
+    if not datasets.load(studies[0].base, options.data_dir).valid.nnz:
         raise UserError("--tune: the dataset has no validation positives to tune on.")
-    place = dataclasses.replace(asked.workspace, runs_dir=str(folder / "trials"))
+    workspace = dataclasses.replace(options.workspace, runs_dir=str(folder / "trials"))
     failures: list[Failure] = []
     for each in range(number):
         print(f"trial {each + 1} of {number} of each sampler", flush=True)
         proposed = [(study, *propose(study)) for study in studies]
         cells = [cell for _, _, cell in proposed]
-        failures += sweep(cells, place, folder, asked.jobs, command)
+        failures += sweep(cells, workspace, folder, options.jobs, command)
         for study, trial, cell in proposed:
-            results = results_of(cell, Path(place.runs_dir))
+            results = results_of(cell, Path(workspace.runs_dir))
             trial.set_user_attr("folder", cell.name)
             if results is None:
                 study.trials.tell(trial, state=TrialState.FAIL)
@@ -161,26 +171,26 @@ def tune(
     return failures
 
 
-def best(study: Study) -> dict[str, Any]:
-    """Return the settings of the best trial, those of the base if none came to an end."""
+def best_settings(study: Study) -> dict[str, Any]:
+    """Return the tuned settings of the best trial, or {} if no trial was completed."""
     if not study.trials.get_trials(states=(TrialState.COMPLETE,)):
         return {}
-    return {name: rounded(value) for name, value in study.trials.best_params.items()}
+    return {name: round_value(value) for name, value in study.trials.best_params.items()}
 
 
 def format_values(values: BaseDistribution) -> str:
-    """Return the values of a setting in words."""
+    """Return the values of a setting as text."""
     if isinstance(values, FloatDistribution):
-        return f"{values.low:g} … {values.high:g}, by its logarithm"
+        return f"{values.low:g} … {values.high:g}, log scale"
     assert isinstance(values, CategoricalDistribution)
     return ", ".join(str(value) for value in values.choices)
 
 
-def write(studies: Sequence[Study], folder: Path) -> None:
-    """Write tuning.md, the spaces and what was best, and tuning.csv, every trial."""
+def write_tables(studies: Sequence[Study], folder: Path) -> None:
+    """Write tuning.md, with search spaces and best settings, and tuning.csv, with every trial."""
     rows, trials = [], []
     for study in studies:
-        config, chosen = study.base, best(study)
+        config, chosen = study.base, best_settings(study)
         done = study.trials.get_trials(states=(TrialState.COMPLETE,))
         rows.append(
             [
@@ -195,15 +205,15 @@ def write(studies: Sequence[Study], folder: Path) -> None:
             ]
         )
         trials += [trial_row(config, trial) for trial in study.trials.trials]
-    head = ["encoder", "sampler", "space", "trials", "best validation Recall@20, %", "its settings"]
+    head = ["encoder", "sampler", "space", "trials", "best validation Recall@20, %", "settings"]
     write_text(folder / "tuning.md", "\n".join(table(head, rows)) + "\n")
     columns = ("encoder", "sampler", "trial", "folder", "state", METRIC, "settings")
     write_csv(folder / "tuning.csv", columns, trials)
 
 
 def trial_row(config: Config, trial: optuna.trial.FrozenTrial) -> dict[str, Any]:
-    """Return a trial's row of tuning.csv."""
-    values: Mapping[str, Any] = {name: rounded(value) for name, value in trial.params.items()}
+    """Return the row of a trial in tuning.csv."""
+    values: Mapping[str, Any] = {name: round_value(value) for name, value in trial.params.items()}
     return {
         "encoder": config.encoder,
         "sampler": config.sampler,

@@ -1,4 +1,4 @@
-"""The tables and pictures of an experiment, from its finished runs."""
+"""Write the tables and plots of an experiment from its finished runs."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from recns_tf.runs.data import data_settings
 from recns_tf.runs.published import published
 from recns_tf.utils.files import write_text
 
-CHARACTERS_A_PICTURE = 50
-"""How much of a title has room above one."""
+TITLE_WIDTH = 50
+"""Characters per line in the title of a figure, for each plot side by side."""
 
 
 def lines_of(panel: Panel, points: Sequence[Point], runs_dir: Path) -> list[Line]:
@@ -44,16 +44,30 @@ def write(
     experiment: Experiment,
     points: Sequence[Point],
     baselines: Sequence[Line],
-    asked: ReproduceSettings,
+    options: ReproduceSettings,
     folder: Path,
     files: Sequence[Path],
     given: Mapping[str, Any],
 ) -> str:
-    """Write the tables and pictures of an experiment; return the tables."""
-    runs_dir = Path(asked.runs_dir)
-    per_user = UserMetrics(runs_dir, asked.data_dir)
+    """Write the tables and plots of an experiment.
+
+    Args:
+        name: name of the experiment, such as "table2".
+        experiment: the experiment.
+        points: its runs.
+        baselines: the lines of the baselines.
+        options: the flags of the sweep.
+        folder: the folder of the sweep, to write to.
+        files: flagfiles from the command line.
+        given: settings fixed by the command line.
+
+    Returns:
+        The tables as Markdown, and the names of the files.
+    """
+    runs_dir = Path(options.runs_dir)
+    per_user = UserMetrics(runs_dir, options.data_dir)
     dataset = points[0].cells[0].config.dataset
-    text = [f"# {experiment.title}: {dataset}", "", legend(asked, points, files, given, runs_dir)]
+    text = [f"# {experiment.title}: {dataset}", "", legend(options, points, files, given, runs_dir)]
     table_rows, cell_rows, compared, drawn = [], [], [], []
     for index, panel in enumerate(experiment.panels):
         lines = lines_of(panel, [point for point in points if point.panel == index], runs_dir)
@@ -62,7 +76,8 @@ def write(
         text += ["", *panel.layout(lines, panel.title)]
         found = significance_tables.compare(lines, panel.reference, per_user)
         if found:
-            text += ["", COMPARED.format(found[0]), "", *significance_tables.markdown(found)]
+            caption = COMPARISON_CAPTION.format(found[0])
+            text += ["", caption, "", *significance_tables.markdown(found)]
         compared += found
         table_rows += tables.csv_rows(panel.setting, lines)
         cell_rows += [
@@ -85,7 +100,7 @@ def write(
     results.write_csv(folder / "cells.csv", results.CELL_COLUMNS, cell_rows)
     rows = [each._asdict() for each in compared]
     results.write_csv(folder / "comparisons.csv", significance_tables.COLUMNS, rows)
-    left = "table.md table.csv comparisons.csv cells.csv"
+    written = "table.md table.csv comparisons.csv cells.csv"
     if drawn:
         figure = Figure(figsize=(5 * len(drawn), 4), layout="constrained")
         for axes, (picture, lines, title) in zip(
@@ -93,50 +108,50 @@ def write(
         ):
             picture(axes, lines, title, runs_dir)
         title = f"{experiment.title}: {dataset}"
-        figure.suptitle(textwrap.fill(title, CHARACTERS_A_PICTURE * len(drawn)))
-        figures.save(figure, folder / name)
-        left += f" {name}.png {name}.svg"
-    return f"{table}\n\n{folder}/: {left}\n"
+        figure.suptitle(textwrap.fill(title, TITLE_WIDTH * len(drawn)))
+        figures.save_figure(figure, folder / name)
+        written += f" {name}.png {name}.svg"
+    return f"{table}\n\n{folder}/: {written}\n"
 
 
-COMPARED = (
-    "{0.value} against the best of the others by test mean: paired tests over {0.users} users, "
-    "whose metrics are averaged over seeds; p values by Holm's method over the lines of this table."
+COMPARISON_CAPTION = (
+    "{0.value} against the best other value by test mean. Paired tests over {0.users} users, with "
+    "metrics averaged over seeds; p values are adjusted by Holm over the rows of this table."
 )
 
 
 def legend(
-    asked: ReproduceSettings,
+    options: ReproduceSettings,
     points: Sequence[Point],
     files: Sequence[Path],
     given: Mapping[str, Any],
     runs_dir: Path,
 ) -> str:
-    """Return what the numbers are."""
+    """Return the caption that explains the numbers."""
     cells = [cell for point in points for cell in point.cells]
     done = len(results.finished(cells, runs_dir))
     text = (
-        f"Percentages on test: mean ± standard deviation over seeds {asked.seeds}; best bold, "
+        f"Percentages on test: mean ± standard deviation over seeds {options.seeds}; best bold, "
         "second underlined."
     )
     if any(published(cell.config) for cell in cells):
-        text += " In parentheses the paper's."
-    told = [str(path) for path in files] + [f"{name}={value}" for name, value in given.items()]
-    if told:
-        text += f" Of the command line: {', '.join(told)}."
-    if asked.tune:
-        text += f" Every sampler was tuned by {asked.tune} trials on validation: tuning.md."
+        text += " The paper's numbers are in parentheses."
+    chosen = [str(path) for path in files] + [f"{name}={value}" for name, value in given.items()]
+    if chosen:
+        text += f" Settings from the command line: {', '.join(chosen)}."
+    if options.tune:
+        text += f" Every sampler was tuned with {options.tune} trials on validation: tuning.md."
     if done < len(cells):
         text += f" {done} of {len(cells)} runs are finished."
     return text
 
 
 class UserMetrics:
-    """Metrics a user of finished runs, from their embeddings, each computed once.
+    """Per-user metrics of finished runs, each computed once.
 
     Args:
-        runs_dir: where the runs are.
-        data_dir: where their datasets are.
+        runs_dir: folder of the runs.
+        data_dir: folder of the datasets.
     """
 
     def __init__(self, runs_dir: Path, data_dir: str):
@@ -147,17 +162,17 @@ class UserMetrics:
         self.found: dict[str, significance_tables.PerUser] = {}
 
     def __call__(self, cell: Cell) -> significance_tables.PerUser:
-        """Return the metrics of a run.
+        """Return the per-user metrics of a run.
 
         Raises:
-            UserError: its embeddings are damaged or of other data.
+            UserError: see `significance_tables.per_user_metrics`.
         """
         if cell.name not in self.found:
-            # All runs of a sweep share their data, unless a setting of the data is varied.
+            # The runs of a sweep share one dataset, unless a dataset setting is varied.
             if self.interactions is None or self.settings != data_settings(cell.config):
                 self.settings = data_settings(cell.config)
                 self.interactions = datasets.load(cell.config, self.data_dir)
-            self.found[cell.name] = significance_tables.metrics_of(
+            self.found[cell.name] = significance_tables.per_user_metrics(
                 cell, self.runs_dir, self.interactions
             )
         return self.found[cell.name]

@@ -1,1 +1,1 @@
-"""What a run leaves in its folder, and what is read from it later."""
+"""Run folders: writing, reading, summarizing, and the paper's published results."""

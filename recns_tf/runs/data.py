@@ -1,4 +1,4 @@
-"""Which settings make a run's data, and the data that a run's settings describe."""
+"""The settings that determine a run's dataset, and loading the dataset of a finished run."""
 
 from __future__ import annotations
 
@@ -24,26 +24,27 @@ NAMES = (
     "synthetic_exposures",
     "synthetic_seed",
 )
-"""The settings that datasets look at."""
+"""The settings that dataset loaders read."""
 
 
 def data_settings(config: Config) -> dict[str, Any]:
-    """Return those settings of `config` that make its data."""
+    """Return the settings of `config` that determine its dataset."""
     return {name: getattr(config, name) for name in NAMES}
 
 
 def load_data_of(
     settings: Mapping[str, Any], checksum: str, data_dir: str | Path = "data"
 ) -> Interactions:
-    """Return the data that a run with these settings was made from, without a download.
+    """Load the dataset that a run was trained on, without downloading it.
 
     Args:
-        settings: of the run; those that its version did not know stand at their defaults.
-        checksum: of the run's data.
+        settings: the run's settings. Missing ones, of runs by an earlier version, take their
+            defaults.
+        checksum: checksum of the run's dataset.
         data_dir: folder of the datasets.
 
     Raises:
-        UserError: the data are not there, cannot be read, or have changed since.
+        UserError: the dataset is missing, unreadable, or has changed since the run.
     """
     name = str(settings["dataset"])
     folder = Path(data_dir) / name
@@ -52,5 +53,5 @@ def load_data_of(
     config = Config(**{key: settings[key] for key in NAMES if key in settings})
     interactions = datasets.load(config, data_dir)
     if interactions.checksum != checksum:
-        raise UserError(f"{folder} holds other data now than those of the run.")
+        raise UserError(f"{folder} holds other data than the run was trained on.")
     return interactions

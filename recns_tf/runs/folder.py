@@ -1,8 +1,21 @@
-"""What a run leaves behind, and how a later one of the same name treats it.
+"""The folder of a run, runs/NAME/: its files, its lock, and how a run resumes.
 
-runs/NAME/ holds config.json, metrics.jsonl (one object an epoch), checkpoint/ (to resume from),
-best/ (weights of the best epoch), embeddings/ of that epoch, curves.png, profile/ if it was asked
-for, and, once the run is finished, results.json.
+Contract:
+
+    config.json        all settings; written first, so that its presence marks a run folder
+    metrics.jsonl      one JSON object per epoch: "epoch", "loss", "seconds", and others
+    checkpoint/        the state after the last epoch, to resume from
+    best/              model.weights.h5, the weights of the best epoch so far
+    embeddings/        of the best epoch: user.npy and item.npy, float32 [U, d] and [I, d], and
+                       the ids of their rows, user_ids.npy and item_ids.npy
+    lists/test.npy     the top-20 test lists, int64 [U, 20]; written by closed-form baselines
+    curves.png         loss and validation metrics over epochs
+    profile/           TensorFlow's trace, with --profile
+    results.json       metrics and provenance; written last, so that it marks a finished run
+    .lock              locked by the process that writes to the folder
+
+A run with the same name and settings resumes from the checkpoint, or shows the results if it is
+finished. A run with other settings is refused unless --overwrite deletes the earlier run.
 """
 
 from __future__ import annotations
@@ -19,14 +32,14 @@ from recns_tf.errors import UserError
 from recns_tf.utils.files import write_json, write_text
 
 LISTS = Path("lists") / "test.npy"
-"""In a run's folder: int64 [U, 20], the test lists, NO_ITEM for users who are not tested."""
+"""Path of the test lists in a run folder: int64 [U, 20], NO_ITEM for users without test items."""
 
 Row = dict[str, Any]
 """One epoch of metrics.jsonl."""
 
 
 def require(found: dict[str, Any], *names: str) -> dict[str, Any]:
-    """Return `found`, whose keys must hold `names`; raise KeyError otherwise."""
+    """Return `found`; raise KeyError if it lacks one of the keys `names`."""
     for name in names:
         found[name]
     return found
@@ -34,11 +47,11 @@ def require(found: dict[str, Any], *names: str) -> dict[str, Any]:
 
 @contextmanager
 def reading(path: Path, what: str = "") -> Iterator[None]:
-    """Turn any error that reading a run's file raises into one sentence.
+    """Report any error while reading a run's file as a damaged file.
 
     Args:
-        path: of the file, or of the folder it is in.
-        what: where in it, such as ", line 3".
+        path: the file, or its folder.
+        what: position in the file, such as ", line 3".
 
     Raises:
         UserError: the block raised an exception.
@@ -50,10 +63,14 @@ def reading(path: Path, what: str = "") -> Iterator[None]:
 
 
 class RunFolder:
-    """A run's folder.
+    """A run's folder, as described in this module's docstring.
 
     Args:
-        path: runs/NAME; made by `claim`.
+        path: runs/NAME. The folder need not exist; `claim` creates it.
+
+    Example:
+        >>> folder = RunFolder(Path("runs/ml-100k-lightgcn-recns"))
+        >>> results = folder.read_results()  # None if the run is not finished
     """
 
     def __init__(self, path: Path):
@@ -74,20 +91,20 @@ class RunFolder:
         overwrite: bool,
         complete: Callable[[Mapping[str, Any]], dict[str, Any]] = dict,
     ) -> Iterator[None]:
-        """Hold the folder for a run with these settings, for as long as the block lasts.
+        """Create and lock the folder for a run with these settings, for the length of the block.
 
-        A folder with the same settings is kept as it is, to be resumed or shown.
+        Files of an earlier run with the same settings are kept.
 
         Args:
             config: all settings.
-            overwrite: whether an earlier run is deleted first.
-            complete: brings the settings of an earlier version up to date.
+            overwrite: whether to delete an earlier run first.
+            complete: adds settings that an earlier version did not have, at their defaults.
 
         Raises:
-            UserError: another process holds it, it is not a run's, or it is of a run with
-                other settings.
+            UserError: another process has locked the folder, it is not a run folder, or it holds
+                a run with other settings.
         """
-        if self.path.exists() and not self.config.exists() and self.holds_more_than_a_lock():
+        if self.path.exists() and not self.config.exists() and self.has_other_files():
             raise UserError(f"{self.path} is not the folder of a run: choose another --run_name.")
         self.path.mkdir(parents=True, exist_ok=True)
         with (self.path / ".lock").open("w") as lock:
@@ -97,28 +114,28 @@ class RunFolder:
                 raise UserError(f"another process is writing to {self.path}.") from error
             if overwrite:
                 self.clear()
-            self.compare(config, complete)
-            self.tidy()
+            self.check_settings(config, complete)
+            self.delete_temporary_files()
             write_json(self.config, config)
             yield
 
-    def holds_more_than_a_lock(self) -> bool:
-        """Return whether anything stands at the path but what a run leaves that barely began."""
+    def has_other_files(self) -> bool:
+        """Return whether the path has more than the hidden files of a run that hardly started."""
         return not self.path.is_dir() or any(
             not file.name.startswith(".") for file in self.path.iterdir()
         )
 
-    def tidy(self) -> None:
-        """Delete the temporary files of processes that were killed while they wrote."""
+    def delete_temporary_files(self) -> None:
+        """Delete the temporary files of processes that were killed while writing."""
         for folder in (self.path, self.best_weights.parent, self.embeddings):
             for temporary in folder.glob(".[0-9]*.*"):
                 temporary.unlink()
 
     def clear(self) -> None:
-        """Delete what an earlier run left, and nothing else.
+        """Delete the files of an earlier run, and no others.
 
-        The checkpoint goes first and config.json last: what is left by a process killed in
-        between is never taken for a run of the new settings.
+        The checkpoint goes first and config.json last, so that the remains of an interrupted
+        deletion are never mistaken for a run with the new settings.
         """
         for folder in (self.checkpoint, self.best_weights.parent, self.embeddings):
             doomed = folder.with_name(f".{folder.name}.old")
@@ -129,10 +146,10 @@ class RunFolder:
         for file in (self.results, self.metrics, self.curves, self.config):
             file.unlink(missing_ok=True)
 
-    def compare(
+    def check_settings(
         self, config: dict[str, Any], complete: Callable[[Mapping[str, Any]], dict[str, Any]]
     ) -> None:
-        """Raise UserError if the folder is of a run with other settings than `config`."""
+        """Raise UserError if the folder holds a run with settings other than `config`."""
         if not self.config.exists():
             return
         with reading(self.config):
@@ -150,7 +167,7 @@ class RunFolder:
             )
 
     def rows(self, until: int | None = None) -> list[Row]:
-        """Return the rows of metrics.jsonl, the first `until` of them if given.
+        """Return the rows of metrics.jsonl, or its first `until` rows.
 
         Raises:
             UserError: a line is damaged.
@@ -159,7 +176,7 @@ class RunFolder:
             return []
         rows: list[Row] = []
         for number, line in enumerate(self.metrics.read_text(encoding="utf-8").splitlines(), 1):
-            # A process killed while it wrote leaves a cut line after the last checkpoint.
+            # A process killed while writing leaves a partial line after the last checkpoint.
             if until is not None and len(rows) == until:
                 break
             with reading(self.metrics, f", line {number}"):
@@ -168,26 +185,26 @@ class RunFolder:
         return rows
 
     def rewind(self, epoch: int) -> list[Row]:
-        """Drop the rows written after the checkpoint of `epoch`; return those that stay.
+        """Delete the rows written after the checkpoint of `epoch`, and return the others.
 
         Raises:
-            UserError: metrics.jsonl does not hold every epoch until then, or best/ is missing.
+            UserError: metrics.jsonl lacks an epoch up to `epoch`, or best/ is missing.
         """
         rows = self.rows(until=epoch)
-        whole = [row["epoch"] for row in rows] == list(range(1, epoch + 1))
-        if not whole or (rows and not self.best_weights.exists()):
-            missing = self.best_weights if whole else f"a line of {self.metrics}"
+        is_complete = [row["epoch"] for row in rows] == list(range(1, epoch + 1))
+        if not is_complete or (rows and not self.best_weights.exists()):
+            missing = self.best_weights if is_complete else f"a line of {self.metrics}"
             raise UserError(f"{missing} is missing: --overwrite starts the run anew.")
         write_text(self.metrics, "".join(json.dumps(row) + "\n" for row in rows))
         return rows
 
     def append(self, row: Row) -> None:
-        """Add one epoch to metrics.jsonl."""
+        """Append the row of one epoch to metrics.jsonl."""
         with self.metrics.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
 
     def read_results(self) -> dict[str, Any] | None:
-        """Return results.json, or None where the run is not finished.
+        """Return the content of results.json, or None if the run is not finished.
 
         Raises:
             UserError: the file is damaged.

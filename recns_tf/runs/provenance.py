@@ -1,4 +1,4 @@
-"""What a result was made with: versions of packages, and the commit of this code."""
+"""Provenance of results: package versions, and the commit of this code."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def versions() -> dict[str, str]:
 
 
 def git_commit() -> str | None:
-    """Return the commit of this code, with "+" if it was changed since.
+    """Return the commit of this code, with "+" if there are uncommitted changes.
 
-    None where git does not track the package itself, as in an installed one: the folder it is in
-    may belong to a repository of the user's own.
+    It is None if git does not track the package, as after an installation: the folder may then
+    belong to another repository.
     """
     describe = ["describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"]
     try:
@@ -32,7 +32,7 @@ def git_commit() -> str | None:
 
 
 def git(*arguments: str) -> str:
-    """Return what a git command prints, run in the folder of the package."""
+    """Run a git command in the folder of the package and return its output."""
     done = subprocess.run(
         ["git", *arguments], cwd=PACKAGE, capture_output=True, text=True, check=True
     )

@@ -1,4 +1,4 @@
-"""The paper's own numbers, to stand beside ours (Tables 2 to 5)."""
+"""The paper's published results (Tables 2 to 5), for comparison."""
 
 from __future__ import annotations
 
@@ -27,27 +27,29 @@ TABLES = Path(__file__).with_name("paper_tables.csv")
 
 
 def published(config: Config, tables: Path = TABLES) -> dict[str, float | str] | None:
-    """Return what the paper prints for the cell that `config` describes, or None.
+    """Return the paper's test metrics for the settings of `config`, or None.
 
-    A cell is a dataset, an encoder, a sampler, and, where the table tells them, khop and L; what
-    else the paper fixed must stand at its value. The paper prints percentages; these are
-    fractions, like our own results.
+    A published result is identified by dataset, encoder, sampler and, if the table lists them,
+    khop and L. All other settings that the paper fixed must have its values.
+
+    Args:
+        config: settings of a run.
+        tables: CSV file of the paper's tables, in percent.
 
     Returns:
-        "table", "recall@20", "ndcg@20" and "hr@20".
+        A dict of "table", its number, and "recall@20", "ndcg@20" and "hr@20" as fractions.
     """
-    fixed = all(getattr(config, name) == FIXED[name] for name in FIXED)
-    if not fixed:
+    if any(getattr(config, name) != FIXED[name] for name in FIXED):
         return None
     with tables.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
-            same = all(
+            same_model = all(
                 row[key] == getattr(config, key) for key in ("dataset", "encoder", "sampler")
             )
-            told = all(
+            same_options = all(
                 row[key] in ("", str(getattr(config, key))) for key in ("khop", "num_layers")
             )
-            if same and told:
+            if same_model and same_options:
                 numbers = {name: round(float(row[name]) / 100, 6) for name in METRICS}
                 return {"table": row["table"], **numbers}
     return None

@@ -1,4 +1,4 @@
-"""The test lists of a finished run: from its embeddings, or as a closed form left them."""
+"""The top-20 test lists of a finished run, computed from its embeddings or read from a file."""
 
 from __future__ import annotations
 
@@ -20,29 +20,32 @@ K = 20
 def lists_of(
     folder: RunFolder, data: Interactions, ranker: str = "faiss", depth: int = 0
 ) -> NDArray[np.int64]:
-    """Return the test lists of a finished run, int64 [U, 20], from its embeddings or as stored.
+    """Return the test lists of a finished run.
 
-    Rows of users without test positives hold NO_ITEM.
+    Lists stored by a closed-form baseline are read; others are computed from the embeddings.
 
     Args:
-        folder: of the run.
-        data: what it was made from.
-        ranker, depth: how the run ranked.
+        folder: the run's folder.
+        data: the run's dataset.
+        ranker, depth: the run's ranking settings; see `ranking.top_items`.
+
+    Returns:
+        int64 [U, 20]; NO_ITEM in the rows of users without test positives.
 
     Raises:
-        UserError: neither is there, or they are not of this data.
+        UserError: there are neither lists nor embeddings, or they do not fit the dataset.
     """
     stored = folder.path / LISTS
     if stored.exists():
         lists = read_array(stored)
         if lists.shape != (data.num_users, K):
-            raise UserError(f"{stored} is not of this data.")
+            raise UserError(f"{stored} is not of this dataset.")
         return lists.astype(np.int64)
     user, item = (read_array(folder.embeddings / f"{name}.npy") for name in ("user", "item"))
     if (user.shape[:1], item.shape[:1]) != ((data.num_users,), (data.num_items,)) or (
         user.shape[1:] != item.shape[1:] or user.ndim != 2
     ):
-        raise UserError(f"{folder.embeddings} is not of this data.")
+        raise UserError(f"{folder.embeddings} is not of this dataset.")
     users = users_with(data.test)
     lists = np.full((data.num_users, K), NO_ITEM, dtype=np.int64)
     lists[users] = top_items(user, item, users, data.seen("test"), K, ranker=ranker, depth=depth)
@@ -53,7 +56,7 @@ def read_array(path: Path) -> NDArray[Any]:
     """Return the array of a .npy file.
 
     Raises:
-        UserError: it is not there, or damaged.
+        UserError: the file is missing or damaged.
     """
     try:
         return np.asarray(np.load(path, allow_pickle=False))

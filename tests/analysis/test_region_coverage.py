@@ -12,26 +12,26 @@ from tests.conftest import make_toy, members
 
 
 @pytest.mark.parametrize("shape", [(40, 60, 0.15), (60, 4_500, 0.01)])
-def test_shares_are_those_of_the_regions(shape):
-    """In one block of items, and in three."""
+def test_coverage_matches_the_regions(shape):
+    """With one block of items, and with three."""
     toy = make_toy(*shape)
-    evidence = measure_coverage(toy, (3, 5))
+    result = measure_coverage(toy, (3, 5))
     train = toy.train.toarray()
     for n, khop in enumerate((3, 5)):
         inside = members(train, "intermediate", khop, "walk")
-        np.testing.assert_allclose(evidence.coverage[khop], inside.mean(axis=1))
+        np.testing.assert_allclose(result.coverage[khop], inside.mean(axis=1))
         region = build_region(toy.train, khop=khop)
-        assert evidence.coverage[khop].mean() == pytest.approx(region.coverage()["mean"])
+        assert result.coverage[khop].mean() == pytest.approx(region.coverage()["mean"])
         for part in ("valid", "test"):
             held_out = getattr(toy, part).toarray()
-            assert evidence.pairs[part] == held_out.sum()
-            assert evidence.inside[part][n] == pytest.approx(inside[held_out].mean())
+            assert result.pairs[part] == held_out.sum()
+            assert result.inside[part][n] == pytest.approx(inside[held_out].mean())
             chance = inside.sum(axis=1) / (~train).sum(axis=1)
             weights = held_out.sum(axis=1)
-            assert evidence.by_chance[part][n] == pytest.approx(np.average(chance, weights=weights))
+            assert result.by_chance[part][n] == pytest.approx(np.average(chance, weights=weights))
 
 
-def test_a_user_who_has_everything_divides_nothing_by_zero():
+def test_user_with_every_item_does_not_divide_by_zero():
     data = make_interactions(
         "full",
         train=np.array([[0, 0], [0, 1], [1, 0]]),
@@ -46,7 +46,7 @@ def test_a_user_who_has_everything_divides_nothing_by_zero():
 
 
 def chain(valid):
-    """A path: user u has items u and u + 1, the last item is nobody's."""
+    """Return a path: user u has items u and u + 1; the last item has no user."""
     return make_interactions(
         "chain",
         train=np.array([[0, 0], [0, 1], [1, 1], [1, 2], [2, 2], [2, 3]]),
@@ -59,33 +59,33 @@ def chain(valid):
     )
 
 
-def test_a_path_worked_by_hand():
-    """User 0 has items 0 and 1; item 2 is 3 steps away, item 3 is 5, item 4 out of reach."""
-    evidence = measure_coverage(chain(valid=((0, 2), (0, 3), (0, 4))), (3, 5))
-    np.testing.assert_allclose(evidence.inside["valid"], [1 / 3, 2 / 3])
-    np.testing.assert_allclose(evidence.by_chance["valid"], [1 / 3, 2 / 3])
-    np.testing.assert_allclose(evidence.shells(evidence.inside["valid"]), [1 / 3] * 3)
-    assert evidence.pairs == {"valid": 3, "test": 0}
-    found = evidence.to_json()
+def test_coverage_of_a_path_graph():
+    """User 0 has items 0 and 1; item 2 is 3 steps away, item 3 is 5, item 4 unreachable."""
+    result = measure_coverage(chain(valid=((0, 2), (0, 3), (0, 4))), (3, 5))
+    np.testing.assert_allclose(result.inside["valid"], [1 / 3, 2 / 3])
+    np.testing.assert_allclose(result.by_chance["valid"], [1 / 3, 2 / 3])
+    np.testing.assert_allclose(result.shells(result.inside["valid"]), [1 / 3] * 3)
+    assert result.pairs == {"valid": 3, "test": 0}
+    found = result.to_json()
     assert found["khop 5"]["valid"] == {
         "inside": pytest.approx(2 / 3),
         "by_chance": pytest.approx(2 / 3),
     }
     assert "test" not in found["khop 3"]
-    assert "33.3% (33.3%)" in evidence.report() and "test" not in evidence.report()
+    assert "33.3% (33.3%)" in result.report() and "test" not in result.report()
 
 
-def test_without_held_out_positives_coverage_is_left():
-    evidence = measure_coverage(chain(valid=()), (3,))
-    assert list(evidence.to_json()["khop 3"]) == ["coverage"]
-    assert "20.0%" in evidence.report()
+def test_without_held_out_positives_only_coverage_is_reported():
+    result = measure_coverage(chain(valid=()), (3,))
+    assert list(result.to_json()["khop 3"]) == ["coverage"]
+    assert "20.0%" in result.report()
 
 
-def test_the_command_leaves_numbers_a_picture_and_the_region(tmp_path):
+def test_command_writes_numbers_a_plot_and_the_cached_region(tmp_path):
     command = [sys.executable, "-m", "recns_tf", "regions", "synthetic-small"]
     done = call(*command, f"--data_dir={tmp_path}", "--khop=9")
     assert done.returncode == 0 and done.stderr == "", done.stderr
-    assert "intermediate region, khop 9, walk reading" in done.stdout
+    assert "intermediate region, khop 9, walk" in done.stdout
     folder = tmp_path / "synthetic-small"
     about = json.loads((folder / "regions.json").read_text())
     assert list(about["intermediate"]) == ["khop 3", "khop 5", "khop 7", "khop 9"]

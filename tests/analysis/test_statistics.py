@@ -16,7 +16,7 @@ def dense(data):
 
 
 def all_pairs_auc(scores, positive, other):
-    """Return the AUC of every positive against every other item of its user, one by one."""
+    """Return the AUC over all pairs of a positive and another item, in loops."""
     wins = [
         float(scores[u, v] > scores[u, n]) + 0.5 * float(scores[u, v] == scores[u, n])
         for u in range(len(scores))
@@ -26,7 +26,7 @@ def all_pairs_auc(scores, positive, other):
     return np.mean(wins)
 
 
-def test_degrees_gini_and_shares_by_brute_force(toy):
+def test_degrees_gini_and_shares_match_brute_force(toy):
     train, held_out, exposed = dense(toy)
     positive = train | held_out
     figures = closeness(toy, with_svd=False)
@@ -40,7 +40,7 @@ def test_degrees_gini_and_shares_by_brute_force(toy):
     assert figures[EXPOSED_RATIO] == pytest.approx(exposed.sum() / positive.sum())
 
 
-def test_every_figure_of_zhihu_is_computed_and_the_aucs_besides(toy):
+def test_statistics_are_those_of_zhihu_and_the_aucs(toy):
     figures = closeness(toy, with_svd=False)
     assert list(ZHIHU) == list(figures)[: len(ZHIHU)]
     assert list(figures)[len(ZHIHU) :] == [
@@ -63,7 +63,7 @@ def test_aucs_against_exposed_are_exact(monkeypatch, toy, scored):
     assert closeness(toy)[f"AUC of {scored} against exposed"] == pytest.approx(expected)
 
 
-def test_an_exposed_item_that_is_a_held_out_positive_is_no_opponent():
+def test_exposed_held_out_positives_are_not_compared_with():
     data = make_interactions(
         "x",
         train=np.array([[0, 0], [1, 1], [2, 1]]),
@@ -78,7 +78,7 @@ def test_an_exposed_item_that_is_a_held_out_positive_is_no_opponent():
     assert closeness(data, with_svd=False)["AUC of popularity against exposed"] == 0.75
 
 
-def test_the_auc_against_unobserved_is_near_that_of_all():
+def test_sampled_auc_against_unobserved_is_close_to_the_full_auc():
     data = make_toy(300, 60, density=0.2, seed=3)
     train, held_out, exposed = dense(data)
     scores = np.broadcast_to(train.sum(axis=0), train.shape)
@@ -98,7 +98,7 @@ def test_the_auc_against_unobserved_is_near_that_of_all():
     assert len(set(found)) > 1
 
 
-def test_unobserved_items_are_uniform_over_those_of_the_user(toy):
+def test_unobserved_items_are_drawn_uniformly(toy):
     observed = toy.train + toy.valid + toy.test + toy.exposed
     pairs = np.tile([[5, 0]], (20_000, 1))
     which, items = statistics.unobserved_of_each(pairs, observed, np.random.default_rng(0))
@@ -107,7 +107,7 @@ def test_unobserved_items_are_uniform_over_those_of_the_user(toy):
     assert chi_square(np.bincount(items, minlength=toy.num_items), free.astype(float)) > 1e-3
 
 
-def test_a_user_who_met_every_item_has_no_opponent(toy):
+def test_pairs_of_users_who_observed_every_item_are_dropped(toy):
     full = np.ones((2, 3), dtype=bool)
     full[1, 2] = False
     rows = type(toy.train)(full)
@@ -116,7 +116,7 @@ def test_a_user_who_met_every_item_has_no_opponent(toy):
     assert which.tolist() == [1] and items.tolist() == [2]
 
 
-def test_at_most_so_many_pairs_are_compared_and_the_seed_chooses_them(monkeypatch):
+def test_max_pairs_limits_the_pairs_and_the_seed_selects_them(monkeypatch):
     data = make_toy(200, 60)
     seen = []
     monkeypatch.setattr(
@@ -132,7 +132,7 @@ def test_at_most_so_many_pairs_are_compared_and_the_seed_chooses_them(monkeypatc
     assert not np.array_equal(seen[0], seen[2])
 
 
-def test_no_pair_to_compare_gives_nan():
+def test_aucs_without_pairs_are_nan():
     data = make_toy(30, 20)
     alone = make_interactions(
         "x",

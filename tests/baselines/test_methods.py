@@ -1,4 +1,4 @@
-"""Baselines against their formulas, in loops and dense inverses."""
+"""Baselines against their formulas, computed with loops and dense matrices."""
 
 import numpy as np
 import pytest
@@ -13,12 +13,12 @@ from recns_tf.errors import UserError
 from recns_tf.interactions import to_pairs
 from tests.conftest import make_toy
 
-EVERYONE = np.arange(40)
+ALL_USERS = np.arange(40)
 
 
 @pytest.mark.parametrize("l2", [0.5, 30])
 def test_ease_is_the_constrained_ridge_regression(toy, l2):
-    """Column j of B is the ridge regression of item j on all others: eq. (8) by other means."""
+    """Column j of B is the ridge regression of item j on all other items, as in eq. (8)."""
     x = toy.train.toarray().astype(float)
     expected = np.zeros((60, 60))
     for j in range(60):
@@ -27,18 +27,18 @@ def test_ease_is_the_constrained_ridge_regression(toy, l2):
         expected[others, j] = np.linalg.solve(a.T @ a + l2 * np.eye(59), a.T @ x[:, j])
     (fit,) = ease.fits(toy.train, BaselineSettings(ease_l2=str(l2)))
     assert fit.settings == {"ease_l2": l2}
-    np.testing.assert_allclose(fit.scores(EVERYONE), x @ expected, atol=1e-10)
+    np.testing.assert_allclose(fit.scores(ALL_USERS), x @ expected, atol=1e-10)
     np.testing.assert_allclose(fit.scores(np.array([7, 3])), (x @ expected)[[7, 3]], atol=1e-10)
 
 
-def test_ease_that_does_not_fit_in_memory_is_refused_at_once():
+def test_ease_refuses_catalogs_that_exceed_the_memory_limit():
     wide = csr_array((3, 30_000), dtype=bool)
     with pytest.raises(UserError, match=r"ease needs 36\.0 GB .* 14,142 items at most"):
         ease.fits(wide, BaselineSettings())
 
 
-def knn_by_hand(x, k, shrink, lists):
-    """Similarities one by one, lists by sorting (−similarity, id)."""
+def knn_in_loops(x, k, shrink, lists):
+    """Return ItemKNN scores; neighbor lists are sorted by (−similarity, item)."""
     num_items = x.shape[1]
     similarity = np.zeros((num_items, num_items))
     for i in range(num_items):
@@ -55,7 +55,7 @@ def knn_by_hand(x, k, shrink, lists):
 
 
 @pytest.mark.parametrize("lists", ["scored", "owned"])
-def test_item_knn_is_the_formula(lists):
+def test_item_knn_matches_the_formula(lists):
     toy = make_toy(25, 20, density=0.3)
     settings = BaselineSettings(
         itemknn_neighbors="3,1,50", itemknn_shrink="2.5,0", itemknn_lists=lists
@@ -66,11 +66,11 @@ def test_item_knn_is_the_formula(lists):
     ]
     for fit in fits:
         k, shrink = fit.settings.values()
-        expected = knn_by_hand(toy.train.toarray().astype(float), k, shrink, lists)
+        expected = knn_in_loops(toy.train.toarray().astype(float), k, shrink, lists)
         np.testing.assert_allclose(fit.scores(np.arange(25)), expected, atol=1e-12)
 
 
-def test_blocks_of_items_change_nothing(toy, monkeypatch):
+def test_block_size_does_not_change_the_neighbors(toy, monkeypatch):
     x = csr_array(toy.train.astype(float))
     whole = item_knn.neighbors(x, 1.0, 7)
     monkeypatch.setattr("recns_tf.baselines.score_rows.BLOCK_BYTES", 8 * 60 * 11)
@@ -79,8 +79,8 @@ def test_blocks_of_items_change_nothing(toy, monkeypatch):
 
 
 @pytest.mark.parametrize("world", ["toy", "ml-100k"])
-def test_the_most_popular_by_hand(world, toy, pytestconfig):
-    """Counted with dictionaries; equal counts by the lower id."""
+def test_most_popular_items_match_plain_python(world, toy, pytestconfig):
+    """Counts are kept in a dictionary; ties go to the lower item."""
     data = toy
     if world == "ml-100k":
         folder = pytestconfig.rootpath / "data"
@@ -89,9 +89,9 @@ def test_the_most_popular_by_hand(world, toy, pytestconfig):
         data = datasets.load(Config(dataset="ml-100k"), folder)
     sets = {part: {} for part in ("train", "valid", "test")}
     count = {}
-    for part, mine in sets.items():
+    for part, items_of in sets.items():
         for user, item in to_pairs(getattr(data, part)).tolist():
-            mine.setdefault(user, set()).add(item)
+            items_of.setdefault(user, set()).add(item)
             if part == "train":
                 count[item] = count.get(item, 0) + 1
     ranking = sorted(range(data.num_items), key=lambda item: (-count.get(item, 0), item))
@@ -108,7 +108,7 @@ def test_the_most_popular_by_hand(world, toy, pytestconfig):
 
 
 @pytest.mark.parametrize("name", registry.BASELINE_MODELS)
-def test_every_baseline_knows_train_alone_and_scores_all(name, toy):
+def test_scores_are_finite_and_reproducible(name, toy):
     """Contract: finite float64 scores for any users, the same in every call."""
     for fit in registry.BASELINE_MODELS[name].load()(toy.train, BaselineSettings()):
         scores = fit.scores(np.array([5, 0, 5]))
@@ -122,11 +122,11 @@ def test_every_baseline_knows_train_alone_and_scores_all(name, toy):
     "grid",
     [{"ease_l2": "0"}, {"ease_l2": ""}, {"itemknn_shrink": "-1"}, {"itemknn_neighbors": "0,5"}],
 )
-def test_a_grid_that_is_none_is_told(grid):
+def test_malformed_grid_is_an_error(grid):
     (name,) = grid
     with pytest.raises(UserError, match=rf"--{name}=.*: choose numbers"):
         BaselineSettings(**grid)
 
 
-def test_whole_numbers_of_a_grid_are_written_as_such():
+def test_integers_in_a_grid_stay_integers():
     assert [str(number) for number in numbers("10,0.5,1e3")] == ["10", "0.5", "1000"]

@@ -10,7 +10,7 @@ from recns_tf.evaluation import ranking
 
 @given(st.integers(1, 12), st.integers(1, 40), st.integers(0, 999), st.sampled_from([1, 5, 20]))
 @settings(max_examples=60)
-def test_lists_are_those_of_a_full_sort_with_ties_by_id(num_users, num_items, seed, k):
+def test_lists_match_a_full_sort_with_ties_by_item(num_users, num_items, seed, k):
     rng = np.random.default_rng(seed)
     table = rng.integers(-2, 3, size=(num_users, num_items)).astype(float)
     seen = rng.random((num_users, num_items)) < rng.random()
@@ -22,12 +22,12 @@ def test_lists_are_those_of_a_full_sort_with_ties_by_id(num_users, num_items, se
         assert row == expected + [ranking.NO_ITEM] * (k - len(expected))
 
 
-def test_it_agrees_with_the_ranking_of_embeddings(toy, monkeypatch):
+def test_metrics_match_the_ranking_of_embeddings(toy, monkeypatch):
     rng = np.random.default_rng(3)
     user, item = (rng.normal(size=(n, 8)).astype(np.float32) for n in (40, 60))
     expected = ranking.evaluate(user, item, toy.test, toy.train + toy.valid)
     scores = (user @ item.T).astype(np.float64)
-    # Three users a block.
+    # Three users per block.
     monkeypatch.setattr(score_rows, "BLOCK_BYTES", 8 * 60 * 3)
     metrics, lists = score_rows.evaluate(lambda u: scores[u], toy.test, toy.train + toy.valid)
     assert metrics == pytest.approx(expected)
@@ -36,7 +36,7 @@ def test_it_agrees_with_the_ranking_of_embeddings(toy, monkeypatch):
     assert ((lists == ranking.NO_ITEM).all(axis=1) == ~tested).all()
 
 
-def test_nobody_to_rank_for():
+def test_no_users_to_rank_for():
     empty = csr_array((3, 4), dtype=bool)
     metrics, lists = score_rows.evaluate(lambda u: np.ones((len(u), 4)), empty, empty)
     assert metrics["users"] == 0 and (lists == ranking.NO_ITEM).all()

@@ -30,7 +30,7 @@ def fit(name, workspace, data, **settings):
     return fitting.fit_and_evaluate(name, config, BaselineSettings(**settings), workspace, data)
 
 
-def test_the_best_of_the_grid_by_validation_is_tested_once(toy, workspace, monkeypatch, capsys):
+def test_best_fit_on_validation_is_tested_once(toy, workspace, monkeypatch, capsys):
     parts = []
     real = fitting.evaluate
 
@@ -57,7 +57,7 @@ def test_the_best_of_the_grid_by_validation_is_tested_once(toy, workspace, monke
     assert "chosen" in capsys.readouterr().out
 
 
-def test_a_finished_one_is_shown_and_one_with_another_grid_left_alone(toy, workspace, capsys):
+def test_finished_baseline_is_shown_again_and_another_grid_is_refused(toy, workspace, capsys):
     first = fit("ease", workspace, toy, ease_l2="1")
     assert fit("ease", workspace, toy, ease_l2="1") == first
     assert "is finished" in capsys.readouterr().out
@@ -65,13 +65,13 @@ def test_a_finished_one_is_shown_and_one_with_another_grid_left_alone(toy, works
         fit("ease", workspace, toy, ease_l2="2")
 
 
-def test_what_cannot_be_fitted_leaves_no_folder(toy, workspace):
+def test_baseline_that_cannot_be_fitted_leaves_no_folder(toy, workspace):
     with pytest.raises(UserError, match="ease needs"):
         fit("ease", workspace, toy, ease_memory=1e-9)
     assert not list(Path(workspace.runs_dir).iterdir())
 
 
-def test_without_validation_a_choice_is_refused_and_one_number_taken(workspace):
+def test_without_validation_positives_only_a_single_number_is_accepted(workspace):
     toy = make_toy()
     none = np.zeros((0, 2), dtype=np.int64)
     data = make_interactions(
@@ -91,13 +91,13 @@ def test_without_validation_a_choice_is_refused_and_one_number_taken(workspace):
     assert results["valid"] is None and results["test"]["users"] > 0
 
 
-def test_an_equal_fit_does_not_replace_the_first(toy):
+def test_first_of_equal_fits_is_selected(toy):
     ones = [Fit({"n": n}, lambda users: np.ones((len(users), 60))) for n in (1, 2)]
-    best, tried = fitting.choose(iter(ones), toy)
+    best, tried = fitting.select(iter(ones), toy)
     assert best is ones[0] and len(tried) == 2
 
 
-def test_a_summary_reads_it(toy, workspace):
+def test_summary_shows_a_baseline(toy, workspace):
     results = fit("popular", workspace, toy)
     (line,) = summarize([Path(workspace.runs_dir) / "ml-100k-popular"]).splitlines()[2:]
     cells = [cell.strip() for cell in line.split("|")][1:-1]
@@ -106,7 +106,7 @@ def test_a_summary_reads_it(toy, workspace):
     assert cells[8:] == ["", "", ""]
 
 
-def test_the_command(tmp_path):
+def test_command_writes_the_run_folder(tmp_path):
     folders = [f"--data_dir={tmp_path}/data", f"--runs_dir={tmp_path}/runs"]
     done = subprocess.run(
         [sys.executable, "-m", "recns_tf", "baseline", "synthetic-small", "popular", *folders],
@@ -118,16 +118,16 @@ def test_the_command(tmp_path):
     assert "synthetic-small popular" in done.stdout
     config = json.loads((tmp_path / "runs/synthetic-small-popular/config.json").read_text())
     assert config["dataset"] == "synthetic-small" and "margin" not in config
-    assert "ease_l2" not in config, "another baseline's"
+    assert "ease_l2" not in config, "a setting of another baseline"
 
 
-def test_an_unknown_one_is_told(toy, workspace):
+def test_unknown_baseline_is_an_error(toy, workspace):
     with pytest.raises(UserError, match="unknown baseline 'svd': choose one of popular, itemknn"):
         fit("svd", workspace, toy)
 
 
-def test_the_settings_of_data_are_those_that_datasets_look_at():
-    """Oracle: the source of every dataset."""
+def test_data_settings_are_those_that_dataset_loaders_read():
+    """Oracle: the source code of the dataset loaders."""
     folder = Path(data.__file__).parents[1] / "datasets"
     read = {
         name

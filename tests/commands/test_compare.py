@@ -1,4 +1,4 @@
-"""Embeddings of another program beside a run."""
+"""The command compare: embeddings of another program against a run."""
 
 import csv
 import dataclasses
@@ -37,14 +37,14 @@ def save(name, table):
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """The folder of the dataset synthetic-small, and the dataset."""
+    """The data folder of synthetic-small, and the dataset."""
     folder = tmp_path_factory.mktemp("data")
     return folder, datasets.load(Config(dataset="synthetic-small"), folder)
 
 
 @pytest.fixture(scope="module")
 def tables(data):
-    """Embeddings that fit the train pairs, so that seen items come first."""
+    """Embeddings that fit the train pairs, so that seen items rank first."""
     train = data[1].train.astype(np.float32)
     users = train @ np.random.default_rng(0).normal(size=(2_000, 32)).astype(np.float32)
     users = np.linalg.qr(train @ (train.T @ users))[0]
@@ -53,7 +53,7 @@ def tables(data):
 
 @pytest.fixture
 def place(tmp_path, monkeypatch, data, tables):
-    """A folder with these embeddings, in the dataset's order and, with ids, shuffled."""
+    """A folder with these embeddings, in the dataset's order, and shuffled with row ids."""
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)
     ids = data[1].user_ids, data[1].item_ids
@@ -67,7 +67,7 @@ def place(tmp_path, monkeypatch, data, tables):
 
 @pytest.fixture
 def run_main(data, capsys):
-    """The command's main, with the settings that flags would make; returns what it prints."""
+    """A function that runs the command's main and returns its output."""
 
     def run(*words, **chosen):
         line = [*words, f"--data_dir={data[0]}", *(f"--{k}={v}" for k, v in chosen.items())]
@@ -83,9 +83,10 @@ def mean_of(interactions, tables, masked, **mode):
     return {name: pytest.approx(value) for name, value in found.items()}
 
 
-def test_the_page_s_command_compares(place, data):
-    """As a newcomer types it: the export, and the embeddings of rows in another order."""
+def test_documented_command_runs(place, data):
+    """The command of docs/comparing.md, with embeddings in another row order."""
     text = (ROOT / "docs" / "comparing.md").read_text(encoding="utf-8")
+    text = text.replace("\\\n", "")
     (line,) = re.findall(r"^\./run\.sh compare (synthetic-small .*)$", text, re.MULTILINE)
     for kind in "uv":
         Path(f"embedding_{kind}.npy").write_bytes(Path(f"shuffled_{kind}.npy").read_bytes())
@@ -104,7 +105,7 @@ def test_the_page_s_command_compares(place, data):
     assert "| given | exact | train and valid | " in table and table.split("\n\n")[1] in done.stdout
 
 
-def test_every_way_is_told_as_it_is_ranked(place, data, tables, run_main):
+def test_results_of_every_mode_match_the_ranking(place, data, tables, run_main):
     said = run_main("synthetic-small", **FILES, depth="60,30")
     folder = place / "comparisons" / "synthetic-small"
     results = json.loads((folder / "results.json").read_text())
@@ -112,7 +113,7 @@ def test_every_way_is_told_as_it_is_ranked(place, data, tables, run_main):
     assert list(modes) == [(m, d) for m in ("train and valid", "train") for d in (0, 30, 60)]
     for (masked, depth), mode in modes.items():
         assert mode["test"] == mean_of(data[1], tables, masked, depth=depth)
-    # A user whose train positives fill the first 30 has no list of 20.
+    # Users whose train positives fill the first 30 places get short lists.
     cut = [modes["train", depth]["lists_cut_short"] for depth in (0, 60, 30)]
     assert cut[0] == 0 < cut[1] < cut[2]
     users = np.flatnonzero(np.diff(data[1].test.indptr))
@@ -136,9 +137,9 @@ def run_folder(data, toy_config, tmp_path_factory):
     return place.run_folder(config), train_and_evaluate(config, place, data[1])
 
 
-def test_beside_a_run_it_tells_whose_lists_are_better(place, data, tables, run_main, run_folder):
+def test_comparison_with_a_run_reports_differences(place, data, tables, run_main, run_folder):
     folder, results = run_folder
-    # The given embeddings are the run's own: no way of ranking may tell them apart.
+    # The given embeddings are those of the run: there must be no difference in any mode.
     own = {name: str(folder / "embeddings" / f"{name[:-1]}.npy") for name in FILES}
     run_main("synthetic-small", **own, run=str(folder), output="same", depth="30")
     same = json.loads(Path("same/results.json").read_text())
@@ -146,18 +147,18 @@ def test_beside_a_run_it_tells_whose_lists_are_better(place, data, tables, run_m
     exact = [mode for mode in same["ways"] if not mode["depth"] and mode["masked"] != "train"]
     for mode in exact:
         assert mode["test"] == {name: pytest.approx(each) for name, each in results["test"].items()}
-    between = [gap for gap in same["differences"] if gap["first"].startswith("ours")]
-    between = [gap for gap in between if gap["second"].startswith("given")]
-    assert len(between) == 3 * 4 and {gap["t_test"] for gap in between} == {1.0}
+    between = [each for each in same["differences"] if each["first"].startswith("ours")]
+    between = [each for each in between if each["second"].startswith("given")]
+    assert len(between) == 3 * 4 and {each["t_test"] for each in between} == {1.0}
 
     run_main("synthetic-small", **FILES, run=str(folder), output="other", depth="30")
     other = json.loads(Path("other/results.json").read_text())
     assert {mode["embeddings"] for mode in other["ways"]} == {"given", "ours"}
-    gap = other["differences"][0]
-    assert gap["first"] == "ours, exact, without train and valid" and gap["metric"] == "recall@20"
+    first = other["differences"][0]
+    assert first["first"] == "ours, exact, without train and valid"
     means = [mode["test"]["recall@20"] for mode in other["ways"] if not mode["depth"]]
-    assert gap["mean"] == pytest.approx(means[2] - means[0]) and gap["mean"] != 0
-    assert gap["low"] < gap["mean"] < gap["high"]
+    assert first["mean"] == pytest.approx(means[2] - means[0]) and first["mean"] != 0
+    assert first["low"] < first["mean"] < first["high"] and first["metric"] == "recall@20"
     assert Path("other/comparison.png").stat().st_size > 10_000
 
 
@@ -177,18 +178,18 @@ def test_p_values_are_adjusted_for_the_three_metrics():
         comparison.significance.difference(one.metrics[name], other.metrics[name])
         for name in shifts
     ]
-    assert [gap.metric for gap in found] == list(shifts)
+    assert [each.metric for each in found] == list(shifts)
     for test in ("t_test", "wilcoxon"):
-        values = [getattr(gap.difference, test) for gap in found]
+        values = [getattr(each.difference, test) for each in found]
         before = sorted(getattr(each, test) for each in raw)
         assert sorted(values)[0] == pytest.approx(min(1, 3 * before[0]))
         assert sorted(values) != pytest.approx(before)
 
 
-def test_truncation_is_tested_where_it_costs_places():
+def test_truncated_search_is_tested_if_it_shortens_lists():
     exact, same, cut = ranked([0.5, 1.0]), ranked([0.5, 1.0], 500), ranked([0.0, 1.0], 200, 1)
     found = comparison.metric_differences([exact, cut, same], [])
-    assert {(gap.first, gap.second) for gap in found} == {
+    assert {(each.first, each.second) for each in found} == {
         ("x, first 200, without train", "x, exact, without train")
     }
     assert found[0].difference.mean == -0.25
@@ -205,10 +206,10 @@ def test_users_are_grouped_by_degree():
     assert where.tolist() == [4.0] and means.tolist() == [0.5]
 
 
-def test_rows_are_put_into_the_dataset_s_order(place, data, tables):
+def test_rows_are_aligned_with_the_dataset(place, data, tables):
     for table, again in zip(read_embeddings(data[1], PATHS), tables, strict=True):
         np.testing.assert_array_equal(again, table)
-    # With a row of an id that the dataset does not have.
+    # A row with an id that is not in the dataset is dropped.
     save("shuffled_u.npy", np.concatenate([np.load("shuffled_u.npy"), np.full((1, 32), 9)]))
     save("user_ids.npy", np.concatenate([np.load("user_ids.npy"), [123_456]]).astype(str))
     for table, again in zip(read_embeddings(data[1], SHUFFLED), tables, strict=True):
@@ -218,7 +219,7 @@ def test_rows_are_put_into_the_dataset_s_order(place, data, tables):
     assert read_embeddings(data[1], PATHS).users.dtype == np.float32
 
 
-def with_cell(table, row, value):
+def with_value(table, row, value):
     table = table.copy()
     table[row, 3] = value
     return table
@@ -230,23 +231,29 @@ MALFORMED = {
         lambda t: (Path("embedding_u.npy").unlink(), Path("embedding_u.npy").mkdir()),
         "there is no such file",
     ),
-    "text": (lambda t: Path("embedding_u.npy").write_text("1 2"), "is no .npy file, or is damaged"),
-    "empty": (lambda t: Path("embedding_u.npy").write_text(""), "is no .npy file, or is damaged"),
+    "text": (
+        lambda t: Path("embedding_u.npy").write_text("1 2"),
+        "is not a .npy file, or is damaged",
+    ),
+    "empty": (
+        lambda t: Path("embedding_u.npy").write_text(""),
+        "is not a .npy file, or is damaged",
+    ),
     "cut short": (
         lambda t: Path("embedding_u.npy").write_bytes(Path("embedding_u.npy").read_bytes()[:-9]),
-        "is no .npy file, or is damaged",
+        "is not a .npy file, or is damaged",
     ),
     "a pickle": (
         lambda t: Path("embedding_u.npy").write_bytes(pickle.dumps(t.users)),
-        "is no .npy file, or is damaged: write one array of numbers by np.save",
+        "is not a .npy file, or is damaged: write one array of numbers with np.save",
     ),
     "objects": (
         lambda t: save("embedding_u.npy", np.array([{}, None], dtype=object)),
-        "holds Python objects: write one array of numbers by np.save",
+        "holds Python objects: write one array of numbers with np.save",
     ),
     "several arrays": (
         lambda t: (np.savez("a.npz", t.users), Path("a.npz").replace("embedding_u.npy")),
-        "is no .npy file, or is damaged",
+        "is not a .npy file, or is damaged",
     ),
     "a vector": (lambda t: save("embedding_u.npy", t.users[0]), r"has the shape \(32,\): choose a"),
     "no column": (lambda t: save("embedding_u.npy", t.users[:, :0]), r"has the shape \(1000, 0\)"),
@@ -256,16 +263,16 @@ MALFORMED = {
     ),
     "complex": (lambda t: save("embedding_u.npy", t.users * 1j), "holds complex64"),
     "NaN": (
-        lambda t: save("embedding_u.npy", with_cell(t.users, 7, np.nan)),
+        lambda t: save("embedding_u.npy", with_value(t.users, 7, np.nan)),
         "holds NaN or infinity, first in row 7, counted from 0",
     ),
     "too large": (
-        lambda t: save("embedding_u.npy", with_cell(t.users.astype(np.float64), 2, 1e300)),
+        lambda t: save("embedding_u.npy", with_value(t.users.astype(np.float64), 2, 1e300)),
         "holds NaN or infinity, first in row 2",
     ),
     "too few rows": (
         lambda t: save("embedding_u.npy", t.users[:-1]),
-        "has 999 rows where synthetic-small has 1,000 users: choose a table of the same data",
+        "has 999 rows, but synthetic-small has 1,000 users: choose a table of the same data",
     ),
     "other columns": (
         lambda t: save("embedding_v.npy", t.items[:, :8]),
@@ -279,7 +286,7 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize("fault", MALFORMED)
-def test_a_malformed_table_is_one_sentence(place, data, tables, run_main, fault):
+def test_malformed_table_is_an_error(place, data, tables, run_main, fault):
     spoil, sentence = MALFORMED[fault]
     spoil(tables)
     with pytest.raises(UserError, match=sentence) as caught:
@@ -300,13 +307,13 @@ def test_a_malformed_table_is_one_sentence(place, data, tables, run_main, fault)
         (lambda ids: ids + 1, "lacks 1 of the 1,000 users of synthetic-small, 0 among them"),
     ],
 )
-def test_ids_that_do_not_fit_are_one_sentence(place, data, spoil, sentence):
+def test_ids_that_do_not_fit_are_an_error(place, data, spoil, sentence):
     save("user_ids.npy", spoil(np.load("user_ids.npy")))
     with pytest.raises(UserError, match=sentence):
         read_embeddings(data[1], SHUFFLED)
 
 
-def test_a_run_that_does_not_fit_is_one_sentence(place, data, run_folder, tmp_path):
+def test_run_that_does_not_fit_is_an_error(place, data, run_folder, tmp_path):
     folder = tmp_path / "copy"
 
     def copied(**changes):
@@ -314,13 +321,15 @@ def test_a_run_that_does_not_fit_is_one_sentence(place, data, run_folder, tmp_pa
         shutil.copytree(run_folder[0], folder)
         return folder
 
-    with pytest.raises(UserError, match="--run=nowhere is no finished run: choose a folder such"):
+    with pytest.raises(
+        UserError, match="--run=nowhere is not a finished run: choose a folder such"
+    ):
         read_run(data[1], Path("nowhere"))
     other = make_interactions(
         "other", train=[[0, 0]], valid=[], test=[], exposed=[],
         user_ids=np.arange(1), item_ids=np.arange(1), source={},
     )  # fmt: skip
-    with pytest.raises(UserError, match="was trained on other data than other is with these flags"):
+    with pytest.raises(UserError, match="was trained on other data than other with these flags"):
         read_run(other, run_folder[0])
     (copied() / "embeddings" / "item.npy").unlink()
     with pytest.raises(UserError, match=r"item.npy: there is no such file"):
@@ -339,20 +348,24 @@ def test_a_run_that_does_not_fit_is_one_sentence(place, data, run_folder, tmp_pa
     [
         ([], FILES, "one word is needed, DATASET, not 0: for example 'compare zhihu"),
         (["nowhere"], FILES, "unknown dataset 'nowhere': choose one of"),
-        (["synthetic-small"], {}, "--users is needed: the .npy file of the users' embeddings"),
-        (["synthetic-small"], {"users": "x"}, "--items is needed: the .npy file of the items'"),
+        (["synthetic-small"], {}, "--users is needed: the .npy file of the user embeddings"),
+        (
+            ["synthetic-small"],
+            {"users": "x"},
+            "--items is needed: the .npy file of the item embeddings",
+        ),
         (["synthetic-small"], FILES | {"depth": "0"}, "--depth=0: choose numbers from 1 on"),
-        (["synthetic-small"], FILES | {"run": "none"}, "--run=none is no finished run"),
+        (["synthetic-small"], FILES | {"run": "none"}, "--run=none is not a finished run"),
     ],
 )
-def test_a_command_line_that_cannot_be_is_one_sentence(place, run_main, words, chosen, sentence):
+def test_bad_command_line_is_an_error(place, run_main, words, chosen, sentence):
     with pytest.raises(UserError, match=re.escape(sentence)):
         run_main(*words, **chosen)
     assert not Path("comparisons").exists()
 
 
-def test_lists_are_cut_short_of_those_that_the_same_mask_leaves():
-    """22 items, the last of them the worst: a search of 21 costs everyone one place."""
+def test_lists_are_compared_with_the_exact_lists_of_the_same_mask():
+    """With 22 items, a search of depth 21 costs every user one place."""
     pairs = [[user, item] for user in (0, 1) for item in range(7)]
     world = make_interactions(
         "world", train=pairs[:5] + pairs[7:12], valid=[pairs[5], pairs[12]],

@@ -1,4 +1,4 @@
-"""What a dataset is like, and a dataset written for another program, from the command line."""
+"""The commands describe and export."""
 
 import json
 import sys
@@ -16,7 +16,7 @@ from tests.conftest import make_toy
 
 @pytest.fixture(scope="module")
 def leaky():
-    """3 users, 4 items; user 0 was shown a positive of test, user 2 nothing."""
+    """3 users, 4 items; user 0 has an exposed test positive, user 2 has no exposures."""
     return make_interactions(
         "leaky",
         train=[[0, 0], [0, 1], [1, 1], [2, 1]],
@@ -29,7 +29,7 @@ def leaky():
     )
 
 
-def test_what_is_told_by_hand(leaky):
+def test_description_of_a_small_dataset(leaky):
     about = describe(leaky)
     assert about["table_1"] == {
         "users": 3, "items": 4, "edges": 7, "exposure": 3, "density": 7 / 12
@@ -39,7 +39,7 @@ def test_what_is_told_by_hand(leaky):
         "train positives": 0, "exposures": 1, "held-out positives": 0
     }  # fmt: skip
     assert about["exposed_held_out"] == {"valid": 0, "test": 1}
-    # Item 0 and 1 are all that train holds: user 0 has both, users 1 and 2 reach item 0.
+    # Train holds items 0 and 1 only: user 0 has both, users 1 and 2 reach item 0.
     coverage = about["region_coverage"]
     for khop in (3, 5, 7):
         assert coverage[f"khop {khop}"]["mean"] == pytest.approx((0 + 1 / 4 + 1 / 4) / 3)
@@ -53,7 +53,7 @@ def command(name, *arguments):
     return call(sys.executable, "-m", "recns_tf", name, *arguments)
 
 
-def test_describe_leaves_numbers_and_a_picture(tmp_path):
+def test_describe_writes_numbers_and_a_plot(tmp_path):
     done = command("describe", "synthetic-small", f"--data_dir={tmp_path}")
     assert done.returncode == 0 and done.stderr == "", done.stderr
     assert "1,000     2,000      40,000      46,000   0.02000" in done.stdout
@@ -64,7 +64,7 @@ def test_describe_leaves_numbers_and_a_picture(tmp_path):
     assert (folder / "description.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_export_writes_what_is_read_again(tmp_path):
+def test_exported_files_can_be_read_again(tmp_path):
     data = datasets.load(Config(dataset="synthetic-small"), tmp_path)
     where = f"--data_dir={tmp_path}"
     for form in ("pinsage", "lightgcn"):
@@ -109,7 +109,7 @@ def test_export_writes_what_is_read_again(tmp_path):
         ),
     ],
 )
-def test_bad_input_is_one_sentence(tmp_path, arguments, sentence):
+def test_bad_input_is_a_one_line_error(tmp_path, arguments, sentence):
     arguments = [word.replace("HERE", str(tmp_path)) for word in arguments]
     done = command(*arguments, f"--data_dir={tmp_path}/data")
     assert done.returncode == 1
@@ -118,7 +118,7 @@ def test_bad_input_is_one_sentence(tmp_path, arguments, sentence):
     assert not list(tmp_path.glob("x*"))
 
 
-def test_the_smallest_datasets_and_figures_that_are_none():
+def test_smallest_datasets_can_be_described():
     for num_users, num_items in ((1, 3), (3, 1), (1, 1)):
         smallest = make_interactions(
             "s", train=[[0, 0]], valid=[], test=[], exposed=[],
@@ -129,6 +129,6 @@ def test_the_smallest_datasets_and_figures_that_are_none():
         assert "none  AUC of popularity against exposed" in report(about)
 
 
-def test_the_toy_of_the_tests_can_be_described():
-    """Users without items, items without users, ids in words."""
+def test_toy_dataset_can_be_described():
+    """It has users without items, items without users, and ids that are strings."""
     assert report(describe(make_toy()))

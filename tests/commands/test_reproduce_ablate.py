@@ -1,4 +1,4 @@
-"""The commands from the command line, over runs made by hand, and what they refuse."""
+"""The commands reproduce and ablate, with made-up runs."""
 
 import csv
 import dataclasses
@@ -34,11 +34,11 @@ def call(command, *arguments):
 
 @pytest.fixture(scope="module")
 def reproduced(tmp_path_factory):
-    """Table 2 of two samplers, over runs whose embeddings are random."""
+    """Table 2 for two samplers, from runs with random embeddings."""
     place = tmp_path_factory.mktemp("reproduced")
     runs, data = place / "runs", place / "data"
     interactions = datasets.load(Config(dataset="synthetic", **SMALL), data)
-    experiment = plans.narrow("table2", ["lightgcn"], {"sampler": ("unins", "recns")}, SMALL)
+    experiment = plans.customize("table2", ["lightgcn"], {"sampler": ("unins", "recns")}, SMALL)
     points = plans.plan(experiment, "synthetic", (0, 1), SMALL)
     rng = np.random.default_rng(0)
     found = {}
@@ -67,7 +67,7 @@ def reproduced(tmp_path_factory):
     return done, runs / "table2-synthetic", found
 
 
-def test_a_table_of_finished_runs(reproduced):
+def test_table_shows_means_and_deviations_of_finished_runs(reproduced):
     done, folder, found = reproduced
     assert done.returncode == 0, done.stderr
     assert "6 of 6 runs are finished already" in done.stdout
@@ -79,7 +79,7 @@ def test_a_table_of_finished_runs(reproduced):
         assert f"{100 * mean:.2f} ± {100 * deviation:.2f}" in table
 
 
-def test_every_number_traces_to_a_run(reproduced):
+def test_cells_csv_traces_every_number_to_a_run(reproduced):
     _, folder, found = reproduced
     with (folder / "cells.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -95,7 +95,7 @@ def test_every_number_traces_to_a_run(reproduced):
         assert row["git_commit"] == (results["git_commit"] or "")
 
 
-def test_baselines_stand_beside_the_table(reproduced):
+def test_baselines_are_reported_below_the_table(reproduced):
     done, folder, _ = reproduced
     results = {
         fit.name: json.loads((folder.parent / fit.cell.name / "results.json").read_text())
@@ -115,49 +115,49 @@ def test_baselines_stand_beside_the_table(reproduced):
     assert float(rows["ease"]["mean"]) == results["ease"]["test"]["hr@20"]
 
 
-def test_a_catalogue_too_large_for_a_baseline_leaves_its_line_empty(tmp_path, monkeypatch, capsys):
+def test_baseline_with_too_many_items_leaves_its_line_empty(tmp_path, monkeypatch, capsys):
     def too_large(*arguments):
         raise TooManyItems("ease needs 90 GB.")
 
     monkeypatch.setattr(baseline_rows.fitting, "fit_and_evaluate", too_large)
-    asked = ReproduceSettings(runs_dir=str(tmp_path / "runs"), data_dir=str(tmp_path))
+    options = ReproduceSettings(runs_dir=str(tmp_path / "runs"), data_dir=str(tmp_path))
     planned = baseline_rows.plan(["ease"], "synthetic", (0,), SMALL, [])
-    lines, failures = baseline_rows.fit(planned, asked, tmp_path / "sweep")
+    lines, failures = baseline_rows.fit_baselines(planned, options, tmp_path / "sweep")
     assert failures == [] and baseline_rows.section(lines)[-1] == "| ease | — | — | — |"
-    assert (
-        capsys.readouterr().out == f"{planned.fits[0].cell.name} is left out: ease needs 90 GB.\n"
-    )
+    assert capsys.readouterr().out == f"{planned.fits[0].cell.name} is skipped: ease needs 90 GB.\n"
 
 
-def test_a_baseline_that_fails_is_told_and_the_others_go_on(tmp_path, capsys):
+def test_failed_baseline_is_reported_and_does_not_affect_others(tmp_path, capsys):
     runs = tmp_path / "runs"
-    asked = ReproduceSettings(runs_dir=str(runs), data_dir=str(tmp_path))
+    options = ReproduceSettings(runs_dir=str(runs), data_dir=str(tmp_path))
     planned = baseline_rows.plan(["popular", "itemknn"], "synthetic", (0,), SMALL, [])
     popular, itemknn = (fit.cell.name for fit in planned.fits)
     (runs / popular).mkdir(parents=True)
     (runs / popular / "mine.txt").write_text("x")
-    lines, (failure,) = baseline_rows.fit(planned, asked, tmp_path / "sweep")
-    assert failure.name == popular and "is not the folder of a run" in failure.last_line
+    lines, (failure,) = baseline_rows.fit_baselines(planned, options, tmp_path / "sweep")
+    assert failure.name == popular and "is not the folder of a run" in failure.message
     assert [len(line.runs) for line in lines] == [0, 1]
     assert capsys.readouterr().out.startswith(f"{itemknn}: ")
     assert (runs / itemknn / "results.json").exists()
 
 
-def test_a_baseline_that_is_fitted_is_shown_again_and_one_of_other_data_refused(tmp_path, capsys):
-    asked = ReproduceSettings(runs_dir=str(tmp_path / "runs"), data_dir=str(tmp_path))
+def test_fitted_baseline_is_reused_and_one_of_other_data_is_refused(tmp_path, capsys):
+    options = ReproduceSettings(runs_dir=str(tmp_path / "runs"), data_dir=str(tmp_path))
     planned = baseline_rows.plan(["popular"], "synthetic", (0,), SMALL, [])
-    first = baseline_rows.fit(planned, asked, tmp_path / "sweep")
+    first = baseline_rows.fit_baselines(planned, options, tmp_path / "sweep")
     capsys.readouterr()
-    assert baseline_rows.fit(planned, asked, tmp_path / "sweep") == first
+    assert baseline_rows.fit_baselines(planned, options, tmp_path / "sweep") == first
     assert capsys.readouterr().out == ""
     ((name, cell),) = planned.fits
     config = dataclasses.replace(cell.config, synthetic_seed=1)
-    others = baseline_rows.BaselineRows([baseline_rows.Fit(name, cell._replace(config=config))], [])
-    (line,), (failure,) = baseline_rows.fit(others, asked, tmp_path / "sweep")
-    assert line.runs == [] and "holds a run with other settings" in failure.last_line
+    others = baseline_rows.BaselineRows(
+        [baseline_rows.ClosedForm(name, cell._replace(config=config))], []
+    )
+    (line,), (failure,) = baseline_rows.fit_baselines(others, options, tmp_path / "sweep")
+    assert line.runs == [] and "holds a run with other settings" in failure.message
 
 
-def test_what_stands_beside_has_the_settings_of_the_sweep():
+def test_baselines_have_the_settings_of_the_sweep():
     given = {"split_seed": 3, "num_negatives": 5, "sampler": "dns"}
     planned = baseline_rows.plan(["mf", "ease"], "ml-100k", (0, 2), given, [])
     assert [fit.cell.name for fit in planned.fits] == ["ml-100k-ease-split_seed=3"]
@@ -168,7 +168,7 @@ def test_what_stands_beside_has_the_settings_of_the_sweep():
     assert baseline_rows.plan([], "ml-100k", (0,), {}, []) == baseline_rows.BaselineRows([], [])
 
 
-def test_the_tests_are_over_users_averaged_over_seeds(reproduced):
+def test_significance_tests_average_users_over_seeds(reproduced):
     _, folder, found = reproduced
     with (folder / "comparisons.csv").open(newline="") as file:
         row = next(csv.DictReader(file))
@@ -179,39 +179,39 @@ def test_the_tests_are_over_users_averaged_over_seeds(reproduced):
     assert 0 < float(row["t_test"]) <= 1 and 0 < float(row["wilcoxon"]) <= 1
 
 
-def test_embeddings_that_do_not_give_a_run_s_results_are_told(tmp_path):
+def test_embeddings_that_do_not_reproduce_the_results_are_an_error(tmp_path):
     interactions = datasets.load(Config(dataset="synthetic", **SMALL), tmp_path / "data")
     cell = cells.Cell("a", Config(dataset="synthetic", **SMALL))
     folder = finish(cell, tmp_path, data={"checksum": interactions.checksum})
     with pytest.raises(UserError, match=r"user\.npy is not there"):
-        significance_tables.metrics_of(cell, tmp_path, interactions)
+        significance_tables.per_user_metrics(cell, tmp_path, interactions)
     (folder / "embeddings").mkdir()
     for name, rows in (("user", interactions.num_users), ("item", interactions.num_items)):
         np.save(folder / "embeddings" / f"{name}.npy", np.eye(rows, 8, dtype=np.float32))
-    with pytest.raises(UserError, match=r"gives a test Recall@20 of 0\.\d+, .* tells 0\.1000"):
-        significance_tables.metrics_of(cell, tmp_path, interactions)
+    with pytest.raises(UserError, match=r"gives a test Recall@20 of 0\.\d+, .* has 0\.1000"):
+        significance_tables.per_user_metrics(cell, tmp_path, interactions)
     other = datasets.load(Config(dataset="synthetic", synthetic_seed=1, **SMALL), tmp_path / "data")
-    with pytest.raises(UserError, match="was trained on other data than synthetic is now"):
-        significance_tables.metrics_of(cell, tmp_path, other)
+    with pytest.raises(UserError, match="was trained on other data than the present dataset"):
+        significance_tables.per_user_metrics(cell, tmp_path, other)
 
 
-def test_ablation_tables_of_finished_runs(tmp_path, monkeypatch):
+def test_ablation_writes_tables_of_finished_runs(tmp_path, monkeypatch):
     monkeypatch.setattr(flagfiles, "FOLDER", tmp_path)
     (tmp_path / "lightgcn.flags").write_text("")
     (tmp_path / "original.flags").write_text("--khop=5\n--validate_on=test\n")
     presets = ablation.presets("toy", "lightgcn", {}, False)
-    found = [(presets[0], ablation.rows(*presets, [0, 1]))]
+    found = [(presets[0], ablation.make_rows(*presets, [0, 1]))]
     runs = tmp_path / "runs"
     for n, row in enumerate(found[0][1][:2]):
         for cell in row.cells:
             finish(cell, runs, (0.1 + 0.05 * n + 0.02 * cell.config.seed, 0.2, 0.3))
-    told = ablate.write(found, runs, runs / "ablate")
-    assert "| none: original | 11.00 ± 1.41 | 20.00 ± 0.00 | 30.00 ± 0.00 |  |  |  |" in told
-    assert "| khop 5 → 3 | 16.00 ± 1.41 | 20.00 ± 0.00 | 30.00 ± 0.00 | +5.00 ± 0.00 |" in told
-    assert "| validate_on test → valid | — |" in told and ablate.CHOSEN_ON_TEST in told
-    assert "## From original: flags/lightgcn.flags + flags/original.flags" in told
-    left = {path.name for path in (runs / "ablate").iterdir()}
-    assert left == {"ablation.md", "ablation.csv", "ablation.png", "ablation.svg", "cells.csv"}
+    text = ablate.write(found, runs, runs / "ablate")
+    assert "| none: original | 11.00 ± 1.41 | 20.00 ± 0.00 | 30.00 ± 0.00 |  |  |  |" in text
+    assert "| khop 5 → 3 | 16.00 ± 1.41 | 20.00 ± 0.00 | 30.00 ± 0.00 | +5.00 ± 0.00 |" in text
+    assert "| validate_on test → valid | — |" in text and ablate.CHOSEN_ON_TEST in text
+    assert "## From original: flags/lightgcn.flags + flags/original.flags" in text
+    written = {path.name for path in (runs / "ablate").iterdir()}
+    assert written == {"ablation.md", "ablation.csv", "ablation.png", "ablation.svg", "cells.csv"}
 
 
 @pytest.mark.parametrize(
@@ -229,21 +229,21 @@ def test_ablation_tables_of_finished_runs(tmp_path, monkeypatch):
         ("ablate", ["ml-100k", "lightgcn", "--base=x"], "--base=x: choose one of both, original"),
     ],
 )
-def test_bad_input_is_one_sentence_and_a_status(command, arguments, sentence, tmp_path):
+def test_bad_input_is_a_one_line_error(command, arguments, sentence, tmp_path):
     done = call(command, *arguments, f"--runs_dir={tmp_path}")
     assert done.returncode == 1 and done.stderr.count("\n") == 1
     assert done.stderr.startswith(f"recns_tf: {sentence}")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_dry_run_tells_and_leaves_nothing(tmp_path):
+def test_dry_run_lists_runs_and_writes_nothing(tmp_path):
     base = Config.for_run("ml-100k", "lightgcn")
-    for cell in cells.seeds(dataclasses.replace(base, sampler="dns"), [0], base):
+    for cell in cells.make_cells(dataclasses.replace(base, sampler="dns"), [0], base):
         finish(cell, tmp_path)
-    begun = tmp_path / "ml-100k-lightgcn-unins"
-    begun.mkdir()
+    started = tmp_path / "ml-100k-lightgcn-unins"
+    started.mkdir()
     unins = dataclasses.replace(base, sampler="unins")
-    (begun / "config.json").write_text(json.dumps(unins.to_json()))
+    (started / "config.json").write_text(json.dumps(unins.to_json()))
     done = call(
         "reproduce", "ml-100k", "table2", "--encoders=lightgcn,ngcf", "--samplers=dns,unins",
         "--seeds=0", "--dry_run", f"--runs_dir={tmp_path}", "--jobs=2", "--baselines=popular",
@@ -251,11 +251,11 @@ def test_a_dry_run_tells_and_leaves_nothing(tmp_path):
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[1:] == [
         "done               ml-100k-lightgcn-dns",
-        "begun        12 s  ml-100k-lightgcn-unins",
+        "started      12 s  ml-100k-lightgcn-unins",
         "to do           ?  ml-100k-ngcf-dns",
         "to do           ?  ml-100k-ngcf-unins",
-        "4 runs, 1 of them finished; about 6 s of training are left; the time of 2 is unknown, as "
-        "no run like them is finished.",
-        "to do              ml-100k-popular, in closed form",
+        "4 runs, 1 of them finished; about 6 s of training left; the time of 2 is unknown, since "
+        "no similar run is finished.",
+        "to do              ml-100k-popular, closed form",
     ]
     assert len(list(tmp_path.iterdir())) == 2

@@ -12,7 +12,7 @@ from tests import oracles
 each_ranker = pytest.mark.parametrize("ranker", registry.RANKERS)
 
 
-def test_the_catalogue_knows_every_ranker():
+def test_registry_lists_every_ranker():
     assert tuple(search.RANKERS) == registry.RANKERS
 
 
@@ -34,7 +34,7 @@ def world(num_users, num_items, seed, seen_share=0.3):
     st.sampled_from(registry.RANKERS),
 )
 @settings(max_examples=80)
-def test_metrics_are_those_of_a_full_sort(num_users, num_items, seed, k, seen_share, ranker):
+def test_metrics_match_a_full_sort(num_users, num_items, seed, k, seen_share, ranker):
     user, item, held_out, seen = world(num_users, num_items, seed, seen_share)
     recall, ndcg, hr = oracles.ranking(user, item, held_out, seen, k)
     result = ranking.evaluate(user, item, csr_array(held_out), csr_array(seen), k, ranker=ranker)
@@ -46,7 +46,7 @@ def test_metrics_are_those_of_a_full_sort(num_users, num_items, seed, k, seen_sh
 
 
 @each_ranker
-def test_lists_are_those_of_a_matrix_product_and_top_k(ranker, monkeypatch):
+def test_lists_match_a_matrix_product_and_top_k(ranker, monkeypatch):
     for name in ("LARGEST_GROUP", "SMALLEST_GROUP", "BLOCK_USERS"):
         monkeypatch.setattr(search, name, 3)
     user, item, _, seen = world(100, 130, seed=7, seen_share=0.6)
@@ -59,9 +59,9 @@ def test_lists_are_those_of_a_matrix_product_and_top_k(ranker, monkeypatch):
 
 @each_ranker
 @pytest.mark.parametrize("num_items", [3, 63, 64, 65, 700])
-def test_lists_are_exact_however_much_a_user_has_seen(ranker, num_items, monkeypatch):
-    """From users who have seen nothing to users who have seen all; those who have seen the best
-    items come after many whose seen items are anywhere, from whom no depth can be learned."""
+def test_lists_are_exact_for_any_number_of_seen_items(ranker, num_items, monkeypatch):
+    """Users have seen from none to all of the items. The last users have seen the best items, so
+    that the search depth estimated from the first users is too small for them."""
     monkeypatch.setattr(search, "SMALLEST_GROUP", 4)
     rng = np.random.default_rng(num_items)
     user, item = (rng.normal(size=(n, 8)).astype(np.float32) for n in (60, num_items))
@@ -79,7 +79,7 @@ def test_lists_are_exact_however_much_a_user_has_seen(ranker, num_items, monkeyp
 
 
 @each_ranker
-def test_no_place_is_lost_to_a_user_who_has_seen_all_the_best_items(ranker):
+def test_users_who_have_seen_the_best_items_get_full_lists(ranker):
     """A search of a fixed depth would return a short list here."""
     item = np.linspace(1, 0, 1000, dtype=np.float32)[:, None]
     seen = np.zeros((2, 1000), dtype=bool)
@@ -89,7 +89,7 @@ def test_no_place_is_lost_to_a_user_who_has_seen_all_the_best_items(ranker):
     assert top.tolist() == [list(range(970, 990)), list(range(20))]
 
 
-def test_of_equal_scores_tensorflow_takes_the_lowest_numbers():
+def test_tensorflow_breaks_ties_by_the_lower_item():
     ones = np.ones((1, 2), np.float32), np.ones((200, 2), np.float32)
     seen = np.zeros((1, 200), dtype=bool)
     seen[0, ::2] = True
@@ -98,7 +98,7 @@ def test_of_equal_scores_tensorflow_takes_the_lowest_numbers():
 
 
 def truncated(scores, seen, depth, k):
-    """The authors' lists (evaluate.py and evaluate_foldout.py in words), one user at a time."""
+    """Return the authors' lists (evaluate.py and evaluate_foldout.py), one user at a time."""
     found = []
     for u in range(len(scores)):
         searched = sorted(range(scores.shape[1]), key=lambda item: -scores[u, item])[:depth]
@@ -109,7 +109,7 @@ def truncated(scores, seen, depth, k):
 
 @each_ranker
 @pytest.mark.parametrize(("num_items", "depth"), [(150, 40), (150, 20), (30, 200), (150, 7)])
-def test_a_truncated_search_loses_places_to_seen_items(ranker, num_items, depth):
+def test_truncated_search_loses_places_to_seen_items(ranker, num_items, depth):
     rng = np.random.default_rng(depth)
     user, item = (rng.normal(size=(n, 4)).astype(np.float32) for n in (20, num_items))
     scores = user @ item.T
@@ -121,15 +121,15 @@ def test_a_truncated_search_loses_places_to_seen_items(ranker, num_items, depth)
     np.testing.assert_array_equal(top, expected)
     exact = ranking.top_items(user, item, np.arange(20), csr_array(seen), 20, ranker=ranker)
     unmasked = truncated(scores, np.zeros_like(seen), depth, 20)
-    assert not np.array_equal(expected, unmasked), "seen items that stay would show"
+    assert not np.array_equal(expected, unmasked), "the test must detect unmasked seen items"
     if depth < num_items:
-        assert not np.array_equal(expected, exact), "seen items dropped before the cut would show"
+        assert not np.array_equal(expected, exact), "the test must detect masking before the cut"
     else:
         np.testing.assert_array_equal(expected, exact)
 
 
-def test_metrics_of_a_truncated_search_count_the_places_it_lost():
-    """One user, who has seen the two best items; held out are those at places 3 and 5."""
+def test_truncated_search_lowers_the_metrics():
+    """One user has seen the two best items; the held-out items rank third and fifth."""
     item = np.linspace(1, 0, 8, dtype=np.float32)[:, None]
     seen, held_out = (np.zeros((1, 8), dtype=bool) for _ in range(2))
     seen[0, :2] = True
@@ -140,7 +140,7 @@ def test_metrics_of_a_truncated_search_count_the_places_it_lost():
 
 
 @each_ranker
-def test_a_list_may_be_short_and_never_names_an_item_twice(ranker):
+def test_short_lists_are_padded(ranker):
     seen = np.array([[True, False, True]])
     top = ranking.top_items(
         np.ones((1, 1), np.float32),
@@ -153,41 +153,43 @@ def test_a_list_may_be_short_and_never_names_an_item_twice(ranker):
     assert top.tolist() == [[1, ranking.NO_ITEM, ranking.NO_ITEM]]
 
 
-def by_hand(top, held_out):
+def metrics_of(top, held_out):
     rows = np.zeros((1, 30), dtype=bool)
     rows[0, held_out] = True
     metrics = ranking.metrics_per_user(np.array([top]), np.array([0]), csr_array(rows))
     return {name: float(values[0]) for name, values in metrics.items()}
 
 
-def test_metrics_on_hand_made_lists():
-    assert by_hand([1, 2, 3, 4], [1, 2]) == {"recall@4": 1.0, "ndcg@4": 1.0, "hr@4": 1.0}
-    assert by_hand([1, 2, 3, 4], [9]) == {"recall@4": 0.0, "ndcg@4": 0.0, "hr@4": 0.0}
-    second = by_hand([5, 1], [1, 7, 8])
+def test_metrics_of_small_examples():
+    assert metrics_of([1, 2, 3, 4], [1, 2]) == {"recall@4": 1.0, "ndcg@4": 1.0, "hr@4": 1.0}
+    assert metrics_of([1, 2, 3, 4], [9]) == {"recall@4": 0.0, "ndcg@4": 0.0, "hr@4": 0.0}
+    second = metrics_of([5, 1], [1, 7, 8])
     assert second["recall@2"] == pytest.approx(1 / 3)
     ideal = 1 + 1 / np.log2(3)
-    assert second["ndcg@2"] == pytest.approx((1 / np.log2(3)) / ideal), "ideal cut at min(K, |T|)"
+    assert second["ndcg@2"] == pytest.approx((1 / np.log2(3)) / ideal), (
+        "the ideal list has min(K, |T|) items"
+    )
     assert second["hr@2"] == 1.0
-    one = by_hand([5, 1, 6], [1])
+    one = metrics_of([5, 1, 6], [1])
     assert one["ndcg@3"] == pytest.approx(1 / np.log2(3))
 
 
-def test_the_filler_of_a_short_list_is_no_hit():
-    assert by_hand([ranking.NO_ITEM, ranking.NO_ITEM], [29])["hr@2"] == 0.0
+def test_padding_is_not_a_hit():
+    assert metrics_of([ranking.NO_ITEM, ranking.NO_ITEM], [29])["hr@2"] == 0.0
     rows = np.zeros((2, 30), dtype=bool)
     rows[0, 29] = rows[1, 0] = True
     metrics = ranking.metrics_per_user(
         np.array([[0, 1], [ranking.NO_ITEM] * 2]), np.array([0, 1]), csr_array(rows)
     )
-    assert metrics["hr@2"].tolist() == [0.0, 0.0], "-1 must not be the last item of the user above"
+    assert metrics["hr@2"].tolist() == [0.0, 0.0], "-1 must not mean the previous user's last item"
 
 
 @each_ranker
-def test_nobody_to_rank_for(ranker):
+def test_no_users_to_rank_for(ranker):
     empty = csr_array((3, 4), dtype=bool)
     ones = np.ones((3, 2), np.float32), np.ones((4, 2), np.float32)
-    nobody = np.zeros(0, dtype=np.int64)
+    no_users = np.zeros(0, dtype=np.int64)
     for depth in (0, 3):
-        top = ranking.top_items(*ones, nobody, empty, 2, ranker=ranker, depth=depth)
+        top = ranking.top_items(*ones, no_users, empty, 2, ranker=ranker, depth=depth)
         assert top.shape == (0, 2)
     assert ranking.evaluate(*ones, empty, empty)["users"] == 0

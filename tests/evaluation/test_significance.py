@@ -8,7 +8,7 @@ from recns_tf.evaluation.significance import difference, holm, paired_t, wilcoxo
 
 
 def holm_step_by_step(p_values):
-    """Holm 1979 as a procedure: the smallest level at which it rejects each hypothesis."""
+    """Run Holm's procedure; return the smallest level at which it rejects each hypothesis."""
 
     def rejected(level):
         left = sorted(range(len(p_values)), key=lambda n: p_values[n])
@@ -24,48 +24,48 @@ def holm_step_by_step(p_values):
     ]
 
 
-def test_holm_is_the_procedure_that_steps_down():
+def test_holm_matches_the_step_down_procedure():
     rng = np.random.default_rng(0)
     for size in (1, 2, 3, 7):
         for _ in range(20):
             p_values = rng.random(size) ** 3
             np.testing.assert_allclose(holm(p_values), holm_step_by_step(p_values.tolist()))
-    # By hand: 3 x .01; 2 x .03; .04 is not below the one before it; Bonferroni's would be .12.
+    # 3 x .01, then 2 x .03; .04 is raised to the value before it. Bonferroni would give .12.
     np.testing.assert_allclose(holm([0.04, 0.01, 0.03]), [0.06, 0.03, 0.06])
     assert holm([0.9, 0.8]).tolist() == [1.0, 1.0]
     assert holm([]).shape == (0,)
 
 
-def test_the_t_test_and_its_interval_are_those_of_the_formula():
+def test_t_test_and_interval_match_the_formula():
     rng = np.random.default_rng(1)
     first, second = rng.random(50), rng.random(50) + 0.1
     found = difference(first, second)
-    gaps = first - second
-    error = gaps.std(ddof=1) / np.sqrt(50)
-    assert found.users == 50 and found.mean == pytest.approx(gaps.mean())
-    assert found.t_test == pytest.approx(2 * stats.t.sf(abs(gaps.mean() / error), 49))
+    values = first - second
+    error = values.std(ddof=1) / np.sqrt(50)
+    assert found.users == 50 and found.mean == pytest.approx(values.mean())
+    assert found.t_test == pytest.approx(2 * stats.t.sf(abs(values.mean() / error), 49))
     half = stats.t.ppf(0.975, 49) * error
-    assert (found.low, found.high) == pytest.approx((gaps.mean() - half, gaps.mean() + half))
+    assert (found.low, found.high) == pytest.approx((values.mean() - half, values.mean() + half))
     assert found.t_test == pytest.approx(stats.ttest_rel(first, second).pvalue)
     unpaired = stats.ttest_ind(first, second).pvalue
-    assert abs(found.t_test - unpaired) > 1e-4, "a test that forgets the pairs would show"
+    assert abs(found.t_test - unpaired) > 1e-4, "the test must detect an unpaired test"
 
 
-def test_wilcoxon_is_that_of_all_signs():
-    """The exact law: every choice of signs of the ranks is as likely as any other."""
-    gaps = np.array([0.3, -0.1, 0.7, 0.45, 0.2, -0.05, 0.9])
-    ranks = stats.rankdata(np.abs(gaps))
-    statistic = abs((ranks * np.sign(gaps)).sum())
+def test_wilcoxon_matches_the_exact_distribution():
+    """Under the null hypothesis, all signs of the ranks are equally likely."""
+    values = np.array([0.3, -0.1, 0.7, 0.45, 0.2, -0.05, 0.9])
+    ranks = stats.rankdata(np.abs(values))
+    statistic = abs((ranks * np.sign(values)).sum())
     chances = [
         abs((ranks * signs).sum()) >= statistic for signs in itertools.product([-1, 1], repeat=7)
     ]
-    assert wilcoxon(gaps, np.zeros(7)) == pytest.approx(np.mean(chances))
-    with_zeros = np.concatenate([gaps, np.zeros(9)])
+    assert wilcoxon(values, np.zeros(7)) == pytest.approx(np.mean(chances))
+    with_zeros = np.concatenate([values, np.zeros(9)])
     assert wilcoxon(with_zeros, np.zeros(16)) == pytest.approx(np.mean(chances))
 
 
 @pytest.mark.filterwarnings("error")
-def test_equal_values_are_no_difference_and_no_warning():
+def test_equal_values_give_p_values_of_1_without_warnings():
     values = np.random.default_rng(2).random(30)
     same = difference(values, values)
     assert same == (30, 0.0, 0.0, 0.0, 1.0, 1.0)
@@ -81,7 +81,7 @@ def test_equal_values_are_no_difference_and_no_warning():
     assert difference([], []).t_test == 1.0
 
 
-def test_values_of_other_users_are_refused():
+def test_arrays_of_different_shapes_are_an_error():
     for first, second in (([1.0], [1.0, 2.0]), ([[1.0]], [[1.0]])):
         with pytest.raises(ValueError, match="of the same users"):
             paired_t(first, second)

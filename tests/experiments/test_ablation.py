@@ -21,14 +21,14 @@ def flagfiles(tmp_path, monkeypatch):
     return tmp_path
 
 
-def presets(folder, encoder="lightgcn", letter=False, **given):
-    return ablation.presets("toy", encoder, given, letter)
+def presets(folder, encoder="lightgcn", from_paper=False, **given):
+    return ablation.presets("toy", encoder, given, from_paper)
 
 
-def test_rows_are_what_differs_and_concerns_the_encoder(flagfiles):
+def test_rows_are_the_differing_settings_relevant_for_the_encoder(flagfiles):
     original, default = presets(flagfiles)
     assert (original.config.khop, original.config.margin, original.config.dim) == (5, 0.5, 32)
-    rows = ablation.rows(original, default, [0, 1])
+    rows = ablation.make_rows(original, default, [0, 1])
     assert [(row.change, row.cells[0].name) for row in rows] == [
         ("as it is", "toy-lightgcn-recns-original"),
         ("khop 5 → 3", "toy-lightgcn-recns-original-khop=3"),
@@ -39,81 +39,81 @@ def test_rows_are_what_differs_and_concerns_the_encoder(flagfiles):
         ),
     ]
     assert [cell.name[-6:] for row in rows for cell in row.cells[1:]] == ["-seed1"] * 4
-    backwards = ablation.rows(default, original, [0])
+    backwards = ablation.make_rows(default, original, [0])
     assert [row.cells[0].name for row in backwards] == [
         "toy-lightgcn-recns", "toy-lightgcn-recns-khop=5", "toy-lightgcn-recns-margin=0.5",
         "toy-lightgcn-recns-eval_every=20-patience=5",
     ]  # fmt: skip
 
 
-def test_settings_of_scale_are_the_dataset_s_on_both_sides(flagfiles):
+def test_both_presets_take_settings_of_scale_from_the_dataset(flagfiles):
     (flagfiles / "original.flags").write_text("--batch_size=8192\n--dim=64\n--khop=5\n")
     original, default = presets(flagfiles)
     for config in (original.config, default.config):
         assert (config.batch_size, config.dim) == (64, 32)
-    assert ablation.choices(original.config, default.config) == [("khop",)]
-    base, khop = ablation.rows(original, default, [0])
-    # Named as runs with the authors' flagfile are: by what is not as that has it.
+    assert ablation.differing_settings(original.config, default.config) == [("khop",)]
+    base, khop = ablation.make_rows(original, default, [0])
+    # As for runs with the authors' flagfile, names show the settings that differ from it.
     assert base.cells[0].name == "toy-lightgcn-recns-original-dim=32-batch_size=64"
     assert khop.cells[0].name == "toy-lightgcn-recns-original-khop=3-dim=32-batch_size=64"
 
 
-def test_each_row_turns_one_choice_alone(flagfiles):
+def test_each_row_changes_a_single_choice(flagfiles):
     original, default = presets(flagfiles)
-    base, khop, *_ = ablation.rows(original, default, [0])
+    base, khop, *_ = ablation.make_rows(original, default, [0])
     expected = dataclasses.replace(base.cells[0].config, khop=3)
     assert khop.cells[0].config == expected
 
 
-def test_another_encoder_has_its_own_rows_and_authors_flagfile(flagfiles):
+def test_rows_and_original_flagfile_depend_on_the_encoder(flagfiles):
     original, default = presets(flagfiles, "ngcf")
-    assert ("message_dropout",) in ablation.choices(original.config, default.config)
+    assert ("message_dropout",) in ablation.differing_settings(original.config, default.config)
     (flagfiles / "original-pinsage.flags").write_text("--num_neighbors=10,25\n--node_dropout=0.1\n")
     original, default = presets(flagfiles, "pinsage")
-    assert ablation.choices(original.config, default.config) == [("num_neighbors",)]
+    assert ablation.differing_settings(original.config, default.config) == [("num_neighbors",)]
 
 
-def test_the_letter_of_the_paper_and_the_command_line(flagfiles):
-    original, paper = presets(flagfiles, letter=True, khop=7, epochs=2)
+def test_paper_preset_and_settings_from_the_command_line(flagfiles):
+    original, paper = presets(flagfiles, from_paper=True, khop=7, epochs=2)
     assert paper.name == "paper" and paper.config.loss == "augmented_hinge"
-    choices = ablation.choices(original.config, paper.config)
+    choices = ablation.differing_settings(original.config, paper.config)
     assert ("loss",) in choices and ("khop",) not in choices
-    base, *_ = ablation.rows(paper, original, [0])
+    base, *_ = ablation.make_rows(paper, original, [0])
     assert base.cells[0].name == ("toy-lightgcn-recns-khop=7-loss=augmented_hinge-epochs=2"), (
-        "what the command line fixes is told, as runs without it may stand there too"
+        "settings from the command line are part of the name"
     )
 
 
-def test_what_the_command_line_s_flagfiles_tell_is_no_row(flagfiles, tmp_path):
+def test_settings_of_flagfiles_from_the_command_line_are_not_varied(flagfiles, tmp_path):
     (tmp_path / "more.flags").write_text("--khop=3\n--dim=16\n")
     further = [tmp_path / "more.flags"]
     one, other = ablation.presets("toy", "lightgcn", {}, False, further)
     assert one.config.khop == other.config.khop == 3 and one.config.dim == 16
-    assert ("khop",) not in ablation.choices(one.config, other.config)
+    assert ("khop",) not in ablation.differing_settings(one.config, other.config)
 
 
-def test_a_missing_flagfile_is_reported(flagfiles):
+def test_missing_flagfile_is_an_error(flagfiles):
     (flagfiles / "original.flags").unlink()
     with pytest.raises(UserError, match=r"original\.flags is missing"):
         presets(flagfiles)
 
 
-def test_settings_concern_those_that_their_help_names():
+def test_relevance_of_a_setting_follows_its_help_text():
     config = Config(encoder="ngcf", sampler="srns", dataset="zhihu")
     names = (
         *("khop", "message_dropout", "num_neighbors", "srns_weight", "mcns_mix", "layout"),
         *("positive_label", "generator_dim", "region_definition"),
     )
-    concerned = [name for name in names if ablation.concerns(name, config)]
-    assert concerned == ["khop", "message_dropout", "srns_weight", "layout", "region_definition"]
+    relevant = [name for name in names if ablation.is_relevant(name, config)]
+    assert relevant == ["khop", "message_dropout", "srns_weight", "layout", "region_definition"]
 
 
 BASE = line("base", 0.10, 0.12)
 LINES = [BASE, line("khop 5 → 3", 0.13, 0.12), line("l2", 0.08), line("loss")]
 
 
-def test_differences_are_taken_seed_by_seed():
-    assert ablation.gains(LINES[1], BASE, "recall@20") == pytest.approx([0.03, 0.0])
+def test_differences_are_paired_by_seed():
+    assert ablation.paired_differences(LINES[1], BASE, "recall@20") == pytest.approx([0.03, 0.0])
     table = ablation.markdown(LINES)
     # The sample standard deviation of .03 and 0 is .03 / √2.
     assert table[3] == (
@@ -127,12 +127,14 @@ def test_differences_are_taken_seed_by_seed():
     assert rows[9]["mean"] == rows[9]["difference"] == ""
 
 
-def test_the_picture(tmp_path):
-    ablation.draw({"from original": LINES, "from default": LINES[:1]}, "title", tmp_path / "a")
+def test_plot_is_written_as_png_and_svg(tmp_path):
+    ablation.plot_differences(
+        {"from original": LINES, "from default": LINES[:1]}, "title", tmp_path / "a"
+    )
     assert (tmp_path / "a.png").exists() and "khop 5" in (tmp_path / "a.svg").read_text()
 
 
-def test_a_side_knows_its_files(flagfiles):
+def test_preset_lists_its_flagfiles(flagfiles):
     original, default = presets(flagfiles)
     assert isinstance(original, Preset)
     assert [path.name for path in original.files] == [

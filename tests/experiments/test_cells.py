@@ -7,7 +7,7 @@ import pytest
 from recns_tf.config.config import Config, Workspace
 from recns_tf.errors import UserError
 from recns_tf.experiments import cells
-from recns_tf.experiments.cells import BEGUN, DONE, NEW, Cell
+from recns_tf.experiments.cells import DONE, NEW, STARTED, Cell
 from tests.experiments.worlds import finish
 
 BASE = Config(khop=5, learning_rate=0.005)
@@ -18,46 +18,46 @@ def named(**changes):
 
 
 @pytest.mark.parametrize("changes", [{}, {"seed": 2}, {"sampler": "recns-o"}, {"sampler": "m:C"}])
-def test_a_run_of_the_flagfiles_has_its_ordinary_name(changes):
+def test_run_with_the_settings_of_the_flagfiles_has_its_usual_name(changes):
     config = dataclasses.replace(BASE, **changes)
     assert cells.name_of(config, BASE) == Workspace().run_folder(config).name
 
 
-def test_names_tell_what_differs_in_signs_that_a_shell_takes():
+def test_names_show_differing_settings_in_shell_safe_characters():
     assert named(alpha="normal(0,0.5)", seed=1) == "ml-100k-lightgcn-recns-alpha=normal_0_0.5-seed1"
     assert named(khop=3, margin=0.2) == "ml-100k-lightgcn-recns-khop=3-margin=0.2"
     config = dataclasses.replace(BASE, khop=3)
     assert cells.name_of(config, BASE, "original") == "ml-100k-lightgcn-recns-original-khop=3"
 
 
-def test_long_names_are_cut_and_stay_distinct():
+def test_long_names_are_cut_and_remain_distinct():
     many = {"alpha": "normal(0.123456789,0.5)", "num_neighbors": "25,10," + "7," * 60 + "7"}
     one, other = named(**many, khop=3), named(**many, khop=7)
     assert one != other and max(len(one), len(other)) < 200
     assert named(**many, seed=4).endswith("-seed4")
 
 
-def test_a_cell_counts_once_and_two_runs_never_share_a_folder():
+def test_duplicate_cells_are_dropped_and_name_clashes_are_an_error():
     one = Cell("a", BASE)
-    assert cells.distinct([one, Cell("b", BASE), one]) == [one, Cell("b", BASE)]
-    with pytest.raises(UserError, match="two different runs would be called a"):
-        cells.distinct([one, Cell("a", Config())])
+    assert cells.unique_cells([one, Cell("b", BASE), one]) == [one, Cell("b", BASE)]
+    with pytest.raises(UserError, match="two different runs have the name a"):
+        cells.unique_cells([one, Cell("a", Config())])
 
 
-def test_state(tmp_path):
-    (cell,) = cells.seeds(BASE, [3], BASE)
+def test_state_of_a_cell(tmp_path):
+    (cell,) = cells.make_cells(BASE, [3], BASE)
     assert cell == Cell("ml-100k-lightgcn-recns-seed3", dataclasses.replace(BASE, seed=3))
     assert cells.state(cell, tmp_path) == NEW
     folder = finish(cell, tmp_path)
     assert cells.state(cell, tmp_path) == DONE
     (folder / "results.json").unlink()
-    assert cells.state(cell, tmp_path) == BEGUN
+    assert cells.state(cell, tmp_path) == STARTED
     (folder / "config.json").write_text("[]")
     with pytest.raises(UserError, match="damaged"):
         cells.state(cell, tmp_path)
 
 
-def test_a_run_with_other_settings_is_refused_and_an_older_one_is_not(tmp_path):
+def test_run_with_other_settings_is_refused_and_one_by_an_earlier_version_is_not(tmp_path):
     cell = Cell("a", BASE)
     folder = finish(cell, tmp_path)
     with pytest.raises(UserError, match=r"a holds .*\(khop 5 there, 3 here\): move it away"):
@@ -70,7 +70,7 @@ def test_a_run_with_other_settings_is_refused_and_an_older_one_is_not(tmp_path):
         cells.state(Cell("a", dataclasses.replace(BASE, pool_size=7)), tmp_path)
 
 
-def test_a_folder_is_held_as_long_as_its_lock_is(tmp_path):
+def test_folder_is_locked_while_its_lock_file_is(tmp_path):
     cell = Cell("a", BASE)
     assert not cells.is_locked(cell, tmp_path)
     (tmp_path / "a").mkdir()

@@ -6,15 +6,15 @@ from recns_tf import registry
 from recns_tf.config.config import Config
 from recns_tf.errors import UserError
 from recns_tf.experiments import grids, plans
-from recns_tf.experiments.cells import distinct
+from recns_tf.experiments.cells import unique_cells
 
 
 def planned(name, numbers=(0,), given=None, encoders=(), grid=None):
-    experiment = plans.narrow(name, encoders, grid or {}, given or {})
+    experiment = plans.customize(name, encoders, grid or {}, given or {})
     return plans.plan(experiment, "zhihu", numbers, given or {})
 
 
-def test_the_grids_are_the_paper_s():
+def test_grids_match_the_paper():
     points = {name: planned(name) for name in grids.EXPERIMENTS}
     sizes = {name: len(found) for name, found in points.items()}
     assert sizes == {
@@ -29,17 +29,17 @@ def test_the_grids_are_the_paper_s():
     }
 
 
-def test_experiments_share_the_runs_that_are_alike():
+def test_experiments_share_equal_runs():
     cells = {name: {c.name for p in planned(name) for c in p.cells} for name in grids.EXPERIMENTS}
     ordinary = {f"zhihu-{encoder}-recns" for encoder in grids.ALL_ENCODERS}
     for name in ("table2", "table3", "table4", "fig7", "fig8"):
         assert ordinary <= cells[name], name
     assert "zhihu-pinsage-recns" in cells["fig4"] & cells["fig5"] & cells["fig6"] & cells["fig9"]
     everything = [cell for name in grids.EXPERIMENTS for p in planned(name) for cell in p.cells]
-    assert len(distinct(everything)) < len(everything)
+    assert len(unique_cells(everything)) < len(everything)
 
 
-def test_a_value_changes_its_setting_alone_and_seeds_their_own():
+def test_runs_differ_only_in_the_varied_setting_and_the_seed():
     for point in planned("table4", numbers=(0, 1), encoders=["ngcf"]):
         first, second = (cell.config for cell in point.cells)
         assert (first.khop, first.sampler, first.encoder) == (point.value, "recns", "ngcf")
@@ -48,20 +48,20 @@ def test_a_value_changes_its_setting_alone_and_seeds_their_own():
         assert first.learning_rate == 0.0005 and first.num_negatives == 15
 
 
-def test_the_command_line_holds_for_all_runs_but_not_for_what_is_varied():
+def test_command_line_fixes_settings_of_all_runs_except_varied_ones():
     given = {"epochs": 3, "sampler": "recns-o"}
     configs = [c.config for p in planned("table4", given=given) for c in p.cells]
     assert {(config.epochs, config.sampler) for config in configs} == {(3, "recns-o")}
-    with pytest.raises(UserError, match="--khop is what table4 varies: choose values by --grid"):
-        plans.narrow("table4", [], {}, {"khop": 3})
+    with pytest.raises(UserError, match="--khop is what table4 varies: choose values with --grid"):
+        plans.customize("table4", [], {}, {"khop": 3})
     with pytest.raises(UserError, match="--khop=4: choose an odd number"):
         planned("table4", grid={"khop": (4,)})
 
 
-def test_a_flagfile_of_the_command_line_is_told_in_the_name_and_gives_way_to_the_grid(tmp_path):
+def test_flagfile_from_the_command_line_is_in_the_name_and_the_grid_overrides_it(tmp_path):
     (tmp_path / "original.flags").write_text("--khop=3\n--margin=0.3\n")
     found = plans.plan(
-        plans.narrow("table4", ["ngcf"], {}, {}), "zhihu", [0], {}, [tmp_path / "original.flags"]
+        plans.customize("table4", ["ngcf"], {}, {}), "zhihu", [0], {}, [tmp_path / "original.flags"]
     )
     assert [(point.cells[0].name, point.cells[0].config.khop) for point in found] == [
         ("zhihu-ngcf-recns-original", 3), ("zhihu-ngcf-recns-original-khop=5", 5),
@@ -70,7 +70,7 @@ def test_a_flagfile_of_the_command_line_is_told_in_the_name_and_gives_way_to_the
     assert {point.cells[0].config.margin for point in found} == {0.3}
 
 
-def test_narrowing():
+def test_encoders_samplers_and_grid_replace_those_of_the_paper():
     grid = plans.parse_grid("dim=64 128; margin=;num_candidates=5", samplers="RecNS,dns")
     assert grid == {
         "dim": (64, 128), "margin": (), "num_candidates": (5,), "sampler": ("recns", "dns")
@@ -91,25 +91,25 @@ def test_narrowing():
         ("dim=x", "'dim=x': invalid literal"),
     ],
 )
-def test_a_bad_grid_is_a_sentence(grid, sentence):
+def test_malformed_grid_is_an_error(grid, sentence):
     with pytest.raises(UserError, match=sentence):
         plans.parse_grid(grid)
 
 
-def test_what_does_not_fit_is_a_sentence():
+def test_unknown_names_and_empty_grids_are_errors():
     with pytest.raises(UserError, match="unknown experiment 'table9': choose one of table2"):
-        plans.find("table9")
+        plans.find_experiment("table9")
     with pytest.raises(UserError, match="unknown encoder 'gcn'"):
-        plans.narrow("table2", ["gcn"], {}, {})
+        plans.customize("table2", ["gcn"], {}, {})
     with pytest.raises(UserError, match="nothing of table4 is left"):
-        plans.narrow("table4", [], {"khop": ()}, {})
-    found = {"table4": plans.find("table4"), "fig4": plans.find("fig4")}
-    plans.refuse_unused({"khop": (3,)}, found)
-    with pytest.raises(UserError, match="--samplers: table4, fig4 varies khop, num_negatives"):
-        plans.refuse_unused({"sampler": ("dns",)}, found)
+        plans.customize("table4", [], {"khop": ()}, {})
+    found = {"table4": plans.find_experiment("table4"), "fig4": plans.find_experiment("fig4")}
+    plans.check_grid({"khop": (3,)}, found)
+    with pytest.raises(UserError, match="--samplers: table4, fig4 vary khop, num_negatives"):
+        plans.check_grid({"sampler": ("dns",)}, found)
 
 
-def test_every_panel_varies_a_setting_of_its_reference():
+def test_panels_vary_existing_settings_and_contain_their_reference():
     names = {field.name for field in dataclasses.fields(Config)}
     for experiment in grids.EXPERIMENTS.values():
         for panel in experiment.panels:

@@ -17,8 +17,8 @@ def cell(**changes):
     return cells.Cell(cells.name_of(config, BASE), config)
 
 
-def test_the_time_left_is_judged_by_the_runs_most_like_them(tmp_path):
-    """Of the same sampler if there are, else of the same encoder; damaged ones tell nothing."""
+def test_remaining_time_is_estimated_from_the_most_similar_runs(tmp_path):
+    """Runs with the same sampler, else with the same encoder; damaged ones are ignored."""
     for seed, (sampler, seconds) in enumerate([("dns", 100), ("dns", 300), ("unins", 1000)]):
         finish(cell(sampler=sampler, seed=seed), tmp_path, training_seconds=seconds)
     (tmp_path / "damaged").mkdir()
@@ -29,28 +29,28 @@ def test_the_time_left_is_judged_by_the_runs_most_like_them(tmp_path):
     assert runner.expected_seconds(cell(encoder="ngcf"), known) is None
     todo = [cell(sampler="dns", seed=0), cell(sampler="dns", khop=5), cell(encoder="ngcf")]
     assert runner.plan_text(todo, tmp_path, jobs=2).splitlines()[-1] == (
-        "3 runs, 1 of them finished; about 2 min of training are left; the time of 1 is unknown, "
-        "as no run like them is finished."
+        "3 runs, 1 of them finished; about 2 min of training left; the time of 1 is unknown, "
+        "since no similar run is finished."
     )
 
 
-def test_a_dataset_that_cannot_be_read_is_told_before_anything_runs(tmp_path):
-    asked = SweepSettings(data_dir=str(tmp_path / "data"), runs_dir=str(tmp_path / "runs"))
+def test_dataset_that_cannot_be_read_is_an_error_before_the_first_run(tmp_path):
+    options = SweepSettings(data_dir=str(tmp_path / "data"), runs_dir=str(tmp_path / "runs"))
     with pytest.raises(UserError, match="unknown dataset 'nothing'"):
-        runner.run_cells([cell()], asked, tmp_path / "runs" / "table")
+        runner.run_cells([cell()], options, tmp_path / "runs" / "table")
     assert not (tmp_path / "runs").exists()
 
 
-def test_failures_are_told_one_a_line_and_end_in_a_sentence(tmp_path, capsys):
+def test_failures_are_printed_and_raise_an_error(tmp_path, capsys):
     runner.report([])
-    with pytest.raises(UserError, match=r"^2 of the runs failed \(a, b\): the tables stand"):
+    with pytest.raises(UserError, match=r"^2 of the runs failed \(a, b\): the tables do not"):
         runner.report([Failure(name, "failed: why", tmp_path / name) for name in "ab"])
     assert capsys.readouterr().out.splitlines() == [
         f"{name} failed: why ({tmp_path}/{name})" for name in "ab"
     ]
 
 
-def test_seeds_are_numbers_each_once():
+def test_seeds_are_unique_numbers():
     assert SweepSettings(seeds="3,1,3").seed_numbers == [3, 1]
     for text in ("", "1,", "a", "1-3"):
         with pytest.raises(UserError, match="choose seeds such as 0,1,2"):

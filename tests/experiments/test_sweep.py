@@ -1,4 +1,4 @@
-"""The engine, with small programs in place of training, and once with real runs."""
+"""Sweeps, with small programs in place of training, and once with real runs."""
 
 import fcntl
 import json
@@ -38,9 +38,9 @@ own.unlink()
 
 @pytest.fixture
 def world(tmp_path):
-    """Cells of three seeds, and a sweep of them with one's own programs by seed."""
+    """Cells of three seeds, and a function that sweeps them with given programs by seed."""
     base = Config()
-    found = cells.seeds(base, [0, 1, 2], base)
+    found = cells.make_cells(base, [0, 1, 2], base)
     workspace = Workspace(runs_dir=str(tmp_path))
 
     def command(programs):
@@ -60,7 +60,7 @@ def world(tmp_path):
     return found, run
 
 
-def test_all_cells_run_a_few_at_a_time_and_once(world, tmp_path, capfd, monkeypatch):
+def test_cells_run_once_and_at_most_jobs_in_parallel(world, tmp_path, capfd, monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(sweep, "CORES", 4)
     found, run = world
@@ -79,7 +79,7 @@ def test_all_cells_run_a_few_at_a_time_and_once(world, tmp_path, capfd, monkeypa
     assert said[3:] == ["3 of 3 runs are finished already"]
 
 
-def test_one_that_fails_costs_no_other(world, tmp_path, capfd):
+def test_failure_does_not_affect_other_cells(world, tmp_path, capfd):
     found, run = world
     programs = {
         0: r"print('epoch 1\n 10%\r 20%\rrecns_tf: out of memory.\n'); raise SystemExit(1)",
@@ -87,29 +87,29 @@ def test_one_that_fails_costs_no_other(world, tmp_path, capfd):
     }
     first, third = run(programs=programs)
     assert (first.name, third.name) == (found[0].name, found[2].name)
-    assert re.fullmatch(r"failed after \d+ s: recns_tf: out of memory\.", first.last_line)
+    assert re.fullmatch(r"failed after \d+ s: recns_tf: out of memory\.", first.message)
     assert re.fullmatch(
-        r"failed after \d+ s: epoch 7 \(ended by signal 9, perhaps for want of memory\)",
-        third.last_line,
+        r"failed after \d+ s: epoch 7 \(ended by signal 9, perhaps out of memory\)",
+        third.message,
     )
     assert third.log.read_text() == "epoch 7\n"
     assert cells.state(found[1], tmp_path) == cells.DONE
     assert "[3 of 3] " in capfd.readouterr().out
-    assert run() == [], "the same command tries the failed ones again"
+    assert run() == [], "the same command runs the failed cells again"
 
 
-def test_a_folder_that_another_process_holds_is_waited_for(world, tmp_path, capfd):
+def test_sweep_waits_for_a_folder_locked_by_another_process(world, tmp_path, capfd):
     found, run = world
     (tmp_path / found[0].name).mkdir()
     lock = (tmp_path / found[0].name / ".lock").open("w")
     fcntl.flock(lock, fcntl.LOCK_EX)
 
-    def let_go():
+    def release():
         while not (tmp_path / found[2].name / "results.json").exists():
             time.sleep(0.02)
         lock.close()
 
-    other = threading.Thread(target=let_go)
+    other = threading.Thread(target=release)
     other.start()
     assert run() == []
     other.join()
@@ -118,8 +118,8 @@ def test_a_folder_that_another_process_holds_is_waited_for(world, tmp_path, capf
     assert said.splitlines()[-1].startswith(f"[3 of 3] {found[0].name}")
 
 
-def test_one_that_finds_its_folder_held_is_tried_again(world, tmp_path):
-    """Another sweep may begin the same run between our look and our process's."""
+def test_cell_whose_folder_was_locked_meanwhile_is_tried_again(world, tmp_path):
+    """Another sweep may start the same run after the check."""
     found, run = world
     once = (
         "import sys; from pathlib import Path; tried = Path(sys.argv[3]) / 'tried'\n"
@@ -131,7 +131,7 @@ def test_one_that_finds_its_folder_held_is_tried_again(world, tmp_path):
     assert (tmp_path / found[1].name / "calls").read_text() == "x"
 
 
-def test_nothing_is_run_where_a_folder_holds_other_settings(world, tmp_path):
+def test_no_cell_is_run_if_a_folder_holds_other_settings(world, tmp_path):
     found, run = world
     other = tmp_path / found[2].name
     other.mkdir()
@@ -141,7 +141,7 @@ def test_nothing_is_run_where_a_folder_holds_other_settings(world, tmp_path):
     assert not (tmp_path / found[0].name).exists()
 
 
-def test_times():
+def test_durations_and_remaining_time():
     assert [sweep.duration(seconds) for seconds in (3.4, 89, 150, 9000)] == [
         "3 s", "89 s", "2 min", "2.5 h",
     ]  # fmt: skip
@@ -154,10 +154,10 @@ TRAINED = SMALL | {
 }  # fmt: skip
 
 
-def test_a_sweep_that_was_killed_ends_with_the_tables_of_one_that_was_not(tmp_path):
-    """One run is finished, the other killed in the middle: it must not outlive its sweep."""
+def test_killed_sweep_resumes_to_the_tables_of_an_uninterrupted_one(tmp_path):
+    """One run is finished, the other is killed midway and must not outlive its sweep."""
     runs, data = tmp_path / "runs", str(tmp_path / "data")
-    experiment = plans.narrow("table4", ["lightgcn"], {"khop": (3, 5)}, TRAINED)
+    experiment = plans.customize("table4", ["lightgcn"], {"khop": (3, 5)}, TRAINED)
     points = plans.plan(experiment, "synthetic", [0], TRAINED)
     first, second = (cell for point in points for cell in point.cells)
     finished = train_and_evaluate(
@@ -179,7 +179,7 @@ def test_a_sweep_that_was_killed_ends_with_the_tables_of_one_that_was_not(tmp_pa
         deadline = time.monotonic() + 20
         while cells.is_locked(second, runs) and time.monotonic() < deadline:
             time.sleep(0.05)
-        assert not cells.is_locked(second, runs) and cells.state(second, runs) == cells.BEGUN
+        assert not cells.is_locked(second, runs) and cells.state(second, runs) == cells.STARTED
     again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert again.returncode == 0, again.stderr + again.stdout
     assert "1 of 2 runs are finished already" in again.stdout and "[2 of 2]" in again.stdout
@@ -187,8 +187,9 @@ def test_a_sweep_that_was_killed_ends_with_the_tables_of_one_that_was_not(tmp_pa
     log = (folder / "logs" / f"{second.name}.log").read_text()
     assert sys.platform != "linux" or "resuming after epoch" in log
 
-    whole = Workspace(data_dir=data, runs_dir=str(tmp_path / "whole"))
+    uninterrupted = Workspace(data_dir=data, runs_dir=str(tmp_path / "uninterrupted"))
     table = re.sub(r"\*|</?u>", "", (folder / "table.md").read_text())
-    for khop, came_to in ((3, finished), (5, train_and_evaluate(second.config, whole))):
-        row = " | ".join(f"{100 * came_to['test'][metric]:.2f}" for metric in METRICS)
+    expected = train_and_evaluate(second.config, uninterrupted)
+    for khop, outcome in ((3, finished), (5, expected)):
+        row = " | ".join(f"{100 * outcome['test'][metric]:.2f}" for metric in METRICS)
         assert f"| lightgcn | {khop} | {row} |" in table

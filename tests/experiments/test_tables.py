@@ -1,4 +1,4 @@
-"""Tables of made-up results against values worked out by hand."""
+"""Tables of made-up results against precomputed values."""
 
 import csv
 import json
@@ -22,9 +22,9 @@ LINES = [
 ]
 
 
-def test_marks_and_spread_within_an_encoder():
+def test_ranks_and_deviations_within_an_encoder():
     assert tables.ranks(LINES, "recall@20") == [3, 1, 2, 0, 1]
-    assert tables.ranks(LINES, "hr@20") == [1, 1, 1, 0, 1], "equal means share a place"
+    assert tables.ranks(LINES, "hr@20") == [1, 1, 1, 0, 1], "equal means share a rank"
     # The sample standard deviation of .20 and .22 is .02 / √2.
     assert tables.cells(LINES)[:4] == [
         ["11.00 ± 1.41", "5.50 ± 0.71", "**50.00 ± 0.00**"],
@@ -34,7 +34,7 @@ def test_marks_and_spread_within_an_encoder():
     ]
 
 
-def test_layouts():
+def test_table_layouts():
     wide = tables.by_value(LINES, "sampler")
     heads = "| sampler | lightgcn Recall@20 | lightgcn NDCG@20 | lightgcn HR@20 | ngcf Recall@20 |"
     assert wide[0].startswith(heads)
@@ -53,7 +53,7 @@ def test_layouts():
     ]
 
 
-def test_csv_holds_fractions_and_every_metric(tmp_path):
+def test_csv_holds_fractions_of_every_metric(tmp_path):
     results.write_csv(tmp_path / "t.csv", tables.COLUMNS, tables.csv_rows("sampler", LINES))
     with (tmp_path / "t.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -70,7 +70,7 @@ def test_csv_holds_fractions_and_every_metric(tmp_path):
 
 @pytest.fixture
 def per_user():
-    """Metrics of 50 users, by run: recall as told, with noise that users share."""
+    """Metrics of 50 users by run, with noise that all runs share."""
     noise = np.random.default_rng(0).normal(size=50)
 
     def of(cell):
@@ -83,7 +83,7 @@ def per_user():
     return of
 
 
-def test_the_reference_is_compared_with_the_best_other_of_its_encoder(per_user):
+def test_reference_is_compared_with_the_best_other_of_its_encoder(per_user):
     found = significance_tables.compare(LINES, "recns", per_user)
     assert [each.metric for each in found] == ["recall@20", "ndcg@20", "hr@20"]
     first = found[0]
@@ -104,8 +104,8 @@ def test_the_reference_is_compared_with_the_best_other_of_its_encoder(per_user):
     assert significance_tables.compare(LINES[1:2], "recns", per_user) == []
 
 
-def test_p_values_are_adjusted_for_the_table(per_user):
-    """Three equal p values become three times as large (Holm)."""
+def test_p_values_are_adjusted_over_the_table(per_user):
+    """By Holm's method, three equal p values become three times as large."""
     found = significance_tables.compare([LINES[1], LINES[0]], "recns", per_user)
     one, other = (
         np.mean([per_user(cell)["recall@20"] for cell, _ in each.runs], axis=0)
@@ -119,9 +119,9 @@ def test_p_values_are_adjusted_for_the_table(per_user):
 
 @pytest.mark.parametrize(
     ("picture", "below", "in_legend"),
-    [(figures.line, "sampler", ""), (figures.bars, "encoder", "sampler")],
+    [(figures.plot_lines, "sampler", ""), (figures.plot_bars, "encoder", "sampler")],
 )
-def test_pictures_show_each_value_and_encoder(picture, below, in_legend, tmp_path):
+def test_plots_show_each_value_and_encoder(picture, below, in_legend, tmp_path):
     figure = Figure()
     axes = figure.subplots()
     picture(axes, LINES, "sampler", tmp_path)
@@ -130,11 +130,11 @@ def test_pictures_show_each_value_and_encoder(picture, below, in_legend, tmp_pat
     assert {"lightgcn", "ngcf"} <= names | ticks and {"dns", "recns", "srns"} <= names | ticks
     assert axes.get_ylabel() == "test Recall@20, %" and axes.get_xlabel() == below
     assert axes.get_legend().get_title().get_text() == in_legend
-    figures.save(figure, tmp_path / "picture")
+    figures.save_figure(figure, tmp_path / "picture")
     assert (tmp_path / "picture.png").stat().st_size and (tmp_path / "picture.svg").exists()
 
 
-def test_curves_are_those_of_the_runs(tmp_path):
+def test_curves_match_the_metrics_of_the_runs(tmp_path):
     (cell, _), (other, _) = LINES[0].runs
     for each, values in ((cell, (0.1, 0.2)), (other, (0.3, 0.4))):
         (tmp_path / each.name).mkdir()
@@ -146,7 +146,7 @@ def test_curves_are_those_of_the_runs(tmp_path):
         text = "".join(json.dumps(row) + "\n" for row in rows)
         (tmp_path / each.name / "metrics.jsonl").write_text(text)
     axes = Figure().subplots()
-    figures.curves(axes, LINES[:1], "k", tmp_path)
+    figures.plot_curves(axes, LINES[:1], "k", tmp_path)
     assert [list(drawn.get_ydata()) for drawn in axes.get_lines()] == [[10, 20], [30, 40]]
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["k = dns"]
     assert axes.get_ylabel() == "validation Recall@20, %"

@@ -1,4 +1,4 @@
-"""Tuning with a program in place of training, whose best settings are known."""
+"""Tuning, with a program in place of training whose best settings are known."""
 
 import csv
 import dataclasses
@@ -22,7 +22,7 @@ folder = Path(sys.argv[2]); folder.mkdir(parents=True)
 
 
 def recall(config):
-    """Return the validation Recall@20 of settings: best at a step size of .02 and 50 candidates."""
+    """Return a validation Recall@20 that is best for a learning rate of .02 and 50 candidates."""
     away = abs(math.log10(config.learning_rate / 0.02))
     return (
         0.5 - 0.1 * away - (0.1 if config.num_candidates != 50 else 0) * (config.sampler == "dns")
@@ -42,11 +42,11 @@ def command(cell, settings, workspace):
 def tuned(folder, number, samplers=("dns", "unins"), jobs=1, given=()):
     base = Config(dataset="synthetic", learning_rate=0.01, **SMALL)
     studies = [
-        tuning.begin(dataclasses.replace(base, sampler=sampler), base, given)
+        tuning.create_study(dataclasses.replace(base, sampler=sampler), base, given)
         for sampler in samplers
     ]
-    asked = SweepSettings(data_dir=str(folder / "data"), runs_dir=str(folder), jobs=jobs)
-    failures = tuning.tune(studies, number, asked, folder / "table2", command)
+    options = SweepSettings(data_dir=str(folder / "data"), runs_dir=str(folder), jobs=jobs)
+    failures = tuning.tune(studies, number, options, folder / "table2", command)
     return studies, failures
 
 
@@ -54,7 +54,7 @@ def proposals(studies):
     return [[(t.params, t.value) for t in study.trials.trials] for study in studies]
 
 
-def test_every_sampler_has_as_many_trials_and_the_best_of_validation(tmp_path):
+def test_samplers_have_equal_trials_and_validation_selects_the_best(tmp_path):
     studies, failures = tuned(tmp_path, 5)
     assert failures == [] and [len(study.trials.trials) for study in studies] == [5, 5]
     dns, unins = proposals(studies)
@@ -62,13 +62,13 @@ def test_every_sampler_has_as_many_trials_and_the_best_of_validation(tmp_path):
     assert unins[0][0].keys() == {"learning_rate", "l2"}
     for study, trials in zip(studies, (dns, unins), strict=True):
         expected = max(trials, key=lambda trial: trial[1])
-        best = tuning.best(study)
+        best = tuning.best_settings(study)
         assert best["learning_rate"] == pytest.approx(expected[0]["learning_rate"], rel=0.05)
         assert recall(dataclasses.replace(study.base, **best)) == pytest.approx(expected[1])
         assert all(0.001 <= params["learning_rate"] <= 0.1 for params, _ in trials)
 
 
-def test_a_tuning_that_was_cut_short_goes_on_as_if_it_had_not(tmp_path):
+def test_interrupted_tuning_continues_with_the_same_proposals(tmp_path):
     whole, _ = tuned(tmp_path / "whole", 3, jobs=2)
     tuned(tmp_path / "cut", 2)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("cut/**/results.json")}
@@ -77,12 +77,12 @@ def test_a_tuning_that_was_cut_short_goes_on_as_if_it_had_not(tmp_path):
     assert len(before) == 4 and all(path.stat().st_mtime_ns == t for path, t in before.items())
 
 
-def test_what_is_written_tells_the_space_and_every_trial(tmp_path):
+def test_tuning_files_hold_the_search_space_and_every_trial(tmp_path):
     studies, failures = tuned(tmp_path, 2, samplers=("popns", "recns"), given=("learning_rate",))
-    tuning.write(studies, tmp_path)
+    tuning.write_tables(studies, tmp_path)
     text = (tmp_path / "tuning.md").read_text().splitlines()
     assert text[2].startswith(
-        "| lightgcn | popns | l2: 1e-06 … 0.1, by its logarithm; "
+        "| lightgcn | popns | l2: 1e-06 … 0.1, log scale; "
         "popularity_power: 0.25, 0.5, 0.75, 1.0 | 2 | 46.99 |"
     )
     with (tmp_path / "tuning.csv").open(newline="") as file:
@@ -95,21 +95,21 @@ def test_what_is_written_tells_the_space_and_every_trial(tmp_path):
     assert failures == []
 
 
-def test_a_trial_that_fails_is_told_and_costs_no_other(tmp_path):
+def test_failed_trial_is_reported_and_does_not_affect_others(tmp_path):
     studies, failures = tuned(tmp_path, 4, samplers=("popns",))
     values = [value for _, value in proposals(studies)[0]]
     assert len(values) == 4 and None in values and values[0] is not None
-    assert len(failures) == values.count(None) and "too small" in failures[0].last_line
-    assert tuning.best(studies[0])["learning_rate"] >= 0.01
+    assert len(failures) == values.count(None) and "too small" in failures[0].message
+    assert tuning.best_settings(studies[0])["learning_rate"] >= 0.01
 
 
-def test_nothing_left_to_tune_is_told():
-    with pytest.raises(UserError, match="fixes all that could be tuned"):
-        tuning.begin(Config(sampler="unins"), Config(), ["learning_rate", "l2"])
+def test_nothing_left_to_tune_is_an_error():
+    with pytest.raises(UserError, match="fixes every setting that could be tuned"):
+        tuning.create_study(Config(sampler="unins"), Config(), ["learning_rate", "l2"])
 
 
-def test_every_space_is_of_legal_values():
-    for sampler, space in tuning.OWN.items():
+def test_search_spaces_hold_legal_values():
+    for sampler, space in tuning.SAMPLER_SPACES.items():
         (name,) = space
         for value in space[name].choices:
             dataclasses.replace(Config(sampler=sampler), **{name: value})

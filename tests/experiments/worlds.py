@@ -1,4 +1,4 @@
-"""Run folders made by hand, for tests of what is done with finished runs."""
+"""Made-up run folders and lines, for tests of the processing of finished runs."""
 
 import json
 

@@ -158,7 +158,7 @@ def test_a_note_explains_missing_slices(place):
     config = json.loads((place / "runs" / "a" / "config.json").read_text())
     config |= {"dataset": "synthetic", "synthetic_clicks": 2_401}
     (place / "runs" / "a" / "config.json").write_text(json.dumps(config))
-    assert "holds other data now than those of the run" in write(place)[0]
+    assert "holds other data than the run was trained on" in write(place)[0]
     assert "of users, by their train items" not in write(place, groups=0)[0]
 
 

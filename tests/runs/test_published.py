@@ -4,7 +4,7 @@ from recns_tf.config.config import Config
 from recns_tf.runs.published import TABLES, published
 
 
-def test_a_cell_is_found_by_all_that_its_table_tells(tmp_path):
+def test_published_results_are_found_by_the_settings_in_their_table(tmp_path):
     path = tmp_path / "tables.csv"
     path.write_text(
         "table,dataset,encoder,sampler,khop,num_layers,recall@20,ndcg@20,hr@20\n"
@@ -18,7 +18,7 @@ def test_a_cell_is_found_by_all_that_its_table_tells(tmp_path):
     assert published(Config(sampler="dns", num_layers=2), path) is None
 
 
-def test_the_tables_of_the_repository_are_whole():
+def test_paper_tables_are_complete():
     rows = TABLES.read_text().splitlines()
     assert len(rows) == 1 + 48 + 18 + 12 + 12
     with TABLES.open(newline="") as file:

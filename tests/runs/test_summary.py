@@ -24,7 +24,7 @@ def write(folder, seed, recall, sampler="dns", margin=0.1, encoder="e", **more):
     return folder
 
 
-def test_runs_that_differ_in_the_seed_alone_are_averaged(tmp_path, capsys):
+def test_runs_that_differ_only_in_the_seed_are_averaged(tmp_path, capsys):
     folders = [
         write(tmp_path / "a", 1, 0.1),
         write(tmp_path / "b", 2, 0.2),
@@ -39,10 +39,10 @@ def test_runs_that_differ_in_the_seed_alone_are_averaged(tmp_path, capsys):
         "| d | e | unins | margin 0.1 | 1 | 0.3000 | 0.2000 | 0.5000 | 30 | 1.50 | 3.00% |",
         "| d | e | dns | margin 0.2 | 1 | 0.6000 | 0.2000 | 0.5000 | 30 | 1.50 | 6.00% |",
     ]
-    assert "unfinished is no finished run" in capsys.readouterr().err
+    assert "unfinished is not a finished run" in capsys.readouterr().err
 
 
-def test_a_seed_counts_once_and_a_damaged_run_not_at_all(tmp_path, capsys):
+def test_repeated_seeds_and_damaged_runs_are_skipped(tmp_path, capsys):
     one = write(tmp_path / "a", 1, 0.1)
     damaged = write(tmp_path / "b", 2, 0.2)
     (damaged / "results.json").write_text('{"mine": 1}')
@@ -51,13 +51,13 @@ def test_a_seed_counts_once_and_a_damaged_run_not_at_all(tmp_path, capsys):
     assert "repeats a seed" in said and "results.json is damaged" in said
 
 
-def test_nothing_to_summarise_is_told(tmp_path):
+def test_summary_without_a_finished_run_is_an_error(tmp_path):
     with pytest.raises(UserError, match="no finished run"):
         summarize([tmp_path])
 
 
-def test_settings_are_told_where_runs_of_one_encoder_differ(tmp_path):
-    """An encoder's own settings are not, nor is one that an earlier version did not know."""
+def test_settings_in_which_runs_of_an_encoder_differ_are_shown(tmp_path):
+    """Not shown: settings that differ only between encoders, and defaults of newer settings."""
     folders = [
         write(tmp_path / "a", 1, 0.1, num_layers=2),
         write(tmp_path / "b", 2, 0.1, num_layers=2, khop=3),
