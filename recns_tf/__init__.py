@@ -5,4 +5,4 @@ Global? A Principle for Negative Sampling in Graph-based Recommendation", IEEE T
 equation and table numbers in docstrings are those of this paper unless another source is named.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

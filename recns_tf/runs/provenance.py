@@ -7,14 +7,16 @@ import platform
 import subprocess
 from pathlib import Path
 
+from recns_tf import __version__
+
 PACKAGE = Path(__file__).resolve().parents[1]
 PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "faiss-cpu")
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that results depend on."""
+    """Return the versions of this package, Python, and the packages that results depend on."""
     packages = {name: importlib.metadata.version(name) for name in PACKAGES}
-    return {"python": platform.python_version()} | packages
+    return {"recns_tf": __version__, "python": platform.python_version()} | packages
 
 
 def git_commit() -> str | None:
