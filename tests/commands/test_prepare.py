@@ -128,7 +128,7 @@ def test_exposures_after_a_users_cut_are_not_known_in_a_temporal_split(tmp_path)
         (["shop", "--input=LOG", *COLUMNS, "--split=temporal"], "--split=temporal needs --timest"),
         (["shop", "--input=LOG", *COLUMNS, "--split=given"], "--split=given and --split_column="),
         (["shop", "--input=LOG", *COLUMNS, "--item_core=99"], "shop: no positive is left to train"),
-        (["shop", "--input=nowhere.csv"], "nowhere.csv is not there (seen from "),
+        (["shop", "--input=nowhere.csv"], "nowhere.csv does not exist (current folder: "),
         (["shop", "--input=FOLDER"], "FOLDER is a folder: name a table."),
         (["shop", "--input=LOG", "--user=what", "--item=what"], "--user=what and --item=what are"),
         (["shop", "--input=LOG", "--input=LOG"], "--input is given more than once: write --input="),

@@ -1,1 +1,1 @@
-"""Files of logs and graphs, read and written."""
+"""Readers and writers of log and graph files."""

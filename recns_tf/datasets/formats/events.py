@@ -1,4 +1,4 @@
-"""A log in one or more tables, a row an event, read into a Log."""
+"""Read a log, stored as one or more tables with one event per row, into a Log."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ POSITIVE, EXPOSED, IGNORED = np.int8(1), np.int8(0), np.int8(-1)
 
 
 class Events(NamedTuple):
-    """Where a table says who met what, and how it ended.
+    """The columns of a log and the meaning of its labels.
 
     Attributes:
-        user, item: columns of ids.
-        label: the column that tells how it ended; "" if every row is a positive.
-        timestamp: the column of times, numbers or dates; "" if there is none.
-        part: the column that says train, valid or test of each positive; "" if there is none.
-        positive: the labels of positives, such as ">=4".
-        exposed: the labels of items shown and not chosen; REST for all others, NONE for none. A
-            row that is neither positive nor exposed is ignored.
-        any_text: whether ids that look like damaged numbers are text.
-        layout: how the tables are written, if they are text.
+        user, item: columns with the ids.
+        label: the column with the outcome; "" if every row is a positive.
+        timestamp: the column with the times, numbers or dates; "" if there is none.
+        part: the column that assigns each positive to train, valid or test; "" if there is none.
+        positive: label filter for positives, such as ">=4".
+        exposed: label filter for items shown but not chosen; REST selects all other rows, NONE
+            selects none. Rows that are neither positive nor exposed are ignored.
+        any_text: whether ids that look like malformed numbers are accepted as text.
+        layout: the layout of text tables.
     """
 
     user: str
@@ -52,13 +52,13 @@ class Events(NamedTuple):
 
 
 def read_events(paths: Sequence[Path], events: Events) -> Log:
-    """Return the log that tables hold together.
+    """Return the log stored in one or more tables.
 
-    Memory: 9 bytes a row, 17 with times, and the ids.
+    Memory: 9 bytes per row, 17 with times, plus the ids.
 
     Raises:
-        UserError: a table cannot be read, or holds a value that cannot be used; the sentence
-            names the file and the line.
+        UserError: a table cannot be read, or contains an invalid value; the message names the
+            file and the line.
     """
     reader = Reader(events)
     starts = []
@@ -75,7 +75,7 @@ def read_events(paths: Sequence[Path], events: Events) -> Log:
 
 
 class Reader:
-    """Collects batches of a table into a Log; a BadValue counts rows from the first batch on."""
+    """Collects batches of tables into a Log. BadValue.row counts from the first batch."""
 
     def __init__(self, events: Events):
         self.events = events
@@ -89,10 +89,10 @@ class Reader:
         self.parts: list[NDArray[np.int8]] = []
 
     def add(self, batch: Mapping[str, pa.Array]) -> None:
-        """Append a batch, an Arrow array for every column.
+        """Append a batch, given as one Arrow array per column.
 
         Raises:
-            BadValue: a value cannot be used.
+            BadValue: a value is invalid.
         """
         events = self.events
         self.users.add(batch[events.user])
@@ -110,23 +110,23 @@ class Reader:
         self.rows += len(batch[events.user])
 
     def finish(self) -> Log:
-        """Return the log; the batches are gone then.
+        """Return the log and release the batches.
 
         Raises:
-            BadValue: an id cannot be used.
+            BadValue: an id is invalid.
         """
         users, user_ids = self.users.finish()
         items, item_ids = self.items.finish()
-        outcome = joined(self.label_rows)
+        outcome = concatenate(self.label_rows)
         kept = slice(None)
         ignored = 0
         if outcome is None:
             outcome = np.full(self.rows, POSITIVE)
         elif ignored := int((outcome == IGNORED).sum()):
             kept = outcome != IGNORED
-            users, user_ids = used(users[kept], user_ids)
-            items, item_ids = used(items[kept], item_ids)
-        times, parts = joined(self.times.batches), joined(self.parts)
+            users, user_ids = drop_unused_ids(users[kept], user_ids)
+            items, item_ids = drop_unused_ids(items[kept], item_ids)
+        times, parts = concatenate(self.times.batches), concatenate(self.parts)
         return Log(
             users=users,
             items=items,
@@ -140,32 +140,33 @@ class Reader:
 
 
 def label_rows(labels: pa.Array, events: Events) -> NDArray[np.int8]:
-    """Return POSITIVE, EXPOSED or IGNORED for each of a batch of labels, int8 [n].
+    """Return POSITIVE, EXPOSED or IGNORED for each label of a batch, int8 [n].
 
     Raises:
-        BadValue: a label cannot be used.
+        BadValue: a label is invalid.
     """
-    positive = label_filter(events.positive).holds(labels, events.label)
+    positive = label_filter(events.positive).matches(labels, events.label)
     if events.exposed == REST:
         return np.where(positive, POSITIVE, EXPOSED)
     if events.exposed == NONE:
         return np.where(positive, POSITIVE, IGNORED)
-    exposed = label_filter(events.exposed).holds(labels, events.label)
+    exposed = label_filter(events.exposed).matches(labels, events.label)
     return np.where(positive, POSITIVE, np.where(exposed, EXPOSED, IGNORED))
 
 
 def to_parts(
     names: pa.Array, column: str, positive: NDArray[np.bool_] | None = None
 ) -> NDArray[np.int8]:
-    """Return the split of each row of a batch, int8 [n] of TRAIN, VALID, TEST.
+    """Return the part of each row of a batch: TRAIN, VALID or TEST, int8 [n].
 
     Args:
-        names: Arrow array of names.
-        column: its name, for messages.
-        positive: bool [n], or None for all; other rows may have no name and are of train then.
+        names: Arrow array of part names.
+        column: name of the column, for messages.
+        positive: bool [n], or None if all rows are positives. A row that is not positive may
+            have no name; it then belongs to train.
 
     Raises:
-        BadValue: a name is none of PARTS.
+        BadValue: a name is not in PARTS.
     """
     names = pc.cast(names, pa.string()).fill_null("")
     if positive is not None:
@@ -174,21 +175,21 @@ def to_parts(
     places = pc.index_in(names, pa.array(list(PARTS)))
     if places.null_count:
         row = int(np.flatnonzero(places.is_null().to_numpy(zero_copy_only=False))[0])
-        raise BadValue(row, f"{column} '{names[row].as_py()}' is none of {', '.join(PARTS)}")
+        raise BadValue(row, f"{column} '{names[row].as_py()}' is not one of {', '.join(PARTS)}")
     return np.array(list(PARTS.values()), dtype=np.int8)[places.to_numpy()]
 
 
-def joined(batches: list[NDArray[Any]]) -> NDArray[Any] | None:
-    """Return batches as one array, and forget them; None if there are none."""
+def concatenate(batches: list[NDArray[Any]]) -> NDArray[Any] | None:
+    """Concatenate the batches and clear the list; return None if it is empty."""
     whole = np.concatenate(batches) if batches else None
     batches.clear()
     return whole
 
 
-def used(
+def drop_unused_ids(
     numbers: NDArray[np.int32], ids: NDArray[np.generic]
 ) -> tuple[NDArray[np.int32], NDArray[np.generic]]:
-    """Return numbers and ids without the ids that no number names."""
+    """Drop the ids that do not occur in `numbers`, and renumber the rest."""
     occurs = np.zeros(len(ids), dtype=bool)
     occurs[numbers] = True
     renumbered = np.cumsum(occurs, dtype=np.int32) - 1

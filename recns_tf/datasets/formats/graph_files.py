@@ -1,15 +1,15 @@
-"""The two formats of the authors' data, in which most graph recommenders are published, too.
+"""Read the two file formats of the authors' data, which many graph recommenders share.
 
-**lightgcn** (LightGCN, NGCF; https://github.com/kuandeng/LightGCN): a line a user,
-`user item item …`, parted by blanks, both numbered from 0, in train.txt, test.txt and perhaps
-valid.txt and train_exposed.txt (items shown and not clicked).
+**lightgcn** (LightGCN, NGCF; https://github.com/kuandeng/LightGCN): one line per user,
+`user item item …`, separated by spaces, users and items numbered from 0. The files are train.txt,
+test.txt and, optionally, valid.txt and train_exposed.txt (items shown but not clicked).
 
-**pinsage** (https://github.com/zyang-16/RecNS): a line a pair, `user<TAB>node`, in train.txt,
-valid.txt and test.txt; users and items share one numbering, in which item v is node
+**pinsage** (https://github.com/zyang-16/RecNS): one line per pair, `user<TAB>node`, in train.txt,
+valid.txt and test.txt. Users and items share one numbering, in which item v is node
 num_users + v. train.txt has a third column: Pos (clicked) or Neg (exposed, not clicked).
 
-In both, user_list.txt and item_list.txt, if there, give the original ids below the heading
-`org_id remap_id`.
+In both formats, the optional files user_list.txt and item_list.txt give the original ids, under
+the header `org_id remap_id`.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from recns_tf.datasets.formats.ids import BadValue, IdColumn, whole_numbers
+from recns_tf.datasets.formats.ids import BadValue, IdColumn, parse_integers
 from recns_tf.datasets.formats.tables import Layout, line_of_row, read_batches
 from recns_tf.errors import UserError
 from recns_tf.interactions import Pairs
 
 LARGEST = 99_999_999
-"""The largest number of a user or item that is believed: arrays are as long as it says."""
+"""Largest number of a user or item accepted, since it determines the length of arrays."""
 NUMBER_MARKS = b"0123456789 \t\r\n"
 BOM = b"\xef\xbb\xbf"
 LIST_LAYOUT = Layout(" ")
-MOST_DIGITS = 30
+MAX_DIGITS = 30
 PAIR_COLUMNS = ("user", "item", "type")
 
 
 class Files(NamedTuple):
-    """What a format reads: pairs of positions, and the ids where the format tells them."""
+    """Contents of a folder: pairs of indices, and the original ids if the folder lists them."""
 
     train: Pairs
     valid: Pairs | None
@@ -50,14 +50,14 @@ class Files(NamedTuple):
 
 
 def read_lightgcn(directory: Path, sizes: tuple[int, int] | None = None) -> Files:
-    """Return the files of a folder in LightGCN's format.
+    """Read a folder in LightGCN's format.
 
     Args:
-        directory: the folder; train.txt and test.txt must be there.
-        sizes: num_users and num_items, if known: larger numbers are refused then.
+        directory: the folder, which must contain train.txt and test.txt.
+        sizes: (num_users, num_items), if known; larger numbers are then an error.
 
     Raises:
-        UserError: a file is absent or damaged.
+        UserError: a file is missing or malformed.
     """
     ids = [read_ids(directory / f"{kind}_list.txt") for kind in ("user", "item")]
     known = sizes or (LARGEST + 1, LARGEST + 1)
@@ -81,9 +81,9 @@ def read_lightgcn(directory: Path, sizes: tuple[int, int] | None = None) -> File
 
 
 def read_pinsage(directory: Path, sizes: tuple[int, int] | None = None) -> Files:
-    """Return the files of a folder in PinSage's format; see read_lightgcn.
+    """Read a folder in PinSage's format; see read_lightgcn.
 
-    Without `sizes`, the smallest node of an item is taken for that of item 0.
+    Without `sizes`, the smallest item node is assumed to be item 0.
     """
     ids = [read_ids(directory / f"{kind}_list.txt") for kind in ("user", "item")]
     train, is_positive = read_nodes(directory / "train.txt", typed=True)
@@ -111,18 +111,18 @@ def read_pinsage(directory: Path, sizes: tuple[int, int] | None = None) -> Files
 
 
 def read_adjacency(path: Path, limits: tuple[int, ...] = (LARGEST + 1, LARGEST + 1)) -> Pairs:
-    """Return the pairs [n, 2] of a file of lines `user item item …`, in its order.
+    """Return the pairs [n, 2] of a file with lines `user item item …`, in file order.
 
     Args:
         path: the file.
-        limits: numbers of users and of items.
+        limits: (num_users, num_items), exclusive upper bounds.
 
     Raises:
-        UserError: the file is absent, empty, or a line is not of that form, names a number that
-            is not below its limit, or a user that an earlier line named.
+        UserError: the file is missing or empty, a line is malformed, a number is out of range, or
+            a user has two lines.
     """
     if not path.is_file():
-        raise UserError(f"{path} is not there.")
+        raise UserError(f"{path} does not exist.")
     num_users, num_items = limits
     line_of_user: dict[int, int] = {}
     rows: list[list[int]] = []
@@ -137,37 +137,37 @@ def read_adjacency(path: Path, limits: tuple[int, ...] = (LARGEST + 1, LARGEST +
                 words = re.split(rb"[ \t\r\n]+", line.strip(NUMBER_MARKS[10:]))
                 bad = next(word for word in words if not word.isdigit())
                 shown = bad[:40].decode(errors="backslashreplace")
-                raise UserError(f"{where}: '{shown}' is not a whole number from 0 on.")
+                raise UserError(f"{where}: '{shown}' is not a non-negative integer.")
             if not line[:1].isdigit():
-                raise UserError(f"{where}: no user stands before the items.")
-            # Python refuses to read numbers of thousands of digits.
-            user, *items = (int(field[:MOST_DIGITS]) for field in fields)
+                raise UserError(f"{where}: there is no user before the items.")
+            # Python raises an error for integers with thousands of digits.
+            user, *items = (int(field[:MAX_DIGITS]) for field in fields)
             if user >= num_users:
                 raise UserError(f"{where}: user {user} is not from 0 to {num_users - 1}.")
             if items and max(items) >= num_items:
                 raise UserError(f"{where}: item {max(items)} is not from 0 to {num_items - 1}.")
             if user in line_of_user:
-                raise UserError(f"{where}: user {user} has line {line_of_user[user]} already.")
+                raise UserError(f"{where}: user {user} already has line {line_of_user[user]}.")
             line_of_user[user] = number
             rows.append(items)
     if not rows:
-        raise UserError(f"{path} has no line.")
+        raise UserError(f"{path} has no lines.")
     users = np.repeat(np.array(list(line_of_user), np.int64), [len(items) for items in rows])
     return np.stack([users, np.array(list(chain.from_iterable(rows)), np.int64)], axis=1)
 
 
 def read_nodes(path: Path, typed: bool) -> tuple[Pairs, NDArray[np.bool_]]:
-    """Return the pairs of nodes [n, 2] of a file of PinSage's format, in its order.
+    """Return the pairs of nodes [n, 2] of a file in PinSage's format, in file order.
 
     Args:
         path: the file.
-        typed: whether a third column says Pos or Neg.
+        typed: whether there is a third column, Pos or Neg.
 
     Returns:
         The pairs, and bool [n], True where a pair is positive.
 
     Raises:
-        UserError: the file is absent, empty, or a line is not of that form.
+        UserError: the file is missing or empty, or a line is malformed.
     """
     columns = PAIR_COLUMNS[: 3 if typed else 2]
     layout = Layout("\t", columns)
@@ -176,7 +176,7 @@ def read_nodes(path: Path, typed: bool) -> tuple[Pairs, NDArray[np.bool_]]:
     rows = 0
     try:
         for batch in read_batches(path, columns, layout):
-            pairs = [to_positions(batch[place], columns[place]) for place in range(2)]
+            pairs = [to_indices(batch[place], columns[place]) for place in range(2)]
             nodes.append(np.stack(pairs, axis=1))
             types.append(to_types(batch[2]) if typed else np.ones(len(batch[0]), dtype=bool))
             rows += len(batch[0])
@@ -186,18 +186,18 @@ def read_nodes(path: Path, typed: bool) -> tuple[Pairs, NDArray[np.bool_]]:
     return np.concatenate(nodes), np.concatenate(types)
 
 
-def to_positions(texts: pa.Array, name: str, first_row: int = 0) -> NDArray[np.int64]:
-    """Return a batch of text as whole numbers from 0 to LARGEST, int64 [n].
+def to_indices(texts: pa.Array, name: str, first_row: int = 0) -> NDArray[np.int64]:
+    """Convert a batch of text to integers from 0 to LARGEST, int64 [n].
 
     Raises:
-        BadValue: a text is none; rows are counted from `first_row`.
+        BadValue: a text is not such an integer; rows are counted from `first_row`.
     """
-    numbers = whole_numbers(texts)
+    numbers = parse_integers(texts)
     if numbers is not None and (not len(numbers) or pc.max(numbers).as_py() <= LARGEST):
         return np.asarray(numbers.to_numpy())
     for row, text in enumerate(texts.to_pylist()):
-        if not (text.isascii() and text.isdecimal() and int(text[:MOST_DIGITS]) <= LARGEST):
-            reason = f"{name} '{text[:40]}' is not a whole number from 0 to {LARGEST}"
+        if not (text.isascii() and text.isdecimal() and int(text[:MAX_DIGITS]) <= LARGEST):
+            reason = f"{name} '{text[:40]}' is not an integer from 0 to {LARGEST}"
             raise BadValue(first_row + row, reason)
     return np.array([int(text) for text in texts.to_pylist()], dtype=np.int64)
 
@@ -216,13 +216,13 @@ def to_types(texts: pa.Array) -> NDArray[np.bool_]:
 
 
 def read_ids(path: Path) -> NDArray[Any] | None:
-    """Return the original ids that user_list.txt or item_list.txt gives, in the order of numbers.
+    """Return the original ids listed in user_list.txt or item_list.txt, ordered by number.
 
     Returns:
         int64 or text [n], or None if there is no such file.
 
     Raises:
-        UserError: the file is damaged, or its numbers are not 0, 1, 2, … each once.
+        UserError: the file is malformed, or its numbers are not 0, 1, 2, …, each exactly once.
     """
     if not path.exists():
         return None
@@ -233,13 +233,13 @@ def read_ids(path: Path) -> NDArray[Any] | None:
         for originals, places in read_batches(path, ("org_id", "remap_id"), LIST_LAYOUT):
             ids.add(originals)
             rows, first = ids.rows, rows
-            numbers.append(to_positions(places, "remap_id", first))
+            numbers.append(to_indices(places, "remap_id", first))
         codes, distinct = ids.finish()
     except BadValue as bad:
         raise UserError(f"{line_of_row(path, bad.row, LIST_LAYOUT)}: {bad.reason}.") from bad
     place = np.concatenate(numbers)
     if not np.array_equal(np.sort(place), np.arange(rows)) or len(distinct) != rows:
-        raise UserError(f"{path}: its ids are not numbered 0 to {rows - 1}, each once.")
+        raise UserError(f"{path}: its ids are not numbered 0 to {rows - 1}, each exactly once.")
     in_order = np.empty_like(codes)
     in_order[place] = codes
     return distinct[in_order]

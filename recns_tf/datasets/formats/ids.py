@@ -1,8 +1,8 @@
-"""Ids of users and items as a log has them, numbered from 0.
+"""Map the original ids of users and items to indices from 0.
 
-An id is text or a whole number from 0 to 9223372036854775807. Where every id of a column is such a
-number, plainly written, ids are int64; otherwise all of them stay text. Ids are numbered in
-ascending order, so that the rows of a log may come in any order.
+An id is text or an integer from 0 to 9223372036854775807. If every id of a column is such an
+integer, without sign or leading zeros, the ids are int64; otherwise all of them are text. Ids are
+numbered in ascending order, so the result does not depend on the order of the rows.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 LARGEST = 2**63 - 1
-A_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?inf(inity)?", re.IGNORECASE)
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?inf(inity)?", re.IGNORECASE)
 MISSING = ("", "nan", "null", "none", "na", "n/a", "<na>")
-BROKEN = re.compile(r"[\n\r\0]")
-LONGEST = 256
+LINE_BREAK = re.compile(r"[\n\r\0]")
+MAX_LENGTH = 256
 
 
 class BadValue(Exception):
-    """A value of a log that cannot be used.
+    """An invalid value in a log.
 
     Attributes:
-        row: its row, counted from 0.
-        reason: what is wrong with it.
+        row: row of the value, counted from 0.
+        reason: what is wrong with the value.
     """
 
     def __init__(self, row: int, reason: str):
@@ -36,12 +36,14 @@ class BadValue(Exception):
 
 
 class IdColumn:
-    """Collects one column of ids, batch by batch, in 4 bytes a row and a copy of each batch's ids.
+    """Collects a column of ids batch by batch.
+
+    Memory: 4 bytes per row, plus the distinct ids of each batch.
 
     Args:
-        name: of the column, for messages.
-        any_text: whether any text is an id; what looks like a negative, fractional or huge
-            number is refused otherwise, as a damaged whole number, and what says "missing".
+        name: name of the column, for messages.
+        any_text: whether any text is a valid id. If False, words for missing values are
+            rejected and, in a column of numbers, so are negative, fractional and huge ones.
     """
 
     def __init__(self, name: str, any_text: bool = False):
@@ -51,14 +53,14 @@ class IdColumn:
         self.chunks: list[pa.DictionaryArray] = []
 
     def add(self, values: pa.Array) -> None:
-        """Append a batch of ids: an Arrow array of text or numbers.
+        """Append a batch of ids, an Arrow array of text or numbers.
 
         Raises:
-            BadValue: an id is missing, too long, or holds a line break.
+            BadValue: an id is missing, too long, or contains a line break.
         """
-        numbers = whole_numbers(values)
+        numbers = parse_integers(values)
         if pa.types.is_floating(values.type):
-            # With the ".0" that Arrow's cast leaves out: a fraction is no whole number.
+            # Keep the ".0" that Arrow's cast drops: 1.0 is not an integer id.
             values = pa.array(
                 [None if value is None else str(value) for value in values.to_pylist()]
             )
@@ -71,25 +73,27 @@ class IdColumn:
             for text in chunk.dictionary.to_pylist():
                 if not text or (text.lower() in MISSING and not self.any_text):
                     raise BadValue(self.first_row(text), f"{self.name} is missing")
-                if BROKEN.search(text):
-                    reason = f"{self.name} holds a line break or NUL: is a quote left open?"
+                if LINE_BREAK.search(text):
+                    reason = (
+                        f"{self.name} contains a line break or NUL: is a closing quote missing?"
+                    )
                     raise BadValue(self.first_row(text), reason)
-                if len(text) > LONGEST:
-                    reason = f"{self.name} has {len(text):,} characters, over {LONGEST}"
+                if len(text) > MAX_LENGTH:
+                    reason = f"{self.name} has {len(text):,} characters, more than {MAX_LENGTH}"
                     raise BadValue(self.first_row(text), reason)
 
     def finish(self) -> tuple[NDArray[np.int32], NDArray[np.generic]]:
-        """Return each row's number [n] int32, and the ids in ascending order, int64 or text.
+        """Return the index of each row's id, int32 [n], and the sorted ids, int64 or text.
 
         Raises:
-            BadValue: all ids are numbers, but one is negative, a fraction or huge.
+            BadValue: all ids are numbers, but one is negative, fractional or too large.
         """
         if not self.chunks:
             return np.zeros(0, np.int32), np.zeros(0, np.int64)
         textual = any(is_text(chunk) for chunk in self.chunks)
         if textual:
             if not self.any_text:
-                self.refuse_damaged_numbers()
+                self.reject_malformed_numbers()
             self.chunks = [as_text(chunk) for chunk in self.chunks]
         unified = pa.chunked_array(self.chunks).unify_dictionaries().chunks
         self.chunks = []
@@ -101,24 +105,24 @@ class IdColumn:
         places = [number[chunk.indices.to_numpy()] for chunk in unified]
         return np.concatenate(places), ids[order]
 
-    def refuse_damaged_numbers(self) -> None:
-        """Raise BadValue if all ids are numbers, and one is no whole number from 0 to LARGEST."""
-        damaged = None
+    def reject_malformed_numbers(self) -> None:
+        """Raise BadValue if all ids are numbers, but one is not an integer from 0 to LARGEST."""
+        malformed = None
         for chunk in filter(is_text, self.chunks):
             for text in chunk.dictionary.to_pylist():
-                if not A_NUMBER.fullmatch(text):
+                if not NUMBER.fullmatch(text):
                     return
-                if damaged is None and not (text.isdecimal() and int(text) <= LARGEST):
-                    damaged = text
-        if damaged is not None:
+                if malformed is None and not (text.isdecimal() and int(text) <= LARGEST):
+                    malformed = text
+        if malformed is not None:
             raise BadValue(
-                self.first_row(damaged),
-                f"{self.name} '{damaged}' is not a whole number from 0 to {LARGEST}; "
-                "with --ids=text any text is an id",
+                self.first_row(malformed),
+                f"{self.name} '{malformed}' is not an integer from 0 to {LARGEST}; "
+                "use --ids=text to accept any text as an id",
             )
 
     def first_row(self, text: str) -> int:
-        """Return the first row whose id is `text`."""
+        """Return the first row with the id `text`."""
         first = 0
         for chunk in self.chunks:
             if is_text(chunk):
@@ -135,15 +139,15 @@ def is_text(chunk: pa.DictionaryArray) -> bool:
 
 
 def as_text(chunk: pa.DictionaryArray) -> pa.DictionaryArray:
-    """Return a batch whose ids are text; whole numbers are written plainly."""
+    """Return a batch with its ids converted to text."""
     texts = pc.cast(chunk.dictionary, pa.string())
     return pa.DictionaryArray.from_arrays(chunk.indices, texts)
 
 
-def whole_numbers(values: pa.Array) -> pa.Int64Array | None:
-    """Return a batch as whole numbers from 0 on, or None if it holds anything else.
+def parse_integers(values: pa.Array) -> pa.Int64Array | None:
+    """Return a batch as non-negative integers, or None if any value is something else.
 
-    A text counts if it is written as Python would write the number: no sign, no leading zero.
+    Text must be written as Python prints the integer: no sign, no leading zeros.
     """
     if not pa.types.is_string(values.type) and not pa.types.is_integer(values.type):
         return None

@@ -1,4 +1,4 @@
-"""Logs whose lines hold lists of impressions: a user, and all that was shown in one field."""
+"""Read logs with one list of impressions per line: a user, and all items shown, in one field."""
 
 from __future__ import annotations
 
@@ -18,7 +18,14 @@ from recns_tf.errors import UserError
 
 
 class Impressions(NamedTuple):
-    """Impressions of a batch of lines, all of one length: int64, text, text, booleans, int64."""
+    """Impressions from a batch of lines, as arrays of equal length.
+
+    Attributes:
+        lines: int64, line of each impression within the batch.
+        users, items: text, the original ids.
+        positive: booleans, whether the item was chosen.
+        times: int64.
+    """
 
     lines: pa.Array
     users: pa.Array
@@ -33,16 +40,17 @@ def read_lists(
     columns: Sequence[str],
     parse: Callable[..., Impressions],
 ) -> Log:
-    """Return the log of files whose lines hold lists.
+    """Return the log stored in files with one list of impressions per line.
 
     Args:
-        paths: the files, one after the other.
-        layout: how they are written.
-        columns: names of the columns that `parse` takes.
-        parse: makes impressions of a batch's columns; a BadValue counts its lines.
+        paths: the files, in order.
+        layout: their layout.
+        columns: names of the columns to pass to `parse`.
+        parse: converts the columns of a batch to Impressions; the row of a BadValue that it raises
+            is a line of the batch.
 
     Raises:
-        UserError: a file is absent or damaged, or a line is not of its form.
+        UserError: a file is missing or corrupt, or a line is malformed.
     """
     users, items = IdColumn("user", any_text=True), IdColumn("item", any_text=True)
     positive: list[NDArray[np.bool_]] = []
@@ -59,7 +67,7 @@ def read_lists(
                 items.add(impressions.items)
             except BadValue as bad:
                 row = bad.row
-                if impressions is not None:  # an id, counted over all impressions
+                if impressions is not None:  # the row of an id counts impressions, not lines
                     row = impressions.lines[bad.row - before].as_py()
                 where = line_of_row(path, rows + row, layout)
                 raise UserError(f"{where}: {bad.reason}.") from bad
@@ -79,10 +87,11 @@ def read_lists(
 
 
 def unnest(lists: pa.Array, separator: str) -> tuple[pa.Array, pa.Array]:
-    """Return the elements of a batch of lists in text, and the line [n] of each.
+    """Split each text of a batch into a list, and flatten the lists.
 
     Returns:
-        int64 [n], counted from 0, and text [n]. An empty text is an empty list.
+        The line of each element, int64 [n], counted from 0, and the elements, text [n]. Empty
+        elements are dropped.
     """
     split = pc.split_pattern(lists, separator)
     lines, elements = pc.list_parent_indices(split), pc.list_flatten(split)
@@ -93,14 +102,14 @@ def unnest(lists: pa.Array, separator: str) -> tuple[pa.Array, pa.Array]:
 def require(
     good: pa.Array, values: pa.Array, name: str, form: str, lines: pa.Array | None = None
 ) -> None:
-    """Raise BadValue for the first of `values` where `good` is False.
+    """Raise BadValue for the first of `values` for which `good` is False.
 
     Args:
         good: booleans [n].
         values: text [n].
-        name: what a value is, for the message.
-        form: what it should be.
-        lines: the line of each value, if that is not its place.
+        name: what the values are, for the message.
+        form: the expected form, for the message.
+        lines: the line of each value; by default, its index.
     """
     if pc.all(good).as_py() is False:
         place = pc.index(good, False).as_py()

@@ -1,4 +1,4 @@
-"""Which labels of a log make a row positive, or exposed: conditions such as ">=4"."""
+"""Label filters such as ">=4", which select the positive or the exposed rows of a log."""
 
 from __future__ import annotations
 
@@ -23,45 +23,49 @@ COMPARISONS = {
     "<": operator.lt,
 }
 FORM = re.compile(rf"\s*({'|'.join(COMPARISONS)})\s*(.+?)\s*")
-NO_WORD = re.compile(r"[+-]?(nan|inf|infinity)", re.IGNORECASE)
+NOT_FINITE = re.compile(r"[+-]?(nan|inf|infinity)", re.IGNORECASE)
 TRUTH = {"true": 1.0, "false": 0.0}
-LEGAL = "a comparison with a number, such as '>=4', or '==click', '!=click' for a label in words"
+LEGAL = "a comparison with a number, such as '>=4', or '==click', '!=click' for text labels"
 
 
 class LabelFilter(NamedTuple):
-    """A comparison of a label with a number, or with a word.
+    """A comparison of a label with a number or with text.
 
     Attributes:
         comparison: one of COMPARISONS.
-        bound: a float or a word.
+        bound: a number or text to compare with.
     """
 
     comparison: str
     bound: float | str
 
-    def holds(self, labels: pa.Array, name: str) -> NDArray[np.bool_]:
-        """Return bool [n]: for which labels, an Arrow array of text or numbers, it holds.
+    def matches(self, labels: pa.Array, name: str) -> NDArray[np.bool_]:
+        """Return which labels match, bool [n].
+
+        Args:
+            labels: Arrow array of text or numbers, [n].
+            name: name of the column, for messages.
 
         Raises:
-            BadValue: a label is missing, or no number where one is needed.
+            BadValue: a label is missing, or is not a number where one is needed.
         """
         if isinstance(self.bound, str):
-            words: Any = pc.cast(labels, pa.string()).fill_null("")
-            missing = np.flatnonzero(pc.equal(words, "").to_numpy(zero_copy_only=False))
+            texts: Any = pc.cast(labels, pa.string()).fill_null("")
+            missing = np.flatnonzero(pc.equal(texts, "").to_numpy(zero_copy_only=False))
             if len(missing):
                 raise BadValue(int(missing[0]), f"{name} is missing")
-            same = np.asarray(pc.equal(words, self.bound).to_numpy(zero_copy_only=False))
+            same = np.asarray(pc.equal(texts, self.bound).to_numpy(zero_copy_only=False))
             return same if self.comparison == "==" else ~same
         try:
             numbers = to_numbers(labels, name)
         except BadValue as bad:
-            hint = f"{bad.reason}; a label in words is compared as in '==click'"
+            hint = f"{bad.reason}; compare text labels as in '==click'"
             raise BadValue(bad.row, hint) from bad
         return np.asarray(COMPARISONS[self.comparison](numbers, self.bound))
 
 
 def parse_label_filter(text: str) -> LabelFilter | None:
-    """Return the condition that `text` writes, or None if it writes none."""
+    """Parse `text` as a label filter; return None if it is not valid."""
     form = FORM.fullmatch(text)
     if not form:
         return None
@@ -69,32 +73,32 @@ def parse_label_filter(text: str) -> LabelFilter | None:
     number = to_number(bound)
     if np.isfinite(number):
         return LabelFilter(comparison, number)
-    words = not NO_WORD.fullmatch(bound) and comparison in ("==", "!=")
-    return LabelFilter(comparison, bound) if words else None
+    is_text = not NOT_FINITE.fullmatch(bound) and comparison in ("==", "!=")
+    return LabelFilter(comparison, bound) if is_text else None
 
 
 def is_label_filter(text: str) -> bool:
-    """Return whether `text` is a legal condition."""
+    """Return whether `text` is a valid label filter."""
     return parse_label_filter(text) is not None
 
 
 def label_filter(text: str) -> LabelFilter:
-    """Return the condition that `text` writes.
+    """Parse `text` as a label filter.
 
     Raises:
-        UserError: it writes none.
+        UserError: it is not valid.
     """
     parsed = parse_label_filter(text)
     if parsed is None:
-        raise UserError(f"the condition '{text}' is not {LEGAL}.")
+        raise UserError(f"the label filter '{text}' is not {LEGAL}.")
     return parsed
 
 
 def to_numbers(values: pa.Array, name: str) -> NDArray[np.float64]:
-    """Return a batch of numbers, or of text that writes numbers, as float64 [n].
+    """Convert a batch of numbers, or of numbers written as text, to float64 [n].
 
     Raises:
-        BadValue: a value is missing, NaN, infinite or no number.
+        BadValue: a value is missing, NaN, infinite or not a number.
     """
     try:
         numbers = pc.cast(values, pa.float64()).to_numpy(zero_copy_only=False)
@@ -108,7 +112,7 @@ def to_numbers(values: pa.Array, name: str) -> NDArray[np.float64]:
 
 
 def to_number(value: Any) -> float:
-    """Return a single value as a number, true and false as 1 and 0; NaN if it is none."""
+    """Convert a value to a number, true to 1 and false to 0; return NaN if it is not a number."""
     try:
         return float(TRUTH.get(str(value).lower(), value))
     except (TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""Parquet files, read column by column in batches, in Arrow's simplest types."""
+"""Read columns of Parquet files in batches, converted to simple Arrow types."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet
 
-from recns_tf.datasets.formats.reading import listed, one_line, progress
+from recns_tf.datasets.formats.reading import describe_columns, one_line, progress
 from recns_tf.errors import UserError
 
 BATCH_ROWS = 1 << 20
@@ -31,42 +31,46 @@ TEXTS = (
 
 
 def is_parquet(path: Path) -> bool:
-    """Return whether the name of a table says Parquet."""
+    """Return whether the file name has the extension of a Parquet file."""
     return path.suffix.lower() in (".parquet", ".pq")
 
 
-def parquet(path: Path, columns: Sequence[str]) -> Iterator[list[pa.Array]]:
+def read_parquet(path: Path, columns: Sequence[str]) -> Iterator[list[pa.Array]]:
     """Yield the batches of a Parquet file; see tables.read_batches."""
     try:
         with pa.parquet.ParquetFile(path) as file, progress(path, file.metadata.num_rows) as bar:
             names = file.schema_arrow.names
             for column in columns:
                 if column not in names:
-                    raise UserError(f"{path}: no column '{column}'; {listed(names)}.")
+                    raise UserError(f"{path}: no column '{column}'; {describe_columns(names)}.")
                 if names.count(column) > 1:
-                    many = f"{names.count(column)} columns are called '{column}'"
+                    many = f"{names.count(column)} columns are named '{column}'"
                     raise UserError(f"{path}: {many}.")
             for batch in file.iter_batches(BATCH_ROWS, columns=list(dict.fromkeys(columns))):
                 bar.update(batch.num_rows)
-                yield [plain(path, column, batch.column(column)) for column in columns]
+                yield [simplify(path, column, batch.column(column)) for column in columns]
     except (pa.ArrowException, OSError) as error:
-        raise UserError(f"{path} is no sound Parquet file ({one_line(error)}).") from error
+        raise UserError(f"{path} is not a valid Parquet file ({one_line(error)}).") from error
 
 
-def plain(path: Path, column: str, values: pa.Array) -> pa.Array:
-    """Return a column of a Parquet file as text, numbers or times, in Arrow's simplest types.
+def simplify(path: Path, column: str, values: pa.Array) -> pa.Array:
+    """Convert a column of a Parquet file to a simple Arrow type: text, numbers or times.
 
     Raises:
-        UserError: it holds anything else.
+        UserError: the column has another type.
     """
     if pa.types.is_dictionary(values.type):
         values = values.dictionary_decode()
     kind = values.type
-    if any(is_one(kind) for is_one in NUMBERS_AND_TIMES):
+    if any(matches(kind) for matches in NUMBERS_AND_TIMES):
         return values
-    if any(is_one(kind) for is_one in TEXTS):
+    if any(matches(kind) for matches in TEXTS):
         try:
             return pc.utf8_trim_whitespace(pc.cast(values, pa.string()))
         except pa.ArrowInvalid as error:
-            raise UserError(f"{path}: column '{column}' holds bytes that are no UTF-8.") from error
-    raise UserError(f"{path}: column '{column}' holds {kind}: no text, numbers or times.")
+            raise UserError(
+                f"{path}: column '{column}' contains text that is not UTF-8."
+            ) from error
+    raise UserError(
+        f"{path}: column '{column}' has type {kind}, which is not text, numbers or times."
+    )

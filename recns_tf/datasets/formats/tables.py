@@ -1,8 +1,8 @@
-"""Tables of any size, read column by column: CSV, TSV, RecBole's .inter, gzip of these, Parquet.
+"""Read columns of tables: CSV, TSV, RecBole's .inter, each possibly gzipped, and Parquet.
 
-Apache Arrow parses; this file chooses its settings by the file's name, checks that the columns
-asked for are there, and, where something is wrong, finds the line to name. A table is read in
-batches and need not fit in memory.
+Apache Arrow does the parsing. This module chooses Arrow's settings from the file name, checks that
+the requested columns exist, and finds the line to report when something is wrong. Tables are read
+in batches and need not fit in memory.
 """
 
 from __future__ import annotations
@@ -19,24 +19,25 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from recns_tf.datasets.formats.parquet import is_parquet, parquet
-from recns_tf.datasets.formats.reading import listed, one_line, progress
+from recns_tf.datasets.formats.parquet import is_parquet, read_parquet
+from recns_tf.datasets.formats.reading import describe_columns, one_line, progress
 from recns_tf.errors import UserError
 
 BLOCK_BYTES = 16 << 20
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".inter": "\t", ".txt": "\t"}
 CANDIDATES = {",": ",", "\t": "\\t", ";": ";", "|": "|", " ": " "}
-KNOWN_ENDINGS = ".csv, .tsv, .inter, .txt (and .gz after it) or .parquet"
+KNOWN_EXTENSIONS = ".csv, .tsv, .inter, .txt (and .gz after it) or .parquet"
 LONGEST_FIELD = 1 << 30
 NOT_UTF8 = "not UTF-8 text; save the table as UTF-8"
 
 
 class Layout(NamedTuple):
-    """How a text table is written.
+    """The layout of a text table.
 
     Attributes:
-        separator: between fields; "" takes a comma for .csv and a tab for .tsv, .inter and .txt.
-        names: of the columns where the first line is no heading; () where it is.
+        separator: character between fields; "" means a comma for .csv and a tab for .tsv, .inter
+            and .txt.
+        names: column names if the table has no header line; () if it has one.
     """
 
     separator: str = ""
@@ -44,39 +45,42 @@ class Layout(NamedTuple):
 
 
 BY_NAME = Layout()
-"""The layout that a file's name tells."""
+"""The layout that the file name implies."""
 
 
 def read_batches(
     path: Path, columns: Sequence[str], layout: Layout = BY_NAME
 ) -> Iterator[list[pa.Array]]:
-    """Yield a table in batches, in its order: an Arrow array for each of `columns`.
+    """Yield the batches of a table in file order, each as one Arrow array per column.
 
-    Text tables give text, Parquet what the file holds; text has no blanks at its ends.
+    Columns of text tables are text; those of Parquet files keep their kind. Text is stripped of
+    surrounding whitespace.
 
     Raises:
-        UserError: the file is absent, empty, damaged, no table or without such a column; the
-            sentence names the file, and the line where there is one.
+        UserError: the file is missing, empty, corrupt, not a table, or lacks a column; the message
+            names the file and, if there is one, the line.
     """
     if not path.is_file():
-        what = "a folder" if path.is_dir() else f"not there (seen from {Path.cwd()})"
-        raise UserError(f"{path} is {what}: name a table.")
+        what = "is a folder" if path.is_dir() else f"does not exist (current folder: {Path.cwd()})"
+        raise UserError(f"{path} {what}: name a table.")
     if not path.stat().st_size:
         raise UserError(f"{path} is empty.")
     rows = 0
-    for batch in parquet(path, columns) if is_parquet(path) else text(path, columns, layout):
+    for batch in (
+        read_parquet(path, columns) if is_parquet(path) else read_text(path, columns, layout)
+    ):
         rows += len(batch[0])
         yield batch
     if not rows:
-        raise UserError(f"{path} has no row.")
+        raise UserError(f"{path} has no rows.")
 
 
-def text(path: Path, columns: Sequence[str], layout: Layout) -> Iterator[list[pa.Array]]:
+def read_text(path: Path, columns: Sequence[str], layout: Layout) -> Iterator[list[pa.Array]]:
     """Yield the batches of a text table; see read_batches."""
     separator = separator_of(path, layout)
-    names, skipped_lines = heading(path, separator, layout)
-    places = [place_of(path, column, names, separator, layout) for column in columns]
-    # Numbers for names: a heading may repeat a name or leave one out.
+    names, skipped_lines = read_header(path, separator, layout)
+    places = [column_index(path, column, names, separator, layout) for column in columns]
+    # Columns are selected by number because a header may repeat or omit a name.
     numbers = [str(place) for place in range(len(names))]
     wanted = [numbers[place] for place in places]
     try:
@@ -104,26 +108,26 @@ def text(path: Path, columns: Sequence[str], layout: Layout) -> Iterator[list[pa
     except (pa.ArrowException, OSError) as error:
         if "Empty CSV file" in str(error):
             return
-        raise UserError(fault(path, separator, len(names), error)) from error
+        raise UserError(describe_error(path, separator, len(names), error)) from error
 
 
-def ending(path: Path) -> str:
-    """Return how the name of a table ends, in small letters and without the .gz of gzip."""
+def extension(path: Path) -> str:
+    """Return the file extension in lower case, without a final .gz."""
     return (path.with_suffix("") if is_gzip(path) else path).suffix.lower()
 
 
 def is_inter(path: Path) -> bool:
-    """Return whether the name of a table says RecBole's .inter."""
-    return ending(path) == ".inter"
+    """Return whether the file name has RecBole's extension .inter."""
+    return extension(path) == ".inter"
 
 
 def is_gzip(path: Path) -> bool:
-    """Return whether the name of a table says gzip."""
+    """Return whether the file name ends in .gz."""
     return path.suffix.lower() == ".gz"
 
 
 def is_quoted(separator: str) -> bool:
-    """Return whether fields may stand in quotes: where the separator may be part of a text."""
+    """Return whether fields may be quoted: for every separator except a tab."""
     return separator != "\t"
 
 
@@ -131,26 +135,26 @@ def separator_of(path: Path, layout: Layout) -> str:
     """Return the character between the fields of a text table.
 
     Raises:
-        UserError: neither the layout nor the file's name tells it.
+        UserError: neither the layout nor the file name specifies it.
     """
     if layout.separator:
         return layout.separator
-    separator = SEPARATORS.get(ending(path))
+    separator = SEPARATORS.get(extension(path))
     if separator is None:
         raise UserError(
-            f"{path}: its name tells no format; choose one that ends in {KNOWN_ENDINGS}, or, for a "
-            "text table, give --separator."
+            f"{path}: unknown file extension; use {KNOWN_EXTENSIONS}, or, for a text table, "
+            "set --separator."
         )
     return separator
 
 
-def heading(path: Path, separator: str, layout: Layout) -> tuple[list[str], int]:
-    """Return the names of a text table's columns, and how many lines stand above its rows.
+def read_header(path: Path, separator: str, layout: Layout) -> tuple[list[str], int]:
+    """Return the column names of a text table, and the number of lines before its first row.
 
-    Of a name such as RecBole's "user_id:token", the type behind the colon is left out in .inter.
+    In .inter files, the type is removed from names such as "user_id:token".
 
     Raises:
-        UserError: the file has no line, or none that could be read.
+        UserError: the file is empty or cannot be read.
     """
     if layout.names:
         return list(layout.names), 0
@@ -164,15 +168,17 @@ def heading(path: Path, separator: str, layout: Layout) -> tuple[list[str], int]
                     names = [name.partition(":")[0] for name in names]
                 return names, line
     except (OSError, EOFError, zlib.error, csv.Error) as error:
-        raise UserError(fault(path, separator, 0, error)) from error
+        raise UserError(describe_error(path, separator, 0, error)) from error
     raise UserError(f"{path} is empty.")
 
 
-def place_of(path: Path, column: str, names: Sequence[str], separator: str, layout: Layout) -> int:
-    """Return which column of a text table is called `column`, counted from 0.
+def column_index(
+    path: Path, column: str, names: Sequence[str], separator: str, layout: Layout
+) -> int:
+    """Return the index of the column named `column` in a text table.
 
     Raises:
-        UserError: none is, or several are.
+        UserError: there is no such column, or more than one.
     """
     if is_inter(path):
         column = column.partition(":")[0]
@@ -180,7 +186,7 @@ def place_of(path: Path, column: str, names: Sequence[str], separator: str, layo
     if len(places) == 1:
         return places[0]
     if places:
-        raise UserError(f"{path} line 1: {len(places)} columns are called '{column}'.")
+        raise UserError(f"{path} line 1: {len(places)} columns are named '{column}'.")
     if layout.names:
         raise UserError(f"{path}: no column '{column}' among --columns={','.join(names)}.")
     hint = ""
@@ -188,16 +194,16 @@ def place_of(path: Path, column: str, names: Sequence[str], separator: str, layo
         if other != separator and column in [
             name.strip() for name in separator.join(names).split(other)
         ]:
-            hint = f"; its fields seem to be parted by --separator='{shown}'"
-    hint = hint or "; if that is no heading, name the columns: --columns=NAME,NAME,…"
-    raise UserError(f"{path} line 1: no column '{column}'; {listed(names)}{hint}.")
+            hint = f"; its fields seem to be separated by --separator='{shown}'"
+    hint = hint or "; if this is not a header, name the columns: --columns=NAME,NAME,…"
+    raise UserError(f"{path} line 1: no column '{column}'; {describe_columns(names)}{hint}.")
 
 
 def lines(path: Path, separator: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield the number of the last line of each record of a text table, and its fields.
+    """Yield the fields of each record of a text table, preceded by the number of its last line.
 
-    Slow: for the heading, and to find a line to name. An empty line has no field. What is not
-    UTF-8 is kept as surrogates.
+    This is slow; it serves to read the header and to find the line of an error. An empty line has
+    no fields. Bytes that are not UTF-8 become surrogates.
     """
     with path.open("rb") as raw:
         stream = gzip.GzipFile(fileobj=raw) if is_gzip(path) else raw
@@ -215,7 +221,7 @@ def lines(path: Path, separator: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def line_of_row(path: Path, row: int, layout: Layout = BY_NAME) -> str:
-    """Return "FILE line N" for a row of a table, counted from 0; "FILE row N" for Parquet."""
+    """Return "FILE line N" for a row, counted from 0; for Parquet, "FILE row N", counted from 1."""
     if is_parquet(path):
         return f"{path} row {row + 1}"
     rows = -1 if layout.names else -2
@@ -227,16 +233,16 @@ def line_of_row(path: Path, row: int, layout: Layout = BY_NAME) -> str:
 
 
 def is_undecoded(text: str) -> bool:
-    """Return whether a text from `lines` holds bytes that were not UTF-8."""
+    """Return whether text from `lines` contains bytes that are not UTF-8."""
     return any("\udc80" <= mark <= "\udcff" for mark in text)
 
 
-def fault(path: Path, separator: str, num_columns: int, error: Exception) -> str:
-    """Return a sentence on why a text table cannot be read, with the line where there is one."""
+def describe_error(path: Path, separator: str, num_columns: int, error: Exception) -> str:
+    """Return a message that says why a text table cannot be read, and in which line if possible."""
     if "zlib" in str(error):
-        return f"{path} is no sound gzip file ({one_line(error)})."
+        return f"{path} is not a valid gzip file ({one_line(error)})."
     line = 0
-    # Bytes that are no UTF-8 in a column that nobody reads do no harm.
+    # Invalid UTF-8 in a column that is not read is harmless.
     ragged = "columns, got" in str(error)
     try:
         for line, fields in lines(path, separator):
@@ -246,9 +252,9 @@ def fault(path: Path, separator: str, num_columns: int, error: Exception) -> str
                 wrong = f"{len(fields)} fields where {num_columns} columns are named"
                 return f"{path} line {line}: {wrong}."
     except EOFError:
-        return f"{path} is cut off after line {line}: its gzip data end too early."
+        return f"{path} is truncated after line {line}: its gzip data ends early."
     except (gzip.BadGzipFile, zlib.error) as bad:
-        return f"{path} is no sound gzip file, after line {line} ({one_line(bad)})."
+        return f"{path} is not a valid gzip file after line {line} ({one_line(bad)})."
     except (OSError, csv.Error) as bad:
         return f"{path} line {line + 1} cannot be read ({one_line(bad)})."
     return f"{path} cannot be read ({one_line(error)})."

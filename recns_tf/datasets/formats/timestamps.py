@@ -1,4 +1,4 @@
-"""Times of a log: numbers, larger is later, or ISO 8601 dates, read as seconds since 1970."""
+"""Parse the times of a log: numbers (larger is later) or ISO 8601 dates (seconds since 1970)."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ NUMBER, DATE, DATE_WITH_OFFSET = "a number", "a date", "a date with an offset fr
 
 
 class TimeColumn:
-    """Collects one column of times, batch by batch, all of which must be of one form.
+    """Collects a column of times batch by batch; all times must have the same form.
 
     Args:
-        name: of the column, for messages.
+        name: name of the column, for messages.
     """
 
     def __init__(self, name: str):
@@ -29,20 +29,20 @@ class TimeColumn:
         self.batches: list[NDArray[np.float64]] = []
 
     def add(self, values: pa.Array) -> None:
-        """Append a batch: Arrow numbers, times, or text that writes either.
+        """Append a batch: an Arrow array of numbers, times, or text in either form.
 
-        Dates are such as 2022-04-08, 2022-04-08 12:00:01 or 2022-04-08T12:00:01+08:00.
+        Examples of dates: 2022-04-08, 2022-04-08 12:00:01, 2022-04-08T12:00:01+08:00.
 
         Raises:
-            BadValue: a value is missing, no time, or of another form than those before; its row
-                is counted from the batch's first.
+            BadValue: a value is missing, is not a time, or differs in form from earlier values;
+                rows are counted from the start of the batch.
         """
         if not len(values):
             return
         form, times = to_times(values, self.name)
         if self.form and form != self.form:
             first = values[0].as_py()
-            reason = f"{self.name} '{first}' is {form}, those before are each {self.form}"
+            reason = f"{self.name} '{first}' is {form}, but each earlier value is {self.form}"
             raise BadValue(0, reason)
         self.form = form
         self.batches.append(times)
@@ -52,7 +52,7 @@ def to_times(values: pa.Array, name: str) -> tuple[str, NDArray[np.float64]]:
     """Return the form of a batch of times, and the times as float64 [n].
 
     Raises:
-        BadValue: as TimeColumn.add.
+        BadValue: see TimeColumn.add.
     """
     form = NUMBER
     if pa.types.is_string(values.type) and np.isnan(to_number(values[0].as_py())):
@@ -63,7 +63,7 @@ def to_times(values: pa.Array, name: str) -> tuple[str, NDArray[np.float64]]:
         try:
             times = pc.cast(values, pa.timestamp("us"), safe=False)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-            raise BadValue(0, f"{name} holds {values.type}, which are no points in time") from error
+            raise BadValue(0, f"{name} holds {values.type}, not points in time") from error
         values = pc.divide(pc.cast(pc.cast(times, pa.int64()), pa.float64()), 1e6)
     return form, to_numbers(values, name)
 
@@ -72,7 +72,7 @@ def to_dates(texts: pa.Array, name: str) -> tuple[str, pa.Array]:
     """Return the form of a batch of ISO dates, and the dates as Arrow times.
 
     Raises:
-        BadValue: a text is none, or of another form than the first.
+        BadValue: a text is not a date, or differs in form from the first one.
     """
     for form, zone in ((DATE, None), (DATE_WITH_OFFSET, "UTC")):
         with suppress(pa.ArrowInvalid):
@@ -87,6 +87,6 @@ def to_dates(texts: pa.Array, name: str) -> tuple[str, pa.Array]:
             raise BadValue(row, f"{name} '{text}' is {form}") from error
         forms.append(DATE_WITH_OFFSET if offset else DATE)
         if forms[-1] != forms[0]:
-            reason = f"{name} '{text}' is {forms[-1]}, those before are each {forms[0]}"
+            reason = f"{name} '{text}' is {forms[-1]}, but each earlier value is {forms[0]}"
             raise BadValue(row, reason)
-    raise AssertionError("Arrow reads every date alone, but not together")
+    raise AssertionError("Arrow parses each date, but not the batch")

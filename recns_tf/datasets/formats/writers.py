@@ -1,7 +1,7 @@
-"""Interactions written in each format that the readers take: for other programs, or to look at.
+"""Write Interactions in every format that the readers support.
 
-The authors' programs read the folders of `write_lightgcn` and `write_pinsage`; nearly everything
-reads a table.
+The authors' programs read the folders that `write_lightgcn` and `write_pinsage` create; most other
+software reads the tables of `write_table`.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from recns_tf.datasets.formats.events import PARTS
 from recns_tf.datasets.formats.parquet import is_parquet
 from recns_tf.datasets.formats.tables import (
     BY_NAME,
-    KNOWN_ENDINGS,
+    KNOWN_EXTENSIONS,
     SEPARATORS,
-    ending,
+    extension,
     is_gzip,
     is_inter,
     is_quoted,
@@ -36,14 +36,14 @@ from recns_tf.utils.files import atomic
 
 COLUMNS = ("user_id", "item_id", "label", "split")
 INTER_TYPES = ("token", "token", "float", "token")
-LIST_HEADING = ("org_id", "remap_id")
+LIST_HEADER = ("org_id", "remap_id")
 
 
 def write_lightgcn(interactions: Interactions, folder: Path) -> None:
-    """Write a folder in LightGCN's format (graph_files.py): a line a user.
+    """Write a folder in LightGCN's format (graph_files.py): one line per user.
 
-    valid.txt and train_exposed.txt stand beside train.txt and test.txt; the authors' program
-    reads the latter two and train_exposed.txt. Every user has a line, if only of the user.
+    The folder contains train.txt, valid.txt, test.txt and train_exposed.txt; the authors' program
+    reads all but valid.txt. Users without items have a line with the user alone.
     """
     write_adjacency(folder / "train.txt", interactions.train)
     write_adjacency(folder / "valid.txt", interactions.valid)
@@ -53,14 +53,16 @@ def write_lightgcn(interactions: Interactions, folder: Path) -> None:
 
 
 def write_pinsage(interactions: Interactions, folder: Path) -> None:
-    """Write a folder in PinSage's format (graph_files.py): a line a pair, items after users.
+    """Write a folder in PinSage's format (graph_files.py): one line per pair, items after users.
 
     Raises:
-        UserError: there is no positive for validation, or none for the test: no file is empty.
+        UserError: valid or test has no positives, since the format does not allow empty files.
     """
     for part in ("valid", "test"):
         if not getattr(interactions, part).nnz:
-            raise UserError(f"{interactions.name} has no {part} positive: choose another --format.")
+            raise UserError(
+                f"{interactions.name} has no {part} positives: choose another --format."
+            )
     first = interactions.num_users
     positive, negative = (nodes(rows, first) for rows in (interactions.train, interactions.exposed))
     pairs = np.concatenate([positive, negative])
@@ -74,18 +76,19 @@ def write_pinsage(interactions: Interactions, folder: Path) -> None:
 def write_table(interactions: Interactions, path: Path) -> None:
     """Write a table with the columns user_id, item_id, label (1 or 0) and split.
 
-    A shown item that was not chosen has label 0 and split "train". Users and items without any
-    pair have no row.
+    Items shown but not chosen have label 0 and split "train". Users and items without pairs do
+    not appear.
 
     Args:
         interactions: the dataset.
-        path: its name tells the format, as in tables.py.
+        path: the file, whose extension specifies the format as in tables.py.
 
     Raises:
-        UserError: the name tells none, or an id holds a character that the format cannot write.
+        UserError: the extension is unknown, or an id contains a character that the format cannot
+            represent.
     """
-    if not is_parquet(path) and ending(path) not in SEPARATORS:
-        raise UserError(f"{path}: choose a name that ends in {KNOWN_ENDINGS}.")
+    if not is_parquet(path) and extension(path) not in SEPARATORS:
+        raise UserError(f"{path}: choose a name that ends in {KNOWN_EXTENSIONS}.")
     rows = [*((getattr(interactions, part), 1, part) for part in PARTS)]
     rows.append((interactions.exposed, 0, "train"))
     pairs = np.concatenate([to_pairs(part) for part, _, _ in rows])
@@ -100,10 +103,10 @@ def write_table(interactions: Interactions, path: Path) -> None:
         with atomic(path) as temporary:
             pa.parquet.write_table(pa.table(dict(zip(COLUMNS, columns, strict=True))), temporary)
         return
-    heading: tuple[str, ...] = COLUMNS
+    header: tuple[str, ...] = COLUMNS
     if is_inter(path):
-        heading = tuple(map(":".join, zip(COLUMNS, INTER_TYPES, strict=True)))
-    write_columns(path, separator_of(path, BY_NAME), columns, heading)
+        header = tuple(map(":".join, zip(COLUMNS, INTER_TYPES, strict=True)))
+    write_columns(path, separator_of(path, BY_NAME), columns, header)
 
 
 WRITERS: dict[str, Callable[[Interactions, Path], None]] = {
@@ -114,12 +117,12 @@ WRITERS: dict[str, Callable[[Interactions, Path], None]] = {
 
 
 def nodes(rows: csr_array, first: int) -> NDArray[np.int64]:
-    """Return the nonzeros of a CSR array as pairs [n, 2] of nodes, item v being first + v."""
+    """Return the nonzeros of a CSR array as pairs of nodes [n, 2], where item v is first + v."""
     return to_pairs(rows) + np.array([0, first])
 
 
 def write_adjacency(path: Path, rows: csr_array) -> None:
-    """Write a line `user item item …` for each user, `user` alone for one without an item."""
+    """Write one line `user item item …` per user, or `user` if the user has no items."""
     with atomic(path) as temporary, temporary.open("w", encoding="ascii") as file:
         for user in range(rows.shape[0]):
             items = rows.indices[rows.indptr[user] : rows.indptr[user + 1]]
@@ -127,24 +130,24 @@ def write_adjacency(path: Path, rows: csr_array) -> None:
 
 
 def write_lists(interactions: Interactions, folder: Path) -> None:
-    """Write user_list.txt and item_list.txt: the original id of each number."""
+    """Write user_list.txt and item_list.txt, which map numbers to original ids."""
     for kind, ids in (("user", interactions.user_ids), ("item", interactions.item_ids)):
         with (
             atomic(folder / f"{kind}_list.txt") as temporary,
             temporary.open("w", encoding="utf-8", newline="") as file,
         ):
             writer = csv.writer(file, delimiter=" ", lineterminator="\n")
-            writer.writerow(LIST_HEADING)
+            writer.writerow(LIST_HEADER)
             writer.writerows(zip(ids.tolist(), range(len(ids)), strict=True))
 
 
 def write_columns(
-    path: Path, separator: str, columns: list[NDArray[Any]], heading: tuple[str, ...] = ()
+    path: Path, separator: str, columns: list[NDArray[Any]], header: tuple[str, ...] = ()
 ) -> None:
-    """Write columns as a text table, packed if the file's name ends in .gz.
+    """Write columns as a text table, compressed if the file name ends in .gz.
 
     Raises:
-        UserError: a text holds a character that an unquoted table cannot hold.
+        UserError: a value contains a character that a table without quotes cannot represent.
     """
     table = pa.table({str(place): column for place, column in enumerate(columns)})
     options = pa.csv.WriteOptions(
@@ -152,17 +155,17 @@ def write_columns(
         delimiter=separator,
         quoting_style="needed" if is_quoted(separator) else "none",
     )
-    packing = "gzip" if is_gzip(path) else None
+    compression = "gzip" if is_gzip(path) else None
     with (
         atomic(path) as temporary,
-        pa.output_stream(str(temporary), compression=packing) as stream,
+        pa.output_stream(str(temporary), compression=compression) as stream,
     ):
-        if heading:
-            stream.write((separator.join(heading) + "\n").encode())
+        if header:
+            stream.write((separator.join(header) + "\n").encode())
         try:
             pa.csv.write_csv(table, stream, options)
         except pa.ArrowInvalid as error:
             raise UserError(
-                f"{path} cannot be written: an id holds a tab, a quote or a line break; "
+                f"{path} cannot be written: an id contains a tab, a quote or a line break; "
                 "choose a name that ends in .csv or .parquet."
             ) from error

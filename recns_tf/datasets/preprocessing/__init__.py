@@ -1,1 +1,1 @@
-"""From a log to train, validation and test positives and exposures."""
+"""Convert a log to train, validation and test positives and exposed items."""

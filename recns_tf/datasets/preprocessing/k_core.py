@@ -1,4 +1,4 @@
-"""The k-core of a graph: users and items of too few positives go, until none is left."""
+"""The k-core of a graph: repeatedly remove users and items with too few positives."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ def k_core(
     """Return which users and items are in the k-core of the positive pairs.
 
     Args:
-        users, items: [n] the distinct positive pairs.
-        sizes: numbers of users and of items before.
-        least: positives that a user, and that an item, must keep; 0 keeps all.
+        users, items: integers [n], the distinct positive pairs.
+        sizes: (num_users, num_items).
+        least: minimum numbers of positives per user and per item; 0 keeps all.
 
     Returns:
-        bool [num_users] and bool [num_items].
+        Masks of the users and items to keep, bool [num_users] and bool [num_items].
     """
     keep_user, keep_item = (np.ones(size, dtype=bool) for size in sizes)
     while True:

@@ -1,8 +1,8 @@
-"""A raw log of clicks and impressions, and how it becomes Interactions.
+"""Convert a raw log of clicks and impressions to Interactions.
 
-Whatever the format, a reader returns a Log: one row an event, a user, an item, whether it was
-positive, and perhaps when. `to_interactions` then settles repeats and conflicts, keeps the
-k-core, and splits per user, and counts what became of every row.
+Readers of all formats return a Log with one row per event: the user, the item, whether it is
+positive, and optionally the time. `to_interactions` removes repeats and conflicts, computes the
+k-core, splits the positives of each user, and counts what happened to every row.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ CONFLICTS = ("train", "any")
 
 
 class Log(NamedTuple):
-    """Events of a log, in any order, repeats allowed.
+    """Events of a log, in any order and possibly repeated.
 
     Attributes:
-        users, items: [n] integers, positions in `user_ids` and `item_ids`.
-        positive: bool [n]; False is an item shown and not chosen.
-        times: [n] numbers, later is larger, or None where the log has none.
-        user_ids, item_ids: the log's own ids, each once.
-        parts: int8 [n] of TRAIN, VALID, TEST where the log comes split, or None.
-        ignored: rows of the log that are no event and stand in none of the arrays.
+        users, items: integers [n], indices into `user_ids` and `item_ids`.
+        positive: bool [n]; False for an item shown but not chosen.
+        times: numbers [n], larger is later, or None if the log has no times.
+        user_ids, item_ids: the distinct original ids.
+        parts: int8 [n], TRAIN, VALID or TEST, or None if the log does not define a split.
+        ignored: number of rows left out because they are neither positive nor exposed.
     """
 
     users: NDArray[np.integer]
@@ -49,20 +49,21 @@ class Log(NamedTuple):
 
 @dataclass(frozen=True)
 class Rules:
-    """How a log becomes train, valid, test and exposed.
+    """Rules for converting a log to train, valid, test and exposed pairs.
 
     Attributes:
-        split: "random"; "temporal": each user's last positives go to test, those before them to
-            valid, and exposures that are not earlier than the first of either are dropped, as
-            they were not known then (which of equally late positives is last is settled by lot,
-            always the same); "given": as the log says, exposures of valid and test dropped.
-        split_seed: of the random split.
+        split: "random"; "temporal", where each user's last positives go to test and those before
+            them to valid, and exposures from the time of the first held-out positive on are
+            dropped because they were not known in training (ties are broken at random with a
+            fixed seed); or "given", the split that the log defines, where exposures of valid and
+            test are dropped.
+        split_seed: seed of the random split.
         valid, test: shares of each user's positives.
-        user_core, item_core: positives that a user, an item must keep; 0 keeps all, even those
-            that were only shown.
-        conflicts: which positives take a pair that was shown, too, out of the exposures. With
-            "train" a shown pair whose positive is held out stays exposed: taking it out would
-            tell a sampler which items are positives of valid and test. With "any" it goes.
+        user_core, item_core: minimum numbers of positives per user and per item; 0 keeps all,
+            even users and items without positives.
+        conflicts: which positives remove the same pair from the exposures. With "train", an
+            exposed pair that is a held-out positive stays exposed: removing it would reveal to a
+            sampler which items are positives of valid and test. With "any", it is removed.
     """
 
     split: str = "random"
@@ -75,15 +76,15 @@ class Rules:
 
 
 def split_rules(config: Config, split: str = "random", **others: Any) -> Rules:
-    """Return the rules that the flags of a run make.
+    """Return the rules for a run's flags.
 
     Args:
-        config: of which `split` and `split_seed` count.
-        split: what --split=auto stands for.
-        others: of the rules.
+        config: all settings; only `split` and `split_seed` are used, and `dataset` in messages.
+        split: the meaning of --split=auto.
+        others: other attributes of Rules.
 
     Raises:
-        UserError: a seed is given to a split that has none.
+        UserError: a seed is set for a split that does not depend on one.
     """
     chosen = split if config.split == "auto" else config.split
     if chosen != "random" and config.split_seed:
@@ -95,16 +96,17 @@ def split_rules(config: Config, split: str = "random", **others: Any) -> Rules:
 
 
 class RowCounts(NamedTuple):
-    """What became of every row of a log; `rows` is the sum of all the others.
+    """What happened to the rows of a log; `rows` is the sum of all other counts.
 
     Attributes:
         rows: rows of the log.
         ignored: rows that are neither positive nor exposed.
-        repeated_positives: rows of a positive pair beyond its first.
-        repeated_exposures: rows of an exposed pair beyond its first.
-        below_core: pairs, positive or exposed, of users and items outside the k-core.
-        conflicts: exposed pairs that are positives too: positive wins (Rules.conflicts).
-        late_exposures: exposed pairs of the held-out time (temporal) or parts (given).
+        repeated_positives: further rows of a positive pair.
+        repeated_exposures: further rows of an exposed pair.
+        below_core: positive or exposed pairs with a user or item outside the k-core.
+        conflicts: exposed pairs dropped because they are also positives (Rules.conflicts).
+        late_exposures: exposed pairs dropped because they belong to the held-out time (temporal
+            split) or parts (given split).
         train, valid, test, exposed: pairs kept.
     """
 
@@ -124,19 +126,19 @@ class RowCounts(NamedTuple):
 def to_interactions(
     log: Log, name: str, rules: Rules, source: dict[str, Any]
 ) -> tuple[Interactions, RowCounts]:
-    """Return the dataset that a log makes, and an account of its rows.
+    """Convert a log to a dataset, and count what happened to its rows.
 
     Args:
         log: the events.
-        name: of the dataset.
-        rules: how to split and filter.
-        source: what the log is, for Interactions.source.
+        name: name of the dataset.
+        rules: how to filter and split.
+        source: description of the log, for Interactions.source.
 
     Raises:
-        UserError: the rules ask for times or parts that the log has not, or leave nothing to
-            train on.
+        UserError: the rules require times or parts that the log lacks, or no positives are left
+            to train on.
     """
-    order = row_order(log, name, rules)
+    order = split_order(log, name, rules)
     num_items = len(log.item_ids)
     liked, liked_order = distinct_pairs(log, log.positive, order)
     shown, shown_order = distinct_pairs(log, ~log.positive, order)
@@ -153,7 +155,7 @@ def to_interactions(
     liked, liked_order = liked[kept_liked], liked_order[kept_liked]
     shown, shown_order = shown[kept_shown], shown_order[kept_shown]
     if not num_positive:
-        raise UserError(f"{name}: no positive is left to train on: no row is one (--positive).")
+        raise UserError(f"{name}: no positive is left to train on: no row matches --positive.")
     if not len(liked):
         raise UserError(
             f"{name}: no positive is left to train on: --user_core={rules.user_core} and "
@@ -161,12 +163,12 @@ def to_interactions(
         )
 
     users = liked // num_items
-    part = parts_of(users, liked_order, rules)
+    part = assign_parts(users, liked_order, rules)
     if not (part == TRAIN).any():
-        raise UserError(f"{name}: no positive is left to train on: none is of the part train.")
+        raise UserError(f"{name}: no positive is left to train on: none belongs to the part train.")
     conflict = is_among(shown, liked if rules.conflicts == "any" else liked[part == TRAIN])
-    known_until = ends_of_train(users, liked_order, part, len(log.user_ids), rules)
-    late = ~conflict & (shown_order >= known_until[shown // num_items])
+    limits = exposure_limits(users, liked_order, part, len(log.user_ids), rules)
+    late = ~conflict & (shown_order >= limits[shown // num_items])
 
     new_user, new_item = np.cumsum(keep_user) - 1, np.cumsum(keep_item) - 1
 
@@ -183,7 +185,7 @@ def to_interactions(
         item_ids=log.item_ids[keep_item],
         source=source,
     )
-    account = RowCounts(
+    counts = RowCounts(
         rows=len(log.positive) + log.ignored,
         ignored=log.ignored,
         repeated_positives=num_positive - len(kept_liked),
@@ -196,37 +198,37 @@ def to_interactions(
         test=interactions.test.nnz,
         exposed=interactions.exposed.nnz,
     )
-    return interactions, account
+    return interactions, counts
 
 
-def parts_of(users: NDArray[np.int64], order: NDArray[Any], rules: Rules) -> NDArray[np.int8]:
-    """Return the split of each positive pair, int8 [n] of TRAIN, VALID, TEST.
+def assign_parts(users: NDArray[np.int64], order: NDArray[Any], rules: Rules) -> NDArray[np.int8]:
+    """Return the part of each positive pair: TRAIN, VALID or TEST, int8 [n].
 
     Args:
-        users: [n], ascending.
-        order: [n] times for a temporal split, parts for a given one.
-        rules: which split it is.
+        users: int64 [n], ascending.
+        order: [n], times for a temporal split, parts for a given one; unused for a random one.
+        rules: specify the split.
     """
     if rules.split == "given":
         return order
     if rules.split == "temporal":
-        order = ranks(order)
+        order = random_tie_ranks(order)
     else:
         order = np.random.default_rng(rules.split_seed).random(len(users))
     return split_per_user(users, order, rules.valid, rules.test)
 
 
-def ends_of_train(
+def exposure_limits(
     users: NDArray[np.int64],
     order: NDArray[Any],
     part: NDArray[np.int8],
     num_users: int,
     rules: Rules,
 ) -> NDArray[np.float64]:
-    """Return the order from which on exposures were not known in training, float64 [num_users].
+    """Return the `order` from which each user's exposures are dropped, float64 [num_users].
 
-    That is the time of the user's first held-out positive for a temporal split, the first part
-    after train for a given one, and never for a random one.
+    This is the time of the user's first held-out positive for a temporal split, the first part
+    after train for a given one, and infinity for a random one.
     """
     if rules.split == "given":
         return np.full(num_users, TRAIN + 1.0)
@@ -237,11 +239,11 @@ def ends_of_train(
     return ends
 
 
-def row_order(log: Log, name: str, rules: Rules) -> NDArray[Any] | None:
-    """Return what the split goes by: times, given parts, or None for a random one.
+def split_order(log: Log, name: str, rules: Rules) -> NDArray[Any] | None:
+    """Return the values that define the split: times, parts, or None for a random split.
 
     Raises:
-        UserError: the log has not what the rules ask for.
+        UserError: the log lacks them, or a rule is unknown.
     """
     if rules.split not in SPLITS:
         raise UserError(f"--split={rules.split}: choose one of {', '.join(SPLITS)}.")
@@ -250,23 +252,23 @@ def row_order(log: Log, name: str, rules: Rules) -> NDArray[Any] | None:
     if rules.split == "temporal" and log.times is None:
         raise UserError(f"--split=temporal: {name} has no timestamps; choose --split=random.")
     if rules.split == "given" and log.parts is None:
-        raise UserError(f"--split=given: {name} does not come split; choose --split=random.")
+        raise UserError(f"--split=given: {name} does not define a split; choose --split=random.")
     return {"random": None, "temporal": log.times, "given": log.parts}[rules.split]
 
 
 def distinct_pairs(
     log: Log, rows: NDArray[np.bool_], order: NDArray[Any] | None
 ) -> tuple[NDArray[np.int64], NDArray[Any]]:
-    """Return the distinct pairs among some rows of a log, and the first of each by `order`.
+    """Return the distinct pairs in some rows of a log, and the smallest `order` of each pair.
 
     Args:
         log: the events.
-        rows: bool [n], which rows.
-        order: [n] numbers, such as times, or None.
+        rows: bool [n], the rows to use.
+        order: numbers [n], such as times, or None.
 
     Returns:
-        [p] int64, user * num_items + item, ascending; and [p], the least order of its rows,
-        0 where there is none.
+        int64 [p], user * num_items + item, ascending; and [p], the smallest order among the rows
+        of each pair, 0 if `order` is None.
     """
     keys = log.users[rows].astype(np.int64) * len(log.item_ids) + log.items[rows]
     if order is None:
@@ -280,12 +282,12 @@ def distinct_pairs(
     return keys[starts], np.minimum.reduceat(order[rows][by_key], starts)
 
 
-def ranks(times: NDArray[Any]) -> NDArray[np.int64]:
-    """Return the rank of each time, from 0; equal times are ranked by lot, always the same.
+def random_tie_ranks(times: NDArray[Any]) -> NDArray[np.int64]:
+    """Return the rank of each time, from 0; ties are broken at random with a fixed seed.
 
-    Without the lot, the item with the larger id would be the later one.
+    Otherwise, of two items with equal times, the one with the larger id would be the later.
     """
-    lot = np.random.default_rng(0).random(len(times))
+    tie_breaker = np.random.default_rng(0).random(len(times))
     rank = np.empty(len(times), dtype=np.int64)
-    rank[np.lexsort((lot, times))] = np.arange(len(times))
+    rank[np.lexsort((tie_breaker, times))] = np.arange(len(times))
     return rank

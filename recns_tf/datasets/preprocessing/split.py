@@ -1,4 +1,4 @@
-"""Train, valid and test per user, 80/10/10 (§5.1)."""
+"""Split each user's positives into train, valid and test, 80/10/10 (§5.1)."""
 
 from __future__ import annotations
 
@@ -14,20 +14,24 @@ def split_per_user(
     valid: float = 0.1,
     test: float = 0.1,
 ) -> NDArray[np.int8]:
-    """Assign every positive pair to a split, user by user.
+    """Assign each positive pair to train, valid or test, user by user.
 
-    A user with n positives gives round(n * test) of them to test and round(n * valid) to
-    valid, halves rounded up; the rest, at least one, is train. With the paper's tenths a user
-    with under 5 positives has train items alone.
+    Of a user's n positives, round(n * test) go to test and round(n * valid) to valid, with halves
+    rounded up; the rest, at least one, go to train. With the paper's shares of 0.1, users with
+    fewer than 5 positives have only train items.
 
     Args:
-        users: [n] user index of each pair.
-        order: [n] key by which a user's pairs are sorted: random numbers for a random split,
-            timestamps for a temporal one. The last go to test, those before them to valid.
+        users: integers [n], user of each pair.
+        order: [n], sort key of each user's pairs: random numbers for a random split, timestamps
+            for a temporal one. The last pairs go to test, those before them to valid.
         valid, test: shares, in [0, 1).
 
     Returns:
-        [n] int8 of TRAIN, VALID and TEST.
+        int8 [n], TRAIN, VALID or TEST for each pair.
+
+    Example:
+        >>> split_per_user(np.zeros(10, int), np.arange(10))
+        array([0, 0, 0, 0, 0, 0, 0, 0, 1, 2], dtype=int8)
     """
     by_user = np.lexsort((order, users))
     counts = np.bincount(users) if len(users) else np.zeros(0, dtype=np.int64)

@@ -1,9 +1,9 @@
-"""Synthetic interactions: a seeded world of the size that is asked for, from no download.
+"""Generate synthetic interactions of any size from a seed, without a download.
 
-Users click and are shown items by the law of recns_tf/datasets/planted.py, which is calibrated on
-Zhihu; recns_tf/datasets/successive.py draws from it exactly. Exposed items are then the hard
-negatives that the paper is about: by popularity alone a held-out positive beats a random item with
-an AUC of 0.9, but an exposed item of the same user with one of 0.6.
+Clicks and exposures follow the model in preferences.py, which is calibrated on Zhihu;
+weighted_sampling.py draws from it exactly. Exposed items are therefore hard negatives, as in the
+paper: popularity alone ranks a held-out positive above a random item with an AUC of 0.9, but above
+an exposed item of the same user with an AUC of only 0.6.
 """
 
 from __future__ import annotations
@@ -29,25 +29,25 @@ PRESETS = {
     "zhihu": Shape(16_015, 44_175, 3_284_734, 3_796_551),
     "alibaba": Shape(434_442, 227_410, 7_104_657, 10_868_570),
 }
-LAW = 1
-"""Number of the law, which a change of it must raise: caches of another law are not read."""
+MODEL_VERSION = 1
+"""Version of the model. Increase it with every change, so that older caches are not read."""
 
 
 def load(directory: Path, config: Config) -> Interactions:
     """Return a synthetic dataset, split 80/10/10 per user at random.
 
     Args:
-        directory: where its binary cache is kept, data/NAME.
-        config: of which `dataset`, `synthetic_seed` and `split_seed` count, and for the dataset
-            "synthetic" the sizes `synthetic_users` and so on.
+        directory: folder of the binary cache, data/NAME.
+        config: all settings. The dataset depends on `dataset`, `synthetic_seed`, `split` and
+            `split_seed`; "synthetic" also depends on `synthetic_users` and the other sizes.
 
     Raises:
-        UserError: the sizes make no world, or the cache is damaged.
+        UserError: the sizes are impossible, or the cache is damaged.
     """
     name, seed = config.dataset, config.synthetic_seed
     shape = shape_of(config) if name == "synthetic" else PRESETS[name.removeprefix("synthetic-")]
     rules = split_rules(config)
-    source = {"law": LAW, "synthetic_seed": seed} | asdict(shape) | asdict(rules)
+    source = {"law": MODEL_VERSION, "synthetic_seed": seed} | asdict(shape) | asdict(rules)
     return cached(
         directory,
         source,
@@ -56,16 +56,16 @@ def load(directory: Path, config: Config) -> Interactions:
 
 
 def shape_of(config: Config) -> Shape:
-    """Return the shape that the flags ask for.
+    """Return the shape that the flags specify.
 
     Raises:
-        UserError: users could not click or be shown so many items, or would have none.
+        UserError: there are too many clicks or exposures, or fewer clicks than users.
     """
     users, items = config.synthetic_users, config.synthetic_items
     clicks, exposures = config.synthetic_clicks, config.synthetic_exposures
     if not users <= clicks <= users * items:
         raise UserError(
-            f"--synthetic_clicks={clicks}: choose a number from {users} (one a user) to "
+            f"--synthetic_clicks={clicks}: choose a number from {users} (one per user) to "
             f"{users * items} (--synthetic_users times --synthetic_items)."
         )
     if exposures > users * items - clicks:
@@ -78,14 +78,20 @@ def shape_of(config: Config) -> Shape:
 
 
 def generate(shape: Shape, seed: int) -> Log:
-    """Return the log of a world: no pair twice, and none both clicked and exposed.
+    """Generate a log in which each pair occurs at most once, either clicked or exposed.
 
     Args:
-        shape: its sizes, which the log has exactly.
-        seed: from 0; the same seed makes the same log wherever NumPy's version is the same.
+        shape: the exact sizes of the log.
+        seed: at least 0; the same seed gives the same log with the same version of NumPy.
 
     Returns:
-        Users and items int32, without times; clicks first, each kind in ascending order.
+        A log with int32 users and items and without times; clicks come first, and both kinds are
+        in ascending order.
+
+    Example:
+        >>> log = generate(Shape(num_users=10, num_items=20, num_clicks=50, num_exposures=30), 0)
+        >>> int(log.positive.sum()), len(log.users)
+        (50, 80)
     """
     world_seeds, click_seeds, exposure_seeds = np.random.SeedSequence(seed).spawn(3)
     world = plant(shape, world_seeds)

@@ -1,4 +1,4 @@
-"""Tables read into a Log: ids, labels, times, several files, batches."""
+"""Reading tables into a Log: ids, labels, times, several files, batches."""
 
 import gzip
 
@@ -45,35 +45,35 @@ def test_ids_are_numbered_in_ascending_order_over_all_batches():
 
 
 @pytest.mark.parametrize("text", ["b", "007", "0x1", "é", "1_0"])
-def test_one_word_makes_all_ids_text(text):
-    """A later batch turns earlier whole numbers back into the text that they were."""
+def test_one_text_id_makes_all_ids_text(text):
+    """Integers of earlier batches become text again."""
     numbers, ids = numbered(["30", "4"], [text])
     assert ids.tolist() == sorted(["30", "4", text])
     assert [ids[number] for number in numbers] == ["30", "4", text]
 
 
-def test_whole_numbers_of_a_typed_column():
+def test_integer_columns():
     assert numbered([3, 1, 3])[1].tolist() == [1, 3]
     assert numbered(pa.array([3, 1], pa.uint8()))[1].tolist() == [1, 3]
 
 
 @pytest.mark.parametrize("batch", [["1", "-1"], [1, -1], ["1", "2.0"], [1.0, 2.0], ["1", "1e3"]])
-def test_damaged_numbers_are_refused_unless_text_is_asked_for(batch):
-    with pytest.raises(BadValue, match="with --ids=text any text is an id") as told:
+def test_malformed_numbers_are_rejected_unless_any_text_is_allowed(batch):
+    with pytest.raises(BadValue, match="use --ids=text to accept any text as an id") as error:
         numbered(["5"], batch)
-    assert told.value.row == (1 if batch == [1.0, 2.0] else 2)
+    assert error.value.row == (1 if batch == [1.0, 2.0] else 2)
     assert len(numbered(["5"], batch, any_text=True)[1]) == 3
 
 
-def test_a_number_too_large_for_int64_is_refused_at_its_first_row():
+def test_number_too_large_for_int64_is_reported_at_its_first_row():
     assert numbered([str(2**63 - 1)])[1].tolist() == [2**63 - 1]
-    with pytest.raises(BadValue, match=str(2**63)) as told:
+    with pytest.raises(BadValue, match=str(2**63)) as error:
         numbered(["1", "2"], ["3", str(2**63), str(2**63)])
-    assert told.value.row == 3
+    assert error.value.row == 3
 
 
 @pytest.mark.parametrize(
-    ("text", "labels", "holds"),
+    ("text", "labels", "matches"),
     [
         (">=4", ["4", "3.9", "5"], [True, False, True]),
         (" > 0 ", [0, 1, 2], [False, True, True]),
@@ -88,14 +88,14 @@ def test_a_number_too_large_for_int64_is_refused_at_its_first_row():
         ("==True", [True, False], [True, False]),
     ],
 )
-def test_conditions(text, labels, holds):
+def test_label_filters(text, labels, matches):
     arrow = pa.array(labels)
     if pa.types.is_boolean(arrow.type):
         arrow = arrow.cast(pa.int8())
-    assert label_filter(text).holds(arrow, "label").tolist() == holds
+    assert label_filter(text).matches(arrow, "label").tolist() == matches
 
 
-def test_words_that_mean_missing_are_ids_if_any_text_is():
+def test_words_for_missing_values_are_ids_if_any_text_is_allowed():
     with pytest.raises(BadValue, match="id is missing"):
         numbered(["a", "NA"])
     assert numbered(["a", "NA"], any_text=True)[1].tolist() == ["NA", "a"]
@@ -103,14 +103,14 @@ def test_words_that_mean_missing_are_ids_if_any_text_is():
         numbered(["a", ""], any_text=True)
 
 
-def test_the_longest_id():
+def test_length_of_ids_is_limited():
     assert numbered(["x" * 256])[1].tolist() == ["x" * 256]
-    with pytest.raises(BadValue, match="has 257 characters, over 256"):
+    with pytest.raises(BadValue, match="has 257 characters, more than 256"):
         numbered(["x" * 257])
 
 
 @pytest.mark.parametrize("text", ["4", ">=", ">=four", "=4", ">nan", "==", "~4", ""])
-def test_what_is_no_condition(text):
+def test_invalid_label_filters(text):
     assert not is_label_filter(text)
     with pytest.raises(UserError, match="is not a comparison"):
         label_filter(text)
@@ -145,48 +145,52 @@ def test_times_are_numbers_or_iso_dates():
         ([["2022-04-08", ""]], 1, "t '' is neither"),
         ([["5", "2022-04-08"]], 1, "t '2022-04-08' is not a number"),
         ([["2022-04-08", "5"]], 1, "t '5' is neither"),
-        ([["2022-04-08"], ["5"]], 0, "t '5' is a number, those before are each a date"),
-        ([["5"], ["2022-04-08"]], 0, "t '2022-04-08' is a date, those before are each a number"),
-        ([["2022-04-08"], ["2022-04-08T00:00:00Z"]], 0, "is a date with an offset from UTC, those"),
-        ([["2022-04-08", "2022-04-08T00:00:00Z"]], 1, "is a date with an offset from UTC, those"),
+        ([["2022-04-08"], ["5"]], 0, "t '5' is a number, but each earlier value is a date"),
+        (
+            [["5"], ["2022-04-08"]],
+            0,
+            "t '2022-04-08' is a date, but each earlier value is a number",
+        ),
+        ([["2022-04-08"], ["2022-04-08T00:00:00Z"]], 0, "is a date with an offset from UTC, but"),
+        ([["2022-04-08", "2022-04-08T00:00:00Z"]], 1, "is a date with an offset from UTC, but"),
         ([pa.array([1, None], pa.timestamp("s"))], 1, "t 'None' is not a number"),
         ([pa.array([1], pa.time64("us"))], 0, "t holds time64"),
         ([["nan"]], 0, "t 'nan' is neither"),
     ],
 )
-def test_times_that_are_none_or_of_two_forms(batches, row, reason):
-    with pytest.raises(BadValue) as told:
+def test_invalid_and_mixed_times_are_errors(batches, row, reason):
+    with pytest.raises(BadValue) as error:
         times_of(*batches)
-    assert told.value.row == row and reason in told.value.reason
+    assert error.value.row == row and reason in error.value.reason
 
 
-def test_labels_decide_and_the_rest_is_exposed(tmp_path):
+def test_rows_that_are_not_positive_are_exposed_by_default(tmp_path):
     content = "user,item,label\na,x,5\na,y,1\nb,x,3\n"
     log = read(tmp_path, content, EVENTS._replace(positive=">=4"))
     assert rows_of(log) == [("a", "x", True), ("a", "y", False), ("b", "x", False)]
     assert log.ignored == 0 and log.times is None and log.parts is None
 
 
-def test_what_counts_as_exposed(tmp_path):
+def test_label_filter_for_exposed_rows(tmp_path):
     content = "user,item,label\na,x,5\na,y,1\nb,z,3\n"
     log = read(tmp_path, content, EVENTS._replace(positive=">=4", exposed="<=1"))
     assert rows_of(log) == [("a", "x", True), ("a", "y", False)]
-    assert log.ignored == 1 and log.item_ids.tolist() == ["x", "y"], "z is not in the log"
+    assert log.ignored == 1 and log.item_ids.tolist() == ["x", "y"], "z was dropped"
     log = read(tmp_path, content, EVENTS._replace(positive=">=4", exposed="none"))
     assert rows_of(log) == [("a", "x", True)] and log.ignored == 2
 
 
-def test_a_positive_is_not_exposed_by_an_overlapping_condition(tmp_path):
+def test_positive_filter_takes_precedence(tmp_path):
     log = read(tmp_path, "user,item,label\na,x,5\n", EVENTS._replace(exposed=">=1"))
     assert rows_of(log) == [("a", "x", True)]
 
 
-def test_without_labels_all_rows_are_positives(tmp_path):
+def test_without_labels_all_rows_are_positive(tmp_path):
     log = read(tmp_path, "user,item\n1,2\n1,3\n", Events("user", "item"))
     assert rows_of(log) == [(1, 2, True), (1, 3, True)]
 
 
-def test_several_files_are_one_log_and_a_fault_names_the_right_one(tmp_path):
+def test_several_files_form_one_log_and_errors_name_the_right_file(tmp_path):
     for name, rows in (("a.csv", "1,5,1\n2,6,0\n"), ("b.csv", "2,5,1\n3,7,1\n")):
         (tmp_path / name).write_text("user,item,label\n" + rows)
     paths = [tmp_path / "a.csv", tmp_path / "b.csv"]
@@ -200,78 +204,78 @@ def test_several_files_are_one_log_and_a_fault_names_the_right_one(tmp_path):
         read_events(paths, EVENTS)
 
 
-def test_times_and_parts_of_ignored_rows_go_with_them(tmp_path):
+def test_ignored_rows_lose_their_times_and_parts(tmp_path):
     content = "user,item,label,t,split\na,x,1,5,test\na,y,0,6,train\na,z,1,7,valid\n"
     log = read(tmp_path, content, EVENTS._replace(exposed="none", timestamp="t", part="split"))
     assert log.times.tolist() == [5, 7] and log.parts.tolist() == [2, 1]
 
 
-def test_an_exposure_needs_no_part(tmp_path):
+def test_exposures_need_no_part(tmp_path):
     content = "user,item,label,split\na,x,1,test\na,y,0,\na,z,1,\n"
-    with pytest.raises(UserError, match="line 4: split '' is none of train, valid, test"):
+    with pytest.raises(UserError, match="line 4: split '' is not one of train, valid, test"):
         read(tmp_path, content, EVENTS._replace(part="split"))
     log = read(tmp_path, content.replace("z,1,", "z,1,train"), EVENTS._replace(part="split"))
     assert log.parts.tolist() == [2, 0, 0]
 
 
-def test_line_breaks_within_quotes_across_blocks(tmp_path, monkeypatch):
+def test_quoted_line_breaks_across_blocks(tmp_path, monkeypatch):
     monkeypatch.setattr(tables, "BLOCK_BYTES", 64)
     rows = [f'"two\nlines {n}",{n},{n},1\n' for n in range(100)]
     log = read(tmp_path, "note,user,item,label\n" + "".join(rows))
     assert log.user_ids.tolist() == list(range(100))
 
 
-def test_a_long_field_before_a_fault(tmp_path):
+def test_error_after_a_long_field_names_the_line(tmp_path):
     content = f"user,item,label,note\n1,2,1,{'x' * 200_000}\n3,-4,0,y\n"
     with pytest.raises(UserError, match=r"line 3: item '-4'"):
         read(tmp_path, content)
 
 
-def test_bytes_that_nobody_reads_do_no_harm(tmp_path):
+def test_invalid_utf8_in_unread_columns_is_ignored(tmp_path):
     assert len(read(tmp_path, b"user,item,label,note\n1,2,1,\xff\n").users) == 1
     with pytest.raises(UserError, match=r"line 3: 2 fields where 4"):
         read(tmp_path, b"user,item,label,note\n1,2,1,\xff\n3,4\n")
 
 
-def test_inter_in_capitals_and_with_types_in_the_flags(tmp_path):
+def test_inter_extension_in_capitals_and_column_names_with_types(tmp_path):
     content = "user:token\titem:token\tlabel:float\n1\t2\t1\n"
     typed = EVENTS._replace(user="user:token", item="item:token", label="label:float")
     for events, name in ((EVENTS, "LOG.INTER"), (typed, "log.inter")):
         assert rows_of(read(tmp_path, content, events, name)) == [(1, 2, True)]
 
 
-def test_a_file_larger_than_a_batch_is_streamed_and_faults_keep_their_lines(tmp_path, monkeypatch):
+def test_large_files_are_read_in_batches_and_errors_name_the_line(tmp_path, monkeypatch):
     monkeypatch.setattr(tables, "BLOCK_BYTES", 2000)
     rows = [f"{n % 97},{n % 31},{n % 2}\n" for n in range(5000)]
     log = read(tmp_path, "user,item,label\n" + "".join(rows))
     assert len(log.users) == 5000
-    for bad, told in (("x,1,yes\n", "label 'yes'"), ("x,,1\n", "item is missing")):
+    for bad, message in (("x,1,yes\n", "label 'yes'"), ("x,,1\n", "item is missing")):
         rows[4321] = bad
-        with pytest.raises(UserError, match=rf"log.csv line 4323: {told}"):
+        with pytest.raises(UserError, match=rf"log.csv line 4323: {message}"):
             read(tmp_path, "user,item,label\n" + "".join(rows))
     rows[4321] = "-5,1,1\n"
     with pytest.raises(UserError, match=r"log.csv line 4323: user '-5'"):
         read(tmp_path, "user,item,label\n" + "".join(rows))
 
 
-def test_quotes_commas_and_line_breaks_within_fields(tmp_path):
+def test_quotes_commas_and_line_breaks_in_fields(tmp_path):
     content = 'note,user,item,label\n"a, ""b""\nc",1,2,1\n,"3",4,"0"\nx,5,-6,0\n'
     with pytest.raises(UserError, match=r"log.csv line 5: item '-6'"):
         read(tmp_path, content)
     assert rows_of(read(tmp_path, content.replace("-6", "6")))[1] == (3, 4, False)
 
 
-def test_an_open_quote_is_told(tmp_path):
+def test_missing_closing_quote_is_an_error(tmp_path):
     with pytest.raises(UserError, match=r"log.csv line \d+: .*quote"):
         read(tmp_path, 'user,item,label\n1,"2,1\n3,4,0\n5,6",7\n')
 
 
-def test_tabs_are_not_quoted(tmp_path):
+def test_quotes_are_literal_in_tab_separated_files(tmp_path):
     log = read(tmp_path, 'user\titem\tlabel\n"a\tb"\t1\n', name="log.tsv")
     assert rows_of(log) == [('"a', 'b"', True)]
 
 
-def test_a_file_without_heading_and_with_another_separator(tmp_path):
+def test_file_without_header_and_with_other_separator(tmp_path):
     events = EVENTS._replace(layout=Layout(";", ("user", "item", "label")))
     assert rows_of(read(tmp_path, "1;2;1\n", events, "log.dat")) == [(1, 2, True)]
     with pytest.raises(UserError, match=r"log.dat line 2: 2 fields where 3 columns are named"):
@@ -281,7 +285,7 @@ def test_a_file_without_heading_and_with_another_separator(tmp_path):
         read(tmp_path, "1;2;1\n", EVENTS._replace(layout=layout), "log.dat")
 
 
-def test_gzip_members_one_after_the_other(tmp_path):
+def test_gzip_file_with_several_members(tmp_path):
     content = gzip.compress(b"user,item,label\n1,2,1\n") + gzip.compress(b"3,4,0\n")
     assert rows_of(read(tmp_path, content, name="log.csv.gz")) == [(1, 2, True), (3, 4, False)]
 
@@ -295,14 +299,14 @@ def test_gzip_members_one_after_the_other(tmp_path):
         (pa.array([1.0, float("nan")]), 2),
     ],
 )
-def test_a_fault_in_parquet_names_the_row(tmp_path, users, row):
+def test_errors_in_parquet_name_the_row(tmp_path, users, row):
     table = pa.table({"user": users, "item": [1, 2], "label": [1, 0]})
     pa.parquet.write_table(table, tmp_path / "log.parquet")
     with pytest.raises(UserError, match=rf"log.parquet row {row}: user"):
         read_events([tmp_path / "log.parquet"], EVENTS)
 
 
-def test_parquet_of_any_types(tmp_path):
+def test_parquet_column_types(tmp_path):
     table = pa.table(
         {
             "user": pa.array(["a", "b"]).dictionary_encode(),
@@ -323,31 +327,31 @@ def test_parquet_of_any_types(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("column", "sentence"),
+    ("column", "message"),
     [
-        (pa.array([[1], [2]]), "column 'user' holds list<"),
-        (pa.array([b"\xff", b"a"]), "column 'user' holds bytes that are no UTF-8"),
-        (pa.array([1, 2], pa.duration("s")), "column 'user' holds duration"),
+        (pa.array([[1], [2]]), "column 'user' has type list<"),
+        (pa.array([b"\xff", b"a"]), "column 'user' contains text that is not UTF-8"),
+        (pa.array([1, 2], pa.duration("s")), "column 'user' has type duration"),
     ],
 )
-def test_parquet_columns_that_are_no_ids(tmp_path, column, sentence):
+def test_parquet_columns_that_cannot_be_ids(tmp_path, column, message):
     table = pa.table({"user": column, "item": [1, 2], "label": [1, 0]})
     pa.parquet.write_table(table, tmp_path / "log.parquet")
-    with pytest.raises(UserError, match=r"log.parquet: ") as told:
+    with pytest.raises(UserError, match=r"log.parquet: ") as error:
         read_events([tmp_path / "log.parquet"], EVENTS)
-    assert sentence in str(told.value)
+    assert message in str(error.value)
 
 
-def test_a_parquet_column_twice(tmp_path):
+def test_duplicate_parquet_column_is_an_error(tmp_path):
     table = pa.Table.from_arrays([pa.array([1]), pa.array([2]), pa.array([1])], names=list("uui"))
     pa.parquet.write_table(table, tmp_path / "log.parquet")
-    with pytest.raises(UserError, match="2 columns are called 'u'"):
+    with pytest.raises(UserError, match="2 columns are named 'u'"):
         read_events([tmp_path / "log.parquet"], Events("u", "i"))
 
 
-def test_a_split_that_the_log_gives(tmp_path):
+def test_parts_are_read_from_a_column(tmp_path):
     events = EVENTS._replace(part="split")
     log = read(tmp_path, "user,item,label,split\n1,2,1,test\n1,3,1,train\n1,4,0,valid\n", events)
     assert log.parts.tolist() == [2, 0, 1]
-    with pytest.raises(UserError, match=r"line 2: split 'dev' is none of train, valid, test"):
+    with pytest.raises(UserError, match=r"line 2: split 'dev' is not one of train, valid, test"):
         read(tmp_path, "user,item,label,split\n1,2,1,dev\n", events)

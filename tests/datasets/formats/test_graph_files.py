@@ -27,36 +27,36 @@ def test_adjacency_lines(tmp_path):
     assert pairs.tolist() == [[2, 5], [2, 1], [1, 0], [1, 5]]
 
 
-def test_a_byte_order_mark_and_a_missing_last_newline_do_no_harm(tmp_path):
+def test_byte_order_mark_and_missing_final_newline_are_accepted(tmp_path):
     put(tmp_path, train=b"\xef\xbb\xbf0 3\n1 2")
     assert read_adjacency(tmp_path / "train.txt").tolist() == [[0, 3], [1, 2]]
 
 
 @pytest.mark.parametrize(
-    ("content", "sentence"),
+    ("content", "message"),
     [
-        ("0 1\n1 -2\n", "line 2: '-2' is not a whole number from 0 on."),
-        ("0 1.0\n", "line 1: '1.0' is not a whole number from 0 on."),
-        ("0 1\n1 nan\n", "line 2: 'nan' is not a whole number"),
-        ("0,1\n", "line 1: '0,1' is not a whole number"),
-        ("0 1\n 4\n", "line 2: no user stands before the items."),
-        ("0 1\n0 2\n", "line 2: user 0 has line 1 already."),
+        ("0 1\n1 -2\n", "line 2: '-2' is not a non-negative integer."),
+        ("0 1.0\n", "line 1: '1.0' is not a non-negative integer."),
+        ("0 1\n1 nan\n", "line 2: 'nan' is not a non-negative integer"),
+        ("0,1\n", "line 1: '0,1' is not a non-negative integer"),
+        ("0 1\n 4\n", "line 2: there is no user before the items."),
+        ("0 1\n0 2\n", "line 2: user 0 already has line 1."),
         ("9 1\n", "line 1: user 9 is not from 0 to 8."),
         ("0 1\n1 20\n", "line 2: item 20 is not from 0 to 19."),
         ("0 99999999999999999999999\n", "line 1: item 99999999999999999999999 is not from 0"),
-        (b"0 1\n1 \xff\n", r"line 2: '\\xff' is not a whole number"),
-        ("", "has no line."),
-        ("0 1\x0c2\n", "line 1: '1\x0c2' is not a whole number"),
+        (b"0 1\n1 \xff\n", r"line 2: '\\xff' is not a non-negative integer"),
+        ("", "has no lines."),
+        ("0 1\x0c2\n", "line 1: '1\x0c2' is not a non-negative integer"),
         (f"0 {'9' * 5000}\n", f"line 1: item {'9' * 30} is not from 0 to 19."),
-        ("0 1\n1 1_0\n", "line 2: '1_0' is not a whole number"),
+        ("0 1\n1 1_0\n", "line 2: '1_0' is not a non-negative integer"),
     ],
 )
-def test_a_damaged_line_is_named(tmp_path, content, sentence):
+def test_malformed_lines_are_errors(tmp_path, content, message):
     put(tmp_path, train=content)
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as error:
         read_adjacency(tmp_path / "train.txt", (9, 20))
-    assert sentence.replace(r"\\", "\\") in str(told.value)
-    assert str(told.value).startswith(str(tmp_path / "train.txt"))
+    assert message.replace(r"\\", "\\") in str(error.value)
+    assert str(error.value).startswith(str(tmp_path / "train.txt"))
 
 
 def test_pinsage_numbers_items_after_users(tmp_path):
@@ -75,28 +75,28 @@ def test_pinsage_numbers_items_after_users(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("train", "sentence"),
+    ("train", "message"),
     [
         ("0\t3\tPos\n0\t4\tMaybe\n", "line 2: type 'Maybe' is neither Pos nor Neg."),
         ("0\t3\tPos\n0\t4\n", "line 2: 2 fields where 3 columns are named."),
-        ("0\t3\tPos\n-1\t4\tPos\n", "line 2: user '-1' is not a whole number from 0"),
-        ("0\t3\tPos\n0\t4.0\tPos\n", "line 2: item '4.0' is not a whole number from 0"),
-        ("0\t3\tPos\n0\t\tPos\n", "line 2: item '' is not a whole number from 0"),
+        ("0\t3\tPos\n-1\t4\tPos\n", "line 2: user '-1' is not an integer from 0"),
+        ("0\t3\tPos\n0\t4.0\tPos\n", "line 2: item '4.0' is not an integer from 0"),
+        ("0\t3\tPos\n0\t\tPos\n", "line 2: item '' is not an integer from 0"),
         ("0\t3\tPos\n\n0\t2\tPos\n", "line 3: item node 2 is not from 3 to 6."),
         ("0\t3\tPos\n3\t4\tPos\n", "line 2: user node 3 is not from 0 to 2."),
         ("0\t3\tPos\n0\t7\tNeg\n", "line 2: item node 7 is not from 3 to 6."),
-        ("0\t99999999999999999999\tPos\n", "line 1: item '99999999999999999999' is not a whole"),
+        ("0\t99999999999999999999\tPos\n", "line 1: item '99999999999999999999' is not an"),
         ("", "is empty."),
     ],
 )
-def test_a_damaged_pair_is_named(tmp_path, train, sentence):
+def test_malformed_pairs_are_errors(tmp_path, train, message):
     put(tmp_path, train=train, valid="0\t6\n", test="1\t3\n")
-    with pytest.raises(UserError, match=r"train\.txt") as told:
+    with pytest.raises(UserError, match=r"train\.txt") as error:
         read_pinsage(tmp_path, (3, 4))
-    assert sentence in str(told.value)
+    assert message in str(error.value)
 
 
-def test_lists_give_the_original_ids(tmp_path):
+def test_id_lists_give_the_original_ids(tmp_path):
     put(
         tmp_path,
         train="0 1\n1 0\n",
@@ -112,7 +112,7 @@ def test_lists_give_the_original_ids(tmp_path):
         read_lightgcn(tmp_path)
 
 
-def test_lists_in_any_order(tmp_path):
+def test_id_lists_may_be_in_any_order(tmp_path):
     put(
         tmp_path,
         train="0 0\n1 1\n2 2\n",
@@ -125,7 +125,7 @@ def test_lists_in_any_order(tmp_path):
     assert files.item_ids.tolist() == [20, 30, 10]
 
 
-def test_one_list_alone_settles_the_numbering(tmp_path):
+def test_one_id_list_is_enough_to_number_the_items(tmp_path):
     put(
         tmp_path,
         train="0\t3\tPos\n",
@@ -140,7 +140,7 @@ def test_one_list_alone_settles_the_numbering(tmp_path):
         read_pinsage(tmp_path)
 
 
-def test_faults_behind_the_first_batch_keep_their_lines(tmp_path, monkeypatch):
+def test_errors_after_the_first_batch_name_the_line(tmp_path, monkeypatch):
     monkeypatch.setattr(tables, "BLOCK_BYTES", 100)
     nodes = [f"{n % 3}\t{3 + n % 4}\n" for n in range(80)]
     nodes[61] = "0\tx\n"
@@ -148,31 +148,31 @@ def test_faults_behind_the_first_batch_keep_their_lines(tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r"valid.txt line 62: item 'x'"):
         read_pinsage(tmp_path, (3, 4))
     listed = [f"i{n} {n}\n" for n in range(80)]
-    for bad, told in ((" 70\n", "org_id is missing"), ("i70 x\n", "remap_id 'x'")):
+    for bad, message in ((" 70\n", "org_id is missing"), ("i70 x\n", "remap_id 'x'")):
         listed[70] = bad
         put(tmp_path, train="0 1\n", test="0 2\n", item_list="org_id remap_id\n" + "".join(listed))
-        with pytest.raises(UserError, match=f"item_list.txt line 72: {told}"):
+        with pytest.raises(UserError, match=f"item_list.txt line 72: {message}"):
             read_lightgcn(tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("lines", "sentence"),
+    ("lines", "message"),
     [
-        ("a 0\nb 2\n", "its ids are not numbered 0 to 1, each once"),
-        ("a 0\na 1\n", "its ids are not numbered 0 to 1, each once"),
-        ("a 0\nb x\n", "line 3: remap_id 'x' is not a whole number"),
+        ("a 0\nb 2\n", "its ids are not numbered 0 to 1, each exactly once"),
+        ("a 0\na 1\n", "its ids are not numbered 0 to 1, each exactly once"),
+        ("a 0\nb x\n", "line 3: remap_id 'x' is not an integer"),
         ("a 0\nb\n", "line 3: 1 fields where 2 columns are named"),
     ],
 )
-def test_a_damaged_list_is_told(tmp_path, lines, sentence):
+def test_malformed_id_lists_are_errors(tmp_path, lines, message):
     put(tmp_path, train="0 0\n", test="0 1\n", user_list="org_id remap_id\n" + lines)
-    with pytest.raises(UserError, match=r"user_list\.txt") as told:
+    with pytest.raises(UserError, match=r"user_list\.txt") as error:
         read_lightgcn(tmp_path)
-    assert sentence in str(told.value)
+    assert message in str(error.value)
 
 
-@pytest.mark.skipif(not ZHIHU.exists(), reason="the authors' Zhihu files are not here")
-def test_the_two_formats_of_the_authors_test_file_hold_the_same_pairs():
+@pytest.mark.skipif(not ZHIHU.exists(), reason="the authors' Zhihu files are not available")
+def test_authors_test_files_contain_the_same_pairs_in_both_formats():
     nodes, _ = read_nodes(ZHIHU / "pinsage" / "test.txt", typed=False)
     assert len(nodes) == 326_042 and nodes[:, 1].min() == 16_015
     nodes[:, 1] -= 16_015

@@ -1,4 +1,4 @@
-"""Any Interactions, written in each format and read again, are equal, original ids included."""
+"""Writing Interactions in any format and reading them back preserves them and their ids."""
 
 import tempfile
 from pathlib import Path
@@ -22,7 +22,7 @@ MISSING = ("nan", "null", "none", "na", "n/a", "<na>")
 
 
 def texts(forbidden):
-    """Ids in words of any script; a reader trims blanks and refuses what means "missing"."""
+    """Text ids in any script; readers strip spaces and reject words for missing values."""
     letters = st.characters(exclude_categories=("C", "Z"), exclude_characters=forbidden)
     words = st.text(letters, min_size=1, max_size=6)
     words = st.one_of(words, st.tuples(words, words).map(" ".join))
@@ -31,7 +31,7 @@ def texts(forbidden):
 
 def ids(size, forbidden):
     numbers = st.lists(st.integers(0, 2**63 - 1), min_size=size, max_size=size, unique=True)
-    # One word that is no number, lest text that happens to be numbers comes back as numbers.
+    # Include a word, since text ids that all look like integers are read back as integers.
     words = st.lists(texts(forbidden), min_size=size - 1, max_size=size - 1, unique=True)
     words = words.filter(lambda chosen: "no" not in chosen).map(lambda chosen: [*chosen, "no"])
     return st.one_of(numbers, words).map(lambda chosen: np.array(sorted(chosen)))
@@ -50,7 +50,7 @@ def interactions(draw, forbidden="", everyone=False):
     pairs = {kind: np.argwhere(np.char.lower(cells) == kind) for kind in "tve"}
     test = np.argwhere(cells == "V")
     valid = np.argwhere(cells == "v")
-    # A capital E: shown, and a held-out positive, too.
+    # E marks exposed pairs that are also held-out positives.
     both = np.argwhere(cells == "E")
     return make_interactions(
         "t",
@@ -75,12 +75,12 @@ def assert_equal(one, two):
 @pytest.mark.parametrize("layout", ["lightgcn", "pinsage"])
 @settings(max_examples=60)
 @given(data=st.data())
-def test_folders(layout, data):
+def test_graph_folders(layout, data):
     one = data.draw(interactions())
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if layout == "pinsage" and not (one.valid.nnz and one.test.nnz):
-            with pytest.raises(UserError, match=r"t has no (valid|test) positive"):
+            with pytest.raises(UserError, match=r"t has no (valid|test) positives"):
                 WRITERS[layout](one, folder / "files")
             return
         WRITERS[layout](one, folder / "files")
@@ -108,11 +108,11 @@ def test_tables(ending, data):
     assert_equal(one, again)
 
 
-def test_an_id_that_a_format_cannot_write_is_told(tmp_path):
+def test_id_that_a_format_cannot_represent_is_an_error(tmp_path):
     one = make_interactions(
         "t", train=[[0, 0]], valid=[], test=[], exposed=[],
         user_ids=np.array(["a\tb"]), item_ids=np.array([1]), source={},
     )  # fmt: skip
-    with pytest.raises(UserError, match=r"t.tsv cannot be written: an id holds a tab"):
+    with pytest.raises(UserError, match=r"t.tsv cannot be written: an id contains a tab"):
         WRITERS["table"](one, tmp_path / "t.tsv")
     assert list(tmp_path.iterdir()) == []

@@ -45,7 +45,7 @@ def test_every_row_is_accounted_for(rows, user_core, item_core, split):
     shown = {(f"u{u}", f"i{v}") for u, v, positive, _ in rows if not positive}
     kept = set(liked)
     users, items = {f"u{n}" for n in range(NUM_USERS)}, {f"i{n}" for n in range(NUM_ITEMS)}
-    for _ in range(100):  # the k-core by the book: drop, count again, until nothing changes
+    for _ in range(100):  # the k-core by definition: remove and recount until nothing changes
         by_user = collections.Counter(u for u, _ in kept)
         by_item = collections.Counter(v for _, v in kept)
         users = {u for u in users if by_user[u] >= user_core}
@@ -55,10 +55,10 @@ def test_every_row_is_accounted_for(rows, user_core, item_core, split):
         with pytest.raises(UserError, match="no positive is left"):
             to_interactions(make_log(rows), "t", rules, {})
         return
-    data, account = to_interactions(make_log(rows), "t", rules, {})
-    assert account.rows == len(rows) == sum(account[1:])
+    data, counts = to_interactions(make_log(rows), "t", rules, {})
+    assert counts.rows == len(rows) == sum(counts[1:])
     train = named(data, "train")
-    assert account.conflicts == len(shown & train)
+    assert counts.conflicts == len(shown & train)
     assert named(data, "train") | named(data, "valid") | named(data, "test") == kept
     inside = {(u, v) for u, v in shown if u in users and v in items}
     assert named(data, "exposed") == inside - train, "held-out positives stay exposed"
@@ -66,7 +66,7 @@ def test_every_row_is_accounted_for(rows, user_core, item_core, split):
 
 
 @given(events, st.integers(0, 99))
-def test_a_split_depends_on_pairs_and_seed_and_not_on_the_order_of_rows(rows, seed):
+def test_split_depends_on_pairs_and_seed_but_not_on_row_order(rows, seed):
     if not any(positive for _, _, positive, _ in rows):
         return
     mixed = np.random.default_rng(seed).permutation(len(rows))
@@ -75,53 +75,53 @@ def test_a_split_depends_on_pairs_and_seed_and_not_on_the_order_of_rows(rows, se
     assert one.checksum == two.checksum
 
 
-def test_a_temporal_split_tests_on_the_last_first_occurrences():
+def test_temporal_split_uses_the_first_time_of_each_pair():
     rows = [(0, item, True, 10 + item) for item in range(5)]
-    rows += [(0, 0, True, 99)]  # seen again later: its first time counts
-    data, account = to_interactions(make_log(rows), "t", Rules(split="temporal"), {})
+    rows += [(0, 0, True, 99)]  # a repeat; the first time counts
+    data, counts = to_interactions(make_log(rows), "t", Rules(split="temporal"), {})
     assert named(data, "test") == {("u0", "i4")}
     assert named(data, "valid") == {("u0", "i3")}
-    assert account.repeated_positives == 1
+    assert counts.repeated_positives == 1
 
 
-def test_a_held_out_positive_that_was_shown_stays_exposed():
-    """Taking it out would tell which items are positives of valid and test."""
+def test_exposed_pairs_that_are_held_out_positives_stay_exposed():
+    """Removing them would reveal which items are positives of valid and test."""
     rows = [(0, item, True, item) for item in range(5)]
     rows += [(0, item, False, 0) for item in range(7)]
-    data, account = to_interactions(make_log(rows), "t", Rules(split="temporal"), {})
+    data, counts = to_interactions(make_log(rows), "t", Rules(split="temporal"), {})
     assert named(data, "exposed") == {("u0", f"i{n}") for n in (3, 4, 5, 6)}
-    assert account.conflicts == 3 and account.rows == sum(account[1:])
+    assert counts.conflicts == 3 and counts.rows == sum(counts[1:])
 
 
-def test_a_given_split_keeps_what_was_shown_in_train_alone():
+def test_given_split_keeps_only_the_exposures_of_train():
     rows = [(0, item, True, 0) for item in range(4)] + [
         (0, item, False, 0) for item in (4, 5, 6, 1)
     ]
     parts = np.array([0, 0, 1, 2, 0, 1, 2, 2], dtype=np.int8)
-    data, account = to_interactions(
+    data, counts = to_interactions(
         make_log(rows)._replace(parts=parts), "t", Rules(split="given"), {}
     )
     assert named(data, "train") == {("u0", "i0"), ("u0", "i1")}
     assert named(data, "valid") == {("u0", "i2")} and named(data, "test") == {("u0", "i3")}
     assert named(data, "exposed") == {("u0", "i4")}
-    assert (account.conflicts, account.late_exposures) == (1, 2)
-    assert account.rows == sum(account[1:]) == 8
-    with pytest.raises(UserError, match="none is of the part train"):
+    assert (counts.conflicts, counts.late_exposures) == (1, 2)
+    assert counts.rows == sum(counts[1:]) == 8
+    with pytest.raises(UserError, match="none belongs to the part train"):
         to_interactions(make_log(rows)._replace(parts=parts + 1), "t", Rules(split="given"), {})
-    with pytest.raises(UserError, match="--split=given: t does not come split"):
+    with pytest.raises(UserError, match="--split=given: t does not define a split"):
         to_interactions(make_log(rows), "t", Rules(split="given"), {})
 
 
 def test_ignored_rows_and_late_conflicts_are_counted_once():
     rows = [(0, item, True, item) for item in range(5)] + [(0, 0, False, 9), (0, 6, False, 9)]
-    _, account = to_interactions(
+    _, counts = to_interactions(
         make_log(rows)._replace(ignored=3), "t", Rules(split="temporal"), {}
     )
-    assert account.rows == 10 == sum(account[1:])
-    assert (account.ignored, account.conflicts, account.late_exposures) == (3, 1, 1)
+    assert counts.rows == 10 == sum(counts[1:])
+    assert (counts.ignored, counts.conflicts, counts.late_exposures) == (3, 1, 1)
 
 
-def test_equally_late_positives_are_held_out_by_lot_and_not_by_id():
+def test_ties_in_time_are_broken_at_random_and_not_by_id():
     num_users = 400
     users, items = np.divmod(np.arange(num_users * 5), 5)
     log = Log(
@@ -133,7 +133,7 @@ def test_equally_late_positives_are_held_out_by_lot_and_not_by_id():
     assert tested.sum() == num_users and tested.min() > 50
 
 
-def test_pairs_of_a_graph_with_more_cells_than_int32_holds():
+def test_graph_with_more_pairs_than_int32_can_count():
     users = np.array([0, 69_999, 69_999], dtype=np.int32)
     items = np.array([0, 69_999, 1], dtype=np.int32)
     ids = np.arange(70_000)
@@ -142,12 +142,12 @@ def test_pairs_of_a_graph_with_more_cells_than_int32_holds():
     assert data.train[69_999, 69_999] and data.exposed[69_999, 1]
 
 
-def test_a_core_that_leaves_nothing_is_told():
+def test_empty_k_core_is_an_error():
     with pytest.raises(UserError, match="t: no positive is left to train on: --user_core=0 and"):
         to_interactions(make_log([(0, 0, True, 0)]), "t", Rules(item_core=3), {})
 
 
-def test_times_are_needed_for_a_temporal_split():
+def test_temporal_split_needs_times():
     with pytest.raises(UserError, match="--split=temporal: t has no timestamps"):
         to_interactions(make_log([(0, 0, True, 0)], times=False), "t", Rules(split="temporal"), {})
     with pytest.raises(UserError, match="--split=latest: choose one of random, temporal"):

@@ -55,7 +55,7 @@ def scaled():
         Shape(30, 40, 30, 1_000),
     ],
 )
-def test_counts_are_exact_and_no_pair_stands_twice(shape):
+def test_counts_are_exact_and_pairs_are_distinct(shape):
     log = generate(shape, 3)
     assert log.positive.dtype == bool and log.times is None
     assert log.users.dtype == log.items.dtype == np.int32
@@ -67,59 +67,61 @@ def test_counts_are_exact_and_no_pair_stands_twice(shape):
     assert log.user_ids.dtype == log.item_ids.dtype == np.int64
     clicks = np.bincount(log.users[log.positive], minlength=shape.num_users)
     assert clicks.min() >= 1
-    _, account = to_interactions(log, "x", Rules(), {})
-    assert account.conflicts == account.repeated_positives == account.repeated_exposures == 0
-    assert account.rows == shape.num_clicks + shape.num_exposures
+    _, counts = to_interactions(log, "x", Rules(), {})
+    assert counts.conflicts == counts.repeated_positives == counts.repeated_exposures == 0
+    assert counts.rows == shape.num_clicks + shape.num_exposures
 
 
-def test_the_same_seed_makes_the_same_log_and_another_another(small):
+def test_log_is_a_function_of_the_seed(small):
     np.random.seed(1)
     assert equal(small, generate(PRESETS["small"], 0))
     assert not equal(small, generate(PRESETS["small"], 1))
 
 
-def test_preference_and_popularity_are_both_planted():
-    """With the true tastes: clicks are liked more than exposures, and these more than the rest."""
+def test_clicks_depend_on_preference_and_popularity():
+    """True preferences rank clicks above exposures, and exposures above all other items."""
     shape, rng = PRESETS["small"], np.random.default_rng(0)
     log = generate(shape, 0)
     rates = preferences.plant(shape, np.random.SeedSequence(0).spawn(3)[0]).click_rates
     data, _ = to_interactions(log, "x", Rules(), {})
 
-    def liking(users, items):
+    def preference(users, items):
         return np.einsum("nd,nd->n", rates.tastes[users], rates.traits[items])
 
     def weight(users, items):
         return rates.weights[items]
 
     def rate(users, items):
-        return np.log(weight(users, items)) + rates.strength * liking(users, items)
+        return np.log(weight(users, items)) + rates.strength * preference(users, items)
 
     held_out = to_pairs(data.test)
     observed = data.train + data.valid + data.test + data.exposed
     rows, others = unobserved_of_each(held_out, observed, rng)
-    assert auc(liking, held_out[rows], others) > 0.7
+    assert auc(preference, held_out[rows], others) > 0.7
     assert auc(weight, held_out[rows], others) > 0.7
     assert auc(rate, held_out[rows], others) > 0.85
     rows, others = beside_each(held_out, data.exposed)
-    assert 0.58 < auc(liking, held_out[rows], others) < 0.66, "exposed items are liked less"
+    assert 0.58 < auc(preference, held_out[rows], others) < 0.66, (
+        "users prefer clicked items to exposed ones"
+    )
     rows, others = unobserved_of_each(to_pairs(data.exposed), observed, rng)
-    assert 0.6 < auc(liking, to_pairs(data.exposed)[rows], others) < 0.75
+    assert 0.6 < auc(preference, to_pairs(data.exposed)[rows], others) < 0.75
     rows, others = unobserved_of_each(held_out, observed, rng)
     shuffled = rng.permutation(shape.num_users)
-    foreign = auc(lambda u, v: liking(shuffled[u], v), held_out[rows], others)
-    assert foreign == pytest.approx(0.5, abs=0.05), "another user's taste tells nothing"
+    foreign = auc(lambda u, v: preference(shuffled[u], v), held_out[rows], others)
+    assert foreign == pytest.approx(0.5, abs=0.05), "another user's taste is uninformative"
 
 
-def test_weights_have_nothing_to_do_with_traits():
-    """Nor with the place of an item: popular items are liked by no direction of taste."""
+def test_weights_are_independent_of_traits():
+    """They are also independent of the index of the item."""
     rates = preferences.plant(SCALED, np.random.SeedSequence(4)).click_rates
     logs = np.log(rates.weights)
     columns = [*rates.traits.T, np.arange(len(logs))]
     assert max(abs(np.corrcoef(logs, column)[0, 1]) for column in columns) < 0.05
 
 
-def test_a_scaled_down_zhihu_has_its_distribution(scaled):
-    """Density, 0.009, is near enough Zhihu's 0.005 for its quantiles to scale with the mean."""
+def test_scaled_down_zhihu_has_the_distribution_of_zhihu(scaled):
+    """The density, 0.009, is close to Zhihu's 0.005, so quantiles scale with the mean."""
     figures = closeness(scaled, max_pairs=4_000, with_svd=False)
     users = (SCALED.num_clicks / SCALED.num_users) / (3_284_734 / 16_015)
     items = (SCALED.num_clicks / SCALED.num_items) / (3_284_734 / 44_175)
@@ -132,12 +134,12 @@ def test_a_scaled_down_zhihu_has_its_distribution(scaled):
     assert figures[GINI] == pytest.approx(ZHIHU[GINI], abs=0.02)
     assert figures[TOP_SHARE] == pytest.approx(ZHIHU[TOP_SHARE], abs=0.02)
     assert figures["AUC of popularity against exposed"] == pytest.approx(0.6, abs=0.06)
-    # A click's item has more clicks than a random item in (1 + Gini) / 2 of the cases.
+    # The item of a click has more clicks than a random item with probability (1 + Gini) / 2.
     against_random = figures["AUC of popularity against unobserved"]
     assert against_random == pytest.approx((1 + ZHIHU[GINI]) / 2, abs=0.03)
 
 
-def test_a_dataset_is_made_once_and_split_by_its_seeds(tmp_path, monkeypatch):
+def test_datasets_are_cached_by_seed(tmp_path, monkeypatch):
     monkeypatch.setitem(PRESETS, "small", Shape(30, 50, 400, 300))
     config = Config(dataset="synthetic-small", synthetic_clicks=77, synthetic_seed=5)
     data = datasets.load(config, tmp_path)
@@ -153,7 +155,7 @@ def test_a_dataset_is_made_once_and_split_by_its_seeds(tmp_path, monkeypatch):
     assert datasets.load(config, tmp_path).checksum == data.checksum
 
 
-def test_the_dataset_synthetic_takes_its_sizes_from_the_flags(tmp_path):
+def test_sizes_of_synthetic_come_from_the_flags(tmp_path):
     sizes = {"users": 20, "items": 30, "clicks": 200, "exposures": 100}
     flags = {f"synthetic_{name}": size for name, size in sizes.items()}
     data = datasets.load(Config(dataset="synthetic", **flags), tmp_path)
@@ -165,15 +167,15 @@ def test_the_dataset_synthetic_takes_its_sizes_from_the_flags(tmp_path):
 @pytest.mark.parametrize(
     ("flag", "value", "legal"),
     [
-        ("clicks", 601, r"a number from 20 \(one a user\) to 600 \("),
-        ("clicks", 19, r"a number from 20 \(one a user\) to 600 \("),
+        ("clicks", 601, r"a number from 20 \(one per user\) to 600 \("),
+        ("clicks", 19, r"a number from 20 \(one per user\) to 600 \("),
         ("exposures", 401, r"a number from 0 to 400 \("),
         ("users", 0, "a number from 1 to 2147483647"),
         ("items", -1, "a number from 1 to 2147483647"),
         ("exposures", -1, "a number of at least 0"),
     ],
 )
-def test_impossible_sizes_are_one_sentence(tmp_path, flag, value, legal):
+def test_impossible_sizes_are_an_error(tmp_path, flag, value, legal):
     sizes = {"users": 20, "items": 30, "clicks": 200, "exposures": 100} | {flag: value}
     with pytest.raises(UserError, match=f"^--synthetic_{flag}={value}: choose {legal}"):
         flags = {f"synthetic_{name}": size for name, size in sizes.items()}

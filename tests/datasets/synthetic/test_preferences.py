@@ -17,22 +17,22 @@ def world():
 
 
 @given(st.lists(st.floats(0.01, 100), min_size=1, max_size=30), st.integers(0, 3), st.floats(0, 1))
-def test_whole_shares_have_their_sum_and_bounds(sizes, low, at):
+def test_scaled_integers_have_the_requested_sum_and_bounds(sizes, low, at):
     sizes = np.array(sizes)
     high = np.arange(len(sizes)) % 4 + 3.0
     total = int(len(sizes) * low + at * (high.sum() - len(sizes) * low))
-    shares = preferences.whole_shares(sizes, total, np.full(len(sizes), float(low)), high)
+    shares = preferences.scale_to_integers(sizes, total, np.full(len(sizes), float(low)), high)
     assert shares.sum() == total
     assert np.all(shares >= low) and np.all(shares <= high)
-    exact = preferences.scaled(sizes, total, np.full(len(sizes), float(low)), high)
+    exact = preferences.scale_to_sum(sizes, total, np.full(len(sizes), float(low)), high)
     assert np.abs(shares - exact).max() < 1 + 1e-9
 
 
-def test_sums_are_exact_and_the_item_aims_are_scaled(world):
+def test_sums_are_exact_and_item_targets_match_zhihu(world):
     assert world.clicks.sum() == 80_000 and world.exposures.sum() == 92_000
     assert world.clicks.min() >= 1
     assert np.all(world.clicks + world.exposures <= 4_000)
-    zhihu = preferences.item_aims(PRESETS["zhihu"])
+    zhihu = preferences.target_item_degrees(PRESETS["zhihu"])
     assert zhihu.sum() == pytest.approx(3_284_734)
     for level, degree in zip(preferences.ITEM_LEVELS, preferences.ITEM_DEGREES, strict=True):
         assert np.quantile(zhihu, level) == pytest.approx(degree, rel=0.06)
@@ -47,7 +47,7 @@ def test_user_degrees_are_log_normal():
     )
 
 
-def test_tastes_and_traits_are_as_described(world):
+def test_distribution_of_tastes_and_traits(world):
     rates = world.click_rates
     np.testing.assert_allclose(np.linalg.norm(rates.tastes, axis=1), 1)
     assert np.abs(rates.tastes.mean(axis=0)).max() < 0.06
@@ -60,12 +60,12 @@ def test_tastes_and_traits_are_as_described(world):
 
 
 def test_weights_are_shuffled(world):
-    aims = np.log(world.click_rates.weights)
-    assert abs(np.corrcoef(aims, np.arange(len(aims)))[0, 1]) < 0.06
-    assert (np.diff(aims) > 0).mean() == pytest.approx(0.5, abs=0.04)
+    targets = np.log(world.click_rates.weights)
+    assert abs(np.corrcoef(targets, np.arange(len(targets)))[0, 1]) < 0.06
+    assert (np.diff(targets) > 0).mean() == pytest.approx(0.5, abs=0.04)
 
 
-def test_expected_degrees_are_those_of_draws():
+def test_expected_degrees_match_sampled_degrees():
     num_users, num_items = 6_000, 1_500
     rng = np.random.default_rng(0)
     weights, traits = rng.lognormal(0, 1.5, num_items), rng.normal(size=(num_items, 4))
@@ -83,28 +83,28 @@ def test_expected_degrees_are_those_of_draws():
     assert expected.sum() == pytest.approx(clicks.sum(), rel=1e-3)
 
 
-def test_calibration_brings_expected_degrees_to_their_aims():
+def test_calibrated_weights_reach_the_target_degrees():
     rng = np.random.default_rng(0)
-    aims = preferences.item_aims(SHAPE)
-    reaches = 1.25 * np.linalg.norm(rng.normal(size=(4_000, 4)), axis=1)
+    targets = preferences.target_item_degrees(SHAPE)
+    scales = 1.25 * np.linalg.norm(rng.normal(size=(4_000, 4)), axis=1)
     clicks = rng.lognormal(3.8, 0.6, SHAPE.num_users).astype(np.int64)
-    aims *= clicks.sum() / aims.sum()
+    targets *= clicks.sum() / targets.sum()
 
-    def miss(weights):
-        expected = preferences.expected_degrees(weights, reaches, clicks)
-        return np.sqrt(np.mean(np.log(expected / aims) ** 2))
+    def error(weights):
+        expected = preferences.expected_degrees(weights, scales, clicks)
+        return np.sqrt(np.mean(np.log(expected / targets) ** 2))
 
-    assert miss(aims) > 0.3
-    assert miss(preferences.calibrated(aims, reaches, clicks)) < 0.01
+    assert error(targets) > 0.3
+    assert error(preferences.calibrate_weights(targets, scales, clicks)) < 0.01
 
 
-def test_the_items_of_a_world_are_expected_to_get_what_they_are_meant_for(world):
-    """Whatever the length of their traits."""
+def test_expected_degrees_of_a_world_match_the_targets(world):
+    """The length of an item's trait has no effect."""
     rates = world.click_rates
-    reaches = rates.strength * np.linalg.norm(rates.traits, axis=1)
-    expected = preferences.expected_degrees(rates.weights, reaches, world.clicks)
-    np.testing.assert_allclose(np.sort(expected), preferences.item_aims(SHAPE), rtol=0.1)
-    assert abs(np.corrcoef(np.log(expected), reaches)[0, 1]) < 0.05
+    scales = rates.strength * np.linalg.norm(rates.traits, axis=1)
+    expected = preferences.expected_degrees(rates.weights, scales, world.clicks)
+    np.testing.assert_allclose(np.sort(expected), preferences.target_item_degrees(SHAPE), rtol=0.1)
+    assert abs(np.corrcoef(np.log(expected), scales)[0, 1]) < 0.05
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_the_items_of_a_world_are_expected_to_get_what_they_are_meant_for(world)
         Shape(2, 9, 2, 0),
     ],
 )
-def test_extreme_shapes_can_be_planted(shape):
+def test_extreme_shapes(shape):
     world = plant(shape, np.random.SeedSequence(0))
     assert world.clicks.sum() == shape.num_clicks and world.exposures.sum() == shape.num_exposures
     assert np.isfinite(world.click_rates.weights).all()

@@ -17,69 +17,71 @@ WEIGHTS = np.array([1.0, 3.0, 0.5, 2.0])
 TRAITS = np.array([[1.5, 0.0], [-0.5, 0.5], [0.0, -2.0], [0.3, 0.4]])
 TASTES = np.array([[1.0, 0.0], [0.6, -0.8], [-1.0, 0.0]])
 STRENGTH = 1.25
-LAW = WEIGHTS * np.exp(STRENGTH * TASTES @ TRAITS.T)
+RATES = WEIGHTS * np.exp(STRENGTH * TASTES @ TRAITS.T)
 
 
-def many(num_users, tastes=TASTES):
-    """Return rates of many users, whose tastes are those given by turns."""
+def rates_of(num_users, tastes=TASTES):
+    """Return the rates of many users, whose tastes repeat `tastes` cyclically."""
     return Rates(WEIGHTS, np.resize(tastes, (num_users, 2)), TRAITS, STRENGTH)
 
 
 def inclusion(rates, count, left):
-    """Return the probability of each item to be among `count` draws, by enumeration."""
-    chances = np.zeros(len(rates))
+    """Return the probability that `count` draws include each item, by enumeration."""
+    probabilities = np.zeros(len(rates))
     for order in permutations(left, count):
-        chance, total = 1.0, sum(rates[i] for i in left)
+        probability, total = 1.0, sum(rates[i] for i in left)
         for item in order:
-            chance *= rates[item] / total
+            probability *= rates[item] / total
             total -= rates[item]
-        chances[list(order)] += chance
-    return chances
+        probabilities[list(order)] += probability
+    return probabilities
 
 
 @pytest.mark.parametrize("user", range(3))
-def test_single_accepted_proposals_follow_the_law(user):
+def test_accepted_proposals_follow_the_rates(user):
     users = np.full(200_000, user)
-    items, accepted = Proposer(many(3)).propose(users, np.random.default_rng(user))
+    items, accepted = Proposer(rates_of(3)).propose(users, np.random.default_rng(user))
     counts = np.bincount(items[accepted], minlength=4)
-    assert chi_square(counts, LAW[user]) > 1e-3
-    assert chi_square(np.bincount(items, minlength=4), LAW[user]) < 1e-6, "proposals alone do not"
+    assert chi_square(counts, RATES[user]) > 1e-3
+    assert chi_square(np.bincount(items, minlength=4), RATES[user]) < 1e-6, "proposals alone do not"
 
 
-def test_a_first_draw_follows_the_law():
+def test_first_draw_follows_the_rates():
     items = (
         weighted_sampling_without_replacement(
-            many(60_000), np.ones(60_000, dtype=np.int64), np.random.default_rng(0)
+            rates_of(60_000), np.ones(60_000, dtype=np.int64), np.random.default_rng(0)
         )
         % 4
     )
     for user in range(3):
-        assert chi_square(np.bincount(items[user::3], minlength=4), LAW[user]) > 1e-3
+        assert chi_square(np.bincount(items[user::3], minlength=4), RATES[user]) > 1e-3
 
 
 @pytest.mark.parametrize("rounds", [0, 1, weighted_sampling.ROUNDS])
 @pytest.mark.parametrize(("count", "excluded"), [(2, None), (3, None), (2, 1)])
-def test_draws_are_successive(monkeypatch, rounds, count, excluded):
-    """However many rounds of proposals come before the dense draw."""
+def test_inclusion_probabilities_are_those_of_successive_draws(
+    monkeypatch, rounds, count, excluded
+):
+    """This holds for any number of rounds of proposals before the exponential race."""
     monkeypatch.setattr(weighted_sampling, "ROUNDS", rounds)
-    monkeypatch.setattr(weighted_sampling, "PROPOSALS_A_PLACE", 2)
+    monkeypatch.setattr(weighted_sampling, "PROPOSALS_PER_DRAW", 2)
     num_users = 15_000
     taken = None if excluded is None else np.arange(num_users) * 4 + excluded
     rng = np.random.default_rng(count)
     keys = weighted_sampling_without_replacement(
-        many(num_users), np.full(num_users, count), rng, taken
+        rates_of(num_users), np.full(num_users, count), rng, taken
     )
     assert np.all(np.diff(keys) > 0) and len(keys) == num_users * count
     users, items = np.divmod(keys, 4)
     left = [item for item in range(4) if item != excluded]
     for user in range(3):
         found = np.bincount(items[users % 3 == user], minlength=4) / (num_users / 3)
-        chances = inclusion(LAW[user], count, left)
-        error = np.sqrt(chances * (1 - chances) / (num_users / 3))
-        assert np.all(np.abs(found - chances) <= 4 * error)
+        probabilities = inclusion(RATES[user], count, left)
+        error = np.sqrt(probabilities * (1 - probabilities) / (num_users / 3))
+        assert np.all(np.abs(found - probabilities) <= 4 * error)
 
 
-def test_users_draw_their_counts_and_nothing_excluded():
+def test_counts_are_exact_and_excluded_pairs_are_never_drawn():
     rng = np.random.default_rng(0)
     rates = Rates(
         rng.lognormal(size=50), np.resize(TASTES, (400, 2)), rng.normal(size=(50, 2)), 2.0
@@ -93,25 +95,25 @@ def test_users_draw_their_counts_and_nothing_excluded():
     np.testing.assert_array_equal(np.sort(np.concatenate([one, other])), np.arange(400 * 50))
 
 
-def test_users_of_different_blocks_draw_alike(monkeypatch):
-    monkeypatch.setattr(weighted_sampling, "BLOCK_PLACES", 100)
+def test_blocks_of_users_do_not_affect_the_distribution(monkeypatch):
+    monkeypatch.setattr(weighted_sampling, "DRAWS_PER_BLOCK", 100)
     counts = np.resize([0, 2, 1, 3, 3, 0], 30_000)
-    keys = weighted_sampling_without_replacement(many(30_000), counts, np.random.default_rng(3))
+    keys = weighted_sampling_without_replacement(rates_of(30_000), counts, np.random.default_rng(3))
     np.testing.assert_array_equal(np.bincount(keys // 4, minlength=30_000), counts)
     single = keys[counts[keys // 4] == 1]
-    assert chi_square(np.bincount(single % 4, minlength=4), LAW[2]) > 1e-3
+    assert chi_square(np.bincount(single % 4, minlength=4), RATES[2]) > 1e-3
 
 
-def test_an_alias_table_holds_its_law():
+def test_alias_table_represents_its_distribution():
     for weights in (np.array([1.0]), np.ones(7), np.random.default_rng(0).lognormal(0, 3, 1000)):
         share, other = alias_table(weights)
-        law = share.copy()
-        np.add.at(law, other, 1 - share)
-        np.testing.assert_allclose(law / len(weights), weights / weights.sum(), atol=1e-12)
+        distribution = share.copy()
+        np.add.at(distribution, other, 1 - share)
+        np.testing.assert_allclose(distribution / len(weights), weights / weights.sum(), atol=1e-12)
         assert share.min() >= 0 and share.max() <= 1
 
 
-def test_clocks_ring_for_the_items_left():
+def test_exponential_race_never_draws_taken_items():
     rng = np.random.default_rng(0)
     for _ in range(50):
         items = exponential_race(np.array([9.0, 0.0, -9.0, 5.0]), 2, np.array([0, 3]), rng)
