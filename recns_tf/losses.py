@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import keras
 import tensorflow as tf
 
 Loss = Callable[[tf.Tensor, tf.Tensor, float], tf.Tensor]
 
 
+@keras.saving.register_keras_serializable(package="recns_tf")
 def augmented_hinge(positive: tf.Tensor, negative: tf.Tensor, margin: float) -> tf.Tensor:
     """Return eq. (5): 1/k of the sum over pairs of [σ(Σ_i e_u·e_n_i) - σ(k e_u·e_v) + γ]_+."""
     k = tf.cast(tf.shape(negative)[1], tf.float32)
@@ -20,6 +22,7 @@ def augmented_hinge(positive: tf.Tensor, negative: tf.Tensor, margin: float) -> 
     return tf.reduce_sum(tf.nn.relu(gap + margin)) / k
 
 
+@keras.saving.register_keras_serializable(package="recns_tf")
 def pairwise_hinge(positive: tf.Tensor, negative: tf.Tensor, margin: float) -> tf.Tensor:
     """Return the mean over pairs and negatives of [σ(e_u·e_n_i) - σ(e_u·e_v) + γ]_+.
 
@@ -29,11 +32,13 @@ def pairwise_hinge(positive: tf.Tensor, negative: tf.Tensor, margin: float) -> t
     return tf.reduce_mean(tf.nn.relu(gap + margin))
 
 
+@keras.saving.register_keras_serializable(package="recns_tf")
 def plain_hinge(positive: tf.Tensor, negative: tf.Tensor, margin: float) -> tf.Tensor:
     """Return the mean over pairs and negatives of [e_u·e_n_i - e_u·e_v + γ]_+ (Algorithm 3)."""
     return tf.reduce_mean(tf.nn.relu(negative - positive[:, None] + margin))
 
 
+@keras.saving.register_keras_serializable(package="recns_tf")
 def bpr(positive: tf.Tensor, negative: tf.Tensor, margin: float) -> tf.Tensor:
     """Return the mean over pairs and negatives of -log σ(e_u·e_v - e_u·e_n_i); no margin.
 

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from recns_tf.encoders.saving import Serializable
 from recns_tf.interactions import Interactions
 from recns_tf.ops import random
 from recns_tf.ops.gather import products
@@ -129,7 +130,7 @@ class StaleTables:
         return self.sampling.stale_ok()
 
 
-class Encoder(keras.Model):
+class Encoder(Serializable, keras.Model):
     """A graph encoder: a Keras model from (users, items) to their embeddings.
 
     Its nodes are the users, then the items: item v is node U + v.

@@ -39,6 +39,9 @@ class FullGraphEncoder(Encoder):
         super().__init__(name=name)
         self.num_users = num_users
         self.num_items = num_items
+        self.dim = dim
+        self.initializer = initializer
+        self.seed = seed
         self.weights_seed = random.stream(random.root(seed), Purpose.WEIGHTS)
         self.nodes = self.add_weight(name="nodes", shape=(num_users + num_items, dim))
         self.nodes.assign(initial_nodes(num_users, num_items, dim, self.weights_seed, initializer))

@@ -14,12 +14,14 @@ import tensorflow as tf
 
 from recns_tf.encoders.full_graph import FullGraphEncoder
 from recns_tf.encoders.propagation import Adjacency
+from recns_tf.encoders.saving import serializable
 from recns_tf.interactions import Interactions
 
 if TYPE_CHECKING:
     from recns_tf.config.config import Config
 
 
+@serializable
 class LightGCN(FullGraphEncoder):
     """LightGCN on the train graph.
 
@@ -52,6 +54,8 @@ class LightGCN(FullGraphEncoder):
             "lightgcn", num_users, num_items, dim=dim, initializer=initializer, seed=seed
         )
         self.adjacency = adjacency
+        self.num_layers = num_layers
+        self.learned = learned
         self.width = dim
         self.coefficients = [1 / (num_layers + 1)] * (num_layers + 1)
         self.layer_logits = None

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Self
 import tensorflow as tf
 
 from recns_tf.encoders.full_graph import FullGraphEncoder
+from recns_tf.encoders.saving import serializable
 from recns_tf.interactions import Interactions
 
 if TYPE_CHECKING:
     from recns_tf.config.config import Config
 
 
+@serializable
 class MF(FullGraphEncoder):
     """Matrix factorisation. Its one weight, `nodes` [U + I, d], is the final embedding too.
 

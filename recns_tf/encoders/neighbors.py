@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -54,6 +55,12 @@ class OwnDraws:
         return self.graph.item(nodes, ranks), count > 0
 
 
+def check_columns(num_neighbors: Sequence[int]) -> None:
+    """Raise a ValueError if a step needs more columns than the shared table has."""
+    if sum(num_neighbors) > TABLE_COLUMNS:
+        raise ValueError(f"num_neighbors: their sum must be at most {TABLE_COLUMNS}")
+
+
 class SharedColumns:
     """Columns of a table that is drawn once, the same columns for all nodes in a step.
 
@@ -71,8 +78,7 @@ class SharedColumns:
     """
 
     def __init__(self, graph: csr_array, num_neighbors: tuple[int, ...], seed: int):
-        if sum(num_neighbors) > TABLE_COLUMNS:
-            raise ValueError(f"num_neighbors: their sum must be at most {TABLE_COLUMNS}")
+        check_columns(num_neighbors)
         self.num_neighbors = num_neighbors
         self.table = tf.constant(neighbor_table(graph, TABLE_COLUMNS, seed))
 

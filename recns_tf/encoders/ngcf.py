@@ -19,6 +19,7 @@ import tensorflow as tf
 from recns_tf.encoders.base import glorot_uniform, half_squares
 from recns_tf.encoders.full_graph import FullGraphEncoder
 from recns_tf.encoders.propagation import Adjacency
+from recns_tf.encoders.saving import serializable
 from recns_tf.interactions import Interactions
 from recns_tf.ops import random
 
@@ -29,6 +30,7 @@ SLOPE = 0.2
 """Of LeakyReLU below 0: tf.nn's default, which NGCF's code takes."""
 
 
+@serializable
 class NGCF(FullGraphEncoder):
     """NGCF on the train graph.
 
@@ -61,6 +63,7 @@ class NGCF(FullGraphEncoder):
     ):
         super().__init__("ngcf", num_users, num_items, dim=dim, initializer=initializer, seed=seed)
         self.adjacency = adjacency
+        self.num_layers = num_layers
         self.width = (num_layers + 1) * dim
         self.message_dropout = message_dropout
         self.node_dropout = node_dropout

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -23,9 +24,10 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from recns_tf.encoders.base import Encoder, FullTables, glorot_uniform, half_squares, initial_nodes
-from recns_tf.encoders.neighbors import Neighbors, OwnDraws, SharedColumns
+from recns_tf.encoders.neighbors import Neighbors, OwnDraws, SharedColumns, check_columns
 from recns_tf.encoders.pinsage_tables import DrawnTables, WholeTables
 from recns_tf.encoders.propagation import Adjacency, bipartite
+from recns_tf.encoders.saving import derived, serializable
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
 from recns_tf.ops import random
@@ -38,10 +40,14 @@ if TYPE_CHECKING:
 Mean = Callable[[tf.Tensor], tf.Tensor]
 """Takes, for each of n nodes, the mean of some rows of a table: float32 [m, d] -> [n, d]."""
 
+SCORE_TABLES = "score_tables.npz"
+"""The asset that holds the embeddings of the last `refresh`."""
+
 NODES_AT_ONCE = 8192
 """Nodes encoded at once when all are, from drawn neighbours."""
 
 
+@serializable
 class PinSage(Encoder):
     """PinSage on the train graph.
 
@@ -82,19 +88,20 @@ class PinSage(Encoder):
         seed: int = 0,
     ):
         super().__init__(name="pinsage")
+        if shared_columns:
+            check_columns(num_neighbors)
+        self.train = train
         self.num_users, self.num_items = train.shape
-        self.width = dim
+        self.width = self.dim = dim
+        self.feature_dim = feature_dim
+        self.num_neighbors = tuple(num_neighbors)
         self.num_layers = len(num_neighbors)
         self.rank_with_drawn = rank_with_drawn
+        self.shared_columns = shared_columns
+        self.initializer = initializer
+        self.engine = engine
         self.whole_graph = whole_graph
-        graph = bipartite(train)
-        self.neighbors: Neighbors = (
-            SharedColumns(graph, num_neighbors, seed)
-            if shared_columns
-            else OwnDraws(graph, num_neighbors)
-        )
-        self.degree = np.diff(graph.indptr)
-        self.adjacency = Adjacency.of(train, engine=engine)
+        self.seed = seed
         self.ranking_seed = random.stream(random.root(seed), Purpose.ENCODER)
         self.scores_from: FullTables | None = None
 
@@ -139,6 +146,24 @@ class PinSage(Encoder):
             >= interactions.num_users + interactions.num_items,
             seed=config.seed,
         )
+
+    @derived
+    def neighbors(self) -> Neighbors:
+        """Return the neighbors that training steps aggregate."""
+        graph = bipartite(self.train)
+        if self.shared_columns:
+            return SharedColumns(graph, self.num_neighbors, self.seed)
+        return OwnDraws(graph, self.num_neighbors)
+
+    @derived
+    def adjacency(self) -> Adjacency:
+        """Return the matrix that aggregates all neighbors."""
+        return Adjacency.of(self.train, engine=self.engine)
+
+    @derived
+    def degree(self) -> NDArray[np.int64]:
+        """Return the number of neighbors of each node, [U + I]."""
+        return np.diff(bipartite(self.train).indptr)
 
     def encode(self, training: bool, seed: tf.Tensor | None = None) -> DrawnTables | FullTables:
         """See Encoder. In training nodes are encoded when they are asked for, or all at once."""
@@ -253,9 +278,27 @@ class PinSage(Encoder):
             own = self.update(number, own, self.around(number, layer[self.num_users :], mean))
         return own.numpy()
 
+    def save_assets(self, dir_path: str) -> None:
+        """Write the train graph, and the embeddings of the last `refresh`, if any."""
+        super().save_assets(dir_path)
+        if self.scores_from is not None:
+            user, item = self.scores_from.user.numpy(), self.scores_from.item.numpy()
+            np.savez(Path(dir_path) / SCORE_TABLES, user=user, item=item)
+
+    def load_assets(self, dir_path: str) -> None:
+        """Read what `save_assets` wrote."""
+        super().load_assets(dir_path)
+        path = Path(dir_path) / SCORE_TABLES
+        if path.exists():
+            with np.load(path, allow_pickle=False) as tables:
+                self.set_score_tables(tables["user"], tables["item"])
+
     def refresh(self) -> None:
-        """See Encoder: encode all nodes with the weights of now."""
-        user, item = self.embeddings()
+        """Encode all nodes with the current weights, for Tables.stale_ok."""
+        self.set_score_tables(*self.embeddings())
+
+    def set_score_tables(self, user: NDArray[np.float32], item: NDArray[np.float32]) -> None:
+        """Set the embeddings that Tables.stale_ok returns: float32 [U, d] and [I, d]."""
         if self.scores_from is None:
             self.scores_from = FullTables(
                 tf.Variable(user, trainable=False), tf.Variable(item, trainable=False)

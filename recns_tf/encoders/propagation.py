@@ -102,6 +102,8 @@ class Adjacency:
     def __init__(self, matrix: csr_array, engine: str = "csr", symmetric: bool = True):
         if engine not in SPARSE_ENGINES:
             raise ValueError(f"engine '{engine}': choose one of {', '.join(SPARSE_ENGINES)}")
+        self.engine = engine
+        self.symmetric = symmetric
         self.matrix = to_tensorflow(matrix, engine)
         self.adjoint = self.matrix if symmetric else to_tensorflow(csr_array(matrix.T), engine)
         self.multiply = tf.sparse.sparse_dense_matmul if engine == "coo" else csr_matmul
@@ -110,6 +112,12 @@ class Adjacency:
     def of(cls, train: csr_array, kind: str = "symmetric", engine: str = "csr") -> Self:
         """Return the matrix that ADJACENCIES calls `kind`, of the train graph."""
         return cls(ADJACENCIES[kind](train), engine, symmetric=kind == "symmetric")
+
+    def to_scipy(self) -> csr_array:
+        """Return the matrix as a float32 CSR array [N, N]."""
+        matrix = self.matrix if self.engine == "coo" else self.matrix.to_sparse_tensor()
+        rows, columns = matrix.indices.numpy().T
+        return csr_array((matrix.values.numpy(), (rows, columns)), shape=tuple(matrix.shape))
 
     def product(self, x: tf.Tensor) -> tf.Tensor:
         """Return matrix @ x: float32 [N, d] -> [N, d]; its gradient is the adjoint's product."""

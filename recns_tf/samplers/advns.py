@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Self
 import tensorflow as tf
 
 from recns_tf.encoders.base import Tables
+from recns_tf.encoders.saving import serializable
 from recns_tf.ops import random
 from recns_tf.ops.item_sets import ItemSets
 from recns_tf.samplers.base import SamplerContext
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 DECAY = 0.99
 
 
+@serializable
 class AdvNS(GeneratorSampler):
     """Adversarial negative sampling.
 

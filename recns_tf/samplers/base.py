@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from recns_tf.encoders.base import Encoder, Tables
+from recns_tf.encoders.saving import Serializable
 from recns_tf.interactions import Interactions
 from recns_tf.ops.item_sets import ItemSets
 from recns_tf.samplers.batch import Batch
@@ -62,7 +63,7 @@ class Negatives(NamedTuple):
     feedback: Any = ()
 
 
-class Sampler(keras.layers.Layer):
+class Sampler(Serializable, keras.layers.Layer):
     """A negative sampler. A new one need only say how it chooses items.
 
     The choice is made on frozen embeddings: no gradient flows through it. State, if any, is

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 import tensorflow as tf
 
 from recns_tf.encoders.base import Tables
+from recns_tf.encoders.saving import serializable
 from recns_tf.ops import random
 from recns_tf.ops.item_sets import ItemSets
 from recns_tf.samplers.base import Choice, Sampler, SamplerContext
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from recns_tf.config.config import Config
 
 
+@serializable
 class DNS(Sampler):
     """Dynamic negative sampling.
 

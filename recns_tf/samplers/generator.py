@@ -145,9 +145,11 @@ class GeneratorSampler(Sampler):
         self, num_negatives: int, num_users: int, num_items: int, options: GeneratorOptions
     ):
         super().__init__(num_negatives)
-        self.options = options
-        self.generator = Generator(num_users, num_items, options.dim, options.seed)
-        self.optimizer = keras.optimizers.Adam(options.learning_rate, epsilon=1e-8)
+        self.num_users = num_users
+        self.num_items = num_items
+        self.options = GeneratorOptions(*options)
+        self.generator = Generator(num_users, num_items, self.options.dim, self.options.seed)
+        self.optimizer = keras.optimizers.Adam(self.options.learning_rate, epsilon=1e-8)
         self.optimizer.build(self.generator.trainable_variables)
         self.epoch = self.add_weight(name="epoch", shape=(), dtype="int32", trainable=False)
         self.epoch.assign(0)

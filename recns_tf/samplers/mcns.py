@@ -20,6 +20,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from recns_tf.encoders.base import Tables
+from recns_tf.encoders.saving import serializable, to_tensor
 from recns_tf.ops import random
 from recns_tf.ops.item_sets import ItemSets
 from recns_tf.ops.random import Purpose
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 UNBORN = -1
 
 
+@serializable
 class MCNS(Sampler):
     """Markov chain Monte Carlo negative sampling.
 
@@ -70,8 +72,9 @@ class MCNS(Sampler):
     ):
         super().__init__(num_negatives)
         self.pool = pool
-        self.lists = tf.constant(lists)
-        self.lengths = tf.constant(lengths)
+        self.lists = to_tensor(lists)
+        self.lengths = to_tensor(lengths)
+        self.num_users = num_users
         self.mix, self.power, self.burn, self.thin = mix, power, burn, thin
         self.chain = self.add_weight(
             name="chain", shape=(num_users,), dtype="int32", trainable=False

@@ -11,9 +11,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Self
 
 import tensorflow as tf
+from scipy.sparse import csr_array
 
 from recns_tf.encoders.base import Tables
-from recns_tf.interactions import Interactions
+from recns_tf.encoders.saving import derived, serializable
 from recns_tf.ops import random
 from recns_tf.ops.item_sets import ItemSets
 from recns_tf.ops.random import Purpose
@@ -25,30 +26,37 @@ if TYPE_CHECKING:
     from recns_tf.config.config import Config
 
 
+@serializable
 class MixedNS(Sampler):
     """Negative sampling from exposed and from unexposed items.
 
     Args:
         num_negatives: k.
         pool: what unexposed negatives come from.
-        interactions: the dataset.
+        exposed: boolean CSR array [U, I], the items exposed to each user.
         exposed_share: ω.
     """
 
     draws_exposed: ClassVar[bool] = True
 
     def __init__(
-        self, num_negatives: int, pool: ItemSets, interactions: Interactions, exposed_share: float
+        self, num_negatives: int, pool: ItemSets, exposed: csr_array, exposed_share: float
     ):
         super().__init__(num_negatives)
-        self.unexposed = Unexposed(pool, interactions)
+        self.pool = pool
+        self.exposed = exposed
         self.exposed_share = exposed_share
 
     @classmethod
     def from_settings(cls, config: Config, context: SamplerContext) -> Self:
         """See Sampler."""
-        data = context.interactions
-        return cls(config.num_negatives, context.pool, data, config.exposed_share)
+        exposed = context.interactions.exposed
+        return cls(config.num_negatives, context.pool, exposed, config.exposed_share)
+
+    @derived
+    def unexposed(self) -> Unexposed:
+        """Return the items of the pool that were not exposed."""
+        return Unexposed(self.pool, self.exposed)
 
     def choose(self, batch: Batch, tables: Tables, seed: tf.Tensor) -> Choice:
         """See Sampler."""

@@ -15,6 +15,7 @@ import tensorflow as tf
 from scipy.sparse import csr_array
 
 from recns_tf.encoders.base import Tables
+from recns_tf.encoders.saving import derived, serializable
 from recns_tf.interactions import degrees_of_items
 from recns_tf.ops import random
 from recns_tf.ops.item_sets import ComplementItems, ItemSets
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from recns_tf.config.config import Config
 
 
+@serializable
 class PopNS(Sampler):
     """Popularity-based negative sampling.
 
@@ -43,10 +45,8 @@ class PopNS(Sampler):
     def __init__(self, num_negatives: int, pool: ItemSets, train: csr_array, power: float):
         super().__init__(num_negatives)
         self.pool = pool
-        weights = degrees_of_items(train).astype(np.float64) ** power
-        self.whole = isinstance(pool, ComplementItems)
-        rows = pool.rows if isinstance(pool, ComplementItems) else train
-        self.weighted = WeightedComplement(rows, weights)
+        self.train = train
+        self.power = power
 
     @classmethod
     def from_settings(cls, config: Config, context: SamplerContext) -> Self:
@@ -54,10 +54,17 @@ class PopNS(Sampler):
         train = context.interactions.train
         return cls(config.num_negatives, context.pool, train, config.popularity_power)
 
+    @derived
+    def weighted(self) -> WeightedComplement:
+        """Return the pool, or all unobserved items, weighted by a power of popularity."""
+        weights = degrees_of_items(self.train).astype(np.float64) ** self.power
+        rows = self.pool.rows if isinstance(self.pool, ComplementItems) else self.train
+        return WeightedComplement(rows, weights)
+
     def choose(self, batch: Batch, tables: Tables, seed: tf.Tensor) -> Choice:
         """See Sampler."""
         del tables
-        accept = self._has_weight if self.whole else self.pool.contains
+        accept = self._has_weight if isinstance(self.pool, ComplementItems) else self.pool.contains
         ids = random.accepted(
             self.weighted.draw, accept, self._uniform, batch.users, self.num_negatives, seed
         )

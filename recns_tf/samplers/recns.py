@@ -9,6 +9,7 @@ import tensorflow as tf
 from recns_tf.config import distributions
 from recns_tf.config.distributions import Distribution
 from recns_tf.encoders.base import Tables
+from recns_tf.encoders.saving import serializable
 from recns_tf.errors import UserError
 from recns_tf.samplers.base import Choice, Sampler, SamplerContext
 from recns_tf.samplers.batch import Batch
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from recns_tf.config.config import Config
 
 
+@serializable
 class RecNS(Sampler):
     """k positive-assisted negatives, each merged with one exposed negative.
 
@@ -54,7 +56,9 @@ class RecNS(Sampler):
     ):
         super().__init__(num_negatives)
         self.assisted = PositiveAssisted(num_negatives, alpha, draw_law)
-        self.merge = MERGES[merge]
+        self.alpha = self.assisted.alpha
+        self.draw_law = draw_law
+        self.merge = merge
         self.num_exposed = num_exposed
         self.renormalize = renormalize
 
@@ -103,7 +107,7 @@ class RecNS(Sampler):
         if self.num_exposed > 1:
             turn = tf.range(self.num_negatives) % self.num_exposed
             exposed = tf.gather(exposed, turn, axis=1)
-        return self.merge(exposed, assisted, 1 / self.num_negatives)
+        return MERGES[self.merge](exposed, assisted, 1 / self.num_negatives)
 
 
 def flat(exposed: tf.Tensor, assisted: tf.Tensor, share: float) -> tf.Tensor:

@@ -10,6 +10,7 @@ import tensorflow as tf
 from recns_tf.config import distributions
 from recns_tf.config.distributions import Distribution
 from recns_tf.encoders.base import Tables
+from recns_tf.encoders.saving import serializable
 from recns_tf.ops import random
 from recns_tf.ops.random import Purpose
 from recns_tf.samplers.base import Choice, Sampler, SamplerContext
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from recns_tf.config.config import Config
 
 
+@serializable
 class PositiveAssisted(Sampler):
     """Draws k of the M candidates, with replacement, in proportion to eq. (7).
 
@@ -34,7 +36,8 @@ class PositiveAssisted(Sampler):
 
     def __init__(self, num_negatives: int, alpha: Distribution, draw_law: str = "proportional"):
         super().__init__(num_negatives)
-        self.alpha = alpha
+        self.alpha = Distribution(*alpha)
+        self.draw_law = draw_law
         self.log_weights = DRAW_LAWS[draw_law]
 
     @classmethod

@@ -7,10 +7,12 @@ from typing import ClassVar
 import tensorflow as tf
 
 from recns_tf.encoders.base import Tables
+from recns_tf.encoders.saving import serializable
 from recns_tf.samplers.base import Choice, Sampler
 from recns_tf.samplers.batch import Batch
 
 
+@serializable
 class ExposureAugmented(Sampler):
     """Picks the exposed item of eq. (8), and repeats it where k negatives are asked for.
 

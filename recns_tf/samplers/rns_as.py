@@ -22,10 +22,11 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 import tensorflow as tf
+from scipy.sparse import csr_array
 
 from recns_tf.encoders.base import Encoder, Tables
+from recns_tf.encoders.saving import derived, serializable
 from recns_tf.errors import UserError
-from recns_tf.interactions import Interactions
 from recns_tf.ops import random
 from recns_tf.ops.item_sets import ItemSets
 from recns_tf.ops.random import Purpose
@@ -43,6 +44,7 @@ MEDIAN_ROWS = 64
 """Rows of the distances from negatives to exposed items that the median is taken of."""
 
 
+@serializable
 class RNSAS(GeneratorSampler):
     """Reinforced negative sampling with exposures.
 
@@ -52,7 +54,7 @@ class RNSAS(GeneratorSampler):
     Args:
         num_negatives: k.
         pool: what the candidates that are not exposed come from.
-        interactions: the dataset.
+        exposed: boolean CSR array [U, I], the items exposed to each user.
         options: of the generator.
         num_exposed: Ne, fewer than N - k.
         weight: of the rewards that exposures make.
@@ -67,7 +69,7 @@ class RNSAS(GeneratorSampler):
         self,
         num_negatives: int,
         pool: ItemSets,
-        interactions: Interactions,
+        exposed: csr_array,
         options: GeneratorOptions,
         *,
         num_exposed: int,
@@ -75,8 +77,9 @@ class RNSAS(GeneratorSampler):
         feature_share: float = 0.75,
         feature_pairs: int = 1024,
     ):
-        super().__init__(num_negatives, interactions.num_users, interactions.num_items, options)
-        self.unexposed = Unexposed(pool, interactions)
+        super().__init__(num_negatives, *exposed.shape, options)
+        self.pool = pool
+        self.exposed = exposed
         self.num_exposed = num_exposed
         self.weight = weight
         self.feature_share = feature_share
@@ -105,13 +108,18 @@ class RNSAS(GeneratorSampler):
         return cls(
             config.num_negatives,
             context.pool,
-            context.interactions,
+            context.interactions.exposed,
             options,
             num_exposed=config.rnsas_exposed,
             weight=config.rnsas_weight,
             feature_share=config.rnsas_feature_share,
             feature_pairs=config.rnsas_feature_pairs,
         )
+
+    @derived
+    def unexposed(self) -> Unexposed:
+        """Return the items of the pool that were not exposed."""
+        return Unexposed(self.pool, self.exposed)
 
     def begin_epoch(self, epoch: int, encoder: Encoder) -> None:
         """See Sampler: the means of the epoch before become the baselines."""

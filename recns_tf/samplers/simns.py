@@ -18,6 +18,7 @@ import tensorflow as tf
 from scipy.sparse import csr_array
 
 from recns_tf.encoders.base import Tables
+from recns_tf.encoders.saving import derived, serializable
 from recns_tf.interactions import degrees_of_items
 from recns_tf.ops import random
 from recns_tf.ops.item_sets import ItemSets
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 EPSILON = 1e-8
 
 
+@serializable
 class SimNS(Sampler):
     """Similarity-based negative sampling in two stages.
 
@@ -60,11 +62,10 @@ class SimNS(Sampler):
     ):
         super().__init__(num_negatives)
         self.pool = pool
+        self.train = train
+        self.pool_size = pool_size
+        self.power = power
         self.clip = clip
-        weights = degrees_of_items(train).astype(np.float64) ** power
-        self.pool_size = min(pool_size, int((weights > 0).sum()))
-        with np.errstate(divide="ignore"):
-            self.log_weights = tf.constant(np.log(weights), tf.float32)
 
     @classmethod
     def from_settings(cls, config: Config, context: SamplerContext) -> Self:
@@ -78,6 +79,18 @@ class SimNS(Sampler):
             clip=config.simns_clip,
         )
 
+    @derived
+    def log_weights(self) -> tf.Tensor:
+        """Log of popularity^power of each item: float32 [I]."""
+        with np.errstate(divide="ignore"):
+            log_weights = np.log(degrees_of_items(self.train).astype(np.float64) ** self.power)
+        return tf.constant(log_weights, tf.float32)
+
+    @derived
+    def batch_pool_size(self) -> int:
+        """C, or the number of items with a positive weight where it is smaller."""
+        return min(self.pool_size, int((self.log_weights.numpy() > -np.inf).sum()))
+
     def choose(self, batch: Batch, tables: Tables, seed: tf.Tensor) -> Choice:
         """See Sampler. `largest_share`: mean probability of a pair's likeliest item.
 
@@ -85,7 +98,7 @@ class SimNS(Sampler):
         """
         users, k = batch.users, self.num_negatives
         drawn = random.distinct_categorical(
-            self.log_weights, self.pool_size, random.stream(seed, Purpose.POOL)
+            self.log_weights, self.batch_pool_size, random.stream(seed, Purpose.POOL)
         )
         legal = self.pool.membership(users, drawn)
         positive = tf.math.l2_normalize(tables.items(batch.positives), axis=1)

@@ -20,6 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 from recns_tf.encoders.base import Encoder, Tables
+from recns_tf.encoders.saving import serializable
 from recns_tf.errors import UserError
 from recns_tf.ops import kernels, random
 from recns_tf.ops.gather import products
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 USERS_AT_ONCE = 16_384
 
 
+@serializable
 class SRNS(Sampler):
     """Negative sampling by score and by its variance.
 
@@ -46,7 +48,7 @@ class SRNS(Sampler):
         pool: the items each user's negatives come from.
         num_users, num_items: U and I.
         width: d, columns of the embeddings.
-        memory: S1, items a user's memory holds.
+        memory_size: S1, items a user's memory holds.
         extra: S2, items that are offered to it.
         weight: of the standard deviation.
         warmup: epochs until the weight is whole.
@@ -67,7 +69,7 @@ class SRNS(Sampler):
         num_items: int,
         width: int,
         *,
-        memory: int,
+        memory_size: int,
         extra: int,
         weight: float = 5.0,
         warmup: int = 50,
@@ -78,12 +80,14 @@ class SRNS(Sampler):
     ):
         super().__init__(num_negatives)
         self.pool = pool
-        self.num_users = num_users
+        self.num_users, self.num_items, self.width = num_users, num_items, width
         self.extra, self.weight, self.warmup = extra, weight, warmup
-        self.temperature, self.afresh = temperature, afresh
-        self.seed = random.stream(random.root(seed), Purpose.STATE)
+        self.memory_size = memory_size
+        self.temperature, self.window, self.afresh = temperature, window, afresh
+        self.seed = seed
+        self.memory_seed = random.stream(random.root(seed), Purpose.STATE)
         self.memory = self.add_weight(
-            name="memory", shape=(num_users, memory), dtype="int32", trainable=False
+            name="memory", shape=(num_users, memory_size), dtype="int32", trainable=False
         )
         # One weight each, assigned as a whole: TensorFlow copies one of which rows are assigned
         # whenever it reads it.
@@ -116,7 +120,7 @@ class SRNS(Sampler):
             context.interactions.num_users,
             context.interactions.num_items,
             context.width,
-            memory=memory,
+            memory_size=memory,
             extra=config.srns_extra or memory,
             weight=config.srns_weight,
             warmup=config.srns_warmup,
@@ -131,7 +135,7 @@ class SRNS(Sampler):
         size = self.memory.shape[1]
         for start in range(0, self.num_users, USERS_AT_ONCE):
             users = tf.range(start, min(start + USERS_AT_ONCE, self.num_users))
-            seed = random.stream(self.seed, generation, start)
+            seed = random.stream(self.memory_seed, generation, start)
             drawn = random.without_replacement(self.pool, users, size, seed)
             self.memory.value.scatter_update(tf.IndexedSlices(drawn, users))
 

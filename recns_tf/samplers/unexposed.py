@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import tensorflow as tf
+from scipy.sparse import csr_array
 
-from recns_tf.interactions import Interactions, to_pairs, to_rows
+from recns_tf.interactions import to_pairs, to_rows
 from recns_tf.ops import random
 from recns_tf.ops.item_sets import ComplementItems, Fallback, ItemSets, ListedItems
 
@@ -19,15 +20,15 @@ class Unexposed:
 
     Args:
         pool: the items to draw from.
-        interactions: the dataset; its exposures are left out.
+        exposed: boolean CSR array [U, I], the items to leave out.
     """
 
-    def __init__(self, pool: ItemSets, interactions: Interactions):
+    def __init__(self, pool: ItemSets, exposed: csr_array):
         self.pool = pool
-        self.exposures = ListedItems(interactions.exposed)
+        self.exposures = ListedItems(exposed)
         self.rest: ItemSets | None = None
         if isinstance(pool, ComplementItems):
-            pairs = [to_pairs(rows) for rows in (pool.rows, interactions.exposed)]
+            pairs = [to_pairs(rows) for rows in (pool.rows, exposed)]
             missing = to_rows(np.concatenate(pairs), pool.rows.shape)
             self.rest = Fallback(ComplementItems(missing), pool)
 

@@ -75,7 +75,7 @@ def build(
         config.margin,
         config.l2,
         SamplingReport(interactions),
-        penalty=encoder.whole_penalty if config.l2_scope == "all" else encoder.penalty,
+        l2_scope=config.l2_scope,
         previous=previous,
     )
     adam = keras.optimizers.Adam(

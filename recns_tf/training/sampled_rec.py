@@ -2,25 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from recns_tf.encoders.base import Encoder, StaleTables, Tables
+from recns_tf.encoders.saving import DATA_KINDS, DataKind, Serializable, serializable
 from recns_tf.losses import Loss
 from recns_tf.ops import random
+from recns_tf.ops.item_sets import ListedItems
 from recns_tf.ops.random import Purpose
 from recns_tf.samplers.base import Negatives, Sampler
 from recns_tf.samplers.batch import Batch
 from recns_tf.training import negative_statistics
 from recns_tf.training.negative_statistics import SamplingReport
 
+
+class SavedReport(SamplingReport):
+    """A SamplingReport made from what it holds, as archives keep it.
+
+    Args:
+        held_out, exposed: the valid and test positives, and the exposed items, of each user.
+        popularity: float32 [I], the number of users who have each item in train.
+    """
+
+    def __init__(self, held_out: ListedItems, exposed: ListedItems, popularity: tf.Tensor):
+        self.held_out = held_out
+        self.exposed = exposed
+        self.popularity = popularity
+
+
+DATA_KINDS["sampling_report"] = DataKind(
+    SamplingReport,
+    lambda report: {
+        "held_out": report.held_out,
+        "exposed": report.exposed,
+        "popularity": report.popularity,
+    },
+    SavedReport,
+)
+
 STATISTICS = ("ranking_loss", "penalty", "positive_score", "negative_score")
 
 
-class SampledRec(keras.Model):
+@serializable
+class SampledRec(Serializable, keras.Model):
     """The model that `fit` trains on batches of the pipeline.
 
     Compile it with `jit_compile=False`: the sparse kernels have no XLA form.
@@ -28,11 +55,11 @@ class SampledRec(keras.Model):
     Args:
         encoder: E_θ.
         sampler: S_n.
-        loss: one of losses.py.
+        ranking_loss: one of losses.py.
         margin: γ of the hinge losses.
         l2: coefficient of the penalty.
         report: tells what the negatives are.
-        penalty: takes users, positives and negatives as Encoder.penalty does, which it is if None.
+        l2_scope: "own" for the encoder's own penalty, "all" for the squares of all its weights.
         previous: an encoder like `encoder`, to hold its weights of one step before; negatives are
             then chosen with those.
     """
@@ -41,20 +68,20 @@ class SampledRec(keras.Model):
         self,
         encoder: Encoder,
         sampler: Sampler,
-        loss: Loss,
+        ranking_loss: Loss,
         margin: float,
         l2: float,
         report: SamplingReport,
-        penalty: Callable[..., tf.Tensor] | None = None,
+        l2_scope: str = "own",
         previous: Encoder | None = None,
     ):
         super().__init__(name="sampled_rec")
         self.encoder = encoder
         self.sampler = sampler
-        self.ranking_loss = loss
+        self.ranking_loss = ranking_loss
         self.margin = margin
         self.l2 = l2
-        self.penalty = penalty or encoder.penalty
+        self.l2_scope = l2_scope
         self.previous = previous
         self.report = report
         names = (*STATISTICS, *negative_statistics.NAMES, *sampler.statistics)
@@ -77,6 +104,11 @@ class SampledRec(keras.Model):
         loss = means["ranking_loss"] + means["penalty"]
         return {"loss": loss, **means, "sampling_seconds": self.seconds.result()}
 
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compile as the saved model was; the optimizer updates the encoder's weights alone."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.encoder.trainable_variables)
+
     def refresh(self) -> None:
         """Bring up to date the embeddings that the sampler scores many items with, if any."""
         if self.sampler.scores_large_pool:
@@ -85,6 +117,12 @@ class SampledRec(keras.Model):
     def compute(self, batch: Batch) -> dict[str, tf.Tensor]:
         """Return the loss of a batch and what to report beside it, all scalars."""
         return self.forward(batch)[0]
+
+    def penalty(self, users: tf.Tensor, positives: tf.Tensor, negatives: tf.Tensor) -> tf.Tensor:
+        """Return the scalar that the L2 coefficient multiplies; see Encoder.penalty."""
+        if self.l2_scope == "all":
+            return self.encoder.whole_penalty(users, positives, negatives)
+        return self.encoder.penalty(users, positives, negatives)
 
     def forward(self, batch: Batch) -> tuple[dict[str, tf.Tensor], Negatives]:
         """Return what `compute` does, and the negatives it was computed with.

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from recns_tf.config import flagfiles
 from recns_tf.config.config import Config
+from recns_tf.config.distributions import Distribution
 from recns_tf.encoders.base import StaleTables
 from recns_tf.interactions import make_interactions
 from recns_tf.ops import random
@@ -240,7 +241,7 @@ def test_the_laws_of_the_draw():
         "hardest": np.eye(6)[np.argmax(items @ user)],
     }
     for name, law in expected.items():
-        weights = PositiveAssisted(2, None, name).log_weights(
+        weights = PositiveAssisted(2, Distribution("uniform", 0.0, 1.0), name).log_weights(
             by_user, by_positive, tf.constant([alpha], tf.float32)
         )
         np.testing.assert_allclose(tf.nn.softmax(weights)[0], law, rtol=1e-5, atol=1e-7)

@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 from scipy import stats
 
+from recns_tf.config.distributions import Distribution
 from recns_tf.evaluation import ranking
 from recns_tf.interactions import make_interactions, to_rows
 from recns_tf.ops import random
@@ -125,7 +126,7 @@ def test_the_law_of_the_drawn_candidates(golden, model):
     expected = ours * counts.sum(axis=1, keepdims=True)
     statistic = ((counts - expected) ** 2 / expected).sum()
     assert stats.chi2.sf(statistic, counts.size - len(counts)) > 1e-3
-    other = law(PositiveAssisted(5, None))
+    other = law(PositiveAssisted(5, Distribution("uniform", 0.0, 1.0)))
     assert (counts * (np.log(ours) - np.log(other))).sum() > 10
 
 

@@ -54,7 +54,7 @@ def law(items):
 
 
 def drawn(user, k=K, rows=70_000, sets=UNOBSERVED, data=TINY):
-    return worlds.sample(ExpNS(k, sets, data), worlds.batch(rows, user=user), ZEROS).ids
+    return worlds.sample(ExpNS(k, sets, data.exposed), worlds.batch(rows, user=user), ZEROS).ids
 
 
 def counts(ids):
@@ -137,7 +137,7 @@ def test_a_user_without_exposures_draws_from_the_pool_as_unins_does(form):
 def test_users_of_one_batch_have_each_its_own_law():
     users = np.random.default_rng(0).permutation(np.repeat(np.arange(5), 40_000)).astype(np.int32)
     batch = worlds.batch(len(users))._replace(users=tf.constant(users))
-    ids = worlds.sample(ExpNS(K, UNOBSERVED, TINY), batch, ZEROS).ids
+    ids = worlds.sample(ExpNS(K, UNOBSERVED, TINY.exposed), batch, ZEROS).ids
     for user, items in enumerate(EXPOSED):
         expected = law(items) if items else 1 - law(POSITIVES[user])
         assert chi_square(counts(ids[users == user]), expected) > 1e-3
@@ -174,5 +174,5 @@ def test_exposures_and_pool_are_drawn_with_seeds_of_their_own(monkeypatch):
     monkeypatch.setattr(random, "with_replacement", remember)
     monkeypatch.setattr(random, "without_replacement", remember)
     batch = worlds.batch(2)
-    ExpNS(K, UNOBSERVED, TINY).sample(batch, ZEROS, batch.seed)
+    ExpNS(K, UNOBSERVED, TINY.exposed).sample(batch, ZEROS, batch.seed)
     assert len(seeds) == len(set(seeds)) == 2

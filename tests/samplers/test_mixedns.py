@@ -53,7 +53,7 @@ def ids_of(sampler, users):
 
 
 def drawn(form, share, users):
-    return ids_of(MixedNS(K, POOLS[form][0], TINY, share), users)
+    return ids_of(MixedNS(K, POOLS[form][0], TINY.exposed, share), users)
 
 
 def counts(ids):
@@ -127,7 +127,7 @@ def test_a_coin_for_a_whole_row_fails(monkeypatch):
 
 @pytest.mark.parametrize("form", ["complement", "listed"])
 def test_exposed_items_left_in_the_pool_fail(form, monkeypatch):
-    sampler = MixedNS(K, POOLS[form][0], TINY, 0.3)
+    sampler = MixedNS(K, POOLS[form][0], TINY.exposed, 0.3)
     monkeypatch.setattr(Unexposed, "_accept", lambda self, users, items: items >= 0)
     if form == "complement":
         sampler.unexposed.rest = POOLS[form][0]
@@ -151,7 +151,7 @@ def test_omega_0_is_uniform_off_the_exposed_items(form):
 @pytest.mark.parametrize("form", ["complement", "listed"])
 def test_omega_1_is_uniform_over_the_exposed_items_with_replacement(form):
     ids = drawn(form, 1.0, [0, 1])
-    same = ids_of(ExpNS(K, POOLS[form][0], TINY), [0, 1])  # k is more than were exposed
+    same = ids_of(ExpNS(K, POOLS[form][0], TINY.exposed), [0, 1])  # k is more than were exposed
     for user in (0, 1):
         some, mine = EXPOSED[user], ids[user]
         assert chi_square(counts(mine), uniform(SHOWN[user])) > 1e-3
@@ -205,7 +205,7 @@ def test_coins_and_both_branches_draw_with_seeds_of_their_own(monkeypatch):
 
     monkeypatch.setattr(tf.random, "stateless_uniform", remember)
     batch = worlds.batch(2)
-    MixedNS(K, POOLS["complement"][0], TINY, 0.5).sample(batch, ZEROS, batch.seed)
+    MixedNS(K, POOLS["complement"][0], TINY.exposed, 0.5).sample(batch, ZEROS, batch.seed)
     assert len(seeds) == len(set(seeds)) == 3
 
 
@@ -213,5 +213,5 @@ def test_a_pool_nearly_all_exposed_gives_what_is_left_of_it():
     """11 of 12 items exposed: 33 proposals alone would all be exposed for 6 negatives in 100."""
     data = make_tiny([list(range(11)), [0]], [[], [3]])
     everything = ListedItems(csr_array(np.ones((2, NUM_ITEMS), dtype=bool)))
-    ids = worlds.sample(MixedNS(K, everything, data, 0.0), worlds.batch(2_000), ZEROS).ids
+    ids = worlds.sample(MixedNS(K, everything, data.exposed, 0.0), worlds.batch(2_000), ZEROS).ids
     assert set(ids.ravel()) == {11}

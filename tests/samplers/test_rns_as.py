@@ -48,7 +48,9 @@ DATA = make_interactions(
 
 def make(k=K, pool=POOL, exposed=NE, sampler=RNSAS, constant=False, **options):
     generator = {"num_candidates": N, "dim": 2, "warmup": 0, "l2": 0.0, "learning_rate": 0.02}
-    made = sampler(k, pool, DATA, GeneratorOptions(**generator), num_exposed=exposed, **options)
+    made = sampler(
+        k, pool, DATA.exposed, GeneratorOptions(**generator), num_exposed=exposed, **options
+    )
     if constant:
         made.generator.nodes.assign(0 * made.generator.nodes.numpy() + 0.1)
     return made

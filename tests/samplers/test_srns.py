@@ -27,7 +27,7 @@ PAST = RNG.normal(size=(5, NUM_USERS + NUM_ITEMS, WIDTH))
 def make(k=1, positives=POSITIVES, memory=6, extra=4, **options):
     pool = worlds.unobserved(positives, NUM_ITEMS)
     shape = len(positives), NUM_ITEMS, WIDTH
-    made = SRNS(k, pool, *shape, memory=memory, extra=extra, **options)
+    made = SRNS(k, pool, *shape, memory_size=memory, extra=extra, **options)
     made.begin_epoch(0, None)
     return made
 
@@ -250,7 +250,14 @@ def test_an_epoch_begins_by_keeping_the_embeddings_the_last_one_left():
 def test_memories_are_drawn_anew_every_epoch_if_asked_for():
     positives = [[0]] * 20_000
     sampler = SRNS(
-        1, worlds.unobserved(positives, 5), len(positives), 5, 1, memory=2, extra=2, afresh=True
+        1,
+        worlds.unobserved(positives, 5),
+        len(positives),
+        5,
+        1,
+        memory_size=2,
+        extra=2,
+        afresh=True,
     )
     encoder = Encoder(0)
     encoder.embeddings = lambda: (np.zeros((len(positives), 1)), np.zeros((5, 1)))
