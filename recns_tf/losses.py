@@ -1,7 +1,8 @@
 """Losses on the scores of a positive and its k negatives (§2.4).
 
-Every loss takes `positive` [B], the scores e_u·e_v, `negative` [B, k], the scores e_u·e_n, and
-the margin γ, and returns a float32 scalar. σ is the sigmoid and [z]_+ = max(0, z).
+The arguments of every loss are `positive`, float32 [B], the scores e_u·e_v; `negative`, float32
+[B, k], the scores e_u·e_n; and `margin`, γ. It returns a float32 scalar. σ is the sigmoid and
+[z]_+ = max(0, z).
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def augmented_hinge(positive: tf.Tensor, negative: tf.Tensor, margin: float) -> 
 def pairwise_hinge(positive: tf.Tensor, negative: tf.Tensor, margin: float) -> tf.Tensor:
     """Return the mean over pairs and negatives of [σ(e_u·e_n_i) - σ(e_u·e_v) + γ]_+.
 
-    Source: the authors' code (zyang-16/RecNS), in place of eq. (5).
+    Source: the authors' code (zyang-16/RecNS), which uses it instead of eq. (5).
     """
     gap = tf.sigmoid(negative) - tf.sigmoid(positive)[:, None]
     return tf.reduce_mean(tf.nn.relu(gap + margin))
@@ -40,7 +41,7 @@ def plain_hinge(positive: tf.Tensor, negative: tf.Tensor, margin: float) -> tf.T
 
 @keras.saving.register_keras_serializable(package="recns_tf")
 def bpr(positive: tf.Tensor, negative: tf.Tensor, margin: float) -> tf.Tensor:
-    """Return the mean over pairs and negatives of -log σ(e_u·e_v - e_u·e_n_i); no margin.
+    """Return the mean over pairs and negatives of -log σ(e_u·e_v - e_u·e_n_i), without margin.
 
     Source: S. Rendle et al., "BPR", UAI 2009.
     """

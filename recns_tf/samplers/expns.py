@@ -1,8 +1,8 @@
 """ExpNS: only items that were shown to the user and not chosen.
 
 Sources: J. Ding et al., "Sampler Design for Bayesian Personalized Ranking by Leveraging View
-Data", arXiv 1809.08162, where it is compared with; §5.1. The k negatives are distinct where the
-user has k exposed items, else drawn with replacement; a user without any has uniform ones.
+Data", arXiv 1809.08162, as a baseline; §5.1. The k negatives are distinct if the user has k
+exposed items, else drawn with replacement. A user without exposures gets uniform negatives.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class ExpNS(Sampler):
 
     Args:
         num_negatives: k.
-        pool: what users without exposures draw from.
+        pool: the items that users without exposures draw from.
         exposed: boolean CSR array [U, I], the items exposed to each user.
     """
 
@@ -43,7 +43,6 @@ class ExpNS(Sampler):
 
     @classmethod
     def from_settings(cls, config: Config, context: SamplerContext) -> Self:
-        """See Sampler."""
         return cls(config.num_negatives, context.pool, context.interactions.exposed)
 
     @derived
@@ -52,7 +51,6 @@ class ExpNS(Sampler):
         return ListedItems(self.exposed)
 
     def choose(self, batch: Batch, tables: Tables, seed: tf.Tensor) -> Choice:
-        """See Sampler."""
         del tables
         users, k = batch.users, self.num_negatives
         shown = random.without_replacement(

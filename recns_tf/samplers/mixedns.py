@@ -1,9 +1,9 @@
-"""MixedNS: some negatives from exposed items, the others from items never shown.
+"""MixedNS: some negatives are exposed items, the others were never shown.
 
 Sources: J. Ding et al., "Sampler Design for Bayesian Personalized Ranking by Leveraging View
-Data", arXiv 1809.08162, with exposures as negatives only, as RecNS has them; §5.1. Each negative
-is, by a coin of its own, uniform over the user's exposed items with probability ω, else uniform
-over the items of the pool that were not exposed. A user without exposures has ω = 0.
+Data", arXiv 1809.08162, with exposures as negatives only, as in RecNS; §5.1. Each negative is,
+independently, uniform over the user's exposed items with probability ω, else uniform over the
+items of the pool that were not exposed. A user without exposures has ω = 0.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class MixedNS(Sampler):
 
     Args:
         num_negatives: k.
-        pool: what unexposed negatives come from.
+        pool: the items that unexposed negatives come from.
         exposed: boolean CSR array [U, I], the items exposed to each user.
         exposed_share: ω.
     """
@@ -49,7 +49,6 @@ class MixedNS(Sampler):
 
     @classmethod
     def from_settings(cls, config: Config, context: SamplerContext) -> Self:
-        """See Sampler."""
         exposed = context.interactions.exposed
         return cls(config.num_negatives, context.pool, exposed, config.exposed_share)
 
@@ -59,7 +58,6 @@ class MixedNS(Sampler):
         return Unexposed(self.pool, self.exposed)
 
     def choose(self, batch: Batch, tables: Tables, seed: tf.Tensor) -> Choice:
-        """See Sampler."""
         del tables
         users, k = batch.users, self.num_negatives
         exposures = self.unexposed.exposures

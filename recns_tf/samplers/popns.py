@@ -1,9 +1,9 @@
-"""PopNS: items in proportion to a power of their popularity.
+"""PopNS: items drawn in proportion to a power of their popularity.
 
 Sources: X. He et al., "Fast Matrix Factorization for Online Recommendation with Implicit
 Feedback", SIGIR 2016; H.-F. Yu et al., ICDM 2017; §5.1. With pop(v) the number of users who have
-v in train, P(v | u) is in proportion to pop(v)^power over the pool of u. An item without users
-is never drawn, unless the power is 0, which is UniNS.
+v in train, P(v | u) ∝ pop(v)^power over the pool of u. An item without users is never drawn, unless
+the power is 0, which gives UniNS.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ if TYPE_CHECKING:
 class PopNS(Sampler):
     """Popularity-based negative sampling.
 
-    From a pool that is all items but some, items are drawn without rejection. From any other,
-    unobserved items are drawn until they lie in it; a user whose pool has no popular item, or
-    next to none, has uniform ones.
+    From a pool that is the complement of listed items, items are drawn without rejection. For any
+    other pool, unobserved items are drawn until one is in it; a user whose pool has no popular
+    items, or almost none, gets uniform ones.
 
     Args:
         num_negatives: k.
-        pool: the items each user's negatives come from.
-        train: boolean CSR array [U, I], of which popularity is counted.
+        pool: the items that each user's negatives come from.
+        train: boolean CSR array [U, I], which determines popularity.
         power: exponent of the popularity.
     """
 
@@ -50,7 +50,6 @@ class PopNS(Sampler):
 
     @classmethod
     def from_settings(cls, config: Config, context: SamplerContext) -> Self:
-        """See Sampler."""
         train = context.interactions.train
         return cls(config.num_negatives, context.pool, train, config.popularity_power)
 
@@ -62,7 +61,6 @@ class PopNS(Sampler):
         return WeightedComplement(rows, weights)
 
     def choose(self, batch: Batch, tables: Tables, seed: tf.Tensor) -> Choice:
-        """See Sampler."""
         del tables
         accept = self._has_weight if isinstance(self.pool, ComplementItems) else self.pool.contains
         ids = random.accepted(

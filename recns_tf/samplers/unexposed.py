@@ -1,4 +1,4 @@
-"""Items of a user's region that were not exposed to the user."""
+"""Items in a user's region that were not exposed to the user."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from recns_tf.ops.item_sets import ComplementItems, Fallback, ItemSets, ListedIt
 
 
 class Unexposed:
-    """Draws from each user's pool less the exposed items.
+    """Draws from each user's pool without the exposed items.
 
-    Where the pool is all items but some, what is left is another such set, and one search finds
-    an item. From any other pool exposed items are drawn again. A user whose pool was all exposed
-    has the whole pool.
+    If the pool is the complement of listed items, so is the pool without exposed items, and one
+    search finds an item. For any other pool, exposed items are drawn again. If all items of a
+    user's pool were exposed, the whole pool is used.
 
     Args:
         pool: the items to draw from.
@@ -33,7 +33,7 @@ class Unexposed:
             self.rest = Fallback(ComplementItems(missing), pool)
 
     def draw(self, users: tf.Tensor, n: int, seed: tf.Tensor) -> tf.Tensor:
-        """Draw n independent uniform items a user: [B] -> int32 [B, n]."""
+        """Draw n independent uniform items per user: [B] -> int32 [B, n]."""
         if self.rest is not None:
             return random.with_replacement(self.rest, users, n, seed)
         return random.accepted(self._propose, self._accept, self._propose, users, n, seed)

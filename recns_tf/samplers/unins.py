@@ -27,7 +27,7 @@ class UniNS(Sampler):
 
     Args:
         num_negatives: k.
-        pool: the items each user's negatives come from.
+        pool: the items that each user's negatives come from.
     """
 
     def __init__(self, num_negatives: int, pool: ItemSets):
@@ -36,10 +36,8 @@ class UniNS(Sampler):
 
     @classmethod
     def from_settings(cls, config: Config, context: SamplerContext) -> Self:
-        """See Sampler."""
         return cls(config.num_negatives, context.pool)
 
     def choose(self, batch: Batch, tables: Tables, seed: tf.Tensor) -> Choice:
-        """See Sampler."""
         del tables
         return Choice(random.with_replacement(self.pool, batch.users, self.num_negatives, seed), {})

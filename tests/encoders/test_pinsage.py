@@ -114,7 +114,7 @@ def test_gradients_through_all_neighbours_are_slopes_too(encoder, toy):
         pairs = list(zip(kernels[::2], kernels[1::2], strict=True))
         return oracles.pinsage(nodes, neighbours, pairs)
 
-    assert_slopes(encoder, lambda: encoder.layers_of_all()[-1], oracle, tries=10)
+    assert_slopes(encoder, lambda: encoder.all_layers()[-1], oracle, tries=10)
 
 
 def test_drawn_neighbours_are_uniform_and_each_row_s_own(toy, encoder, monkeypatch):

@@ -133,7 +133,7 @@ def test_item_sets_are_restored_from_their_arrays(sets):
 @pytest.mark.parametrize("kind", ["symmetric", "row"])
 @pytest.mark.parametrize("engine", ["csr", "coo"])
 def test_adjacency_is_restored_from_its_arrays(kind, engine):
-    adjacency = Adjacency.of(ROWS, kind, engine)
+    adjacency = Adjacency.from_train(ROWS, kind, engine)
     restored = restore(flatten(adjacency, "graph"), "graph")
     x = tf.random.stateless_normal([77, 3], [1, 2])
     np.testing.assert_array_equal(restored.product(x), adjacency.product(x))

@@ -145,7 +145,7 @@ def test_merged_negatives_of_length_1(toy):
     tables = model.encoder.encode(True, random.root(2))
     user, item = tf.constant([3, 5, 3]), tf.constant([[1, 2, 9], [4, 4, 7], [8, 1, 2]])
     model.sampler.num_negatives = 2
-    scores = model.sampler.merged(tables.scores(user, item), item, tables).numpy()
+    scores = model.sampler.merge_scores(tables.scores(user, item), item, tables).numpy()
     for row, (u, ids) in enumerate(zip(tables.users(user).numpy(), item.numpy(), strict=True)):
         e = tables.items(tf.constant(ids)).numpy().astype(np.float64)
         merged = oracles.nested_merge(e[2], e[:2], 2)

@@ -17,7 +17,7 @@ from recns_tf.ops import random
 from recns_tf.samplers.base import Choice
 from recns_tf.samplers.batch import Batch
 from recns_tf.samplers.recns_o import PositiveAssisted
-from recns_tf.samplers.recns_w import pick
+from recns_tf.samplers.recns_w import pick_exposed
 from tests.conftest import SHARED, members
 from tests.original.test_choices import build_original
 
@@ -108,7 +108,7 @@ def test_the_exposed_pick_for_the_given_factors(golden, model, batch, monkeypatc
     )
     place = golden["exposed_pick"]
     expected = golden["exposed_candidates"][np.arange(len(place)), place]
-    np.testing.assert_array_equal(pick(batch, tables, 1).ids[:, 0], expected)
+    np.testing.assert_array_equal(pick_exposed(batch, tables, 1).ids[:, 0], expected)
 
 
 def test_the_law_of_the_drawn_candidates(golden, model):

@@ -5,7 +5,7 @@ import pytest
 from scipy.sparse import csr_array
 
 from recns_tf.samplers import depth_first as depth_first_module
-from recns_tf.samplers.depth_first import NOBODY, depth_first_lists, shuffled
+from recns_tf.samplers.depth_first import NO_ITEM, depth_first_lists, shuffle_rows
 
 
 def random_graph(number):
@@ -28,7 +28,7 @@ DENSE = csr_array(np.random.default_rng(5).random((20, 40)) < 0.2)
 def orders(train, seed):
     """Return the neighbours of every user and of every item, in the order of that seed."""
     rng = np.random.default_rng(seed)
-    pairs = [shuffled(train, rng), shuffled(train.T.tocsr(), rng)]
+    pairs = [shuffle_rows(train, rng), shuffle_rows(train.T.tocsr(), rng)]
     return [np.split(nonzeros, starts[1:-1]) for starts, nonzeros in pairs]
 
 
@@ -80,7 +80,7 @@ def all_at_once(start, items_of, users_of):
 
 def listed(train, length, search, seed):
     """Return what depth_first_lists must return, if `search` is the search."""
-    lists = np.full((train.shape[1], length), NOBODY, np.int32)
+    lists = np.full((train.shape[1], length), NO_ITEM, np.int32)
     neighbours = orders(train, seed)
     found = [search(start, *neighbours)[:length] for start in range(train.shape[1])]
     for start, items in enumerate(found):
@@ -116,7 +116,7 @@ def test_a_list_has_distinct_items_of_the_component_without_the_start(length):
             items = lists[start, : counts[start]].tolist()
             assert counts[start] == len(set(items)) == min(len(component) - 1, length)
             assert set(items) <= component - {start}
-            assert (lists[start, counts[start] :] == NOBODY).all()
+            assert (lists[start, counts[start] :] == NO_ITEM).all()
             sizes.add(len(items))
     assert {0, 1, 2, 3} <= sizes, "isolated items and small components must occur"
 
@@ -164,7 +164,7 @@ def test_lists_do_not_depend_on_how_rows_are_cut_for_threads(cuts, monkeypatch):
 
 def test_neighbours_are_shuffled_within_their_row():
     train = csr_array(np.ones((4000, 3), bool))
-    starts, nonzeros = shuffled(train, np.random.default_rng(0))
+    starts, nonzeros = shuffle_rows(train, np.random.default_rng(0))
     np.testing.assert_array_equal(starts, train.indptr)
     rows = nonzeros.reshape(-1, 3)
     np.testing.assert_array_equal(np.sort(rows, axis=1), np.tile([0, 1, 2], (4000, 1)))

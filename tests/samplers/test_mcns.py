@@ -9,7 +9,7 @@ from recns_tf.ops import random
 from recns_tf.ops.item_sets import ComplementItems
 from recns_tf.samplers.base import SamplerContext
 from recns_tf.samplers.depth_first import depth_first_lists
-from recns_tf.samplers.mcns import MCNS, UNBORN
+from recns_tf.samplers.mcns import MCNS, NOT_STARTED
 from recns_tf.samplers.unins import UniNS
 from tests.goodness_of_fit import chi_square, independence
 from tests.samplers import worlds
@@ -243,7 +243,7 @@ def test_rows_have_coins_of_their_own(monkeypatch):
 
 def test_a_chain_begins_at_a_uniform_item_of_the_pool():
     users = np.zeros(ROWS, int)
-    observed = np.bincount(run(make(), users, UNBORN).ids[:, 0], minlength=NUM_ITEMS)
+    observed = np.bincount(run(make(), users, NOT_STARTED).ids[:, 0], minlength=NUM_ITEMS)
     free = (law(0) > 0) / (law(0) > 0).sum()
     assert chi_square(observed, free @ kernel(law(0))) > 1e-3
     assert chi_square(observed, free) < 1e-6, "not moved"
@@ -284,7 +284,7 @@ def test_acceptance_is_the_share_of_accepted_proposals():
 
 def test_sampling_leaves_the_chains_and_learning_moves_those_of_the_batch():
     sampler = make(k=3, burn=2, thin=2)
-    starts = np.where(AT_ALL_ITEMS % 3 == 0, UNBORN, AT_ALL_ITEMS)
+    starts = np.where(AT_ALL_ITEMS % 3 == 0, NOT_STARTED, AT_ALL_ITEMS)
     users = np.array([3, 7, 3, 12, 3, 7, 19] * 30)
     negatives = run(sampler, users, starts)
     np.testing.assert_array_equal(sampler.chain, starts)
@@ -326,4 +326,4 @@ def test_lists_and_flags_are_those_of_the_run(toy):
     flags = (sampler.mix, sampler.power, sampler.burn, sampler.thin, sampler.num_negatives)
     assert flags == (0.2, 0.6, 5, 3, 2)
     assert sampler.chain.shape == (toy.train.shape[0],)
-    assert (np.asarray(sampler.chain) == UNBORN).all()
+    assert (np.asarray(sampler.chain) == NOT_STARTED).all()
