@@ -70,7 +70,7 @@ def test_final_embeddings(world):
     np.testing.assert_allclose(final, propagate(model.encoder.nodes.numpy()), rtol=1e-4, atol=1e-6)
 
 
-def test_the_loss_its_parts_and_its_gradient(world):
+def test_loss_parts_and_gradient(world):
     model, batch, _, step = world
     with tf.GradientTape() as tape:
         values = model.compute(batch)
@@ -140,7 +140,7 @@ def test_the_normal_initializer(toy):
     assert np.abs(nodes).max() > 0.03, "a uniform law of that deviation ends at 0.017"
 
 
-def test_merged_negatives_of_length_1(toy):
+def test_renormalized_negatives(toy):
     model = build_original(toy, "pinsage", dim=8, feature_dim=4, num_neighbors="4,3")
     tables = model.encoder.encode(True, random.root(2))
     user, item = tf.constant([3, 5, 3]), tf.constant([[1, 2, 9], [4, 4, 7], [8, 1, 2]])
@@ -168,7 +168,7 @@ def test_the_penalty_over_all_weights(toy):
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_the_flagfiles_are_legal_and_differ_from_the_defaults_as_they_say(name):
+def test_flagfiles_are_valid_and_differ_from_the_defaults_as_stated(name):
     encoder = "pinsage" if "pinsage" in name else "lightgcn"
     default = Config.for_run("zhihu", encoder)
     told = set(read(name, encoder).differences(default))
@@ -203,7 +203,7 @@ def test_the_flagfiles_are_legal_and_differ_from_the_defaults_as_they_say(name):
     assert told == expected
 
 
-def test_unknown_nodes_have_no_neighbours_but_the_spare_one():
+def test_nodes_without_neighbors_have_the_spare_one():
     """A user without train items, under the authors' table, is the spare node's neighbour."""
     toy = make_interactions(
         "lonely",
@@ -228,7 +228,7 @@ def test_unknown_nodes_have_no_neighbours_but_the_spare_one():
     assert np.isfinite(encoder.encode(True, random.root(1)).users(tf.constant([1]))).all()
 
 
-def test_the_laws_of_the_draw():
+def test_distributions_of_the_draw():
     """The log-weights of each law against its own words."""
     rng = np.random.default_rng(0)
     user, positive, items = rng.normal(size=3), rng.normal(size=3), rng.normal(size=(6, 3))

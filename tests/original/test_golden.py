@@ -98,7 +98,7 @@ def test_scores_of_the_candidates(golden, model, batch):
         np.testing.assert_allclose(result, golden[f"score_{name}"], rtol=1e-5, atol=1e-7)
 
 
-def test_the_exposed_pick_for_the_given_factors(golden, model, batch, monkeypatch):
+def test_exposed_items_picked_with_the_given_factors(golden, model, batch, monkeypatch):
     module = "recns_tf.samplers.recns_w.amplification"
     monkeypatch.setattr(module, lambda exposed, candidates: tf.constant(golden["beta"]))
     tables = model.encoder.encode(False)
@@ -111,7 +111,7 @@ def test_the_exposed_pick_for_the_given_factors(golden, model, batch, monkeypatc
     np.testing.assert_array_equal(pick_exposed(batch, tables, 1).ids[:, 0], expected)
 
 
-def test_the_law_of_the_drawn_candidates(golden, model):
+def test_distribution_of_the_drawn_candidates(golden, model):
     """Their counts are of our law, and are less likely under eq. (7)'s, by a factor of e^10."""
     user, positive = (tf.constant(golden[f"score_{name}"]) for name in ("user", "positive"))
     counts = golden["draw_counts"]
@@ -138,7 +138,7 @@ def test_the_merged_negatives(golden, model, choose_theirs):
     np.testing.assert_allclose(merged, golden["merged"], rtol=1e-5, atol=6e-8)
 
 
-def test_the_loss_its_parts_and_its_gradient(golden, model, batch, choose_theirs):
+def test_loss_parts_and_gradient(golden, model, batch, choose_theirs):
     with tf.GradientTape() as tape:
         values = model.compute(batch)
     for name, entry in (("loss", "loss"), ("ranking_loss", "hinge"), ("penalty", "l2")):

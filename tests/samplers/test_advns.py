@@ -85,7 +85,7 @@ def test_negatives_are_drawn_from_the_softmax_over_a_pair_s_candidates(temperatu
         assert chi_square(counts, wrong) < 1e-6, name
 
 
-def test_one_candidate_a_constant_generator_or_the_warmup_make_it_uniform():
+def test_one_candidate_constant_generator_or_warmup_are_uniform():
     uniform = np.isin(np.arange(NUM_ITEMS), FREE) / len(FREE)
     one = worlds.sample(make(num_candidates=1), worlds.batch(ROWS, user=1), TABLES).ids
     assert chi_square(np.bincount(one[:, 0], minlength=NUM_ITEMS), uniform) > 1e-3
@@ -141,7 +141,7 @@ def finite_differences(function, at, step=1e-5):
 
 
 @pytest.mark.parametrize("warm", [False, True])
-def test_the_generator_s_loss_and_its_gradient_are_the_formula_s(warm):
+def test_generator_loss_and_gradient_follow_the_formula(warm):
     setting = 0.6, 0.03, warm
     sampler = make(3, temperature=0.6, l2=0.03, warmup=int(warm), num_candidates=4)
     weights = [weight.value for weight in sampler.generator.trainable_variables]
@@ -158,7 +158,7 @@ def test_the_generator_s_loss_and_its_gradient_are_the_formula_s(warm):
         np.testing.assert_allclose(tf.convert_to_tensor(gradient), slopes, atol=1e-5)
 
 
-def test_learning_is_adam_on_that_gradient():
+def test_update_is_a_step_of_adam():
     """Rows that stand in a batch several times have one gradient: its square is that of a sum."""
     sampler = make(3, temperature=0.6, l2=0.03, num_candidates=4, learning_rate=0.01)
     weights = [NODES.astype(float), BIAS.astype(float)]
@@ -203,7 +203,7 @@ def expected_gain(temperature, baseline):
 
 
 @pytest.mark.parametrize("baseline", [0.0, 0.4])
-def test_the_estimates_of_the_gradient_have_the_mean_they_should(baseline):
+def test_gradient_estimates_are_unbiased(baseline):
     def error(sampler, temperature=0.7):
         made = make(sampler=sampler, temperature=0.7)
         made.baseline.assign(baseline)
@@ -260,7 +260,7 @@ def test_the_baseline_is_a_running_mean_or_the_mean_of_the_other_rewards():
 
 
 @pytest.mark.parametrize(("sampler", "rises"), [(AdvNS, True), (WrongSign, False)])
-def test_the_reward_rises_while_the_recommender_stands_still(sampler, rises):
+def test_reward_rises_with_a_fixed_recommender(sampler, rises):
     made = make(3, sampler=sampler, nodes=0 * NODES + 0.1, bias=0 * BIAS, learning_rate=0.02)
 
     @tf.function
@@ -289,7 +289,7 @@ def test_sampling_alone_changes_nothing():
         np.testing.assert_array_equal(weight.numpy(), value)
 
 
-def test_generator_and_encoder_learn_apart(toy, toy_config):
+def test_generator_and_encoder_are_trained_separately(toy, toy_config):
     config = dataclasses.replace(toy_config, sampler="advns", advns_baseline="others")
     model, pipeline, _ = build(config, toy)
     sampler, encoder = model.sampler, model.encoder

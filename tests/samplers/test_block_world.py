@@ -84,7 +84,7 @@ def mean_score(world, config, weights):
     return function
 
 
-def test_samplers_that_seek_hard_negatives_find_them(mean_score):
+def test_hard_samplers_find_hard_negatives(mean_score):
     """In the order that the model's scores give; negatives of one's own block are the hard ones."""
     uniform = mean_score("unins")
     spread = abs(mean_score("popns") - uniform)
@@ -95,9 +95,9 @@ def test_samplers_that_seek_hard_negatives_find_them(mean_score):
     assert mean_score("srns", 5) > uniform + 0.5 * (hardest - uniform)
 
 
-def test_a_generator_that_has_not_learned_is_no_harder_than_chance(mean_score):
+def test_untrained_generator_is_no_harder_than_chance(mean_score):
     assert mean_score("advns", 25) > mean_score("advns", 0)
 
 
-def test_a_memory_that_was_not_renewed_is_no_harder_than_chance(mean_score):
+def test_memory_without_updates_is_no_harder_than_chance(mean_score):
     assert mean_score("srns", 5) > mean_score("srns", 0)

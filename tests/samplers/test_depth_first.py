@@ -89,7 +89,7 @@ def listed(train, length, search, seed):
 
 
 @pytest.mark.parametrize("length", [1, 4, 30])
-def test_lists_are_those_of_recursion(length):
+def test_lists_agree_with_a_recursive_search(length):
     wrong = {breadth_first: 0, all_at_once: 0}
     for number, train in enumerate(GRAPHS):
         lists, counts = depth_first_lists(train, length, number)
@@ -128,7 +128,7 @@ def test_a_shorter_list_is_the_beginning_of_a_longer_one():
     assert (counts == 7).all()
 
 
-def test_a_path_is_followed_to_its_end():
+def test_path_is_followed_to_its_end():
     num_items = 3000
     users = np.repeat(np.arange(num_items - 1), 2)
     items = users + np.tile([0, 1], num_items - 1)
@@ -139,13 +139,13 @@ def test_a_path_is_followed_to_its_end():
     np.testing.assert_array_equal(lists[-1, :-1], np.arange(num_items - 1)[::-1])
 
 
-def test_the_seed_alone_decides():
+def test_lists_depend_on_the_seed_alone():
     one, again, other = (depth_first_lists(DENSE, 10, seed)[0] for seed in (3, 3, 4))
     np.testing.assert_array_equal(one, again)
     assert (one != other).any(axis=1).mean() > 0.9
 
 
-def test_all_searches_share_one_order_of_neighbours():
+def test_all_searches_share_one_order_of_neighbors():
     items_of, users_of = orders(DENSE, 3)
     lists, _ = depth_first_lists(DENSE, 40, 3)
     for start in range(DENSE.shape[1]):
@@ -162,7 +162,7 @@ def test_lists_do_not_depend_on_how_rows_are_cut_for_threads(cuts, monkeypatch):
     assert (depth_first_lists(DENSE, 12, 1)[1] > 0).tolist() == [True] * 39 + [False]
 
 
-def test_neighbours_are_shuffled_within_their_row():
+def test_neighbors_are_shuffled_within_their_row():
     train = csr_array(np.ones((4000, 3), bool))
     starts, nonzeros = shuffle_rows(train, np.random.default_rng(0))
     np.testing.assert_array_equal(starts, train.indptr)

@@ -96,7 +96,7 @@ def test_every_k_distinct_exposures_are_equally_likely():
         assert chi_square(counts(ids), wrong) < 1e-6
 
 
-def test_where_just_k_were_exposed_all_of_them_are_taken():
+def test_exactly_k_exposures_are_all_taken():
     ids = np.sort(drawn(4, rows=1000), axis=1)
     np.testing.assert_array_equal(ids, np.tile(EXPOSED[4], (1000, 1)))
 
@@ -134,7 +134,7 @@ def test_a_user_without_exposures_draws_from_the_pool_as_unins_does(form):
     assert independence(table[np.ix_(some, some)]) > 1e-3
 
 
-def test_users_of_one_batch_have_each_its_own_law():
+def test_users_of_one_batch_have_their_own_distributions():
     users = np.random.default_rng(0).permutation(np.repeat(np.arange(5), 40_000)).astype(np.int32)
     batch = worlds.batch(len(users))._replace(users=tf.constant(users))
     ids = worlds.sample(ExpNS(K, UNOBSERVED, TINY.exposed), batch, ZEROS).ids
@@ -164,7 +164,7 @@ def test_a_log_without_any_exposure_gives_uniform_negatives():
         assert chi_square(counts(drawn(user, data=data)), 1 - law(POSITIVES[user])) > 1e-3
 
 
-def test_exposures_and_pool_are_drawn_with_seeds_of_their_own(monkeypatch):
+def test_exposures_and_pool_use_different_seeds(monkeypatch):
     seeds = []
 
     def remember(sets, users, n, seed):

@@ -140,7 +140,7 @@ def one_step():
 
 
 @pytest.mark.parametrize("kind", [0, 1])
-def test_the_kernel_is_in_detailed_balance(kind):
+def test_kernel_is_in_detailed_balance(kind):
     pi = law(kind)
     flow = pi[:, None] * kernel(pi)
     np.testing.assert_allclose(flow, flow.T, atol=1e-15)
@@ -166,7 +166,7 @@ def test_every_transition_is_that_of_the_kernel():
 
 
 @pytest.mark.parametrize(("shift", "scale"), [(0.0, 1.0), (-200.0, 0.3)])
-def test_chains_come_to_the_positive_law(shift, scale):
+def test_chains_converge_to_the_positive_distribution(shift, scale):
     """Wherever they begin, here outside the pool; and where σ is 0 in float32."""
     users = np.tile([0, 10], ROWS // 2)
     begin = np.array([POSITIVES[kind][0] for kind in KIND])
@@ -183,7 +183,7 @@ def test_chains_come_to_the_positive_law(shift, scale):
 
 
 @pytest.mark.parametrize(("scale", "power"), [(0.0, POWER), (1.0, 0.0)])
-def test_constant_scores_or_power_0_give_the_law_of_uniform_sampling(scale, power):
+def test_constant_scores_or_power_0_give_uniform_sampling(scale, power):
     users = np.zeros(ROWS // 2, int)
     chains = run(make(burn=29, power=power), users, 2, scale=scale)
     uniform = run(UniNS(1, POOL), users)
@@ -214,7 +214,7 @@ def test_the_k_negatives_are_states_of_one_chain(monkeypatch):
     assert chi_square(pairs(users)[0], joint[0]) < 1e-6, "the same numbers in every step"
 
 
-def test_rows_have_coins_of_their_own(monkeypatch):
+def test_rows_are_independent(monkeypatch):
     uniform = tf.random.stateless_uniform
 
     def neighbours():
@@ -241,7 +241,7 @@ def test_rows_have_coins_of_their_own(monkeypatch):
     assert misfit(one_step()[:10], kernel(law(0))) < 1e-6, "a coin for all rows"
 
 
-def test_a_chain_begins_at_a_uniform_item_of_the_pool():
+def test_chain_starts_at_a_uniform_item_of_the_pool():
     users = np.zeros(ROWS, int)
     observed = np.bincount(run(make(), users, NOT_STARTED).ids[:, 0], minlength=NUM_ITEMS)
     free = (law(0) > 0) / (law(0) > 0).sum()
@@ -282,7 +282,7 @@ def test_acceptance_is_the_share_of_accepted_proposals():
         assert abs(other - expected) > 4e-3, name
 
 
-def test_sampling_leaves_the_chains_and_learning_moves_those_of_the_batch():
+def test_only_update_state_moves_the_chains():
     sampler = make(k=3, burn=2, thin=2)
     starts = np.where(AT_ALL_ITEMS % 3 == 0, NOT_STARTED, AT_ALL_ITEMS)
     users = np.array([3, 7, 3, 12, 3, 7, 19] * 30)
@@ -301,7 +301,7 @@ def test_sampling_leaves_the_chains_and_learning_moves_those_of_the_batch():
     np.testing.assert_array_equal(sampler.chain, expected)
 
 
-def test_the_next_batch_goes_on_from_the_kept_state():
+def test_next_batch_continues_from_the_stored_state():
     sampler = make()
     users = np.zeros(ROWS, int)
     first = run(sampler, users, 0)
@@ -315,7 +315,7 @@ def test_the_next_batch_goes_on_from_the_kept_state():
     assert chi_square(again, np.bincount(first.feedback, minlength=10) @ transitions) < 1e-6
 
 
-def test_lists_and_flags_are_those_of_the_run(toy):
+def test_lists_and_flags_reach_the_sampler(toy):
     config = Config(
         num_negatives=2, seed=3, mcns_list=7, mcns_mix=0.2, mcns_power=0.6, mcns_burn=5, mcns_thin=3
     )

@@ -98,7 +98,7 @@ FORMS = {
 
 
 @pytest.mark.parametrize(("form", "power"), [*((form, 0.75) for form in FORMS), ("listed", 0.0)])
-def test_the_law_is_renormalised_inside_any_form_of_pool(form, power):
+def test_distribution_is_renormalized_in_every_form_of_pool(form, power):
     ids = drawn(popns(FORMS[form](REGION), power))
     for user in range(3):
         observed = counts(ids[user])
@@ -131,7 +131,7 @@ def test_a_pool_without_popular_items_is_drawn_from_uniformly(form):
     assert chi_square(counts(ids[1], 8), [1, 0, 0, 0, 0, 1, 0, 0]) > 1e-3
 
 
-def test_a_pool_of_little_popularity_keeps_the_law():
+def test_pool_of_little_popularity_keeps_the_distribution():
     """A pool may hold a few percent of all popularity: small pools do, and distant regions."""
     train = np.zeros((60, 6), dtype=bool)
     train[3:, [0, 1]] = True
@@ -154,7 +154,7 @@ def test_power_0_is_uniform_sampling():
         assert set(np.flatnonzero(one)) == set(np.flatnonzero(other)) == set(some)
 
 
-def test_popularity_is_of_train_alone():
+def test_popularity_uses_train_only():
     rng = np.random.default_rng(4)
     rest = np.argwhere(~TRAIN & (rng.random(TRAIN.shape) < 0.5))
     rest = rest[rest[:, 0] >= 3]

@@ -32,7 +32,7 @@ def drawn_counts(alpha, **options):
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0])
-def test_equation_7_is_the_law_of_the_draw(alpha):
+def test_equation_7_is_the_distribution_of_the_draws(alpha):
     counts, _ = drawn_counts(alpha)
     law = oracles.assisted_law(USER[1], ITEM[4], ITEM[CANDIDATES], alpha)
     assert chi_square(counts, law) > 1e-3
@@ -57,7 +57,7 @@ def test_equation_7_is_the_law_of_the_draw(alpha):
         assert chi_square(counts, law) < 1e-6, name
 
 
-def test_the_k_draws_and_the_rows_are_independent_with_replacement():
+def test_draws_are_independent_with_replacement():
     _, ids = drawn_counts(0.3)
     place = {item: n for n, item in enumerate(CANDIDATES)}
     columns = np.vectorize(place.get)(ids)
@@ -101,7 +101,7 @@ def test_alpha_is_drawn_for_every_pair_and_candidate():
         ([4, 4, 4], [4, 4, 4], [1, 1, 1]),
     ],
 )
-def test_equation_9_by_hand(exposed, candidates, beta):
+def test_equation_9_on_worked_examples(exposed, candidates, beta):
     np.testing.assert_array_equal(oracles.beta(exposed, candidates), beta)
     result = amplification(tf.constant([exposed]), tf.constant([candidates]))
     np.testing.assert_array_equal(result, [beta])
@@ -210,13 +210,13 @@ def test_several_exposed_negatives_take_turns(num_exposed):
             assert float(negatives.scores[row, i]) == pytest.approx(merged @ USER[1], rel=1e-5)
 
 
-def test_more_exposed_negatives_than_candidates(toy_config):
+def test_more_exposed_negatives_than_candidates_is_an_error(toy_config):
     config = dataclasses.replace(toy_config, num_exposed=5)
     with pytest.raises(UserError, match="--num_exposed=5: choose at most 4"):
         RecNS.from_settings(config, None)
 
 
-def test_the_nested_merge():
+def test_nested_merge():
     exposed, assisted = RNG.normal(size=(2, 1, 3)), RNG.normal(size=(2, K, 3))
     merged = nested(tf.constant(exposed), tf.constant(assisted), 1 / K)
     for pair in range(2):

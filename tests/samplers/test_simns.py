@@ -92,7 +92,7 @@ def pools(size, power, number, k=32):
 
 
 @pytest.mark.parametrize(("power", "number"), [(1.0, 8_000), (0.5, 3_000), (0.0, 3_000)])
-def test_the_pool_is_drawn_item_after_item_by_popularity(power, number):
+def test_batch_pool_is_drawn_sequentially_by_popularity(power, number):
     weight = POPULARITY.astype(float) ** power
     law = set_law(weight, 2)
     observed = pools(2, power, number)
@@ -107,7 +107,7 @@ def test_the_pool_is_drawn_item_after_item_by_popularity(power, number):
         assert chi_square(observed, pairs) < 1e-6, "drawn again until distinct"
 
 
-def test_one_pool_serves_the_whole_batch():
+def test_one_pool_per_batch():
     tables = worlds.tables(np.zeros((2, 4)), np.zeros((NUM_ITEMS, 4)))
     sampler = SimNS(4, worlds.unobserved([[], []], NUM_ITEMS), EVERYBODY, pool_size=3)
     batch = worlds.batch(2000)._replace(users=tf.tile([0, 1], [1000]))
@@ -122,7 +122,7 @@ def test_one_pool_serves_the_whole_batch():
 
 
 @pytest.mark.parametrize("dim", [3, 4, 8])
-def test_items_are_drawn_by_how_rare_their_cosine_with_the_positive_is(dim):
+def test_items_are_drawn_by_the_rarity_of_their_cosine(dim):
     item = items_at(COSINE, dim, LENGTH)
     observed = counts(drawn(item))
     assert not observed[~FREE].any(), "the positive and other positives are never drawn"
@@ -146,7 +146,7 @@ def test_items_are_drawn_by_how_rare_their_cosine_with_the_positive_is(dim):
         assert chi_square(observed, law) < 1e-6, name
 
 
-def test_every_row_has_the_law_of_its_own_positive_and_they_are_independent():
+def test_rows_are_independent_and_follow_their_own_positives():
     """Two positives in one batch, of which each is the other's train positive too."""
     item = items_at(COSINE, 8)
     sampler = SimNS(4, worlds.unobserved([[0, 1]], NUM_ITEMS), EVERYBODY, pool_size=NUM_ITEMS)
@@ -183,13 +183,13 @@ def test_without_positive_cosines_legal_items_are_equally_likely():
     assert chi_square(observed, FREE * weights(abs(COSINE), 8)) < 1e-6
 
 
-def test_the_pool_of_the_user_decides_what_is_legal():
+def test_pool_of_the_user_restricts_the_choice():
     inside = FREE & (np.arange(NUM_ITEMS) % 2 == 1)
     observed = counts(drawn(items_at(COSINE, 8), sets=ListedItems(csr_array(inside[None]))))
     assert chi_square(observed, inside * weights(COSINE, 8)) > 1e-3
 
 
-def test_users_without_a_legal_item_in_the_pool_have_uniform_ones():
+def test_users_without_legal_items_get_uniform_ones():
     """Items from 4 on are not popular: they are in no pool of the batch."""
     popular = csr_array(np.tile(np.arange(NUM_ITEMS) < 4, (3, 1)))
     sets = worlds.unobserved([[0, 1, 2, 3], [0, 1], [0, 1, 2, 3, 4, 5, 6]], NUM_ITEMS)
@@ -215,7 +215,7 @@ def test_a_clip_makes_larger_cosines_equal():
     assert chi_square(observed, below * weights(COSINE, 8)) < 1e-6, "larger ones dropped"
 
 
-def test_an_equal_of_the_positive_has_the_weight_that_epsilon_leaves():
+def test_copy_of_the_positive_has_the_weight_of_epsilon():
     """A cosine of exactly 1 is no division by 0: the weights are 10^4 and 10 in 4 columns.
 
     Rounding in float32 may leave a cosine of equals just below 1, as it depends on the processor,
@@ -266,7 +266,7 @@ def test_power_0_and_equal_cosines_make_it_uniform():
     assert chi_square(one, [0, 1, 1, 1, 0, 1]) > 1e-3
 
 
-def test_flags_are_those_of_the_run(toy):
+def test_flags_reach_the_sampler(toy):
     config = Config(num_negatives=2, simns_pool=9, simns_power=0.5, simns_clip=0.8)
     sampler = SimNS.from_settings(config, SamplerContext(toy, ComplementItems(toy.train), 1))
     assert (sampler.num_negatives, sampler.pool_size, sampler.clip) == (2, 9, 0.8)

@@ -21,7 +21,7 @@ def stage(toy, toy_config):
 
 
 @pytest.mark.parametrize("loss", ["pairwise_hinge", "augmented_hinge", "plain_hinge", "bpr"])
-def test_the_loss_of_a_batch_is_that_of_the_paper(stage, toy, loss):
+def test_loss_of_a_batch_follows_the_paper(stage, toy, loss):
     """Propagation, scores, loss and penalty in one go, with the negatives given."""
     config, model, batch = stage(sampler="unins", loss=loss, l2=0.01, margin=0.2)
     values = model.compute(batch)
@@ -45,7 +45,7 @@ def test_the_loss_of_a_batch_is_that_of_the_paper(stage, toy, loss):
     assert float(values["negative_score"]) == pytest.approx(negative_score, rel=1e-3, abs=1e-6)
 
 
-def test_a_step_is_one_adam_step_on_the_gradient_of_the_loss(stage):
+def test_train_step_is_a_step_of_adam(stage):
     config, model, batch = stage(adam_epsilon=1e-4)
     before = model.encoder.nodes.numpy()
     with tf.GradientTape() as tape:
@@ -71,7 +71,7 @@ def test_one_step_propagates_once(stage, monkeypatch):
     assert calls == [1]
 
 
-def test_the_gradient_by_finite_differences(stage):
+def test_gradient_agrees_with_finite_differences(stage):
     """Through propagation, merge, loss and penalty; the choice of negatives stands still."""
     _, model, batch = stage(loss="bpr", l2=0.05)
     chosen = {}
@@ -96,7 +96,7 @@ def test_the_gradient_by_finite_differences(stage):
         assert slope == pytest.approx(float((gradient * direction).sum()), rel=0.02, abs=2e-3)
 
 
-def test_the_reported_means_are_over_the_epoch(stage):
+def test_reported_means_are_over_the_epoch(stage):
     _, model, batch = stage()
     losses = []
     for _ in range(3):
