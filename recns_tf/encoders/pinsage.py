@@ -29,7 +29,7 @@ from recns_tf.encoders.pinsage_tables import DrawnTables, WholeTables
 from recns_tf.encoders.propagation import Adjacency, bipartite
 from recns_tf.encoders.saving import derived, serializable
 from recns_tf.errors import UserError
-from recns_tf.interactions import Interactions
+from recns_tf.interactions import Interactions, degrees_of_items
 from recns_tf.ops import random
 from recns_tf.ops.gather import mean_of_rows
 from recns_tf.ops.random import Purpose
@@ -163,7 +163,7 @@ class PinSage(Encoder):
     @derived
     def degree(self) -> NDArray[np.int64]:
         """Return the number of neighbors of each node, [U + I]."""
-        return np.diff(bipartite(self.train).indptr)
+        return np.concatenate([np.diff(self.train.indptr), degrees_of_items(self.train)])
 
     def encode(self, training: bool, seed: tf.Tensor | None = None) -> DrawnTables | FullTables:
         """Return tables that encode nodes on request in training, unless `whole_graph` is set."""

@@ -1,4 +1,4 @@
-"""What holds for every encoder."""
+"""Properties of every encoder."""
 
 import dataclasses
 
@@ -39,7 +39,7 @@ def test_encoder_is_a_keras_model_from_ids_to_embeddings(make):
 
 @pytest.mark.parametrize("num_layers", [1, 2, 3, 4])
 def test_embeddings_depend_on_nodes_within_num_layers_steps(make, toy, num_layers):
-    """Features of a node move the embeddings of those within num_layers steps, and no other's."""
+    """Features of a node change the embeddings of nodes within num_layers steps, and no others."""
     encoder = make(num_layers=num_layers)
     graph = np.zeros((100, 100))
     graph[:40, 40:] = toy.train.toarray()

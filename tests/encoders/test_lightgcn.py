@@ -105,7 +105,7 @@ def test_learned_layer_weights_are_a_softmax_with_correct_gradients(toy, toy_con
         nodes, logits = weights
         share = np.exp(logits) / np.exp(logits).sum()
         means = [np.zeros_like(nodes)]
-        # The mean of layers 0 to l, times l + 1, less that of those before: layer l.
+        # The mean of layers 0 to l, times l + 1, minus the same for l - 1, is layer l.
         means += [(n + 1) * oracles.lightgcn(dense, nodes, n) for n in range(len(logits))]
         return np.tensordot(share, np.diff(means, axis=0), axes=1)
 

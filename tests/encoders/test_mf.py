@@ -1,4 +1,4 @@
-"""Matrix factorisation, by NumPy."""
+"""Matrix factorization, against NumPy."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""The authors' table of neighbours. Every node's own draws are tested with PinSage."""
+"""The authors' table of neighbors. test_pinsage.py tests independent draws."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def test_table_has_distinct_neighbors_if_there_are_enough():
     assert table.shape == (41, 20)
     assert len(set(table[0])) == 20 and set(table[0]) <= set(range(10, 40))
     assert set(table[1]) == {3, 5}
-    assert set(table[2]) == {40}, "a node without neighbours has the spare one"
+    assert set(table[2]) == {40}, "a node without neighbors has the spare one"
     assert set(table[40]) == {40}
     assert (table[3:40] == 2).all()
 

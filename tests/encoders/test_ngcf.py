@@ -40,7 +40,7 @@ def test_node_without_neighbors_uses_its_own_embedding(encoder, toy):
 
 
 def test_dropout_is_applied_as_in_the_paper(toy, toy_config, monkeypatch):
-    """With the masks known, embeddings in training are the oracle's."""
+    """Given the masks, embeddings in training are those of the oracle."""
     config = dataclasses.replace(toy_config, message_dropout=0.3, node_dropout=0.4)
     encoder = NGCF.from_settings(config, toy)
     known = {"messages": [], "nodes": []}
@@ -121,7 +121,7 @@ def test_penalty_includes_kernels_and_rows(encoder):
 
 
 def test_no_tensor_has_a_row_per_edge(toy, toy_config):
-    """The largest tensor of a step's graph, gradients included, is that of all nodes."""
+    """The largest tensor in a step, including gradients, has a row per node."""
     encoder = NGCF.from_settings(toy_config, toy)
 
     @tf.function

@@ -23,7 +23,7 @@ from tests.goodness_of_fit import chi_square, independence
 
 @pytest.fixture(params=[64, 16], ids=["whole graph", "what is asked for"])
 def config(request, toy_config):
-    """With the larger batch a step encodes all 100 nodes at once."""
+    """With the larger batch, a step encodes all 100 nodes at once."""
     size = request.param
     return dataclasses.replace(toy_config, num_neighbors="5,3", feature_dim=6, batch_size=size)
 
@@ -39,7 +39,7 @@ def kernels_of(encoder):
     return [[np.float64(kernel.numpy()) for kernel in pair] for pair in encoder.kernels]
 
 
-def all_neighbours(toy):
+def all_neighbors(toy):
     graph = bipartite(toy.train)
     return lambda layer, node: graph.indices[graph.indptr[node] : graph.indptr[node + 1]]
 
@@ -48,7 +48,7 @@ def all_neighbours(toy):
 def test_ranking_embeddings_use_all_neighbors(toy, config, num_layers):
     config = dataclasses.replace(config, num_layers=num_layers)
     encoder = PinSage.from_settings(config, toy)
-    expected = oracles.pinsage(encoder.nodes.numpy(), all_neighbours(toy), kernels_of(encoder))
+    expected = oracles.pinsage(encoder.nodes.numpy(), all_neighbors(toy), kernels_of(encoder))
     ours = np.concatenate(encoder.embeddings())
     np.testing.assert_allclose(ours, expected, rtol=1e-5, atol=2e-6)
     np.testing.assert_allclose(np.linalg.norm(ours, axis=1), 1, rtol=1e-5)
@@ -61,7 +61,7 @@ def known_ranks(seed, ids, bound, n):
 
 @pytest.mark.parametrize("num_layers", [1, 2, 3])
 def test_training_embeddings_use_drawn_neighbors(toy, config, num_layers, monkeypatch):
-    """Layer 1 takes 5 neighbours and layer 2 and later 3, whichever node is asked for."""
+    """Layer 1 uses 5 neighbors, and later layers 3, for every node."""
     monkeypatch.setattr(random, "integers_by_id", known_ranks)
     encoder = PinSage.from_settings(dataclasses.replace(config, num_layers=num_layers), toy)
     graph = bipartite(toy.train)
@@ -107,18 +107,18 @@ def test_gradients_agree_with_the_oracle(encoder, toy, monkeypatch):
 
 
 def test_gradients_through_all_neighbors_agree_with_the_oracle(encoder, toy):
-    neighbours = all_neighbours(toy)
+    neighbors = all_neighbors(toy)
 
     def oracle(weights):
         nodes, *kernels = weights
         pairs = list(zip(kernels[::2], kernels[1::2], strict=True))
-        return oracles.pinsage(nodes, neighbours, pairs)
+        return oracles.pinsage(nodes, neighbors, pairs)
 
     assert_slopes(encoder, lambda: encoder.all_layers()[-1], oracle, tries=10)
 
 
 def test_drawn_neighbors_are_uniform_and_independent_per_node(toy, encoder, monkeypatch):
-    """Chi-square over 4,000 steps; one permutation for all rows, the authors' way, must fail."""
+    """Chi-square over 4,000 steps; one permutation for all rows, as in the original, must fail."""
     graph = bipartite(toy.train)
     degree = np.diff(graph.indptr)
     node, other = np.flatnonzero(degree == np.bincount(degree[degree > 3]).argmax())[:2]
@@ -230,7 +230,7 @@ def test_new_user_is_encoded_from_clicks_alone(encoder, toy):
 
 
 def test_new_users_of_a_checkerboard_find_their_color(toy_config, tmp_path):
-    """Trained without four users, whose items are then found from three clicks each."""
+    """Trains without four users, then finds their items from three clicks each."""
     size, old = 24, 20
     cells = np.add.outer(np.arange(size), np.arange(size)) % 2 == 0
     board = np.argwhere(cells[:old])

@@ -72,7 +72,7 @@ def test_gradient_agrees_with_finite_differences(adjacency):
 def test_product_is_the_same_inside_a_tf_function(adjacency):
     eager = adjacency.polynomial(tf.constant(NODES), COEFFICIENTS)
     graph = tf.function(lambda x: adjacency.polynomial(x, COEFFICIENTS))(tf.constant(NODES))
-    # A graph may fuse a product and a sum, which rounds once and not twice.
+    # A graph may fuse a product and a sum, which rounds once instead of twice.
     np.testing.assert_allclose(eager, graph, rtol=1e-6, atol=1e-7)
 
 

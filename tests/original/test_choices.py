@@ -1,4 +1,4 @@
-"""The authors' code, choice by choice, against NumPy, from flags/original.flags."""
+"""Each choice of the authors' code in flags/original.flags, against NumPy."""
 
 import dataclasses
 
@@ -33,7 +33,7 @@ def build_original(interactions, encoder="lightgcn", **changes):
 
 @pytest.fixture(params=PROPAGATIONS)
 def world(request, toy):
-    """The toy under original.flags with each adjacency, and what its sampler chose for a batch."""
+    """The toy with original.flags and each adjacency, and the sampler's choice for a batch."""
     config = dataclasses.replace(
         read("original.flags"),
         dataset="toy",
@@ -45,7 +45,7 @@ def world(request, toy):
         stale_scores=False,
     )
     model, pipeline, _ = build(config, toy)
-    # Embeddings of deviation 0.01 would leave every score next to 0.
+    # Embeddings with standard deviation 0.01 would make every score almost 0.
     model.encoder.nodes.assign(100 * model.encoder.nodes.numpy())
     batch = next(iter(pipeline.batches()))
     choice = model.sampler.choose(batch, model.encoder.encode(False), batch.seed)
@@ -137,7 +137,7 @@ def test_the_normal_initializer(toy):
     nodes = build_original(toy, dim=64).encoder.nodes.numpy()
     assert nodes.std() == pytest.approx(0.01, rel=0.05)
     assert abs(nodes.mean()) < 0.001
-    assert np.abs(nodes).max() > 0.03, "a uniform law of that deviation ends at 0.017"
+    assert np.abs(nodes).max() > 0.03, "a uniform distribution of that deviation is within 0.017"
 
 
 def test_renormalized_negatives(toy):
@@ -171,7 +171,7 @@ def test_the_penalty_over_all_weights(toy):
 def test_flagfiles_are_valid_and_differ_from_the_defaults_as_stated(name):
     encoder = "pinsage" if "pinsage" in name else "lightgcn"
     default = Config.for_run("zhihu", encoder)
-    told = set(read(name, encoder).differences(default))
+    changed = set(read(name, encoder).differences(default))
     expected = {
         "original.flags": {
             "adjacency",
@@ -200,11 +200,11 @@ def test_flagfiles_are_valid_and_differ_from_the_defaults_as_stated(name):
         },
         "paper.flags": {"loss"},
     }[name]
-    assert told == expected
+    assert changed == expected
 
 
 def test_nodes_without_neighbors_have_the_spare_one():
-    """A user without train items, under the authors' table, is the spare node's neighbour."""
+    """In the authors' table, the only neighbor of a user without train items is the spare node."""
     toy = make_interactions(
         "lonely",
         train=np.array([[0, 0], [0, 1], [2, 1]]),
@@ -229,7 +229,7 @@ def test_nodes_without_neighbors_have_the_spare_one():
 
 
 def test_distributions_of_the_draw():
-    """The log-weights of each law against its own words."""
+    """The log-weights of each distribution against its definition."""
     rng = np.random.default_rng(0)
     user, positive, items = rng.normal(size=3), rng.normal(size=3), rng.normal(size=(6, 3))
     alpha = rng.random(6)
@@ -240,8 +240,8 @@ def test_distributions_of_the_draw():
         "user_softmax": np.exp(items @ user) / np.exp(items @ user).sum(),
         "hardest": np.eye(6)[np.argmax(items @ user)],
     }
-    for name, law in expected.items():
+    for name, distribution in expected.items():
         weights = PositiveAssisted(2, Distribution("uniform", 0.0, 1.0), name).log_weights(
             by_user, by_positive, tf.constant([alpha], tf.float32)
         )
-        np.testing.assert_allclose(tf.nn.softmax(weights)[0], law, rtol=1e-5, atol=1e-7)
+        np.testing.assert_allclose(tf.nn.softmax(weights)[0], distribution, rtol=1e-5, atol=1e-7)

@@ -1,8 +1,8 @@
 """Numbers that the authors' own LightGCN program produced on a toy graph.
 
-They lie outside the repository and are skipped where they are absent. The same equations, under
-the same settings, stand against NumPy in test_original.py. Everything is computed by the public
-classes, built from flags/original.flags but for the toy's sizes.
+They are stored outside the repository; without them these tests are skipped. test_choices.py checks
+the same equations, with the same settings, against NumPy. Everything is computed by public classes,
+built from flags/original.flags except for the toy's sizes.
 """
 
 import numpy as np
@@ -75,7 +75,7 @@ def batch(golden):
 
 @pytest.fixture
 def choose_theirs(model, golden):
-    """Let the sampler choose what the authors' program was given."""
+    """Make the sampler choose the negatives of the authors' program."""
     ids = np.concatenate([golden["negatives"], golden["exposed_negative"][:, None]], axis=1)
     names = type(model.sampler).statistics
     choice = Choice(tf.constant(ids), dict.fromkeys(names, tf.constant(0.0)))
@@ -112,21 +112,21 @@ def test_exposed_items_picked_with_the_given_factors(golden, model, batch, monke
 
 
 def test_distribution_of_the_drawn_candidates(golden, model):
-    """Their counts are of our law, and are less likely under eq. (7)'s, by a factor of e^10."""
+    """The counts fit our distribution, and are less likely under eq. (7) by a factor of e^10."""
     user, positive = (tf.constant(golden[f"score_{name}"]) for name in ("user", "positive"))
     counts = golden["draw_counts"]
 
-    def law(sampler):
-        """The mean over α of the probabilities."""
+    def distribution(sampler):
+        """Return the mean over α of the probabilities."""
         alpha = tf.random.stateless_uniform([5_000, *user.shape], [1, 2])
         weights = sampler.log_weights(user[None], positive[None], alpha)
         return tf.reduce_mean(tf.nn.softmax(weights), axis=0).numpy()
 
-    ours = law(model.sampler.assisted)
+    ours = distribution(model.sampler.assisted)
     expected = ours * counts.sum(axis=1, keepdims=True)
     statistic = ((counts - expected) ** 2 / expected).sum()
     assert stats.chi2.sf(statistic, counts.size - len(counts)) > 1e-3
-    other = law(PositiveAssisted(5, Distribution("uniform", 0.0, 1.0)))
+    other = distribution(PositiveAssisted(5, Distribution("uniform", 0.0, 1.0)))
     assert (counts * (np.log(ours) - np.log(other))).sum() > 10
 
 
@@ -134,7 +134,7 @@ def test_the_merged_negatives(golden, model, choose_theirs):
     tables = model.encoder.encode(False)
     ids = np.concatenate([golden["negatives"], golden["exposed_negative"][:, None]], axis=1)
     merged = model.sampler.merge_chosen(tables.items(tf.constant(ids)))
-    # Terms of up to 0.4 may cancel, and float32 has steps of 3e-8 there.
+    # Terms up to 0.4 may cancel; float32 has steps of 3e-8 there.
     np.testing.assert_allclose(merged, golden["merged"], rtol=1e-5, atol=6e-8)
 
 

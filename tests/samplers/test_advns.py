@@ -1,4 +1,4 @@
-"""AdvNS: the law of its choice, and what its generator learns."""
+"""AdvNS: the distribution of its choice, and the training of its generator."""
 
 import dataclasses
 import itertools
@@ -47,18 +47,18 @@ def softmax(values):
 
 
 def choices(score, temperature, n=3):
-    """Yield every tuple of candidates of user 1, which are equally likely, and their law."""
+    """Yield every tuple of candidates of user 1 (equally likely), and its softmax."""
     for candidates in itertools.product(FREE, repeat=n):
         yield list(candidates), softmax(score[list(candidates)] / temperature)
 
 
-def pair_law(score, temperature, n=3):
+def pair_distribution(score, temperature, n=3):
     """P(first, second negative): two independent draws from the same candidates."""
-    law = np.zeros((NUM_ITEMS, NUM_ITEMS))
+    distribution = np.zeros((NUM_ITEMS, NUM_ITEMS))
     for candidates, p in choices(score, temperature, n):
         one = np.bincount(candidates, p, NUM_ITEMS)
-        law += np.outer(one, one) / len(FREE) ** n
-    return law
+        distribution += np.outer(one, one) / len(FREE) ** n
+    return distribution
 
 
 def pairs(sampler):
@@ -71,15 +71,17 @@ def pairs(sampler):
 @pytest.mark.parametrize("temperature", [0.5, 1.0])
 def test_negatives_are_drawn_from_the_softmax_over_a_pair_s_candidates(temperature):
     counts = pairs(make(2, temperature=temperature))
-    law = pair_law(logits(), temperature)
-    assert chi_square(counts, law) > 1e-3
+    distribution = pair_distribution(logits(), temperature)
+    assert chi_square(counts, distribution) > 1e-3
     mutants = {
-        "another temperature": pair_law(logits(), 1.5 - temperature),
-        "no bias": pair_law(logits(bias=0 * BIAS), temperature),
-        "another user": pair_law(logits(user=0), temperature),
-        "upside down": pair_law(-logits(), temperature),
-        "one candidate more": pair_law(logits(), temperature, n=4),
-        "candidates of its own for each negative": np.outer(law.sum(axis=1), law.sum(axis=1)),
+        "another temperature": pair_distribution(logits(), 1.5 - temperature),
+        "no bias": pair_distribution(logits(bias=0 * BIAS), temperature),
+        "another user": pair_distribution(logits(user=0), temperature),
+        "upside down": pair_distribution(-logits(), temperature),
+        "one candidate more": pair_distribution(logits(), temperature, n=4),
+        "candidates of its own for each negative": np.outer(
+            distribution.sum(axis=1), distribution.sum(axis=1)
+        ),
     }
     for name, wrong in mutants.items():
         assert chi_square(counts, wrong) < 1e-6, name
@@ -95,8 +97,10 @@ def test_one_candidate_constant_generator_or_warmup_are_uniform():
     for epoch, is_uniform in ((0, True), (1, True), (2, False)):
         warm.begin_epoch(epoch, None)
         counts = pairs(warm)
-        law = np.outer(uniform, uniform) if is_uniform else pair_law(logits(), 1.0)
-        assert chi_square(counts, law) > 1e-3
+        distribution = (
+            np.outer(uniform, uniform) if is_uniform else pair_distribution(logits(), 1.0)
+        )
+        assert chi_square(counts, distribution) > 1e-3
         assert (chi_square(counts, np.outer(uniform, uniform)) > 1e-3) == is_uniform
 
 
@@ -159,7 +163,7 @@ def test_generator_loss_and_gradient_follow_the_formula(warm):
 
 
 def test_update_is_a_step_of_adam():
-    """Rows that stand in a batch several times have one gradient: its square is that of a sum."""
+    """A row repeated in a batch has one gradient, the sum, which Adam squares as a whole."""
     sampler = make(3, temperature=0.6, l2=0.03, num_candidates=4, learning_rate=0.01)
     weights = [NODES.astype(float), BIAS.astype(float)]
     mean, square = [0.0, 0.0], [0.0, 0.0]

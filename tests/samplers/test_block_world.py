@@ -1,4 +1,4 @@
-"""A world of four blocks, whose items an encoder has learned to tell apart."""
+"""A dataset of four blocks, whose items a trained encoder distinguishes."""
 
 import dataclasses
 
@@ -16,7 +16,7 @@ SIZE, BLOCKS = 48, 4
 
 @pytest.fixture(scope="module")
 def world():
-    """Users choose half of the 12 items of their own block, and are shown others at random."""
+    """Users choose half of the 12 items in their own block, and are shown random others."""
     rng = np.random.default_rng(4)
     block = np.arange(SIZE) % BLOCKS
     own = block[:, None] == block[None, :]
@@ -63,7 +63,7 @@ def weights(world, config, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def mean_score(world, config, weights):
-    """Return the mean score of a sampler's negatives, after some lessons from a frozen encoder."""
+    """Return the mean score of a sampler's negatives, after some updates with a frozen encoder."""
 
     def function(sampler, epochs=0):
         model, pipeline, _ = build(dataclasses.replace(config, sampler=sampler), world)
@@ -85,7 +85,7 @@ def mean_score(world, config, weights):
 
 
 def test_hard_samplers_find_hard_negatives(mean_score):
-    """In the order that the model's scores give; negatives of one's own block are the hard ones."""
+    """Negatives from the user's own block are the hard ones by the model's scores."""
     uniform = mean_score("unins")
     spread = abs(mean_score("popns") - uniform)
     for sampler, epochs in (("recns-o", 0), ("mcns", 3), ("simns", 0), ("advns", 25)):

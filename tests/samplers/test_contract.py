@@ -1,4 +1,4 @@
-"""What holds for every sampler with every encoder."""
+"""Properties of every sampler with every encoder."""
 
 import dataclasses
 
@@ -64,7 +64,7 @@ def test_no_train_positive_is_ever_a_negative(stage, toy):
 def test_result_depends_on_the_seed(stage):
     one, again, other = (stage.sample(stage.batch, random.root(n)).ids.numpy() for n in (1, 1, 2))
     np.testing.assert_array_equal(one, again)
-    if stage.config.sampler not in ("recns-w", "srns"):  # they take the best, whatever the seed
+    if stage.config.sampler not in ("recns-w", "srns"):  # they choose the best, whatever the seed
         assert not np.array_equal(one, other)
 
 
@@ -85,7 +85,7 @@ def test_second_call_does_not_retrace(stage):
 
 
 def test_choice_uses_frozen_embeddings_only(stage):
-    """Live tables full of zeros must not change a choice, nor frozen ones get a gradient."""
+    """Zeros in the live tables do not change the choice, and frozen tables get no gradient."""
     known = FullTables(*(tf.constant(table) for table in stage.model.encoder.embeddings()))
 
     class Split(FullTables):
@@ -140,7 +140,7 @@ def test_only_update_state_changes_the_sampler_and_never_the_encoder(stage):
     ("region", "memory"), [("intermediate", 2.0), ("intermediate", 0.0), ("distant", 2.0)]
 )
 def test_region_restricts_what_is_drawn(stage, toy, region, memory):
-    # khop 3 covers nearly all of the toy graph: thin it, so that the regions differ.
+    # khop 3 covers almost all of the toy graph; in a thinner one the regions differ.
     from tests.conftest import make_toy
 
     thin = make_toy(density=0.04)

@@ -1,4 +1,4 @@
-"""Lists of items by depth-first search, against plain recursion in Python."""
+"""Lists of items by depth-first search, against recursion in Python."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ DENSE = csr_array(np.random.default_rng(5).random((20, 40)) < 0.2)
 
 
 def orders(train, seed):
-    """Return the neighbours of every user and of every item, in the order of that seed."""
+    """Return the neighbors of every user and of every item, in the order of the seed."""
     rng = np.random.default_rng(seed)
     pairs = [shuffle_rows(train, rng), shuffle_rows(train.T.tocsr(), rng)]
     return [np.split(nonzeros, starts[1:-1]) for starts, nonzeros in pairs]
@@ -51,7 +51,7 @@ def depth_first(start, items_of, users_of):
 
 
 def breadth_first(start, items_of, users_of):
-    """Return the same items in another order: those of near users first."""
+    """Return the same items in breadth-first order of users."""
     found, queue = [], [start]
     while queue:
         for user in users_of[queue.pop(0)].tolist():
@@ -79,10 +79,10 @@ def all_at_once(start, items_of, users_of):
 
 
 def listed(train, length, search, seed):
-    """Return what depth_first_lists must return, if `search` is the search."""
+    """Return the expected result of depth_first_lists, given the search."""
     lists = np.full((train.shape[1], length), NO_ITEM, np.int32)
-    neighbours = orders(train, seed)
-    found = [search(start, *neighbours)[:length] for start in range(train.shape[1])]
+    neighbors = orders(train, seed)
+    found = [search(start, *neighbors)[:length] for start in range(train.shape[1])]
     for start, items in enumerate(found):
         lists[start, : len(items)] = items
     return lists, np.array([len(items) for items in found], np.int32)

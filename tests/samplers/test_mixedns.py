@@ -12,7 +12,7 @@ from recns_tf.samplers.unins import UniNS
 from tests.goodness_of_fit import chi_square, independence
 from tests.ops.test_item_sets import bitmap, pool
 from tests.samplers import worlds
-from tests.samplers.test_expns import NUM_ITEMS, ZEROS, law, make_tiny
+from tests.samplers.test_expns import NUM_ITEMS, ZEROS, distribution, make_tiny
 
 K = 4
 ROWS = 50_000
@@ -32,9 +32,9 @@ REGION[0, [1, 7, 8]] = False
 REGION[1, [4, 6]] = False
 REGION[2, [0, 1, 2]] = False
 REGION[3, 6:] = False
-REGION[4] = law([2, 4, 5]).astype(bool)
+REGION[4] = distribution([2, 4, 5]).astype(bool)
 ALL_SHOWN = 3
-"""User 3's pool was exposed as a whole in every form, user 4's in the smaller one alone."""
+"""All of user 3's pool was exposed in every form, and all of user 4's in the smaller one only."""
 POOLS = {
     "complement": (ComplementItems(TINY.train), FREE),
     "complement of more": (ComplementItems(csr_array(~REGION)), REGION),
@@ -45,7 +45,7 @@ POOLS = {
 
 
 def ids_of(sampler, users):
-    """Draw for all the users in one batch, in random order; return the ids of each."""
+    """Draw for all users in one batch, in random order; return the ids per user."""
     order = np.random.default_rng(0).permutation(np.repeat(users, ROWS)).astype(np.int32)
     batch = worlds.batch(len(order))._replace(users=tf.constant(order))
     ids = worlds.sample(sampler, batch, ZEROS).ids

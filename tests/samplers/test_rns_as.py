@@ -1,4 +1,4 @@
-"""RNS-AS: its candidates, its rewards, and what its generator makes of them."""
+"""RNS-AS: its candidates, its rewards, and the training of its generator."""
 
 import dataclasses
 
@@ -83,9 +83,9 @@ def test_candidates_are_unexposed_items_and_then_exposed_ones(pool):
         assert is_composed(user, candidates)
         rest = set(range(NUM_ITEMS)) - {*POSITIVES[user], *EXPOSED[user]}
         halves = (candidates[:, : N - NE], rest), (candidates[:, N - NE :], EXPOSED[user] or rest)
-        for part, law in halves:
+        for part, distribution in halves:
             counts = np.bincount(part.ravel(), minlength=NUM_ITEMS)
-            assert chi_square(counts, np.isin(np.arange(NUM_ITEMS), list(law))) > 1e-3
+            assert chi_square(counts, np.isin(np.arange(NUM_ITEMS), list(distribution))) > 1e-3
         if EXPOSED[user]:
             assert not is_composed(user, candidates, num_exposed=NE - 1)
 
@@ -148,7 +148,7 @@ def test_negative_with_exposed_features_earns_more():
 
 
 class RawFeatures(RNSAS):
-    """Matches e_v in place of e_u ⊙ e_v."""
+    """Matches e_v instead of e_u ⊙ e_v."""
 
     def looks_exposed(self, users, items, tables, seed):
         flat = FullTables(tf.ones_like(tables.user), tables.item)

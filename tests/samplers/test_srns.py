@@ -1,4 +1,4 @@
-"""SRNS: what it takes of a memory, and how the memory is renewed."""
+"""SRNS: its choice from a memory, and the update of the memory."""
 
 import itertools
 
@@ -38,7 +38,7 @@ def keep(sampler, past):
 
 
 def with_past(k=6, epoch=0, **options):
-    """Return a sampler whose memory of user 0, snapshots and epoch are made by hand."""
+    """Return a sampler with a given memory of user 0, snapshots and epoch."""
     sampler = make(k, memory=len(MEMORY), **options)
     sampler.memory.assign(np.array([MEMORY] * NUM_USERS))
     keep(sampler, PAST)
@@ -132,15 +132,15 @@ HELD = [2, 6]
 def renewal_law(temperature, sign=1.0, repeats_count=False):
     """P(first, second) by enumeration of both offers and of both sequential draws."""
     weight = np.exp(sign * SCORE / temperature)
-    law = np.zeros((NUM_ITEMS, NUM_ITEMS))
+    distribution = np.zeros((NUM_ITEMS, NUM_ITEMS))
     for offers in itertools.product(FREE, repeat=2):
         items = [*HELD, *offers] if repeats_count else sorted({*HELD, *offers})
         total = weight[items].sum()
         for one, other in itertools.permutations(range(len(items)), 2):
             a, b = items[one], items[other]
             share = weight[a] / total * weight[b] / (total - weight[a])
-            law[a, b] += share / len(FREE) ** 2
-    return law
+            distribution[a, b] += share / len(FREE) ** 2
+    return distribution
 
 
 def renewals(temperature):
@@ -163,8 +163,8 @@ def test_memory_is_updated_by_sequential_draws():
         "softmax of -s": renewal_law(0.7, sign=-1.0),
         "a repeated item has two chances": renewal_law(0.7, repeats_count=True),
     }
-    for name, law in mutants.items():
-        assert chi_square(counts, law) < 1e-6, name
+    for name, distribution in mutants.items():
+        assert chi_square(counts, distribution) < 1e-6, name
     assert chi_square(renewals(1e6), renewal_law(np.inf)) > 1e-3, "all are equal where it is hot"
 
 

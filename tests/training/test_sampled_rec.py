@@ -22,7 +22,7 @@ def stage(toy, toy_config):
 
 @pytest.mark.parametrize("loss", ["pairwise_hinge", "augmented_hinge", "plain_hinge", "bpr"])
 def test_loss_of_a_batch_follows_the_paper(stage, toy, loss):
-    """Propagation, scores, loss and penalty in one go, with the negatives given."""
+    """Propagation, scores, loss and penalty together, for given negatives."""
     config, model, batch = stage(sampler="unins", loss=loss, l2=0.01, margin=0.2)
     values = model.compute(batch)
     nodes = model.encoder.nodes.numpy()
@@ -52,7 +52,7 @@ def test_train_step_is_a_step_of_adam(stage):
         loss = model.compute(batch)["loss"]
     gradient = tape.gradient(loss, model.encoder.nodes.value).numpy().astype(np.float64)
     model.train_step(batch)
-    # The first step of Adam in the form of TensorFlow 1 and Keras, whose epsilon stands beside
+    # The first step of Adam in the form of TensorFlow 1 and Keras, which add epsilon to
     # the uncorrected root of the second moment, (1 - b2) g^2.
     epsilon = config.adam_epsilon / np.sqrt(1 - 0.999)
     step = config.learning_rate * gradient / (np.abs(gradient) + epsilon)
@@ -72,7 +72,7 @@ def test_one_step_propagates_once(stage, monkeypatch):
 
 
 def test_gradient_agrees_with_finite_differences(stage):
-    """Through propagation, merge, loss and penalty; the choice of negatives stands still."""
+    """Through propagation, merge, loss and penalty; the choice of negatives is fixed."""
     _, model, batch = stage(loss="bpr", l2=0.05)
     chosen = {}
     choose = model.sampler.choose
