@@ -1,18 +1,21 @@
 """Losses on the scores of a positive and its k negatives (§2.4).
 
-Every loss takes `positive` [B], the scores e_u·e_v, `negative` [B, k], the scores e_u·e_n, and
-the margin γ, and returns a float32 scalar. σ is the sigmoid and [z]_+ = max(0, z).
+The arguments of every loss are `positive`, float32 [B], the scores e_u·e_v; `negative`, float32
+[B, k], the scores e_u·e_n; and `margin`, γ. It returns a float32 scalar. σ is the sigmoid and
+[z]_+ = max(0, z).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+import keras
 import tensorflow as tf
 
 Loss = Callable[[tf.Tensor, tf.Tensor, float], tf.Tensor]
 
 
+@keras.saving.register_keras_serializable(package="recns_tf")
 def augmented_hinge(positive: tf.Tensor, negative: tf.Tensor, margin: float) -> tf.Tensor:
     """Return eq. (5): 1/k of the sum over pairs of [σ(Σ_i e_u·e_n_i) - σ(k e_u·e_v) + γ]_+."""
     k = tf.cast(tf.shape(negative)[1], tf.float32)
@@ -20,22 +23,25 @@ def augmented_hinge(positive: tf.Tensor, negative: tf.Tensor, margin: float) -> 
     return tf.reduce_sum(tf.nn.relu(gap + margin)) / k
 
 
+@keras.saving.register_keras_serializable(package="recns_tf")
 def pairwise_hinge(positive: tf.Tensor, negative: tf.Tensor, margin: float) -> tf.Tensor:
     """Return the mean over pairs and negatives of [σ(e_u·e_n_i) - σ(e_u·e_v) + γ]_+.
 
-    Source: the authors' code (zyang-16/RecNS), in place of eq. (5).
+    Source: the authors' code (zyang-16/RecNS), which uses it instead of eq. (5).
     """
     gap = tf.sigmoid(negative) - tf.sigmoid(positive)[:, None]
     return tf.reduce_mean(tf.nn.relu(gap + margin))
 
 
+@keras.saving.register_keras_serializable(package="recns_tf")
 def plain_hinge(positive: tf.Tensor, negative: tf.Tensor, margin: float) -> tf.Tensor:
     """Return the mean over pairs and negatives of [e_u·e_n_i - e_u·e_v + γ]_+ (Algorithm 3)."""
     return tf.reduce_mean(tf.nn.relu(negative - positive[:, None] + margin))
 
 
+@keras.saving.register_keras_serializable(package="recns_tf")
 def bpr(positive: tf.Tensor, negative: tf.Tensor, margin: float) -> tf.Tensor:
-    """Return the mean over pairs and negatives of -log σ(e_u·e_v - e_u·e_n_i); no margin.
+    """Return the mean over pairs and negatives of -log σ(e_u·e_v - e_u·e_n_i), without margin.
 
     Source: S. Rendle et al., "BPR", UAI 2009.
     """

@@ -15,14 +15,14 @@ NEGATIVE_SCORES = tf.constant(np.einsum("bd,bkd->bk", USERS, NEGATIVES), tf.floa
 
 @pytest.mark.parametrize("name", registry.LOSSES)
 @pytest.mark.parametrize("margin", [0.1, 0.7])
-def test_every_loss_is_that_of_its_equation(name, margin):
+def test_losses_follow_their_equations(name, margin):
     loss = registry.LOSSES[name].load()(POSITIVE_SCORES, NEGATIVE_SCORES, margin)
     expected = getattr(oracles, name)(USERS, POSITIVES, NEGATIVES, margin)
     assert float(loss) == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("name", registry.LOSSES)
-def test_every_loss_falls_with_the_positive_and_rises_with_the_negatives(name):
+def test_losses_fall_with_the_positive_and_rise_with_negatives(name):
     loss = registry.LOSSES[name].load()
     positive, negative = tf.constant([0.1, -0.2]), tf.constant([[0.05, 0.1], [-0.1, 0.0]])
     with tf.GradientTape() as tape:
@@ -38,7 +38,7 @@ def test_the_augmented_hinge_is_a_sum_over_pairs():
     assert float(twice) == pytest.approx(2 * float(loss(POSITIVE_SCORES, NEGATIVE_SCORES, 0.1)))
 
 
-def test_with_one_negative_the_hinges_of_sigmoids_agree_up_to_the_mean():
+def test_hinges_of_sigmoids_agree_with_one_negative_up_to_the_mean():
     augmented, pairwise = (
         registry.LOSSES[name].load() for name in ("augmented_hinge", "pairwise_hinge")
     )

@@ -1,4 +1,4 @@
-"""What every encoder offers, and the embeddings it hands out (§2.1, §2.2)."""
+"""Interface of encoders and of the embeddings they return (§2.1, §2.2)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from recns_tf.encoders.saving import Serializable
 from recns_tf.interactions import Interactions
 from recns_tf.ops import random
 from recns_tf.ops.gather import products
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Tables(Protocol):
-    """The embeddings e* of one training step, by id; a sampler sees the encoder through it."""
+    """The embeddings e* of one training step, by id: what a sampler sees of the encoder."""
 
     def users(self, ids: tf.Tensor) -> tf.Tensor:
         """Return the embeddings of users: int32 [...] -> float32 [..., d]."""
@@ -32,7 +33,7 @@ class Tables(Protocol):
     def products(self, vectors: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
         """Return the products of vectors with the items of their rows: [B, d], [B, n] -> [B, n].
 
-        Many times as fast as to gather what `items` returns.
+        Much faster than gathering the embeddings with `items`.
         """
 
     def scores(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
@@ -42,9 +43,9 @@ class Tables(Protocol):
         """Return the same embeddings without dropout, through which no gradient flows."""
 
     def stale_ok(self) -> Tables:
-        """Return frozen embeddings that cost a gather, whatever the encoder.
+        """Return frozen embeddings that cost only a gather.
 
-        Where encoding an item costs more than that they are some steps old (--table_steps).
+        If encoding an item costs more, they are some steps old (--table_steps).
         """
 
 
@@ -52,8 +53,8 @@ class FullTables:
     """Tables of an encoder that embeds the whole graph at once.
 
     Args:
-        user, item: [U, d] and [I, d].
-        steady: returns the tables without dropout; None if there is none in these.
+        user, item: float32 [U, d] and [I, d].
+        without_dropout: returns the tables without dropout; None if these have none.
     """
 
     def __init__(
@@ -67,75 +68,68 @@ class FullTables:
         self.without_dropout = without_dropout
 
     def users(self, ids: tf.Tensor) -> tf.Tensor:
-        """See Tables."""
         return tf.gather(self.user, ids)
 
     def items(self, ids: tf.Tensor) -> tf.Tensor:
-        """See Tables."""
         return tf.gather(self.item, ids)
 
     def products(self, vectors: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
-        """See Tables."""
         return products(vectors, self.item, items)
 
     def scores(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
-        """See Tables."""
         return self.products(self.users(users), items)
 
     def frozen(self) -> FullTables:
-        """See Tables."""
         tables = self.without_dropout() if self.without_dropout else self
         return FullTables(tf.stop_gradient(tables.user), tf.stop_gradient(tables.item))
 
     def stale_ok(self) -> FullTables:
-        """See Tables."""
         return self.frozen()
 
 
 @dataclass(frozen=True)
 class StaleTables:
-    """Tables that a sampler sees as another encoder has them; the loss sees the live ones.
+    """Tables whose frozen embeddings, which samplers use, are those of another encoder.
 
     Attributes:
-        live: of this step.
-        known: of the encoder one step before.
+        current: of this step, for the loss.
+        sampling: of the encoder one step before, for the sampler.
     """
 
     current: Tables
     sampling: Tables
 
     def users(self, ids: tf.Tensor) -> tf.Tensor:
-        """See Tables."""
         return self.current.users(ids)
 
     def items(self, ids: tf.Tensor) -> tf.Tensor:
-        """See Tables."""
         return self.current.items(ids)
 
     def products(self, vectors: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
-        """See Tables."""
         return self.current.products(vectors, items)
 
     def scores(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
-        """See Tables."""
         return self.current.scores(users, items)
 
     def frozen(self) -> Tables:
-        """See Tables."""
         return self.sampling.frozen()
 
     def stale_ok(self) -> Tables:
-        """See Tables."""
         return self.sampling.stale_ok()
 
 
-class Encoder(keras.Model):
+class Encoder(Serializable, keras.Model):
     """A graph encoder: a Keras model from (users, items) to their embeddings.
 
-    Its nodes are the users, then the items: item v is node U + v.
+    The nodes are the users, then the items: item v is node U + v. `encoder.save("x.keras")` writes
+    settings, weights and graph.
 
     Attributes:
-        width: columns of its embeddings.
+        width: number of columns of the embeddings.
+
+    Example:
+        >>> encoder = LightGCN(Adjacency.from_train(train), *train.shape)
+        >>> users, items = encoder.embeddings()
     """
 
     width: int
@@ -147,11 +141,11 @@ class Encoder(keras.Model):
 
     @abstractmethod
     def encode(self, training: bool, seed: tf.Tensor | None = None) -> Tables:
-        """Return the embeddings e*; one propagation, to be called once a step.
+        """Return the embeddings e*. Propagates once; call it once per step.
 
         Args:
-            training: whether dropout and neighbour sampling, if any, are on.
-            seed: int64 [2], the step's stream for them; needed when training.
+            training: whether to apply dropout and to sample neighbors, if the encoder does.
+            seed: int64 [2], of the step's dropout and sampling; required when training.
         """
 
     @abstractmethod
@@ -166,7 +160,7 @@ class Encoder(keras.Model):
     def whole_penalty(
         self, users: tf.Tensor, positives: tf.Tensor, negatives: tf.Tensor
     ) -> tf.Tensor:
-        """Return ½ Σ‖θ‖² over all weights, in place of `penalty`; the batch has no part in it."""
+        """Return ½ Σ‖θ‖² over all weights, whatever the batch. An alternative to `penalty`."""
         del users, positives, negatives
         return half_squares(self.trainable_variables)
 
@@ -183,17 +177,17 @@ class Encoder(keras.Model):
         """Return the embeddings to rank with: float32 [U, d] and [I, d], without dropout."""
 
     def refresh(self) -> None:
-        """Bring up to date what Tables.cached returns, where that is not this step's."""
+        """Update what Tables.stale_ok returns, if it is not of the current step."""
 
 
 def initial_nodes(
     num_users: int, num_items: int, dim: int, seed: tf.Tensor, initializer: str = "glorot"
 ) -> tf.Tensor:
-    """Return layer-0 embeddings [U + I, dim], each side drawn as a table of its own.
+    """Return layer-0 embeddings, float32 [U + I, dim], drawn separately for users and items.
 
     Args:
         num_users, num_items: U and I.
-        dim: columns.
+        dim: number of columns.
         seed: int64 [2].
         initializer: one of INITIALIZERS.
     """
@@ -211,7 +205,7 @@ def glorot_uniform(shape: list[int], seed: tf.Tensor) -> tf.Tensor:
 
 
 def small_normal(shape: list[int], seed: tf.Tensor) -> tf.Tensor:
-    """Return a table of normal numbers of deviation 0.01, as the authors' LightGCN starts from."""
+    """Return a normal table with standard deviation 0.01, the start of the authors' LightGCN."""
     return tf.random.stateless_normal(shape, seed, stddev=0.01)
 
 
@@ -222,6 +216,7 @@ INITIALIZERS = {"glorot": glorot_uniform, "normal": small_normal}
 def half_squares(weights: Sequence[keras.Variable]) -> tf.Tensor:
     """Return ½ Σ‖W‖² over the weights, a scalar.
 
-    Stacked, as TensorFlow reorders a chain of additions from run to run, and rounds otherwise.
+    The norms are stacked because TensorFlow may reorder a chain of additions between runs, which
+    changes rounding.
     """
     return tf.reduce_sum(tf.stack([tf.nn.l2_loss(tf.convert_to_tensor(w)) for w in weights]))

@@ -1,4 +1,4 @@
-"""Encoders that make the embeddings of all nodes at once."""
+"""Encoders that compute the embeddings of all nodes at once."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from recns_tf.ops.random import Purpose
 
 
 class FullGraphEncoder(Encoder):
-    """An encoder with an embedding for every node, from which it makes all final ones.
+    """An encoder that propagates one layer-0 embedding per node.
 
     The weight `nodes` [U + I, d] holds the layer-0 embeddings: users, then items.
 
     Args:
-        name: of the model.
+        name: name of the model.
         num_users, num_items: U and I.
-        dim: d.
+        dim: d, columns of `nodes`.
         initializer: of the layer-0 embeddings, one of INITIALIZERS.
         seed: of the initial embeddings.
     """
@@ -39,6 +39,9 @@ class FullGraphEncoder(Encoder):
         super().__init__(name=name)
         self.num_users = num_users
         self.num_items = num_items
+        self.dim = dim
+        self.initializer = initializer
+        self.seed = seed
         self.weights_seed = random.stream(random.root(seed), Purpose.WEIGHTS)
         self.nodes = self.add_weight(name="nodes", shape=(num_users + num_items, dim))
         self.nodes.assign(initial_nodes(num_users, num_items, dim, self.weights_seed, initializer))
@@ -49,16 +52,15 @@ class FullGraphEncoder(Encoder):
         """Return the final embeddings of all nodes, [U + I, D].
 
         Args:
-            seed: int64 [2], of what is random in training; None for nothing random.
+            seed: int64 [2], of the randomness in training; None for none.
         """
 
     @property
     def is_random(self) -> bool:
-        """Whether propagation has anything random in training."""
+        """Whether propagation is random in training."""
         return False
 
     def encode(self, training: bool, seed: tf.Tensor | None = None) -> FullTables:
-        """See Encoder."""
         if training and self.is_random:
             user, item = self._sides(seed)
             return FullTables(user, item, without_dropout=lambda: self.encode(training=False))
@@ -70,8 +72,8 @@ class FullGraphEncoder(Encoder):
     def penalty(self, users: tf.Tensor, positives: tf.Tensor, negatives: tf.Tensor) -> tf.Tensor:
         """Return (½ Σ‖e_u‖² + ½ Σ‖e_v‖² + ½ Σ‖e_n‖²) / B over the layer-0 rows of the batch.
 
-        A row counts as often as the batch holds it, so that the sum over rows needs only the
-        number of times each occurs, and no gather.
+        A row counts as often as it occurs in the batch. The sum therefore needs only the number of
+        occurrences, and no gather.
         """
         batch_nodes = [users, positives + self.num_users, negatives + self.num_users]
         occurrences = tf.math.bincount(
@@ -83,6 +85,5 @@ class FullGraphEncoder(Encoder):
         return 0.5 * tf.tensordot(occurrences, squares, 1) / tf.cast(tf.size(users), tf.float32)
 
     def embeddings(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """See Encoder."""
         tables = self.encode(training=False)
         return tables.user.numpy(), tables.item.numpy()

@@ -1,4 +1,4 @@
-"""LightGCN: propagation without weights or non-linearity, and the weighted sum of all layers.
+"""LightGCN: propagation without weights or nonlinearity, and a weighted sum of all layers.
 
 Source: X. He et al., "LightGCN: Simplifying and Powering Graph Convolution Network for
 Recommendation", SIGIR 2020, eq. (3), (4), (7), (8). With E the layer-0 embeddings of all nodes
@@ -14,24 +14,26 @@ import tensorflow as tf
 
 from recns_tf.encoders.full_graph import FullGraphEncoder
 from recns_tf.encoders.propagation import Adjacency
+from recns_tf.encoders.saving import serializable
 from recns_tf.interactions import Interactions
 
 if TYPE_CHECKING:
     from recns_tf.config.config import Config
 
 
+@serializable
 class LightGCN(FullGraphEncoder):
     """LightGCN on the train graph.
 
-    Its weights are `nodes` [U + I, d], the layer-0 embeddings, and, where layer weights are
-    learned, `layer_logits` [L + 1], zeros at first, of which the α are the softmax.
+    Its weights are `nodes` [U + I, d], the layer-0 embeddings, and, if layer weights are learned,
+    `layer_logits` [L + 1], initially zero, whose softmax is α.
 
     Args:
         adjacency: Â [U + I, U + I].
         num_users, num_items: U and I.
         dim: d.
         num_layers: L, 1 or more.
-        learned: whether layer weights are learned.
+        learned: whether the layer weights α are learned.
         initializer: of the layer-0 embeddings, one of INITIALIZERS.
         seed: of the initial embeddings.
     """
@@ -52,6 +54,8 @@ class LightGCN(FullGraphEncoder):
             "lightgcn", num_users, num_items, dim=dim, initializer=initializer, seed=seed
         )
         self.adjacency = adjacency
+        self.num_layers = num_layers
+        self.learned = learned
         self.width = dim
         self.coefficients = [1 / (num_layers + 1)] * (num_layers + 1)
         self.layer_logits = None
@@ -63,9 +67,8 @@ class LightGCN(FullGraphEncoder):
 
     @classmethod
     def from_settings(cls, config: Config, interactions: Interactions) -> Self:
-        """See Encoder."""
         return cls(
-            Adjacency.of(interactions.train, config.adjacency, config.sparse_engine),
+            Adjacency.from_train(interactions.train, config.adjacency, config.sparse_engine),
             interactions.num_users,
             interactions.num_items,
             dim=config.dim,
@@ -76,7 +79,6 @@ class LightGCN(FullGraphEncoder):
         )
 
     def propagate(self, seed: tf.Tensor | None) -> tf.Tensor:
-        """See FullGraphEncoder; there is nothing random in LightGCN."""
         nodes = tf.convert_to_tensor(self.nodes)
         if self.layer_logits is None:
             return self.adjacency.polynomial(nodes, self.coefficients)

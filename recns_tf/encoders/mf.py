@@ -1,9 +1,9 @@
-"""Matrix factorisation: an embedding for every node, and no propagation.
+"""Matrix factorization: one embedding per node, and no propagation.
 
 Sources: Y. Koren, R. Bell and C. Volinsky, "Matrix Factorization Techniques for Recommender
-Systems", Computer 42(8), 2009; with --sampler=unins --num_negatives=1 --loss=bpr it is the
+Systems", Computer 42(8), 2009. With --sampler=unins --num_negatives=1 --loss=bpr it is the
 BPR-MF of S. Rendle et al., "BPR: Bayesian Personalized Ranking from Implicit Feedback", UAI 2009,
-without item biases. It tells what propagation adds, as all else is that of the other encoders.
+without item biases. It shows what propagation adds, as the rest is the same for all encoders.
 """
 
 from __future__ import annotations
@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING, Self
 import tensorflow as tf
 
 from recns_tf.encoders.full_graph import FullGraphEncoder
+from recns_tf.encoders.saving import serializable
 from recns_tf.interactions import Interactions
 
 if TYPE_CHECKING:
     from recns_tf.config.config import Config
 
 
+@serializable
 class MF(FullGraphEncoder):
-    """Matrix factorisation. Its one weight, `nodes` [U + I, d], is the final embedding too.
+    """Matrix factorization. Its only weight, `nodes` [U + I, d], is also the final embedding.
 
     Args:
         num_users, num_items: U and I.
@@ -43,7 +45,6 @@ class MF(FullGraphEncoder):
 
     @classmethod
     def from_settings(cls, config: Config, interactions: Interactions) -> Self:
-        """See Encoder."""
         return cls(
             interactions.num_users,
             interactions.num_items,
@@ -53,5 +54,4 @@ class MF(FullGraphEncoder):
         )
 
     def propagate(self, seed: tf.Tensor | None) -> tf.Tensor:
-        """See FullGraphEncoder; e* = e, eq. (4) being the product of two rows of `nodes`."""
         return tf.convert_to_tensor(self.nodes)

@@ -1,7 +1,8 @@
-"""Which neighbours of a node PinSage aggregates in a step (§2.2)."""
+"""The neighbors of a node that PinSage aggregates in a step (§2.2)."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -14,31 +15,31 @@ from recns_tf.ops.item_sets import ListedItems
 from recns_tf.ops.random import Purpose
 
 TABLE_COLUMNS = 500
-"""Neighbours a node has in the authors' table."""
+"""Neighbors per node in the authors' table."""
 
 
 class Neighbors(Protocol):
-    """Draws neighbours for the layers of an encoder."""
+    """Draws neighbors for the layers of an encoder."""
 
     def draw(self, layer: int, nodes: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Draw neighbours of nodes.
+        """Draw neighbors of nodes.
 
         Args:
-            layer: l, from 1; the mean over the neighbours makes h^l.
+            layer: l, from 1; h^l is computed from the mean over these neighbors.
             nodes: int32 [n], distinct.
-            seed: int64 [2], of the step. A node has the same neighbours in all of its calls.
+            seed: int64 [2], of the step. A node has the same neighbors in all calls of a step.
 
         Returns:
-            int32 [n, S], and whether each node has any, bool [n].
+            The neighbors, int32 [n, S], and whether each node has any, bool [n].
         """
 
 
 class OwnDraws:
-    """Every node's own, uniform over its neighbours, with replacement.
+    """Draws for each node separately, uniform over its neighbors, with replacement.
 
     Args:
         graph: boolean CSR array [N, N].
-        num_neighbors: S of each layer, the first one first.
+        num_neighbors: S of each layer, starting with the first.
     """
 
     def __init__(self, graph: csr_array, num_neighbors: tuple[int, ...]):
@@ -46,7 +47,6 @@ class OwnDraws:
         self.num_neighbors = num_neighbors
 
     def draw(self, layer: int, nodes: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """See Neighbors."""
         count = self.graph.count(nodes)
         ranks = random.integers_by_id(
             random.stream(seed, layer), nodes, tf.maximum(count, 1), self.num_neighbors[layer - 1]
@@ -54,30 +54,34 @@ class OwnDraws:
         return self.graph.item(nodes, ranks), count > 0
 
 
-class SharedColumns:
-    """Columns of a table that is drawn once, the same columns for all nodes in a step.
+def check_columns(num_neighbors: Sequence[int]) -> None:
+    """Raise a ValueError if a step needs more columns than the shared table has."""
+    if sum(num_neighbors) > TABLE_COLUMNS:
+        raise ValueError(f"num_neighbors: their sum must be at most {TABLE_COLUMNS}")
 
-    The columns are shuffled anew in each step; the last layer takes the first of them, the layer
-    before it the next. A node without neighbours has the node N for its only one, whose row is
-    N again. Source: the authors' PinSage (zyang-16/RecNS).
+
+class SharedColumns:
+    """Draws the same columns for all nodes in a step, from a table that is drawn once.
+
+    The columns are shuffled in each step. The last layer takes the first of them, the layer before
+    it the next. The only neighbor of a node without neighbors is the node N, whose row is N again.
+    Source: the authors' PinSage (zyang-16/RecNS).
 
     Args:
         graph: boolean CSR array [N, N].
-        num_neighbors: S of each layer, the first one first; the sum is at most TABLE_COLUMNS.
+        num_neighbors: S of each layer, starting with the first; the sum is at most TABLE_COLUMNS.
         seed: of the table.
 
     Raises:
-        ValueError: there are fewer columns than are asked for.
+        ValueError: the table has fewer columns than a step needs.
     """
 
     def __init__(self, graph: csr_array, num_neighbors: tuple[int, ...], seed: int):
-        if sum(num_neighbors) > TABLE_COLUMNS:
-            raise ValueError(f"num_neighbors: their sum must be at most {TABLE_COLUMNS}")
+        check_columns(num_neighbors)
         self.num_neighbors = num_neighbors
         self.table = tf.constant(neighbor_table(graph, TABLE_COLUMNS, seed))
 
     def draw(self, layer: int, nodes: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """See Neighbors."""
         order = tf.random.experimental.stateless_shuffle(tf.range(TABLE_COLUMNS), seed)
         first = sum(self.num_neighbors[layer:])
         columns = order[first : first + self.num_neighbors[layer - 1]]
@@ -86,15 +90,15 @@ class SharedColumns:
 
 
 def neighbor_table(graph: csr_array, columns: int, seed: int) -> NDArray[np.int32]:
-    """Draw neighbours of every node: distinct ones where there are enough, else with repeats.
+    """Draw neighbors of every node: distinct ones if there are enough, else with repeats.
 
     Args:
         graph: boolean CSR array [N, N].
-        columns: neighbours a node.
+        columns: neighbors per node.
         seed: of the draws.
 
     Returns:
-        int32 [N + 1, columns]; node N stands for no neighbour.
+        int32 [N + 1, columns]; node N stands for no neighbor.
     """
     size = graph.shape[0]
     rng = np.random.default_rng([seed, Purpose.NEIGHBORS])

@@ -1,13 +1,13 @@
-"""NGCF: propagation that also passes on how a node and its neighbours interact.
+"""NGCF: propagation that also passes on how a node and its neighbors interact.
 
 Source: X. Wang et al., "Neural Graph Collaborative Filtering", SIGIR 2019, eq. (7), (8) for the
-propagation, (10) for the final embeddings. With E^0 the embeddings of all nodes and
+propagation, (10) for the final embeddings. With E^0 the layer-0 embeddings of all nodes and
 Â = D^-1/2 A D^-1/2,
 
     E^l = LeakyReLU((ÂE^(l-1) + E^(l-1)) W1_l + (ÂE^(l-1) ⊙ E^(l-1)) W2_l),
 
-one sparse product a layer. E* is the concatenation of E^0 and of the later layers, whose rows are
-scaled to length 1 (xiangwang1223/neural_graph_collaborative_filtering).
+one sparse product per layer. E* is the concatenation of E^0 and of the later layers, whose rows
+are scaled to length 1 (xiangwang1223/neural_graph_collaborative_filtering).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import tensorflow as tf
 from recns_tf.encoders.base import glorot_uniform, half_squares
 from recns_tf.encoders.full_graph import FullGraphEncoder
 from recns_tf.encoders.propagation import Adjacency
+from recns_tf.encoders.saving import serializable
 from recns_tf.interactions import Interactions
 from recns_tf.ops import random
 
@@ -26,9 +27,10 @@ if TYPE_CHECKING:
     from recns_tf.config.config import Config
 
 SLOPE = 0.2
-"""Of LeakyReLU below 0: tf.nn's default, which NGCF's code takes."""
+"""Slope of LeakyReLU below 0: the default of tf.nn, which NGCF's code uses."""
 
 
+@serializable
 class NGCF(FullGraphEncoder):
     """NGCF on the train graph.
 
@@ -40,9 +42,10 @@ class NGCF(FullGraphEncoder):
         num_users, num_items: U and I.
         dim: d; final embeddings have (L + 1) d columns.
         num_layers: L, 1 or more.
-        message_dropout: share of the numbers in a layer's output that become 0 in training.
+        message_dropout: share of the values in a layer's output that become 0 in training.
         node_dropout: share of the nodes that send no messages to others in training, drawn for
             each layer.
+        initializer: of the layer-0 embeddings, one of INITIALIZERS.
         seed: of the initial weights.
     """
 
@@ -61,6 +64,7 @@ class NGCF(FullGraphEncoder):
     ):
         super().__init__("ngcf", num_users, num_items, dim=dim, initializer=initializer, seed=seed)
         self.adjacency = adjacency
+        self.num_layers = num_layers
         self.width = (num_layers + 1) * dim
         self.message_dropout = message_dropout
         self.node_dropout = node_dropout
@@ -76,9 +80,8 @@ class NGCF(FullGraphEncoder):
 
     @classmethod
     def from_settings(cls, config: Config, interactions: Interactions) -> Self:
-        """See Encoder."""
         return cls(
-            Adjacency.of(interactions.train, config.adjacency, config.sparse_engine),
+            Adjacency.from_train(interactions.train, config.adjacency, config.sparse_engine),
             interactions.num_users,
             interactions.num_items,
             dim=config.dim,
@@ -91,11 +94,9 @@ class NGCF(FullGraphEncoder):
 
     @property
     def is_random(self) -> bool:
-        """See FullGraphEncoder."""
         return bool(self.message_dropout or self.node_dropout)
 
     def propagate(self, seed: tf.Tensor | None) -> tf.Tensor:
-        """See FullGraphEncoder."""
         hidden = tf.convert_to_tensor(self.nodes)
         layers = [hidden]
         for layer, (own, interaction) in enumerate(self.kernels):
@@ -112,13 +113,13 @@ class NGCF(FullGraphEncoder):
         return tf.concat(layers, axis=1)
 
     def penalty(self, users: tf.Tensor, positives: tf.Tensor, negatives: tf.Tensor) -> tf.Tensor:
-        """Return that of the layer-0 rows of the batch, plus ½ Σ‖W‖² over W1 and W2."""
+        """Return the penalty of the batch's layer-0 rows, plus ½ Σ‖W‖² over all W1 and W2."""
         kernels = [kernel for pair in self.kernels for kernel in pair]
         return super().penalty(users, positives, negatives) + half_squares(kernels)
 
 
 def dropout(x: tf.Tensor, rate: float, seed: tf.Tensor, by_row: bool = False) -> tf.Tensor:
-    """Set numbers, or whole rows, of x [n, d] to 0 with probability `rate`.
+    """Set values, or whole rows, of x [n, d] to 0 with probability `rate`.
 
     The others are divided by 1 - rate, so that each keeps its mean.
     """

@@ -1,20 +1,21 @@
-"""PinSage: two layers of mean aggregation over sampled neighbours (§5.1).
+"""PinSage: layers of mean aggregation over sampled neighbors, two by default (§5.1).
 
 Sources: R. Ying et al., "Graph Convolutional Neural Networks for Web-Scale Recommender Systems",
 KDD 2018; W. Hamilton et al., "Inductive Representation Learning on Large Graphs", NIPS 2017,
-algorithm 1, whose mean aggregator the authors of RecNS take. With X the nodes' own features
-and S_l(i) some neighbours of node i, drawn for the step,
+algorithm 1, whose mean aggregator the authors of RecNS use. With X the nodes' own features and
+S_l(i) some neighbors of node i, drawn for the step,
 
     h_i^0 = X_i,    h_i^l = f_l([h_i^(l-1) W_l, mean of h_j^(l-1) over j in S_l(i), times V_l]),
 
-f_l is ReLU, and the identity in the last layer; e*_i is h_i^L scaled to length 1. There are no
-biases. The mean over no neighbours is 0.
+where f_l is ReLU, and the identity in the last layer; e*_i is h_i^L scaled to length 1. There are
+no biases. The mean over no neighbors is 0.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -23,11 +24,12 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from recns_tf.encoders.base import Encoder, FullTables, glorot_uniform, half_squares, initial_nodes
-from recns_tf.encoders.neighbors import Neighbors, OwnDraws, SharedColumns
+from recns_tf.encoders.neighbors import Neighbors, OwnDraws, SharedColumns, check_columns
 from recns_tf.encoders.pinsage_tables import DrawnTables, WholeTables
 from recns_tf.encoders.propagation import Adjacency, bipartite
+from recns_tf.encoders.saving import derived, serializable
 from recns_tf.errors import UserError
-from recns_tf.interactions import Interactions
+from recns_tf.interactions import Interactions, degrees_of_items
 from recns_tf.ops import random
 from recns_tf.ops.gather import mean_of_rows
 from recns_tf.ops.random import Purpose
@@ -36,35 +38,39 @@ if TYPE_CHECKING:
     from recns_tf.config.config import Config
 
 Mean = Callable[[tf.Tensor], tf.Tensor]
-"""Takes, for each of n nodes, the mean of some rows of a table: float32 [m, d] -> [n, d]."""
+"""Returns, for each of n nodes, the mean of some rows of a table: float32 [m, d] -> [n, d]."""
+
+SCORE_TABLES = "score_tables.npz"
+"""The asset that holds the embeddings of the last `refresh`."""
 
 NODES_AT_ONCE = 8192
-"""Nodes encoded at once when all are, from drawn neighbours."""
+"""Batch size for encoding all nodes from drawn neighbors."""
 
 
+@serializable
 class PinSage(Encoder):
     """PinSage on the train graph.
 
-    Its weights are `nodes` [U + I, features], every node's own features, and for each layer W
-    and V [columns before, d / 2], all Glorot uniform.
+    Its weights are `nodes` [U + I, features], the nodes' own features, and for each layer W and V
+    [columns of the layer before, d / 2], all Glorot uniform.
 
     Args:
         train: boolean CSR array [U, I].
         dim: d, an even number.
         feature_dim: columns of the nodes' own features.
-        num_neighbors: neighbours drawn for each layer, the first one first.
-        rank_with_drawn: whether embeddings to rank with come from drawn neighbours, the same in
-            every call, instead of all neighbours.
-        shared_columns: whether neighbours are drawn as by the authors; see SharedColumns. The
-            nodes' features then have a spare row, which stands for no neighbour.
+        num_neighbors: neighbors drawn for each layer, starting with the first.
+        rank_with_drawn: whether embeddings for ranking use drawn neighbors, the same in every
+            call, instead of all neighbors.
+        shared_columns: whether to draw neighbors as the authors do; see SharedColumns. The
+            nodes' features then have a spare row, which stands for no neighbor.
         initializer: of the features, one of INITIALIZERS.
-        engine: of the products over all neighbours; see Adjacency.
-        whole_graph: whether a training step encodes all nodes once, for its sampler and its loss,
-            instead of those that are asked for, each time they are.
+        engine: of the products over all neighbors; see Adjacency.
+        whole_graph: whether a training step encodes all nodes once, for sampler and loss, instead
+            of encoding nodes on request.
         seed: of the initial weights.
 
     Raises:
-        ValueError: as SharedColumns.
+        ValueError: see SharedColumns.
     """
 
     def __init__(
@@ -82,19 +88,20 @@ class PinSage(Encoder):
         seed: int = 0,
     ):
         super().__init__(name="pinsage")
+        if shared_columns:
+            check_columns(num_neighbors)
+        self.train = train
         self.num_users, self.num_items = train.shape
-        self.width = dim
+        self.width = self.dim = dim
+        self.feature_dim = feature_dim
+        self.num_neighbors = tuple(num_neighbors)
         self.num_layers = len(num_neighbors)
         self.rank_with_drawn = rank_with_drawn
+        self.shared_columns = shared_columns
+        self.initializer = initializer
+        self.engine = engine
         self.whole_graph = whole_graph
-        graph = bipartite(train)
-        self.neighbors: Neighbors = (
-            SharedColumns(graph, num_neighbors, seed)
-            if shared_columns
-            else OwnDraws(graph, num_neighbors)
-        )
-        self.degree = np.diff(graph.indptr)
-        self.adjacency = Adjacency.of(train, engine=engine)
+        self.seed = seed
         self.ranking_seed = random.stream(random.root(seed), Purpose.ENCODER)
         self.scores_from: FullTables | None = None
 
@@ -116,7 +123,7 @@ class PinSage(Encoder):
 
     @classmethod
     def from_settings(cls, config: Config, interactions: Interactions) -> Self:
-        """See Encoder.
+        """Build the encoder that the flags describe on the train graph.
 
         Raises:
             UserError: the dimension is odd.
@@ -134,72 +141,90 @@ class PinSage(Encoder):
             shared_columns=config.neighbor_draw == "shared",
             initializer=config.initializer,
             engine=config.sparse_engine,
-            # A batch then asks for as many items as there are nodes, or more.
+            # True if a batch asks for at least as many items as there are nodes.
             whole_graph=config.batch_size * (1 + config.num_negatives)
             >= interactions.num_users + interactions.num_items,
             seed=config.seed,
         )
 
+    @derived
+    def neighbors(self) -> Neighbors:
+        """Return the neighbors that training steps aggregate."""
+        graph = bipartite(self.train)
+        if self.shared_columns:
+            return SharedColumns(graph, self.num_neighbors, self.seed)
+        return OwnDraws(graph, self.num_neighbors)
+
+    @derived
+    def adjacency(self) -> Adjacency:
+        """Return the matrix that aggregates all neighbors."""
+        return Adjacency.from_train(self.train, engine=self.engine)
+
+    @derived
+    def degree(self) -> NDArray[np.int64]:
+        """Return the number of neighbors of each node, [U + I]."""
+        return np.concatenate([np.diff(self.train.indptr), degrees_of_items(self.train)])
+
     def encode(self, training: bool, seed: tf.Tensor | None = None) -> DrawnTables | FullTables:
-        """See Encoder. In training nodes are encoded when they are asked for, or all at once."""
+        """Return tables that encode nodes on request in training, unless `whole_graph` is set."""
         if training and self.whole_graph:
             nodes = tf.range(self.num_users + self.num_items)
             final, _ = self.layer(self.num_layers, nodes, seed)
             return WholeTables(final[: self.num_users], final[self.num_users :], self)
         if training or self.rank_with_drawn:
             return DrawnTables(self, self.ranking_seed if seed is None else seed)
-        final = self.layers_of_all()[-1]
+        final = self.all_layers()[-1]
         return FullTables(final[: self.num_users], final[self.num_users :])
 
     def layer(self, number: int, nodes: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return h^l of the distinct ones among nodes, from drawn neighbours.
+        """Return h^l of the distinct nodes, from drawn neighbors.
 
         Args:
             number: l.
             nodes: int32 of any shape.
-            seed: int64 [2]. It decides, for every node, which neighbours are drawn.
+            seed: int64 [2], determines the drawn neighbors of every node.
 
         Returns:
-            float32 [distinct, columns], and which of its rows belongs to each of `nodes`.
+            float32 [distinct, columns], and the row of each of `nodes` in it.
         """
         if not number:
             return tf.convert_to_tensor(self.nodes), nodes
         distinct, place = tf.unique(tf.reshape(nodes, [-1]))
         neighbors, found = self.neighbors.draw(number, distinct, seed)
-        # Nodes and their neighbours in one call: who is both is encoded once.
+        # One call for nodes and neighbors: a node that is both is encoded once.
         both = tf.concat([distinct, tf.reshape(neighbors, [-1])], axis=0)
         below, where = self.layer(number - 1, both, seed)
         own, drawn = tf.split(where, [tf.size(distinct), tf.size(neighbors)])
         drawn = tf.reshape(drawn, [-1, neighbors.shape[1]])
         some = tf.cast(found, tf.float32)[:, None]
-        around = self.around(number, below, lambda table: some * mean_of_rows(table, drawn))
+        around = self.neighbor_mean(number, below, lambda table: some * mean_of_rows(table, drawn))
         result = self.update(number, tf.gather(below, own), around)
         return result, tf.reshape(place, tf.shape(nodes))
 
-    def around(self, number: int, below: tf.Tensor, mean: Mean) -> tf.Tensor:
-        """Return the mean of h^(l-1) over each node's neighbours, times V_l: [n, d / 2].
+    def neighbor_mean(self, number: int, below: tf.Tensor, mean: Mean) -> tf.Tensor:
+        """Return the mean of h^(l-1) over each node's neighbors, times V_l: [n, d / 2].
 
         Args:
             number: l.
-            below: h^(l-1) of the neighbours, float32 [m, columns].
-            mean: takes the means of the rows of a table like `below`.
+            below: h^(l-1) of the neighbors, float32 [m, columns].
+            mean: returns the means over neighbors, given a table with the rows of `below`.
         """
         kernel = tf.convert_to_tensor(self.kernels[number - 1][1])
-        # In the order that leaves fewer columns to take means of.
+        # Take the mean on whichever side of the product has fewer columns.
         if kernel.shape[1] < kernel.shape[0]:
             return mean(tf.matmul(below, kernel))
         return tf.matmul(mean(below), kernel)
 
     def update(self, number: int, own: tf.Tensor, around: tf.Tensor) -> tf.Tensor:
-        """Return h^l of nodes from their own h^(l-1) and what `around` returns: [n, d]."""
+        """Return h^l of nodes from their own h^(l-1) and what `neighbor_mean` returns: [n, d]."""
         result = tf.concat([tf.matmul(own, self.kernels[number - 1][0]), around], axis=1)
         if number == self.num_layers:
             return tf.math.l2_normalize(result, axis=1)
         return tf.nn.relu(result)
 
-    def layers_of_all(self) -> list[tf.Tensor]:
-        """Return h^0, …, h^L of all nodes, [U + I, columns] each, from all their neighbours."""
-        # D^-1 A = D^-1/2 Â D^1/2, with the one matrix Â that all encoders share.
+    def all_layers(self) -> list[tf.Tensor]:
+        """Return h^0, …, h^L of all nodes, [U + I, columns] each, from all neighbors."""
+        # D^-1 A = D^-1/2 Â D^1/2, with the matrix Â that all encoders share.
         root = tf.sqrt(tf.constant(self.degree, tf.float32))[:, None]
 
         def mean(table: tf.Tensor) -> tf.Tensor:
@@ -207,40 +232,40 @@ class PinSage(Encoder):
 
         layers = [tf.convert_to_tensor(self.nodes)[: self.num_users + self.num_items]]
         for number in range(1, self.num_layers + 1):
-            around = self.around(number, layers[-1], mean)
+            around = self.neighbor_mean(number, layers[-1], mean)
             layers.append(self.update(number, layers[-1], around))
         return layers
 
     def penalty(self, users: tf.Tensor, positives: tf.Tensor, negatives: tf.Tensor) -> tf.Tensor:
         """Return ½ Σ‖W‖² + ½ Σ‖V‖² over the layers, divided by the number of negatives B k.
 
-        The nodes' features are not in it. Source: the authors' code (zyang-16/RecNS).
+        It leaves out the nodes' features. Source: the authors' code (zyang-16/RecNS).
         """
         kernels = [kernel for pair in self.kernels for kernel in pair]
         return half_squares(kernels) / tf.cast(tf.size(negatives), tf.float32)
 
     def embeddings(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """See Encoder. From all neighbours, or from the same drawn ones in every call."""
+        """Return the embeddings to rank with, from all neighbors or `rank_with_drawn`."""
         tables = self.encode(training=False)
         if isinstance(tables, FullTables):
             return tables.user.numpy(), tables.item.numpy()
         nodes = np.arange(self.num_users + self.num_items, dtype=np.int32)
         parts = np.array_split(nodes, -(-len(nodes) // NODES_AT_ONCE))
-        final = np.concatenate([tables.of(tf.constant(part)).numpy() for part in parts])
+        final = np.concatenate([tables.embed(tf.constant(part)).numpy() for part in parts])
         return final[: self.num_users], final[self.num_users :]
 
     def embed_new_users(self, clicks: csr_array) -> NDArray[np.float32]:
         """Return embeddings of users who were not in the data, from what they clicked.
 
-        A new user has no features of their own and gets the mean of all users'.
+        A new user has no features; the mean of all users' features takes their place.
 
         Args:
             clicks: boolean CSR array [n, I]; a row may be empty.
 
         Returns:
-            float32 [n, d], to be ranked with the items of `embeddings`.
+            float32 [n, d], to rank with the items of `embeddings`.
         """
-        layers = self.layers_of_all()
+        layers = self.all_layers()
         own = tf.reduce_mean(layers[0][: self.num_users], axis=0, keepdims=True)
         own = tf.repeat(own, clicks.shape[0], axis=0)
         degree = np.maximum(np.diff(clicks.indptr), 1)[:, None]
@@ -250,12 +275,32 @@ class PinSage(Encoder):
             return tf.constant(rows @ items.numpy() / degree, tf.float32)
 
         for number, layer in enumerate(layers[:-1], start=1):
-            own = self.update(number, own, self.around(number, layer[self.num_users :], mean))
+            own = self.update(
+                number, own, self.neighbor_mean(number, layer[self.num_users :], mean)
+            )
         return own.numpy()
 
+    def save_assets(self, dir_path: str) -> None:
+        """Write the train graph, and the embeddings of the last `refresh`, if any."""
+        super().save_assets(dir_path)
+        if self.scores_from is not None:
+            user, item = self.scores_from.user.numpy(), self.scores_from.item.numpy()
+            np.savez(Path(dir_path) / SCORE_TABLES, user=user, item=item)
+
+    def load_assets(self, dir_path: str) -> None:
+        """Read what `save_assets` wrote."""
+        super().load_assets(dir_path)
+        path = Path(dir_path) / SCORE_TABLES
+        if path.exists():
+            with np.load(path, allow_pickle=False) as tables:
+                self.set_score_tables(tables["user"], tables["item"])
+
     def refresh(self) -> None:
-        """See Encoder: encode all nodes with the weights of now."""
-        user, item = self.embeddings()
+        """Encode all nodes with the current weights, for Tables.stale_ok."""
+        self.set_score_tables(*self.embeddings())
+
+    def set_score_tables(self, user: NDArray[np.float32], item: NDArray[np.float32]) -> None:
+        """Set the embeddings that Tables.stale_ok returns: float32 [U, d] and [I, d]."""
         if self.scores_from is None:
             self.scores_from = FullTables(
                 tf.Variable(user, trainable=False), tf.Variable(item, trainable=False)

@@ -1,4 +1,4 @@
-"""What a training step of PinSage hands its sampler and its loss: embeddings by id."""
+"""The embeddings that a training step of PinSage provides to its sampler and its loss."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from recns_tf.ops.gather import products
 
 
 class NodeEncoder(Protocol):
-    """An encoder that embeds nodes on request; PinSage is one.
+    """An encoder that embeds nodes on request, such as PinSage.
 
     Attributes:
-        num_users: U; the nodes of items begin there.
+        num_users: U, the node of the first item.
         num_layers: L.
         scores_from: the embeddings of the last `refresh`, None before the first.
     """
@@ -31,7 +31,7 @@ class WholeTables(FullTables):
     """The tables of a step that encodes all nodes.
 
     Args:
-        user, item: [U, d] and [I, d].
+        user, item: float32 [U, d] and [I, d].
         encoder: PinSage.
     """
 
@@ -40,18 +40,18 @@ class WholeTables(FullTables):
         self.encoder = encoder
 
     def stale_ok(self) -> FullTables:
-        """See Tables: from all neighbours, where `refresh` ever encoded them."""
+        """Return the embeddings of the last `refresh`, or frozen ones of this step before it."""
         return (self.encoder.scores_from or self).frozen()
 
 
 class DrawnTables:
-    """The tables of a step of PinSage: nodes are encoded when they are asked for.
+    """The tables of a step that encodes nodes on request.
 
     Args:
         encoder: PinSage.
-        seed: int64 [2], of the step. A node has the same neighbours, and so the same embedding,
-            wherever it is asked for.
-        live: whether gradients flow.
+        seed: int64 [2], of the step. A node has the same neighbors, and therefore the same
+            embedding, in all calls.
+        with_gradient: whether gradients flow.
     """
 
     def __init__(self, encoder: NodeEncoder, seed: tf.Tensor, with_gradient: bool = True):
@@ -59,38 +59,34 @@ class DrawnTables:
         self.seed = seed
         self.with_gradient = with_gradient
 
-    def of(self, nodes: tf.Tensor) -> tf.Tensor:
+    def embed(self, nodes: tf.Tensor) -> tf.Tensor:
         """Return the embeddings of nodes: int32 [...] -> float32 [..., d]."""
-        return tf.gather(*self.encoded(nodes))
+        return tf.gather(*self.encode_distinct(nodes))
 
-    def encoded(self, nodes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return embeddings of the distinct ones among nodes, and which belongs to each."""
+    def encode_distinct(self, nodes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return the embeddings of the distinct nodes, and the row of each node in them."""
         table, place = self.encoder.layer(self.encoder.num_layers, nodes, self.seed)
         return table if self.with_gradient else tf.stop_gradient(table), place
 
     def users(self, ids: tf.Tensor) -> tf.Tensor:
-        """See Tables."""
-        return self.of(ids)
+        return self.embed(ids)
 
     def items(self, ids: tf.Tensor) -> tf.Tensor:
-        """See Tables."""
-        return self.of(ids + self.encoder.num_users)
+        return self.embed(ids + self.encoder.num_users)
 
     def products(self, vectors: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
-        """See Tables."""
-        return products(vectors, *self.encoded(items + self.encoder.num_users))
+        return products(vectors, *self.encode_distinct(items + self.encoder.num_users))
 
     def scores(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
-        """See Tables. Who the batch holds more than once is encoded once."""
+        """Return e_u·e_v of users with the items of their rows; encodes repeated nodes once."""
         nodes = tf.concat([users[:, None], items + self.encoder.num_users], axis=1)
-        table, place = self.encoded(nodes)
+        table, place = self.encode_distinct(nodes)
         return products(tf.gather(table, place[:, 0]), table, place[:, 1:])
 
     def frozen(self) -> DrawnTables:
-        """See Tables."""
         return DrawnTables(self.encoder, self.seed, with_gradient=False)
 
     def stale_ok(self) -> Tables:
-        """See Tables: what `refresh` encoded last, or if it never did, the same as `frozen`."""
+        """Return the embeddings of the last `refresh`, or `frozen` ones before the first."""
         known = self.encoder.scores_from
         return known.frozen() if known else self.frozen()

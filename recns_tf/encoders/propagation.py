@@ -1,8 +1,8 @@
-"""Sparse products of the normalised user-item graph.
+"""Sparse products with the normalized user-item graph.
 
-TensorFlow's CSR product is the only multithreaded sparse product it has for CPUs, many times
-faster than `tf.sparse.sparse_dense_matmul`, which is the fallback. Its automatic gradient is
-replaced by our own: the adjoint product, which for a symmetric matrix is the same product.
+TensorFlow's CSR product is its only multithreaded sparse product for CPUs, many times faster than
+`tf.sparse.sparse_dense_matmul`, the fallback. A custom gradient replaces its automatic one: the
+product with the adjoint, which for a symmetric matrix is the same product.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import numpy as np
 import tensorflow as tf
 from scipy.sparse import csr_array, eye_array
 
-# Not public, but needed: the variant tensor of tf.raw_ops cannot be captured by a tf.function, and
-# converting it anew forward and backward made propagation 11 to 16 % slower at the size of Zhihu.
+# Not public, but needed: a tf.function cannot capture the variant tensor of tf.raw_ops, and
+# converting it in each pass made propagation 11 to 16 % slower at the size of Zhihu.
 from tensorflow.python.ops.linalg.sparse.sparse_csr_matrix_ops import CSRSparseMatrix
 from tensorflow.python.ops.linalg.sparse.sparse_csr_matrix_ops import matmul as csr_matmul
 
@@ -31,7 +31,7 @@ def bipartite(train: csr_array) -> csr_array:
         train: boolean CSR array [U, I].
 
     Returns:
-        boolean CSR array [U + I, U + I], symmetric, the neighbours of a node ascending.
+        boolean CSR array [U + I, U + I], symmetric; the neighbors of a node ascend.
     """
     num_users, num_items = train.shape
     users, items = to_pairs(train).T
@@ -43,8 +43,8 @@ def bipartite(train: csr_array) -> csr_array:
 def symmetric_adjacency(train: csr_array) -> csr_array:
     """Return D^-1/2 A D^-1/2 of the user-item graph, without self loops.
 
-    A joins users and items as in `bipartite`, D is the diagonal of degrees; a node without
-    neighbours has a row of zeros. Source: He et al., "LightGCN", SIGIR 2020, eq. (8).
+    A joins users and items as in `bipartite`, D is the diagonal of degrees. The row of a node
+    without neighbors is zero. Source: He et al., "LightGCN", SIGIR 2020, eq. (8).
 
     Args:
         train: boolean CSR array [U, I].
@@ -60,10 +60,10 @@ def symmetric_adjacency(train: csr_array) -> csr_array:
 
 
 def row_normalized_adjacency(train: csr_array) -> csr_array:
-    """Return D^-1 (A + I) of the user-item graph: the mean over a node and its neighbours.
+    """Return D^-1 (A + I) of the user-item graph: the mean over a node and its neighbors.
 
-    D is the diagonal of the degrees in A + I. Source: the authors' code (zyang-16/RecNS), whose
-    default it is, and NGCF's before it.
+    D is the diagonal of the degrees in A + I. Source: the default of the authors' code
+    (zyang-16/RecNS), which follows NGCF's.
 
     Args:
         train: boolean CSR array [U, I].
@@ -79,11 +79,11 @@ def row_normalized_adjacency(train: csr_array) -> csr_array:
 
 
 ADJACENCIES = {"symmetric": symmetric_adjacency, "row": row_normalized_adjacency}
-"""The matrices that embeddings are propagated by, from the train graph."""
+"""Functions from the train graph to the matrix that propagates embeddings."""
 
 
 def to_tensorflow(matrix: csr_array, engine: str) -> Any:
-    """Return a SciPy matrix as the engine's own."""
+    """Convert a SciPy matrix to the sparse type of the engine."""
     coordinates = matrix.tocoo()
     indices = np.stack([coordinates.row, coordinates.col], axis=1).astype(np.int64)
     sparse = tf.SparseTensor(indices, coordinates.data.astype(np.float32), matrix.shape)
@@ -91,25 +91,36 @@ def to_tensorflow(matrix: csr_array, engine: str) -> Any:
 
 
 class Adjacency:
-    """A constant sparse matrix [N, N] to multiply dense [N, d] tensors with.
+    """A constant sparse matrix [N, N] that multiplies dense [N, d] tensors.
 
     Args:
-        matrix: float32 CSR array.
-        engine: "csr", or "coo" for devices without the CSR kernels; equal up to rounding.
-        symmetric: whether the matrix is symmetric, and so its own adjoint.
+        matrix: float32 CSR array [N, N].
+        engine: "csr", or "coo" for devices without CSR kernels; results agree up to rounding.
+        symmetric: whether the matrix is symmetric, and therefore its own adjoint.
+
+    Raises:
+        ValueError: the engine is unknown.
     """
 
     def __init__(self, matrix: csr_array, engine: str = "csr", symmetric: bool = True):
         if engine not in SPARSE_ENGINES:
             raise ValueError(f"engine '{engine}': choose one of {', '.join(SPARSE_ENGINES)}")
+        self.engine = engine
+        self.symmetric = symmetric
         self.matrix = to_tensorflow(matrix, engine)
         self.adjoint = self.matrix if symmetric else to_tensorflow(csr_array(matrix.T), engine)
         self.multiply = tf.sparse.sparse_dense_matmul if engine == "coo" else csr_matmul
 
     @classmethod
-    def of(cls, train: csr_array, kind: str = "symmetric", engine: str = "csr") -> Self:
-        """Return the matrix that ADJACENCIES calls `kind`, of the train graph."""
+    def from_train(cls, train: csr_array, kind: str = "symmetric", engine: str = "csr") -> Self:
+        """Build the matrix named `kind` in ADJACENCIES from the train graph."""
         return cls(ADJACENCIES[kind](train), engine, symmetric=kind == "symmetric")
+
+    def to_scipy(self) -> csr_array:
+        """Return the matrix as a float32 CSR array [N, N]."""
+        matrix = self.matrix if self.engine == "coo" else self.matrix.to_sparse_tensor()
+        rows, columns = matrix.indices.numpy().T
+        return csr_array((matrix.values.numpy(), (rows, columns)), shape=tuple(matrix.shape))
 
     def product(self, x: tf.Tensor) -> tf.Tensor:
         """Return matrix @ x: float32 [N, d] -> [N, d]; its gradient is the adjoint's product."""
@@ -124,9 +135,9 @@ class Adjacency:
         return apply(x)
 
     def polynomial(self, x: tf.Tensor, coefficients: Sequence[float]) -> tf.Tensor:
-        """Return (c_0 I + c_1 A + … + c_L A^L) x by Horner's rule: L products, no layer kept.
+        """Return (c_0 I + c_1 A + … + c_L A^L) x by Horner's rule: L products, no layers stored.
 
-        The gradient with respect to x is the same polynomial, in the adjoint matrix, of the
+        The gradient with respect to x is the same polynomial of the adjoint matrix, applied to the
         incoming gradient.
 
         Args:

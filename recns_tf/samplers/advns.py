@@ -1,9 +1,9 @@
-"""AdvNS: a generator, rewarded for negatives that the recommender scores high.
+"""AdvNS: a generator is rewarded for negatives that the recommender scores high.
 
 Sources: J. Wang et al., "IRGAN", SIGIR 2017, for the reward 2 (σ(e_u·e_v) - ½); L. Cai and W. Y.
 Wang, "KBGAN", NAACL 2018, for the softmax over a set of candidates; §5.1. The recommender is the
-discriminator, and is what is evaluated. The baseline is a running mean of the reward, or the mean
-of a pair's other rewards.
+discriminator, and is evaluated. The baseline is a running mean of the reward, or the mean of the
+pair's other rewards.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Self
 import tensorflow as tf
 
 from recns_tf.encoders.base import Tables
+from recns_tf.encoders.saving import serializable
 from recns_tf.ops import random
 from recns_tf.ops.item_sets import ItemSets
 from recns_tf.samplers.base import SamplerContext
@@ -23,18 +24,20 @@ if TYPE_CHECKING:
     from recns_tf.config.config import Config
 
 DECAY = 0.99
+"""Of the running mean of the reward."""
 
 
+@serializable
 class AdvNS(GeneratorSampler):
     """Adversarial negative sampling.
 
     Args:
         num_negatives: k.
-        pool: the items each user's candidates come from.
+        pool: the items that each user's candidates come from.
         num_users, num_items: U and I.
         options: of the generator.
-        leave_one_out: whether the baseline of a draw is the mean reward of the pair's others,
-            which needs k of 2 or more, in place of the running mean `baseline`.
+        leave_one_out: whether the baseline of a draw is the mean reward of the pair's other draws
+            (for k of 2 or more) instead of the running mean `baseline`.
     """
 
     def __init__(
@@ -56,7 +59,6 @@ class AdvNS(GeneratorSampler):
 
     @classmethod
     def from_settings(cls, config: Config, context: SamplerContext) -> Self:
-        """See Sampler."""
         data = context.interactions
         return cls(
             config.num_negatives,
@@ -68,26 +70,23 @@ class AdvNS(GeneratorSampler):
         )
 
     def candidates(self, users: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """See GeneratorSampler."""
         return random.with_replacement(self.pool, users, self.options.num_candidates, seed)
 
     def rewards(
         self, batch: Batch, tables: Tables, ids: tf.Tensor, drawn: tf.Tensor, seed: tf.Tensor
     ) -> tuple[tf.Tensor, ...]:
-        """See GeneratorSampler: 2 (σ(e_u·e_v) - ½)."""
+        """Return the reward 2 (σ(e_u·e_v) - ½)."""
         del drawn, seed
         score = tables.products(tables.users(batch.users), ids)
         return (2 * tf.sigmoid(score) - 1,)
 
     def advantage(self, rewards: tuple[tf.Tensor, ...]) -> tf.Tensor:
-        """See GeneratorSampler."""
         (reward,) = rewards
         if self.leave_one_out:
             k = self.num_negatives
             return (reward - tf.reduce_mean(reward, axis=1, keepdims=True)) * (k / (k - 1))
         return reward - tf.convert_to_tensor(self.baseline)
 
-    def remember(self, rewards: tuple[tf.Tensor, ...]) -> None:
-        """See GeneratorSampler."""
+    def update_baselines(self, rewards: tuple[tf.Tensor, ...]) -> None:
         mean = tf.convert_to_tensor(self.baseline)
         self.baseline.assign(DECAY * mean + (1 - DECAY) * tf.reduce_mean(rewards[0]))

@@ -1,4 +1,4 @@
-"""What every negative sampler is (§2.3): v_n ~ S_n(u, v)."""
+"""Interface of negative samplers (§2.3): v_n ~ S_n(u, v)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from recns_tf.encoders.base import Encoder, Tables
+from recns_tf.encoders.saving import Serializable
 from recns_tf.interactions import Interactions
 from recns_tf.ops.item_sets import ItemSets
 from recns_tf.samplers.batch import Batch
@@ -18,12 +19,12 @@ if TYPE_CHECKING:
 
 
 class SamplerContext(NamedTuple):
-    """What a sampler may know of the run it is built for.
+    """The data of a run that a sampler is built from.
 
     Attributes:
-        interactions: the dataset, of which it may look at train and exposed alone.
+        interactions: the dataset; a sampler may use train and exposed only.
         pool: each user's region, for samplers that draw items themselves.
-        width: columns of the encoder's embeddings.
+        width: number of columns of the encoder's embeddings.
     """
 
     interactions: Interactions
@@ -32,12 +33,12 @@ class SamplerContext(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """Which items a sampler chose.
+    """The items that a sampler chose.
 
     Attributes:
-        ids: int32 [B, n], the k negatives first, then what is merged into them, if anything.
+        ids: int32 [B, n], the k negatives, then the items merged into them, if any.
         statistics: scalars to report, by the names in the sampler's `statistics`.
-        lesson: what `learn` is to know of the choice, if anything.
+        feedback: data from this choice that `update_state` needs, if any.
     """
 
     ids: tf.Tensor
@@ -46,13 +47,13 @@ class Choice(NamedTuple):
 
 
 class Negatives(NamedTuple):
-    """What a sampler returns.
+    """The negatives of a batch, with scores.
 
     Attributes:
         ids: int32 [B, k], the chosen items; the L2 penalty is over their layer-0 rows.
         scores: float32 [B, k], e_u·e_n of the negatives. Gradients flow through them.
-        positive_scores: float32 [B], e_u·e_v of the pairs, found in the same go.
-        statistics, lesson: as in Choice.
+        positive_scores: float32 [B], e_u·e_v of the pairs, computed in the same product.
+        statistics, feedback: as in Choice.
     """
 
     ids: tf.Tensor
@@ -62,23 +63,28 @@ class Negatives(NamedTuple):
     feedback: Any = ()
 
 
-class Sampler(keras.layers.Layer):
-    """A negative sampler. A new one need only say how it chooses items.
+class Sampler(Serializable, keras.layers.Layer):
+    """A negative sampler. A subclass implements `choose`.
 
-    The choice is made on frozen embeddings: no gradient flows through it. State, if any, is
-    kept in weights, so that it is saved and restored with the model; only `learn` and
-    `begin_epoch` change it. A generator's own weights are trainable, but not the encoder's.
+    It chooses from frozen embeddings: no gradient flows through the choice. State, if any, is kept
+    in weights, so that it is saved and restored with the model; only `update_state` and
+    `begin_epoch` change it. Weights of a generator are trainable; the encoder's optimizer does not
+    update them. Constructor arguments are kept as attributes of the same name; see Serializable.
 
     Class attributes:
-        default_region: where its negatives come from unless --region says otherwise.
+        default_region: region of the negatives unless --region sets another.
         uses_candidates, uses_exposed: which parts of a Batch it reads.
-        draws_exposed: whether its negatives may be exposed items that lie outside the region.
-        scores_many: whether it scores so many items that an encoder for which that is dear may
-            hand it embeddings that are some steps old (Tables.cached).
-        statistics: names of the scalars it reports every step.
+        draws_exposed: whether its negatives may be exposed items outside the region.
+        scores_large_pool: whether it scores so many items that an encoder may return embeddings
+            that are some steps old, if encoding is expensive (Tables.stale_ok).
+        statistics: names of the scalars it reports in every step.
 
     Args:
-        num_negatives: k, negatives a positive pair.
+        num_negatives: k, negatives per positive pair.
+
+    Example:
+        >>> sampler = UniNS(15, pool=ComplementItems(train))
+        >>> negatives = sampler.sample(batch, encoder.encode(True, seed), seed)
     """
 
     default_region: ClassVar[str] = "all"
@@ -98,42 +104,42 @@ class Sampler(keras.layers.Layer):
         """Build the sampler that the flags describe.
 
         Args:
-            config: all flags; a sampler takes what concerns it.
-            around: what else it may know.
+            config: all settings.
+            context: data of the run.
         """
         del context
         return cls(config.num_negatives)
 
     @abstractmethod
     def choose(self, batch: Batch, tables: Tables, seed: tf.Tensor) -> Choice:
-        """Choose items for every pair of the batch, given frozen embeddings.
+        """Choose items for every pair of the batch.
 
         Args:
-            batch: users, positives, and the candidates and exposures it asked for.
-            tables: this step's embeddings.
-            seed: int64 [2], the sampler's stream of this step.
+            batch: users, positives, and the candidates and exposed items that it asked for.
+            tables: frozen embeddings of this step.
+            seed: int64 [2], of the sampler in this step.
         """
 
     def update_state(self, batch: Batch, feedback: Any) -> None:
-        """Change the state after a training step's choice, before the encoder is updated.
+        """Update the state after the choice of a training step, before the encoder is updated.
 
         Args:
             batch: of the step.
-            lesson: of its Choice.
+            feedback: of its Choice.
         """
         del batch, feedback
 
     def begin_epoch(self, epoch: int, encoder: Encoder) -> None:
-        """Change the state before an epoch, given the encoder as the last epoch left it.
+        """Update the state before an epoch, given the encoder after the last epoch.
 
         Args:
-            epoch: from 0; the same again where a run is resumed.
+            epoch: from 0; repeated when a run is resumed.
             encoder: E_θ.
         """
         del epoch, encoder
 
-    def merged(self, scores: tf.Tensor, ids: tf.Tensor, tables: Tables) -> tf.Tensor:
-        """Return the scores of the negatives, given those of the items they are made of.
+    def merge_scores(self, scores: tf.Tensor, ids: tf.Tensor, tables: Tables) -> tf.Tensor:
+        """Return the scores of the negatives, given those of the chosen items.
 
         Args:
             scores: float32 [B, n], e_u·e_i of the chosen items.
@@ -141,7 +147,7 @@ class Sampler(keras.layers.Layer):
             tables: this step's live embeddings.
 
         Returns:
-            float32 [B, k]; here `scores` themselves, the negatives being the items.
+            float32 [B, k]; by default `scores`, as the negatives are the chosen items.
         """
         del ids, tables
         return scores
@@ -156,14 +162,14 @@ class Sampler(keras.layers.Layer):
         )
         return Negatives(
             choice.ids[:, : self.num_negatives],
-            self.merged(chosen, choice.ids, tables),
+            self.merge_scores(chosen, choice.ids, tables),
             positive[:, 0],
             *choice[1:],
         )
 
 
 def assign_rows(state: keras.Variable, rows: tf.Tensor, values: tf.Tensor) -> None:
-    """Write values[b] into row rows[b] of the state; of equal rows the first b counts.
+    """Write values[b] into row rows[b] of the state; the first b wins among equal rows.
 
     Args:
         state: [U, …].

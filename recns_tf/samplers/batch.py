@@ -13,11 +13,11 @@ class Batch(NamedTuple):
     Attributes:
         users: int32 [B], of the positive pairs.
         positives: int32 [B], the items of the pairs.
-        candidates: int32 [B, M], C_u: drawn from the user's region without replacement.
-            [B, 0] where the sampler reads none.
-        exposed: int32 [B, M], M_u: drawn from the items exposed to the user, without
-            replacement if there are M of them, else with; a user with no exposure gets
-            `candidates` in their place. [B, 0] where the sampler reads none.
+        candidates: int32 [B, M], C_u, drawn from the user's region without replacement;
+            [B, 0] if the sampler does not use them.
+        exposed: int32 [B, M], M_u, drawn from the items exposed to the user, without replacement
+            if there are M of them, else with; `candidates` for a user without exposures;
+            [B, 0] if the sampler does not use them.
         seed: int64 [2], of this step.
     """
 

@@ -1,4 +1,4 @@
-"""For each item, the items that a depth-first search from it visits first."""
+"""The first items that a depth-first search from each item visits."""
 
 from __future__ import annotations
 
@@ -11,34 +11,36 @@ from scipy.sparse import csr_array
 
 from recns_tf.utils.parallel import over_rows, row_cuts
 
-NOBODY = -1
+NO_ITEM = -1
 
 
 def depth_first_lists(
     train: csr_array, length: int, seed: int
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Return the first items that a depth-first search visits after the one it starts from.
+    """Return the first items that a depth-first search visits after its start, for each start.
 
-    The neighbours of a node are taken in an order drawn once for all searches.
+    All searches visit the neighbors of a node in the same random order.
 
     Args:
         train: boolean CSR array [U, I].
-        length: L, items a list.
+        length: L, items per list.
         seed: of that order.
 
     Returns:
-        int32 [I, L], the lists, filled up with NOBODY, and int32 [I], how many items each has.
+        The lists, int32 [I, L], padded with NO_ITEM, and their lengths, int32 [I].
     """
     rng = np.random.default_rng(seed)
-    items_of, users_of = (shuffled(rows, rng) for rows in (train, train.T.tocsr()))
-    lists = np.full((train.shape[1], length), NOBODY, np.int32)
+    items_of, users_of = (shuffle_rows(rows, rng) for rows in (train, train.T.tocsr()))
+    lists = np.full((train.shape[1], length), NO_ITEM, np.int32)
     counts = np.zeros(train.shape[1], np.int32)
     over_rows(search, row_cuts(train.shape[1]), *items_of, *users_of, lists, counts)
     return lists, counts
 
 
-def shuffled(rows: csr_array, rng: np.random.Generator) -> tuple[NDArray[Any], NDArray[np.int32]]:
-    """Return where rows start, and their nonzeros, those of each row in random order."""
+def shuffle_rows(
+    rows: csr_array, rng: np.random.Generator
+) -> tuple[NDArray[Any], NDArray[np.int32]]:
+    """Return where rows start, and their nonzeros, each row in random order."""
     starts = rows.indptr.astype(np.int64)
     owner = np.repeat(np.arange(rows.shape[0]), np.diff(starts))
     order = np.lexsort((rng.random(rows.nnz), owner))
@@ -51,7 +53,7 @@ def search(  # type: ignore[no-untyped-def]
 ):
     """Fill the lists of the items from `first` to `last`."""
     num_users, num_items = len(user_starts) - 1, len(item_starts) - 1
-    # Nodes seen carry the number of the search, so that nothing is cleared between two.
+    # Marks hold the number of the search, so that they need not be cleared between searches.
     seen_user = np.full(num_users, -1, np.int32)
     seen_item = np.full(num_items, -1, np.int32)
     stack = np.empty(num_users + num_items, np.int32)
@@ -60,7 +62,7 @@ def search(  # type: ignore[no-untyped-def]
         seen_item[start] = start
         stack[0], places[0] = start, item_starts[start]
         depth = 1
-        # Items stand at even depths of the stack, users at odd ones.
+        # Items are at even depths of the stack, users at odd ones.
         while depth and counts[start] < lists.shape[1]:
             node, place = stack[depth - 1], places[depth - 1]
             at_item = depth % 2 == 1

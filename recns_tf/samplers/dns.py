@@ -1,8 +1,8 @@
-"""DNS: of M random items, the one the current model scores highest.
+"""DNS: the item that the current model scores highest among M random ones.
 
 Source: W. Zhang et al., "Optimizing Top-N Collaborative Filtering via Dynamic Negative Item
-Sampling", SIGIR 2013; §5.1. Each of the k negatives has M independent candidates of its own:
-the best k of one set of M would, at k = 15 of 20, be nearly uniform. With N items in the pool and
+Sampling", SIGIR 2013; §5.1. Each of the k negatives has its own M independent candidates: the
+best k of one set of M, such as 15 of 20, would be nearly uniform. With N items in the pool and
 distinct scores, the item of rank r from below is chosen with probability
 (r / N)^M - ((r - 1) / N)^M.
 """
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 import tensorflow as tf
 
 from recns_tf.encoders.base import Tables
+from recns_tf.encoders.saving import serializable
 from recns_tf.ops import random
 from recns_tf.ops.item_sets import ItemSets
 from recns_tf.samplers.base import Choice, Sampler, SamplerContext
@@ -23,13 +24,14 @@ if TYPE_CHECKING:
     from recns_tf.config.config import Config
 
 
+@serializable
 class DNS(Sampler):
     """Dynamic negative sampling.
 
     Args:
         num_negatives: k.
-        pool: the items each user's candidates come from.
-        num_candidates: M, candidates a negative.
+        pool: the items that each user's candidates come from.
+        num_candidates: M, candidates per negative.
     """
 
     scores_large_pool: ClassVar[bool] = True
@@ -42,11 +44,10 @@ class DNS(Sampler):
 
     @classmethod
     def from_settings(cls, config: Config, context: SamplerContext) -> Self:
-        """See Sampler."""
         return cls(config.num_negatives, context.pool, config.num_candidates)
 
     def choose(self, batch: Batch, tables: Tables, seed: tf.Tensor) -> Choice:
-        """See Sampler. `hardness`: mean score of the chosen less that of all candidates."""
+        """Choose items. `hardness`: mean score of the chosen minus that of all candidates."""
         total = self.num_negatives * self.num_candidates
         drawn = random.with_replacement(self.pool, batch.users, total, seed)
         drawn_scores = tables.products(tables.users(batch.users), drawn)

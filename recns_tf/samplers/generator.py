@@ -1,13 +1,13 @@
-"""Samplers that learn: a generator proposes negatives, the recommender's scores reward it.
+"""Samplers with a generator, which proposes negatives and is rewarded by the recommender.
 
-The generator G is a matrix factorisation of its own. For a pair (u, i), N candidates c are drawn;
-the negatives are k independent draws from p = softmax(G(u, c) / temperature) over them. G is then
-trained by REINFORCE, with the rewards of the recommender as it was before its own step:
+The generator G is a separate matrix factorization. For a pair (u, i), N candidates c are drawn; the
+negatives are k independent draws from p = softmax(G(u, c) / temperature) over them. G is then
+trained by REINFORCE, with rewards from the recommender before its update in the same step:
 
     loss_G = -mean over the draws of advantage · log p(drawn) + l2 · penalty.
 
-In the first `warmup` epochs negatives are the first k candidates, and G learns to score the
-positives above them (BPR), as the sources start both models from a pretrained one.
+In the first `warmup` epochs the negatives are the first k candidates, and G learns to score
+positives above them (BPR); the sources start from pretrained models instead.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ if TYPE_CHECKING:
 
 
 DENSE = 32
-"""How many times as many items as are asked for are scored rather than gathered."""
+"""Score the whole catalog if it has at most this many times the items asked for."""
 
 
 class GeneratorOptions(NamedTuple):
-    """How a generator is made and trained.
+    """Settings of a generator and its training.
 
     Attributes:
         num_candidates: N.
         temperature: of the softmax.
-        dim: columns of G's embeddings.
-        learning_rate: Adam's step size.
+        dim: number of columns of G's embeddings.
+        learning_rate: of Adam.
         l2: coefficient of ½ Σ‖row‖² over the rows of G in the batch, divided by B.
-        warmup: epochs in which negatives are the first k candidates.
+        warmup: epochs in which the negatives are the first k candidates.
         seed: of G's initial weights.
     """
 
@@ -57,7 +57,7 @@ class GeneratorOptions(NamedTuple):
 
     @classmethod
     def from_settings(cls, config: Config) -> GeneratorOptions:
-        """Return what the flags say."""
+        """Return the options that the flags describe."""
         return cls(
             config.generator_candidates,
             config.generator_temperature,
@@ -76,7 +76,7 @@ class Generator(keras.layers.Layer):
 
     Args:
         num_users, num_items: U and I.
-        dim: columns.
+        dim: number of columns.
         seed: of the initial weights.
     """
 
@@ -92,8 +92,8 @@ class Generator(keras.layers.Layer):
     def scores(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
         """Return G(u, v): int32 [B], [B, n] -> float32 [B, n].
 
-        Of a small catalogue all scores are computed, in one dense product: its gradient costs
-        another, where that of gathered rows adds them up one by one.
+        In a small catalog all scores are computed in one dense product, whose gradient is another.
+        The gradient of gathered rows would add them one by one.
         """
         nodes = tf.convert_to_tensor(self.nodes)
         vectors = tf.gather(nodes, users)
@@ -113,13 +113,13 @@ class Generator(keras.layers.Layer):
 
 
 class Feedback(NamedTuple):
-    """What a generator learns from.
+    """Data that a generator learns from.
 
     Attributes:
         candidates: int32 [B, N].
         drawn: int32 [B, k], columns of the candidates that became negatives.
-        advantage: float32 [B, k], reward less baseline.
-        rewards: of the draws, for the baselines; what they are is the sampler's matter.
+        advantage: float32 [B, k], reward minus baseline.
+        rewards: of the draws, for the baselines; each sampler defines its own.
     """
 
     candidates: tf.Tensor
@@ -129,9 +129,9 @@ class Feedback(NamedTuple):
 
 
 class GeneratorSampler(Sampler):
-    """A sampler with a generator; a subclass says what candidates and rewards are.
+    """A sampler with a generator; a subclass defines candidates and rewards.
 
-    Its state: the generator, its Adam, `epoch`.
+    Its state: the generator, its optimizer, and `epoch`.
 
     Args:
         num_negatives: k.
@@ -145,72 +145,73 @@ class GeneratorSampler(Sampler):
         self, num_negatives: int, num_users: int, num_items: int, options: GeneratorOptions
     ):
         super().__init__(num_negatives)
-        self.options = options
-        self.generator = Generator(num_users, num_items, options.dim, options.seed)
-        self.optimizer = keras.optimizers.Adam(options.learning_rate, epsilon=1e-8)
+        self.num_users = num_users
+        self.num_items = num_items
+        self.options = GeneratorOptions(*options)
+        self.generator = Generator(num_users, num_items, self.options.dim, self.options.seed)
+        self.optimizer = keras.optimizers.Adam(self.options.learning_rate, epsilon=1e-8)
         self.optimizer.build(self.generator.trainable_variables)
         self.epoch = self.add_weight(name="epoch", shape=(), dtype="int32", trainable=False)
         self.epoch.assign(0)
 
     @abstractmethod
     def candidates(self, users: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """Draw the N candidates of every pair, the first k of them uniform: int32 [B, N]."""
+        """Draw N candidates for every pair, the first k of them uniform: int32 [B, N]."""
 
     @abstractmethod
     def rewards(
         self, batch: Batch, tables: Tables, ids: tf.Tensor, drawn: tf.Tensor, seed: tf.Tensor
     ) -> tuple[tf.Tensor, ...]:
-        """Return what the recommender thinks of the negatives, each float32 [B, k].
+        """Return the rewards of the negatives, each float32 [B, k].
 
         Args:
             batch: of the step.
             tables: the recommender's frozen embeddings.
             ids: the negatives, int32 [B, k].
-            drawn: their columns among the candidates.
+            drawn: their columns among the candidates, int32 [B, k].
             seed: int64 [2].
         """
 
     @abstractmethod
     def advantage(self, rewards: tuple[tf.Tensor, ...]) -> tf.Tensor:
-        """Return by how much the rewards are above their baselines: float32 [B, k]."""
+        """Return the advantage, rewards minus baselines: float32 [B, k]."""
 
-    def remember(self, rewards: tuple[tf.Tensor, ...]) -> None:
-        """Move the baselines."""
+    def update_baselines(self, rewards: tuple[tf.Tensor, ...]) -> None:
+        """Update the baselines after a step. The default has none."""
 
     def begin_epoch(self, epoch: int, encoder: Encoder) -> None:
-        """See Sampler."""
         del encoder
         self.epoch.assign(epoch)
 
-    def warm(self) -> tf.Tensor:
-        """Return whether this is the warm-up still: bool scalar."""
+    def in_warmup(self) -> tf.Tensor:
+        """Return whether the warm-up is still going on: bool scalar."""
         return tf.convert_to_tensor(self.epoch) < self.options.warmup
 
     def choose(self, batch: Batch, tables: Tables, seed: tf.Tensor) -> Choice:
-        """See Sampler. `generator_reward`: mean of the first reward."""
+        """Choose items. `generator_reward`: mean of the first reward."""
         users, k = batch.users, self.num_negatives
         candidates = self.candidates(users, random.stream(seed, Purpose.CANDIDATES))
         logits = self.generator.scores(users, candidates) / self.options.temperature
         drawn = random.categorical(tf.stop_gradient(logits), k, random.stream(seed, Purpose.CHOICE))
         first = tf.broadcast_to(tf.range(k), tf.shape(drawn))
-        drawn = tf.where(self.warm(), first, drawn)
+        drawn = tf.where(self.in_warmup(), first, drawn)
         ids = tf.gather(candidates, drawn, batch_dims=1)
         rewards = self.rewards(batch, tables, ids, drawn, random.stream(seed, Purpose.EXPOSED))
         feedback = Feedback(candidates, drawn, self.advantage(rewards), rewards)
         return Choice(ids, {"generator_reward": tf.reduce_mean(rewards[0])}, feedback)
 
     def update_state(self, batch: Batch, feedback: Feedback) -> None:
-        """See Sampler: one step of the generator, then its baselines move."""
+        """Take one step of the generator, then update its baselines."""
         weights = self.generator.trainable_variables
         with tf.GradientTape() as tape:
             loss = self.generator_loss(batch, feedback)
         gradients = tape.gradient(loss, [weight.value for weight in weights])
-        # Of a sparse gradient Keras' Adam would square the parts of a repeated row one by one.
+        # Dense, because Keras' Adam would square each part of a repeated row in a sparse gradient.
         self.optimizer.apply([tf.convert_to_tensor(part) for part in gradients], weights)
-        self.remember(feedback.rewards)
+        self.update_baselines(feedback.rewards)
 
     def generator_loss(self, batch: Batch, feedback: Feedback) -> tf.Tensor:
-        """Return loss_G, or in the warm-up that of BPR: a float32 scalar."""
+        """Return loss_G, or the BPR loss in the warm-up: a float32 scalar."""
         scores = self.generator.scores(batch.users, feedback.candidates)
         log_p = tf.nn.log_softmax(scores / self.options.temperature, axis=1)
         chosen = tf.gather(log_p, feedback.drawn, batch_dims=1)
@@ -224,4 +225,4 @@ class GeneratorSampler(Sampler):
         ids = tf.gather(feedback.candidates, feedback.drawn, batch_dims=1)
         rows = tf.concat([ids, positives], axis=1)
         penalty = self.options.l2 * self.generator.penalty(batch.users, rows)
-        return tf.where(self.warm(), pretraining, reinforce) + penalty
+        return tf.where(self.in_warmup(), pretraining, reinforce) + penalty

@@ -1,14 +1,14 @@
-"""MCNS: negatives in proportion to a power of the positive law, by a Markov chain for each user.
+"""MCNS: negatives from a power of the positive distribution, by a Markov chain per user.
 
 Source: Z. Yang et al., "Understanding Negative Sampling in Graph Representation Learning", KDD
-2020, with the exact acceptance; §5.1. The chain of user u has the stationary law
+2020, with the exact acceptance; §5.1. The chain of user u has the stationary distribution
 
-    π_u(v) in proportion to σ(e_u·e_v)^power for v in the pool of u, and 0 elsewhere.
+    π_u(v) ∝ σ(e_u·e_v)^power for v in the pool of u, and 0 elsewhere.
 
-From item x it proposes y by the law q(y|x), with probability `mix` uniform over all items and
-otherwise uniform over C(x), the items that a depth-first search from x visits first; then moves
-with probability min(1, π_u(y) q(x|y) / (π_u(x) q(y|x))) (Metropolis and Hastings), else stays.
-Each pair's negatives are k states after `burn` steps; the user's chain goes on from the last.
+From item x it proposes y from q(y|x): with probability `mix` uniform over all items, otherwise
+uniform over C(x), the items that a depth-first search from x visits first. It then moves with
+probability min(1, π_u(y) q(x|y) / (π_u(x) q(y|x))) (Metropolis-Hastings), else it stays. Each
+pair's negatives are k states after `burn` steps; the user's chain continues from the last.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from recns_tf.encoders.base import Tables
+from recns_tf.encoders.saving import serializable, to_tensor
 from recns_tf.ops import random
 from recns_tf.ops.item_sets import ItemSets
 from recns_tf.ops.random import Purpose
@@ -30,24 +31,25 @@ from recns_tf.samplers.depth_first import depth_first_lists
 if TYPE_CHECKING:
     from recns_tf.config.config import Config
 
-UNBORN = -1
+NOT_STARTED = -1
 
 
+@serializable
 class MCNS(Sampler):
     """Markov chain Monte Carlo negative sampling.
 
-    Its state is `chain` int32 [U], the item where each user's chain stands, UNBORN at first: a
-    chain begins at a uniform item of the pool.
+    Its state is `chain` int32 [U], the current item of each user's chain, initially NOT_STARTED. A
+    chain starts at a uniform item of the pool.
 
     Args:
         num_negatives: k.
-        pool: the items each user's negatives come from.
-        lists: int32 [I, L], C(x) for every item x: its leading `lengths` entries, distinct, the
-            others no items.
-        lengths: int32 [I], 0 to L; where it is 0 all proposals are uniform.
+        pool: the items that each user's negatives come from.
+        lists: int32 [I, L]; C(x) is the first `lengths[x]` entries of row x, all distinct. The
+            other entries are no items.
+        lengths: int32 [I], 0 to L; if 0, all proposals are uniform.
         num_users: U.
         mix: probability of a uniform proposal, above 0.
-        power: exponent of the positive law.
+        power: exponent of the positive distribution.
         burn: steps before the first negative.
         thin: steps from one negative to the next.
     """
@@ -70,17 +72,17 @@ class MCNS(Sampler):
     ):
         super().__init__(num_negatives)
         self.pool = pool
-        self.lists = tf.constant(lists)
-        self.lengths = tf.constant(lengths)
+        self.lists = to_tensor(lists)
+        self.lengths = to_tensor(lengths)
+        self.num_users = num_users
         self.mix, self.power, self.burn, self.thin = mix, power, burn, thin
         self.chain = self.add_weight(
             name="chain", shape=(num_users,), dtype="int32", trainable=False
         )
-        self.chain.assign(tf.fill([num_users], UNBORN))
+        self.chain.assign(tf.fill([num_users], NOT_STARTED))
 
     @classmethod
     def from_settings(cls, config: Config, context: SamplerContext) -> Self:
-        """See Sampler."""
         train = context.interactions.train
         return cls(
             config.num_negatives,
@@ -94,46 +96,49 @@ class MCNS(Sampler):
         )
 
     def choose(self, batch: Batch, tables: Tables, seed: tf.Tensor) -> Choice:
-        """See Sampler. `acceptance`: share of the proposals that were accepted."""
+        """Choose items. `acceptance`: share of the proposals that were accepted."""
         users = batch.users
         vectors = tables.users(users)
         before = tf.gather(tf.convert_to_tensor(self.chain), users)
         born = random.with_replacement(self.pool, users, 1, random.stream(seed, Purpose.STATE))
-        start = tf.where(before == UNBORN, born[:, 0], before)
+        start = tf.where(before == NOT_STARTED, born[:, 0], before)
         num_steps = self.burn + self.num_negatives * self.thin
         states = tf.TensorArray(tf.int32, num_steps, element_shape=start.shape)
 
         def step(
-            number: tf.Tensor, now: tf.Tensor, law: tf.Tensor, count: tf.Tensor, states: tf.Tensor
+            number: tf.Tensor,
+            now: tf.Tensor,
+            target: tf.Tensor,
+            count: tf.Tensor,
+            states: tf.Tensor,
         ) -> list[tf.Tensor]:
             branch = random.stream(seed, Purpose.STEP, number)
             proposed = self.propose(now, branch)
-            proposed_law = self.log_law(users, vectors, tables, proposed)
+            proposed_target = self.log_target(users, vectors, tables, proposed)
             ratio = self.log_proposal(proposed, now) - self.log_proposal(now, proposed)
             coin = tf.random.stateless_uniform(tf.shape(now), random.stream(branch, Purpose.COIN))
-            # A state outside the pool, left over from other pools, gives way to any inside.
-            moves = tf.math.log(coin) < proposed_law - law + ratio
-            moves = tf.where(tf.math.is_inf(law), ~tf.math.is_inf(proposed_law), moves)
+            # A state outside the pool, left from an earlier pool, moves to any proposal inside.
+            moves = tf.math.log(coin) < proposed_target - target + ratio
+            moves = tf.where(tf.math.is_inf(target), ~tf.math.is_inf(proposed_target), moves)
             now = tf.where(moves, proposed, now)
-            law = tf.where(moves, proposed_law, law)
+            target = tf.where(moves, proposed_target, target)
             count += tf.reduce_mean(tf.cast(moves, tf.float32))
-            return [number + 1, now, law, count, states.write(number, now)]
+            return [number + 1, now, target, count, states.write(number, now)]
 
         _, last, _, count, states = tf.while_loop(
             lambda number, *_: number < num_steps,
             step,
-            [0, start, self.log_law(users, vectors, tables, start), 0.0, states],
+            [0, start, self.log_target(users, vectors, tables, start), 0.0, states],
         )
         kept = states.stack()[self.burn + self.thin - 1 :: self.thin]
         ids = tf.ensure_shape(tf.transpose(kept), [None, self.num_negatives])
         return Choice(ids, {"acceptance": count / num_steps}, last)
 
     def update_state(self, batch: Batch, feedback: tf.Tensor) -> None:
-        """See Sampler: the chains go on where they stand."""
         assign_rows(self.chain, batch.users, feedback)
 
     def propose(self, now: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """Draw y from q(y|x) for every x of `now`: int32 [B] -> int32 [B]."""
+        """Draw y from q(y|x) for every x in `now`: int32 [B] -> int32 [B]."""
         shape = tf.shape(now)
         num_items, length = self.lists.shape[0], tf.gather(self.lengths, now)
         anywhere = random.integers(random.stream(seed, Purpose.POOL), num_items, shape)
@@ -150,10 +155,10 @@ class MCNS(Sampler):
         mix = tf.where(length == 0, 1.0, self.mix)
         return tf.math.log(mix / self.lists.shape[0] + (1 - mix) * near)
 
-    def log_law(
+    def log_target(
         self, users: tf.Tensor, vectors: tf.Tensor, tables: Tables, items: tf.Tensor
     ) -> tf.Tensor:
-        """Return log π_u(v), up to a constant of u; -inf outside the pool: float32 [B].
+        """Return log π_u(v) up to a constant per user; -inf outside the pool: float32 [B].
 
         Args:
             users: int32 [B].

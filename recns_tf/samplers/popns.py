@@ -1,9 +1,9 @@
-"""PopNS: items in proportion to a power of their popularity.
+"""PopNS: items drawn in proportion to a power of their popularity.
 
 Sources: X. He et al., "Fast Matrix Factorization for Online Recommendation with Implicit
 Feedback", SIGIR 2016; H.-F. Yu et al., ICDM 2017; §5.1. With pop(v) the number of users who have
-v in train, P(v | u) is in proportion to pop(v)^power over the pool of u. An item without users
-is never drawn, unless the power is 0, which is UniNS.
+v in train, P(v | u) ∝ pop(v)^power over the pool of u. An item without users is never drawn, unless
+the power is 0, which gives UniNS.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import tensorflow as tf
 from scipy.sparse import csr_array
 
 from recns_tf.encoders.base import Tables
+from recns_tf.encoders.saving import derived, serializable
 from recns_tf.interactions import degrees_of_items
 from recns_tf.ops import random
 from recns_tf.ops.item_sets import ComplementItems, ItemSets
@@ -26,38 +27,42 @@ if TYPE_CHECKING:
     from recns_tf.config.config import Config
 
 
+@serializable
 class PopNS(Sampler):
     """Popularity-based negative sampling.
 
-    From a pool that is all items but some, items are drawn without rejection. From any other,
-    unobserved items are drawn until they lie in it; a user whose pool has no popular item, or
-    next to none, has uniform ones.
+    From a pool that is the complement of listed items, items are drawn without rejection. For any
+    other pool, unobserved items are drawn until one is in it; a user whose pool has no popular
+    items, or almost none, gets uniform ones.
 
     Args:
         num_negatives: k.
-        pool: the items each user's negatives come from.
-        train: boolean CSR array [U, I], of which popularity is counted.
+        pool: the items that each user's negatives come from.
+        train: boolean CSR array [U, I], which determines popularity.
         power: exponent of the popularity.
     """
 
     def __init__(self, num_negatives: int, pool: ItemSets, train: csr_array, power: float):
         super().__init__(num_negatives)
         self.pool = pool
-        weights = degrees_of_items(train).astype(np.float64) ** power
-        self.whole = isinstance(pool, ComplementItems)
-        rows = pool.rows if isinstance(pool, ComplementItems) else train
-        self.weighted = WeightedComplement(rows, weights)
+        self.train = train
+        self.power = power
 
     @classmethod
     def from_settings(cls, config: Config, context: SamplerContext) -> Self:
-        """See Sampler."""
         train = context.interactions.train
         return cls(config.num_negatives, context.pool, train, config.popularity_power)
 
+    @derived
+    def weighted(self) -> WeightedComplement:
+        """Return the pool, or all unobserved items, weighted by a power of popularity."""
+        weights = degrees_of_items(self.train).astype(np.float64) ** self.power
+        rows = self.pool.rows if isinstance(self.pool, ComplementItems) else self.train
+        return WeightedComplement(rows, weights)
+
     def choose(self, batch: Batch, tables: Tables, seed: tf.Tensor) -> Choice:
-        """See Sampler."""
         del tables
-        accept = self._has_weight if self.whole else self.pool.contains
+        accept = self._has_weight if isinstance(self.pool, ComplementItems) else self.pool.contains
         ids = random.accepted(
             self.weighted.draw, accept, self._uniform, batch.users, self.num_negatives, seed
         )

@@ -9,28 +9,30 @@ import tensorflow as tf
 from recns_tf.config import distributions
 from recns_tf.config.distributions import Distribution
 from recns_tf.encoders.base import Tables
+from recns_tf.encoders.saving import serializable
 from recns_tf.errors import UserError
 from recns_tf.samplers.base import Choice, Sampler, SamplerContext
 from recns_tf.samplers.batch import Batch
 from recns_tf.samplers.recns_o import PositiveAssisted
-from recns_tf.samplers.recns_w import ExposureAugmented, pick
+from recns_tf.samplers.recns_w import ExposureAugmented, pick_exposed
 
 if TYPE_CHECKING:
     from recns_tf.config.config import Config
 
 
+@serializable
 class RecNS(Sampler):
     """k positive-assisted negatives, each merged with one exposed negative.
 
-    A merged negative is no item; `ids` are the k drawn by eq. (7).
+    A merged negative is not an item; `ids` are the k items drawn by eq. (7).
 
     Args:
         num_negatives: k.
-        alpha: law of the assistance coefficient α.
-        draw_law: one of positive_assisted.DRAW_LAWS.
+        alpha: distribution of the assistance coefficient α.
+        draw_law: one of DRAW_LAWS, in recns_o.py.
         merge: one of MERGES; flat is eq. (11).
-        num_exposed: exposed negatives a pair, at most M: the best by eq. (8), one after the
-            other for one negative each, and again from the first (§5.4.3, Figure 9).
+        num_exposed: exposed negatives per pair, at most M: the best by eq. (8), each in turn merged
+            with one negative, cyclically (§5.4.3, Figure 9).
         renormalize: whether merged embeddings are scaled to length 1.
     """
 
@@ -54,16 +56,18 @@ class RecNS(Sampler):
     ):
         super().__init__(num_negatives)
         self.assisted = PositiveAssisted(num_negatives, alpha, draw_law)
-        self.merge = MERGES[merge]
+        self.alpha = self.assisted.alpha
+        self.draw_law = draw_law
+        self.merge = merge
         self.num_exposed = num_exposed
         self.renormalize = renormalize
 
     @classmethod
     def from_settings(cls, config: Config, context: SamplerContext) -> Self:
-        """See Sampler; the pipeline has drawn the candidates from the pool.
+        """Build the sampler that the flags describe.
 
         Raises:
-            UserError: more exposed negatives are asked for than there are exposed candidates.
+            UserError: there are fewer exposed candidates than exposed negatives.
         """
         del context
         if config.num_exposed > config.num_candidates:
@@ -83,40 +87,41 @@ class RecNS(Sampler):
     def choose(self, batch: Batch, tables: Tables, seed: tf.Tensor) -> Choice:
         """Return the k items drawn by eq. (7), then those of eq. (8): ids [B, k + exposed]."""
         assisted = self.assisted.choose(batch, tables, seed)
-        exposed = pick(batch, tables, self.num_exposed)
+        exposed = pick_exposed(batch, tables, self.num_exposed)
         return Choice(
             tf.concat([assisted.ids, exposed.ids], axis=1),
             assisted.statistics | exposed.statistics,
         )
 
-    def merged(self, scores: tf.Tensor, ids: tf.Tensor, tables: Tables) -> tf.Tensor:
-        """See Sampler. Merging is linear: the score of a merged negative is the merged score."""
+    def merge_scores(self, scores: tf.Tensor, ids: tf.Tensor, tables: Tables) -> tf.Tensor:
+        """Merge the scores: merging is linear, so this gives the scores of merged negatives."""
         result = self.merge_chosen(scores)
         if self.renormalize:
             result /= tf.norm(self.merge_chosen(tables.items(ids)), axis=2)
         return result
 
     def merge_chosen(self, chosen: tf.Tensor) -> tf.Tensor:
-        """Merge what belongs to the chosen items, scores or embeddings: [B, n, …] -> [B, k, …]."""
-        # Not slices: the gradient of a split is one concatenation, that of a slice a padded copy.
+        """Merge scores or embeddings of the chosen items: [B, n, …] -> [B, k, …]."""
+        # The gradient of a split is one concatenation; that of a slice would be a padded copy.
         assisted, exposed = tf.split(chosen, [self.num_negatives, self.num_exposed], axis=1)
         if self.num_exposed > 1:
             turn = tf.range(self.num_negatives) % self.num_exposed
             exposed = tf.gather(exposed, turn, axis=1)
-        return self.merge(exposed, assisted, 1 / self.num_negatives)
+        return MERGES[self.merge](exposed, assisted, 1 / self.num_negatives)
 
 
 def flat(exposed: tf.Tensor, assisted: tf.Tensor, share: float) -> tf.Tensor:
     """Return the merged negatives of eq. (10) and (11): (1/k) e_exposed + (1 - 1/k) e_assisted.
 
     Args:
-        exposed: e of the exposed negative, [B, 1, d], or of one for each negative, [B, k, d]; or
-            their scores, [B, 1] or [B, k].
-        assisted: e of the k positive-assisted negatives, [B, k, d]; or their scores, [B, k].
+        exposed: embeddings of one exposed negative per pair, [B, 1, d], or of one per negative,
+            [B, k, d]; or their scores, [B, 1] or [B, k].
+        assisted: embeddings of the k positive-assisted negatives, [B, k, d]; or their scores,
+            [B, k].
         share: 1/k.
 
     Returns:
-        Of the shape of `assisted`.
+        Merged embeddings or scores, in the shape of `assisted`.
     """
     return share * exposed + (1 - share) * assisted
 
@@ -130,4 +135,4 @@ def nested(exposed: tf.Tensor, assisted: tf.Tensor, share: float) -> tf.Tensor:
 
 
 MERGES = {"flat": flat, "nested": nested}
-"""How the exposed negative is merged into the others."""
+"""Functions that merge the exposed negative into the others."""

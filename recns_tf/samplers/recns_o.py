@@ -10,6 +10,7 @@ import tensorflow as tf
 from recns_tf.config import distributions
 from recns_tf.config.distributions import Distribution
 from recns_tf.encoders.base import Tables
+from recns_tf.encoders.saving import serializable
 from recns_tf.ops import random
 from recns_tf.ops.random import Purpose
 from recns_tf.samplers.base import Choice, Sampler, SamplerContext
@@ -19,12 +20,13 @@ if TYPE_CHECKING:
     from recns_tf.config.config import Config
 
 
+@serializable
 class PositiveAssisted(Sampler):
     """Draws k of the M candidates, with replacement, in proportion to eq. (7).
 
     Args:
         num_negatives: k.
-        alpha: law of the assistance coefficient α, drawn afresh for every pair and candidate.
+        alpha: distribution of the assistance coefficient α, drawn per pair and candidate.
         draw_law: one of DRAW_LAWS; proportional is eq. (7).
     """
 
@@ -34,17 +36,17 @@ class PositiveAssisted(Sampler):
 
     def __init__(self, num_negatives: int, alpha: Distribution, draw_law: str = "proportional"):
         super().__init__(num_negatives)
-        self.alpha = alpha
+        self.alpha = Distribution(*alpha)
+        self.draw_law = draw_law
         self.log_weights = DRAW_LAWS[draw_law]
 
     @classmethod
     def from_settings(cls, config: Config, context: SamplerContext) -> Self:
-        """See Sampler; the pipeline has drawn the candidates from the pool."""
         del context
         return cls(config.num_negatives, distributions.parse(config.alpha), config.draw_law)
 
     def choose(self, batch: Batch, tables: Tables, seed: tf.Tensor) -> Choice:
-        """See Sampler. `hardness`: mean score of the drawn less that of all candidates."""
+        """Choose items. `hardness`: mean score of the drawn minus that of all candidates."""
         user_scores = tables.products(tables.users(batch.users), batch.candidates)
         positive_scores = tables.products(tables.items(batch.positives), batch.candidates)
         alpha = random.sample_distribution(
@@ -74,15 +76,15 @@ def proportional(user_scores: tf.Tensor, positive_scores: tf.Tensor, alpha: tf.T
 
 
 def softmax(user_scores: tf.Tensor, positive_scores: tf.Tensor, alpha: tf.Tensor) -> tf.Tensor:
-    """Return σ(…) of eq. (7) as a log-weight: the law is nearly uniform.
+    """Return σ(…) of eq. (7) as a log-weight: the distribution is nearly uniform.
 
-    Source: the authors' LightGCN (zyang-16/RecNS), which hands σ to a function that takes logits.
+    Source: the authors' LightGCN (zyang-16/RecNS), which passes σ to a function of logits.
     """
     return tf.sigmoid(alpha * user_scores + (1 - alpha) * positive_scores)
 
 
 def user_softmax(user_scores: tf.Tensor, positive_scores: tf.Tensor, alpha: tf.Tensor) -> tf.Tensor:
-    """Return e_u·e_c as a log-weight: neither α nor the positive has a part in it.
+    """Return e_u·e_c as a log-weight, without α and the positive.
 
     Source: the authors' PinSage (zyang-16/RecNS).
     """
@@ -91,7 +93,7 @@ def user_softmax(user_scores: tf.Tensor, positive_scores: tf.Tensor, alpha: tf.T
 
 
 def hardest(user_scores: tf.Tensor, positive_scores: tf.Tensor, alpha: tf.Tensor) -> tf.Tensor:
-    """Return 0 for the candidates of the highest e_u·e_c and -inf for the others.
+    """Return 0 for the candidates with the highest e_u·e_c and -inf for the others.
 
     "Without positive assistance" (§5.4.2, Figure 8): all k negatives are the hardest candidate.
     """
@@ -106,4 +108,4 @@ DRAW_LAWS = {
     "user_softmax": user_softmax,
     "hardest": hardest,
 }
-"""The log-weights by which the k negatives are drawn among the M candidates."""
+"""Functions that return the log-weights of the M candidates, by the names of --draw_law."""

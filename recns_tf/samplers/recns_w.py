@@ -7,12 +7,14 @@ from typing import ClassVar
 import tensorflow as tf
 
 from recns_tf.encoders.base import Tables
+from recns_tf.encoders.saving import serializable
 from recns_tf.samplers.base import Choice, Sampler
 from recns_tf.samplers.batch import Batch
 
 
+@serializable
 class ExposureAugmented(Sampler):
-    """Picks the exposed item of eq. (8), and repeats it where k negatives are asked for.
+    """Picks the exposed item of eq. (8), and repeats it k times.
 
     Args:
         num_negatives: k.
@@ -27,16 +29,16 @@ class ExposureAugmented(Sampler):
     def choose(self, batch: Batch, tables: Tables, seed: tf.Tensor) -> Choice:
         """Return the exposed negative of every pair, k times: ids [B, k]."""
         del seed
-        picked = pick(batch, tables, 1)
+        picked = pick_exposed(batch, tables, 1)
         return Choice(tf.repeat(picked.ids, self.num_negatives, axis=1), picked.statistics)
 
 
-def pick(batch: Batch, tables: Tables, n: int) -> Choice:
+def pick_exposed(batch: Batch, tables: Tables, n: int) -> Choice:
     """Return the exposed negative v_n^e of every pair by eq. (8), or the n best: ids [B, n].
 
-    The σ of eq. (8) is increasing and drops out of its argmax; in float32 it would besides make
-    ties of all large scores. The first of equals wins. `amplification`: the mean β of the items
-    picked.
+    The σ of eq. (8) is increasing, so the argmax does not need it; in float32 it would also make
+    all large scores equal. The first of equal values wins. `amplification`: mean β of the picked
+    items.
     """
     beta = amplification(batch.exposed, batch.candidates)
     exposed_scores = tables.products(tables.users(batch.users), batch.exposed)
@@ -50,19 +52,19 @@ def pick(batch: Batch, tables: Tables, n: int) -> Choice:
 def amplification(exposed: tf.Tensor, candidates: tf.Tensor) -> tf.Tensor:
     """Return the self-amplified factor β of eq. (9) for every exposed candidate.
 
-    β is the number of distinct candidates in C_u that are in M_u, for an exposed item that is
-    itself in C_u; for any other it is 1.
+    β is the number of distinct candidates in C_u that are also in M_u if the exposed item is in
+    C_u, else 1.
 
     Args:
         exposed: M_u, int32 [B, M], repeats allowed.
         candidates: C_u, int32 [B, M], repeats allowed.
 
     Returns:
-        float32 [B, M], one β for each entry of `exposed`.
+        float32 [B, M], β of each entry of `exposed`.
     """
     equal = exposed[:, :, None] == candidates[:, None, :]
     repeats = candidates[:, :, None] == candidates[:, None, :]
-    # A candidate is a repeat if an earlier column equals it: strictly below the diagonal.
+    # A candidate is a repeat if it equals an earlier column, strictly below the diagonal.
     earlier = tf.linalg.band_part(tf.cast(repeats, tf.int32), -1, 0)
     first = tf.reduce_sum(earlier, axis=2) == 1
     shared = tf.reduce_sum(tf.cast(tf.reduce_any(equal, axis=1) & first, tf.float32), axis=1)

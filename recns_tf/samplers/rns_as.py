@@ -1,17 +1,17 @@
-"""RNS-AS: a generator, rewarded for negatives that are hard and are, or look like, exposed items.
+"""RNS-AS: a generator is rewarded for negatives that are hard and are, or resemble, exposed items.
 
 Source: J. Ding et al., "Reinforced Negative Sampling for Recommendation with Exposure Data",
 IJCAI 2019 (dingjingtao/ReinforceNS); §5.1. Of the N candidates of a pair, Ne are exposed to the
-user and the others neither exposed nor positives; a user without exposures has the others alone.
-A negative v earns
+user, and the others are neither exposed nor positive; a user without exposures gets N of the
+others. The rewards of a negative v are
 
     r1 = -σ(-e_u·e_v),
     r_id = 1 if v is exposed to u, else 0,
     r_fm = 2 mean_i K(x_i, f) - 2 mean_i K(y_i, f), f = e_u ⊙ e_v,
 
-where y are the features f of the batch's negatives, x those of a random exposed item of each
-user, and K is a sum of Gaussian kernels: to look like an exposed item pays, to be one of many
-alike does not (maximum mean discrepancy). With means of the last epoch as baselines b,
+where y are the features f of the batch's negatives, x those of a random exposed item of each user,
+and K is a sum of Gaussian kernels: resembling exposed items pays, resembling other negatives does
+not (maximum mean discrepancy). With the means of the last epoch as baselines b,
 
     advantage = (r1 - b1) + weight · ((1 - share) (r_id - b_id) + share (r_fm - b_fm)).
 """
@@ -22,10 +22,11 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 import tensorflow as tf
+from scipy.sparse import csr_array
 
 from recns_tf.encoders.base import Encoder, Tables
+from recns_tf.encoders.saving import derived, serializable
 from recns_tf.errors import UserError
-from recns_tf.interactions import Interactions
 from recns_tf.ops import random
 from recns_tf.ops.item_sets import ItemSets
 from recns_tf.ops.random import Purpose
@@ -38,11 +39,12 @@ if TYPE_CHECKING:
     from recns_tf.config.config import Config
 
 WIDTHS = (0.5, 0.75, 1.0, 1.5, 2.0)
-"""Of the Gaussian kernels, in median distances; the source's 19 to 23 fit its features alone."""
+"""Of the Gaussian kernels, in median distances; the source's 19 to 23 fit only its features."""
 MEDIAN_ROWS = 64
-"""Rows of the distances from negatives to exposed items that the median is taken of."""
+"""Negatives whose distances to exposed items determine the median."""
 
 
+@serializable
 class RNSAS(GeneratorSampler):
     """Reinforced negative sampling with exposures.
 
@@ -51,14 +53,14 @@ class RNSAS(GeneratorSampler):
 
     Args:
         num_negatives: k.
-        pool: what the candidates that are not exposed come from.
-        interactions: the dataset.
+        pool: the items that the unexposed candidates come from.
+        exposed: boolean CSR array [U, I], the items exposed to each user.
         options: of the generator.
-        num_exposed: Ne, fewer than N - k.
-        weight: of the rewards that exposures make.
-        feature_share: share of r_fm among these.
-        feature_pairs: pairs of a batch whose first negative gets an r_fm; the others' is at its
-            baseline.
+        num_exposed: Ne, at most N - k.
+        weight: of the rewards from exposures.
+        feature_share: share of r_fm among them.
+        feature_pairs: pairs of a batch whose first negative gets an r_fm; that of all other
+            negatives is at its baseline.
     """
 
     draws_exposed: ClassVar[bool] = True
@@ -67,7 +69,7 @@ class RNSAS(GeneratorSampler):
         self,
         num_negatives: int,
         pool: ItemSets,
-        interactions: Interactions,
+        exposed: csr_array,
         options: GeneratorOptions,
         *,
         num_exposed: int,
@@ -75,8 +77,9 @@ class RNSAS(GeneratorSampler):
         feature_share: float = 0.75,
         feature_pairs: int = 1024,
     ):
-        super().__init__(num_negatives, interactions.num_users, interactions.num_items, options)
-        self.unexposed = Unexposed(pool, interactions)
+        super().__init__(num_negatives, *exposed.shape, options)
+        self.pool = pool
+        self.exposed = exposed
         self.num_exposed = num_exposed
         self.weight = weight
         self.feature_share = feature_share
@@ -90,10 +93,10 @@ class RNSAS(GeneratorSampler):
 
     @classmethod
     def from_settings(cls, config: Config, context: SamplerContext) -> Self:
-        """See Sampler.
+        """Build the sampler that the flags describe.
 
         Raises:
-            UserError: there are not k candidates besides the exposed ones.
+            UserError: fewer than k candidates are unexposed.
         """
         options = GeneratorOptions.from_settings(config)
         most = options.num_candidates - config.num_negatives
@@ -105,7 +108,7 @@ class RNSAS(GeneratorSampler):
         return cls(
             config.num_negatives,
             context.pool,
-            context.interactions,
+            context.interactions.exposed,
             options,
             num_exposed=config.rnsas_exposed,
             weight=config.rnsas_weight,
@@ -113,8 +116,13 @@ class RNSAS(GeneratorSampler):
             feature_pairs=config.rnsas_feature_pairs,
         )
 
+    @derived
+    def unexposed(self) -> Unexposed:
+        """Return the items of the pool that were not exposed."""
+        return Unexposed(self.pool, self.exposed)
+
     def begin_epoch(self, epoch: int, encoder: Encoder) -> None:
-        """See Sampler: the means of the epoch before become the baselines."""
+        """Make the means of the last epoch the baselines."""
         super().begin_epoch(epoch, encoder)
         total, number = tf.unstack(tf.convert_to_tensor(self.totals), axis=1)
         means = tf.math.divide_no_nan(total, number)
@@ -122,7 +130,7 @@ class RNSAS(GeneratorSampler):
         self.totals.assign(tf.zeros([3, 2]))
 
     def candidates(self, users: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """See GeneratorSampler: the exposed ones stand last."""
+        """Draw N candidates for every pair; the exposed ones are last: int32 [B, N]."""
         number, exposures = self.options.num_candidates, self.unexposed.exposures
         others = self.unexposed.draw(users, number, random.stream(seed, Purpose.CANDIDATES))
         branch = random.stream(seed, Purpose.EXPOSED)
@@ -134,7 +142,7 @@ class RNSAS(GeneratorSampler):
     def rewards(
         self, batch: Batch, tables: Tables, ids: tf.Tensor, drawn: tf.Tensor, seed: tf.Tensor
     ) -> tuple[tf.Tensor, ...]:
-        """See GeneratorSampler: r1, r_id, r_fm, and where r_fm is given, as 1 and 0."""
+        """Return r1, r_id, r_fm, and 1 where r_fm is defined, else 0; each float32 [B, k]."""
         score = tables.products(tables.users(batch.users), ids)
         exposures = self.unexposed.exposures
         some = exposures.count(batch.users)[:, None] > 0
@@ -149,7 +157,7 @@ class RNSAS(GeneratorSampler):
     def looks_exposed(
         self, users: tf.Tensor, items: tf.Tensor, tables: Tables, seed: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return r_fm of the first feature_pairs items, and 1, or 0 where it is not to be had.
+        """Return r_fm of the first `feature_pairs` items, and where it is defined.
 
         Args:
             users, items: int32 [B].
@@ -157,7 +165,7 @@ class RNSAS(GeneratorSampler):
             seed: int64 [2], of the exposed items x.
 
         Returns:
-            Two float32 [min(B, feature_pairs)]: where r_fm is given, and r_fm.
+            Two float32 [min(B, feature_pairs)]: 1 where r_fm is defined, else 0; and r_fm.
         """
         users, items = users[: self.feature_pairs], items[: self.feature_pairs]
         exposures = self.unexposed.exposures
@@ -169,15 +177,13 @@ class RNSAS(GeneratorSampler):
         return given, given * feature_matching(negative, vectors * tables.items(shown), is_shown)
 
     def advantage(self, rewards: tuple[tf.Tensor, ...]) -> tf.Tensor:
-        """See GeneratorSampler."""
         hard, is_exposed, looks, given = rewards
         means = tf.unstack(tf.convert_to_tensor(self.baselines))
         share = self.feature_share
         exposure = (1 - share) * (is_exposed - means[1]) + share * given * (looks - means[2])
         return hard - means[0] + self.weight * exposure
 
-    def remember(self, rewards: tuple[tf.Tensor, ...]) -> None:
-        """See GeneratorSampler."""
+    def update_baselines(self, rewards: tuple[tf.Tensor, ...]) -> None:
         hard, is_exposed, looks, given = rewards
         every = tf.ones_like(hard)
         sums = [
@@ -193,7 +199,7 @@ def feature_matching(negative: tf.Tensor, shown: tf.Tensor, is_shown: tf.Tensor)
     Args:
         negative: features y, float32 [n, d].
         shown: features x, float32 [n, d].
-        is_shown: float32 [n], 1 for each x that counts and 0 for the others.
+        is_shown: float32 [n], 1 for each x of a user with exposures, else 0.
     """
     membership, across = squared_distances(negative, negative), squared_distances(negative, shown)
     counted = tf.where(is_shown > 0, tf.sqrt(across[:MEDIAN_ROWS]), np.inf)
@@ -208,6 +214,6 @@ def feature_matching(negative: tf.Tensor, shown: tf.Tensor, is_shown: tf.Tensor)
 
 
 def squared_distances(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
-    """Return ‖x_i - y_j‖² of all rows: float32 [n, d], [m, d] -> [n, m]."""
+    """Return ‖x_i - y_j‖² for all pairs of rows: float32 [n, d], [m, d] -> [n, m]."""
     lengths = tf.reduce_sum(tf.square(x), axis=1)[:, None] + tf.reduce_sum(tf.square(y), axis=1)
     return tf.maximum(lengths - 2 * tf.matmul(x, y, transpose_b=True), 0.0)

@@ -1,12 +1,12 @@
-"""SimNS: from a pool of popular items, those like the positive.
+"""SimNS: popular items that are similar to the positive.
 
 Source: V.-A. Tran et al., "Improving Collaborative Metric Learning with Efficient Negative
-Sampling", SIGIR 2019 (deezer/sigir2019-2stagesampling); §5.1. First, a pool of C distinct items,
-one for the whole batch, drawn one after the other in proportion to popularity^power. Second, of
-those of them that the user may have as negatives, each in proportion to how rare its inner
-product with the positive is on the unit sphere: with x the cosine of the two and d columns, the
-weight is (1 - x² + ε)^(-(d - 3) / 2) if x > 0, else 0. Where no item has a positive cosine, all
-are equally likely.
+Sampling", SIGIR 2019 (deezer/sigir2019-2stagesampling); §5.1. First, one batch pool of C distinct
+items is drawn for the whole batch, sequentially in proportion to popularity^power. Second, each
+negative is drawn from those of them that are in the user's own pool, in proportion to how rare
+its inner product with the positive is on the unit sphere: with x the cosine of the two and d
+columns, the weight is (1 - x² + ε)^(-(d - 3) / 2) if x > 0, else 0. If no item has a positive
+cosine, all are equally likely.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import tensorflow as tf
 from scipy.sparse import csr_array
 
 from recns_tf.encoders.base import Tables
+from recns_tf.encoders.saving import derived, serializable
 from recns_tf.interactions import degrees_of_items
 from recns_tf.ops import random
 from recns_tf.ops.item_sets import ItemSets
@@ -31,18 +32,19 @@ if TYPE_CHECKING:
 EPSILON = 1e-8
 
 
+@serializable
 class SimNS(Sampler):
     """Similarity-based negative sampling in two stages.
 
-    A user none of whose items is in the batch's pool has uniform ones.
+    A user whose own pool shares no item with the batch pool gets uniform negatives.
 
     Args:
         num_negatives: k, drawn with replacement.
-        pool: the items each user's negatives come from.
-        train: boolean CSR array [U, I], of which popularity is counted.
-        pool_size: C, or all items with a positive weight where they are fewer.
+        pool: the items that each user's negatives come from.
+        train: boolean CSR array [U, I], which determines popularity.
+        pool_size: C; all items with a positive weight if they are fewer.
         power: exponent of the popularity.
-        clip: the largest cosine that is told from larger ones.
+        clip: upper bound of the cosine in the weight.
     """
 
     scores_large_pool: ClassVar[bool] = True
@@ -60,15 +62,13 @@ class SimNS(Sampler):
     ):
         super().__init__(num_negatives)
         self.pool = pool
+        self.train = train
+        self.pool_size = pool_size
+        self.power = power
         self.clip = clip
-        weights = degrees_of_items(train).astype(np.float64) ** power
-        self.pool_size = min(pool_size, int((weights > 0).sum()))
-        with np.errstate(divide="ignore"):
-            self.log_weights = tf.constant(np.log(weights), tf.float32)
 
     @classmethod
     def from_settings(cls, config: Config, context: SamplerContext) -> Self:
-        """See Sampler."""
         return cls(
             config.num_negatives,
             context.pool,
@@ -78,14 +78,26 @@ class SimNS(Sampler):
             clip=config.simns_clip,
         )
 
-    def choose(self, batch: Batch, tables: Tables, seed: tf.Tensor) -> Choice:
-        """See Sampler. `largest_share`: mean probability of a pair's likeliest item.
+    @derived
+    def log_weights(self) -> tf.Tensor:
+        """Log of popularity^power of each item: float32 [I]."""
+        with np.errstate(divide="ignore"):
+            log_weights = np.log(degrees_of_items(self.train).astype(np.float64) ** self.power)
+        return tf.constant(log_weights, tf.float32)
 
-        Of pairs whose user may have an item of the pool.
+    @derived
+    def batch_pool_size(self) -> int:
+        """Return C, or the number of items with a positive weight if it is smaller."""
+        return min(self.pool_size, int((self.log_weights.numpy() > -np.inf).sum()))
+
+    def choose(self, batch: Batch, tables: Tables, seed: tf.Tensor) -> Choice:
+        """Choose items. `largest_share`: mean probability of a pair's most likely item.
+
+        The mean is over pairs whose user's own pool shares an item with the batch pool.
         """
         users, k = batch.users, self.num_negatives
         drawn = random.distinct_categorical(
-            self.log_weights, self.pool_size, random.stream(seed, Purpose.POOL)
+            self.log_weights, self.batch_pool_size, random.stream(seed, Purpose.POOL)
         )
         legal = self.pool.membership(users, drawn)
         positive = tf.math.l2_normalize(tables.items(batch.positives), axis=1)
@@ -95,7 +107,7 @@ class SimNS(Sampler):
         any_alike, any_legal = (
             tf.reduce_any(found, axis=1, keepdims=True) for found in (alike, legal)
         )
-        # Where none is alike the law is uniform over what is legal, and not used if nothing is.
+        # Uniform over the legal items if none is alike; if none is legal, the draw is not used.
         eligible = tf.where(any_alike, alike, legal | ~any_legal)
         rarity = log_rarity(tf.minimum(cosine, self.clip), others.shape[1])
         weights = tf.where(eligible, tf.where(any_alike, rarity, 0.0), -np.inf)

@@ -1,15 +1,15 @@
-"""SRNS: of a memory of hard items, those whose scores vary most from epoch to epoch.
+"""SRNS: hard items from a memory, preferring those whose scores vary most between epochs.
 
 Source: J. Ding et al., "Simplify and Robustify Negative Sampling for Implicit Collaborative
-Filtering", NeurIPS 2020 (dingjingtao/SRNS); §5.1. In epoch t, from 0, for the pair (u, i) and
-an item v of the memory of u, let P(v) = σ(e_u·e_v - e_u·e_i), and std(v) the standard deviation
+Filtering", NeurIPS 2020 (dingjingtao/SRNS); §5.1. In epoch t, from 0, for the pair (u, i) and an
+item v in the memory of u, let P(v) = σ(e_u·e_v - e_u·e_i), and let std(v) be the standard deviation
 of the same quantity over the models at the end of the last min(t, window) epochs. The negatives
-are the k items of the memory with the largest
+are the k items in the memory with the largest
 
     P(v) + weight · min(1, t / warmup) · std(v).
 
-Then the memory of each user in the batch is renewed: S2 uniform items join the S1 it holds, and
-S1 of all are kept, drawn one after the other in proportion to exp(e_u·e_v / temperature).
+Then the memory of each user in the batch is updated: S2 uniform items join its S1 items, and S1 of
+all these are kept, drawn sequentially in proportion to exp(e_u·e_v / temperature).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 from recns_tf.encoders.base import Encoder, Tables
+from recns_tf.encoders.saving import serializable
 from recns_tf.errors import UserError
 from recns_tf.ops import kernels, random
 from recns_tf.ops.gather import products
@@ -34,25 +35,25 @@ if TYPE_CHECKING:
 USERS_AT_ONCE = 16_384
 
 
+@serializable
 class SRNS(Sampler):
     """Negative sampling by score and by its variance.
 
-    Its state: `memory` int32 [U, S1], to be filled by begin_epoch; `snapshots`, float32
-    [U + I, d] each, the embeddings at the end of past epochs, that of epoch t in the one numbered
-    t modulo window; `epoch`, t.
+    Its state: `memory` int32 [U, S1], filled by `begin_epoch`; `snapshots`, float32 [U + I, d]
+    each, the embeddings at the end of past epochs, epoch t in number t modulo `window`; `epoch`, t.
 
     Args:
         num_negatives: k, at most S1.
-        pool: the items each user's negatives come from.
+        pool: the items that each user's negatives come from.
         num_users, num_items: U and I.
         width: d, columns of the embeddings.
-        memory: S1, items a user's memory holds.
-        extra: S2, items that are offered to it.
+        memory_size: S1, items in a user's memory.
+        extra: S2, items offered to it in each step.
         weight: of the standard deviation.
-        warmup: epochs until the weight is whole.
-        temperature: of the renewal.
-        window: epochs that the standard deviation is taken over.
-        afresh: whether memories are drawn anew every epoch, as in the authors' code.
+        warmup: epochs until the weight is reached, linearly.
+        temperature: of the update.
+        window: number of past epochs in the standard deviation.
+        afresh: whether to redraw memories in every epoch, as in the authors' code.
         seed: of the first memories.
     """
 
@@ -67,7 +68,7 @@ class SRNS(Sampler):
         num_items: int,
         width: int,
         *,
-        memory: int,
+        memory_size: int,
         extra: int,
         weight: float = 5.0,
         warmup: int = 50,
@@ -78,15 +79,17 @@ class SRNS(Sampler):
     ):
         super().__init__(num_negatives)
         self.pool = pool
-        self.num_users = num_users
+        self.num_users, self.num_items, self.width = num_users, num_items, width
         self.extra, self.weight, self.warmup = extra, weight, warmup
-        self.temperature, self.afresh = temperature, afresh
-        self.seed = random.stream(random.root(seed), Purpose.STATE)
+        self.memory_size = memory_size
+        self.temperature, self.window, self.afresh = temperature, window, afresh
+        self.seed = seed
+        self.memory_seed = random.stream(random.root(seed), Purpose.STATE)
         self.memory = self.add_weight(
-            name="memory", shape=(num_users, memory), dtype="int32", trainable=False
+            name="memory", shape=(num_users, memory_size), dtype="int32", trainable=False
         )
-        # One weight each, assigned as a whole: TensorFlow copies one of which rows are assigned
-        # whenever it reads it.
+        # One weight per snapshot, assigned as a whole: TensorFlow copies a variable with row
+        # assignments whenever it reads it.
         shape = (num_users + num_items, width)
         self.snapshots = [
             self.add_weight(
@@ -99,7 +102,7 @@ class SRNS(Sampler):
 
     @classmethod
     def from_settings(cls, config: Config, context: SamplerContext) -> Self:
-        """See Sampler.
+        """Build the sampler that the flags describe.
 
         Raises:
             UserError: the memory holds fewer than k items.
@@ -116,7 +119,7 @@ class SRNS(Sampler):
             context.interactions.num_users,
             context.interactions.num_items,
             context.width,
-            memory=memory,
+            memory_size=memory,
             extra=config.srns_extra or memory,
             weight=config.srns_weight,
             warmup=config.srns_warmup,
@@ -127,16 +130,16 @@ class SRNS(Sampler):
         )
 
     def fill(self, generation: int) -> None:
-        """Draw every user's memory uniformly from the pool, distinct items where it has enough."""
+        """Draw every user's memory uniformly from the pool, distinct items if it has enough."""
         size = self.memory.shape[1]
         for start in range(0, self.num_users, USERS_AT_ONCE):
             users = tf.range(start, min(start + USERS_AT_ONCE, self.num_users))
-            seed = random.stream(self.seed, generation, start)
+            seed = random.stream(self.memory_seed, generation, start)
             drawn = random.without_replacement(self.pool, users, size, seed)
             self.memory.value.scatter_update(tf.IndexedSlices(drawn, users))
 
     def begin_epoch(self, epoch: int, encoder: Encoder) -> None:
-        """See Sampler: memories are filled, and the embeddings of the epoch before kept."""
+        """Store the embeddings after the last epoch; fill the memories in the first epoch."""
         self.epoch.assign(epoch)
         if epoch:
             number = (epoch - 1) % len(self.snapshots)
@@ -145,10 +148,10 @@ class SRNS(Sampler):
             self.fill(epoch)
 
     def choose(self, batch: Batch, tables: Tables, seed: tf.Tensor) -> Choice:
-        """See Sampler.
+        """Choose items.
 
-        `memory_gap`: mean score of the memory less that of uniform items; `deviation`: mean
-        standard deviation of the chosen.
+        `memory_gap`: mean score of the memory minus that of uniform items; `deviation`: mean
+        standard deviation of the chosen items.
         """
         users = batch.users
         vectors = tables.users(users)
@@ -158,7 +161,7 @@ class SRNS(Sampler):
         deviation = self.deviation(batch, memory)
         epoch = tf.cast(tf.convert_to_tensor(self.epoch), tf.float32)
         ramp = tf.minimum(1.0, epoch / self.warmup) if self.warmup else 1.0
-        # P(v) - 1, which orders as P(v) does and tells scores apart where that is 1 in float32.
+        # P(v) - 1 has the order of P(v), and distinguishes scores where P(v) rounds to 1.
         missing = -tf.sigmoid(positive - memory_scores)
         criterion = missing + self.weight * ramp * deviation
         best = tf.math.top_k(criterion, self.num_negatives).indices
@@ -180,11 +183,11 @@ class SRNS(Sampler):
         return Choice(tf.gather(memory, best, batch_dims=1), statistics, renewed)
 
     def update_state(self, batch: Batch, feedback: tf.Tensor) -> None:
-        """See Sampler: the memory is renewed once for each distinct user."""
+        """Write the new memories, once per distinct user."""
         assign_rows(self.memory, batch.users, feedback)
 
     def deviation(self, batch: Batch, items: tf.Tensor) -> tf.Tensor:
-        """Return std(v) for the items int32 [B, n]: float32 [B, n], 0 in the first epoch."""
+        """Return std(v) of the items int32 [B, n]: float32 [B, n], 0 in the first epoch."""
         epoch = tf.convert_to_tensor(self.epoch)
         pairs = self.num_users + tf.concat([batch.positives[:, None], items], axis=1)
         past = []
@@ -201,14 +204,14 @@ class SRNS(Sampler):
 def renew(items: tf.Tensor, logits: tf.Tensor, size: int, seed: tf.Tensor) -> tf.Tensor:
     """Return `size` of each row's items, drawn without replacement in proportion to exp(logit).
 
-    An item that stands in a row twice has the chance of one: its later places are not drawn, as
-    long as there are others.
+    A repeated item is drawn as if it occurred once: its later places are not drawn while there are
+    others.
 
     Args:
         items: int32 [B, n].
         logits: float32 [B, n].
         size: at most n.
-        seed: [2].
+        seed: int64 [2].
     """
     repeated = kernels.in_graph(kernels.repeats, [items], tf.bool, items.shape)
     kept = random.distinct_categorical(tf.where(repeated, -np.inf, logits), size, seed)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 import tensorflow as tf
 
 from recns_tf.encoders.base import Tables
+from recns_tf.encoders.saving import serializable
 from recns_tf.ops import random
 from recns_tf.ops.item_sets import ItemSets
 from recns_tf.samplers.base import Choice, Sampler, SamplerContext
@@ -20,12 +21,13 @@ if TYPE_CHECKING:
     from recns_tf.config.config import Config
 
 
+@serializable
 class UniNS(Sampler):
     """Uniform negative sampling.
 
     Args:
         num_negatives: k.
-        pool: the items each user's negatives come from.
+        pool: the items that each user's negatives come from.
     """
 
     def __init__(self, num_negatives: int, pool: ItemSets):
@@ -34,10 +36,8 @@ class UniNS(Sampler):
 
     @classmethod
     def from_settings(cls, config: Config, context: SamplerContext) -> Self:
-        """See Sampler."""
         return cls(config.num_negatives, context.pool)
 
     def choose(self, batch: Batch, tables: Tables, seed: tf.Tensor) -> Choice:
-        """See Sampler."""
         del tables
         return Choice(random.with_replacement(self.pool, batch.users, self.num_negatives, seed), {})

@@ -1,4 +1,4 @@
-"""The model that settings describe, its batches, and the region they are drawn from."""
+"""Build the model that settings describe, its batches, and the region they are drawn from."""
 
 from __future__ import annotations
 
@@ -27,6 +27,9 @@ def build(
         config: every setting.
         interactions: the dataset.
         cache: folder to keep the region in, if any.
+
+    Raises:
+        UserError: a setting does not fit the data or another setting.
     """
     encoder_class = registry.find(registry.ENCODERS, "encoder", config.encoder).load()
     sampler_class = registry.find(registry.SAMPLERS, "sampler", config.sampler).load()
@@ -75,7 +78,7 @@ def build(
         config.margin,
         config.l2,
         SamplingReport(interactions),
-        penalty=encoder.whole_penalty if config.l2_scope == "all" else encoder.penalty,
+        l2_scope=config.l2_scope,
         previous=previous,
     )
     adam = keras.optimizers.Adam(

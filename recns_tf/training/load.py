@@ -1,11 +1,13 @@
-"""A finished run's model, to go on working with: embeddings, new users, scores."""
+"""Load the model of a finished run, or a saved one: for embeddings, new users, more training."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
-from recns_tf import datasets
+import keras
+
+from recns_tf import datasets, registry
 from recns_tf.config.config import Config
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
@@ -22,11 +24,15 @@ def load(
     Args:
         run: the run's folder, such as runs/ml-100k-pinsage-recns.
         data_dir: folder of the datasets.
-        interactions: the run's data; that of the catalogue, if None.
+        interactions: the run's data; loaded from `data_dir` if None.
 
     Raises:
-        UserError: the folder is not that of a run with a best epoch, or the data are not those
-            it was trained on.
+        UserError: the folder holds no run with a best epoch, or the data are not those that the
+            run was trained on.
+
+    Example:
+        >>> model, data = load("runs/ml-100k-lightgcn-recns")
+        >>> users, items = model.encoder.embeddings()
     """
     folder = RunFolder(Path(run))
     with reading(folder.config):
@@ -41,3 +47,22 @@ def load(
     with reading(folder.best_weights):
         model.load_weights(folder.best_weights)
     return model, interactions
+
+
+def load_model(path: str | Path) -> keras.Model:
+    """Return the encoder or the SampledRec that `save` wrote to a .keras archive.
+
+    Imports the encoders, samplers and losses of this package, so that Keras knows them, and calls
+    keras.saving.load_model. Import and register your own parts yourself.
+
+    Args:
+        path: the archive.
+
+    Example:
+        >>> model.encoder.save("encoder.keras")
+        >>> users, items = load_model("encoder.keras").embeddings()
+    """
+    for entries in (registry.ENCODERS, registry.SAMPLERS, registry.LOSSES):
+        for entry in entries.values():
+            entry.load()
+    return keras.saving.load_model(path)

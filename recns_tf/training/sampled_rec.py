@@ -1,60 +1,93 @@
-"""SampledRec (§2): an encoder and a negative sampler, trained together under Keras `fit`."""
+"""SampledRec (§2): an encoder and a negative sampler, trained together by Keras `fit`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from recns_tf.encoders.base import Encoder, StaleTables, Tables
+from recns_tf.encoders.saving import DATA_KINDS, DataKind, Serializable, serializable
 from recns_tf.losses import Loss
 from recns_tf.ops import random
+from recns_tf.ops.item_sets import ListedItems
 from recns_tf.ops.random import Purpose
 from recns_tf.samplers.base import Negatives, Sampler
 from recns_tf.samplers.batch import Batch
 from recns_tf.training import negative_statistics
 from recns_tf.training.negative_statistics import SamplingReport
 
+
+class SavedReport(SamplingReport):
+    """A SamplingReport made from what it holds, as archives keep it.
+
+    Args:
+        held_out, exposed: the valid and test positives, and the exposed items, of each user.
+        popularity: float32 [I], the number of users who have each item in train.
+    """
+
+    def __init__(self, held_out: ListedItems, exposed: ListedItems, popularity: tf.Tensor):
+        self.held_out = held_out
+        self.exposed = exposed
+        self.popularity = popularity
+
+
+DATA_KINDS["sampling_report"] = DataKind(
+    SamplingReport,
+    lambda report: {
+        "held_out": report.held_out,
+        "exposed": report.exposed,
+        "popularity": report.popularity,
+    },
+    SavedReport,
+)
+
 STATISTICS = ("ranking_loss", "penalty", "positive_score", "negative_score")
 
 
-class SampledRec(keras.Model):
+@serializable
+class SampledRec(Serializable, keras.Model):
     """The model that `fit` trains on batches of the pipeline.
 
-    Compile it with `jit_compile=False`: the sparse kernels have no XLA form.
+    Compile it with `jit_compile=False`: the sparse kernels have no XLA form. `save` writes encoder,
+    sampler, optimizer and the data they need; a loaded model continues training.
 
     Args:
         encoder: E_θ.
         sampler: S_n.
-        loss: one of losses.py.
+        ranking_loss: one of losses.py.
         margin: γ of the hinge losses.
         l2: coefficient of the penalty.
-        report: tells what the negatives are.
-        penalty: takes users, positives and negatives as Encoder.penalty does, which it is if None.
-        previous: an encoder like `encoder`, to hold its weights of one step before; negatives are
-            then chosen with those.
+        report: returns statistics of the negatives.
+        l2_scope: "own" for the encoder's own penalty, "all" for the squares of all its weights.
+        previous: an encoder like `encoder` that holds the weights of one step before, to choose
+            negatives with.
+
+    Example:
+        >>> model, pipeline, _ = build(Config(dataset="ml-100k"), interactions)
+        >>> steps = pipeline.steps_per_epoch
+        >>> model.fit(pipeline.batches(), steps_per_epoch=steps, epochs=10, shuffle=False)
     """
 
     def __init__(
         self,
         encoder: Encoder,
         sampler: Sampler,
-        loss: Loss,
+        ranking_loss: Loss,
         margin: float,
         l2: float,
         report: SamplingReport,
-        penalty: Callable[..., tf.Tensor] | None = None,
+        l2_scope: str = "own",
         previous: Encoder | None = None,
     ):
         super().__init__(name="sampled_rec")
         self.encoder = encoder
         self.sampler = sampler
-        self.ranking_loss = loss
+        self.ranking_loss = ranking_loss
         self.margin = margin
         self.l2 = l2
-        self.penalty = penalty or encoder.penalty
+        self.l2_scope = l2_scope
         self.previous = previous
         self.report = report
         names = (*STATISTICS, *negative_statistics.NAMES, *sampler.statistics)
@@ -70,33 +103,44 @@ class SampledRec(keras.Model):
     def get_metrics_result(self) -> dict[str, Any]:
         """Return the means over the epoch so far, and the seconds spent choosing negatives.
 
-        The loss is summed from the means of its parts: TensorFlow would reorder the additions of
-        a mean of sums from run to run, and so round it otherwise.
+        The loss is the sum of the means of its parts. TensorFlow may reorder the additions in a
+        mean of sums between runs, which changes rounding.
         """
         means = {name: mean.result() for name, mean in self.means.items()}
         loss = means["ranking_loss"] + means["penalty"]
         return {"loss": loss, **means, "sampling_seconds": self.seconds.result()}
 
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compile as the saved model was; the optimizer updates the encoder's weights alone."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.encoder.trainable_variables)
+
     def refresh(self) -> None:
-        """Bring up to date the embeddings that the sampler scores many items with, if any."""
+        """Update the embeddings of Tables.stale_ok, if the sampler uses them."""
         if self.sampler.scores_large_pool:
             (self.previous or self.encoder).refresh()
 
     def compute(self, batch: Batch) -> dict[str, tf.Tensor]:
-        """Return the loss of a batch and what to report beside it, all scalars."""
+        """Return the loss of a batch and the statistics to report, all scalars."""
         return self.forward(batch)[0]
 
-    def forward(self, batch: Batch) -> tuple[dict[str, tf.Tensor], Negatives]:
-        """Return what `compute` does, and the negatives it was computed with.
+    def penalty(self, users: tf.Tensor, positives: tf.Tensor, negatives: tf.Tensor) -> tf.Tensor:
+        """Return the scalar that the L2 coefficient multiplies; see Encoder.penalty."""
+        if self.l2_scope == "all":
+            return self.encoder.whole_penalty(users, positives, negatives)
+        return self.encoder.penalty(users, positives, negatives)
 
-        The graph is propagated once: the sampler reads the same embeddings as the loss, unless
-        it is to read older ones.
+    def forward(self, batch: Batch) -> tuple[dict[str, tf.Tensor], Negatives]:
+        """Return the result of `compute`, and the negatives.
+
+        The graph is propagated once: the sampler uses the same embeddings as the loss, unless
+        `previous` is set.
         """
         encoding = random.stream(batch.seed, Purpose.ENCODER)
         tables: Tables = self.encoder.encode(True, encoding)
         if self.previous is not None:
             tables = StaleTables(tables, self.previous.encode(True, encoding))
-        # The clock starts when there are embeddings, and stops when negatives are chosen.
+        # Time from when the embeddings are computed until the negatives are chosen.
         with tf.control_dependencies([tables.users(batch.users[:1])]):
             start = tf.timestamp()
         with tf.control_dependencies([start]):
@@ -120,9 +164,9 @@ class SampledRec(keras.Model):
         return values, negatives
 
     def train_step(self, data: Batch) -> dict[str, Any]:
-        """Take one optimiser step on a batch and return the epoch's means so far.
+        """Take one optimizer step on a batch and return the means over the epoch so far.
 
-        The sampler learns from the encoder as it was when it chose.
+        The sampler's state is updated before the encoder.
         """
         with tf.GradientTape() as tape:
             values, negatives = self.forward(data)

@@ -1,4 +1,4 @@
-"""Gradients beside finite differences of an oracle in double precision."""
+"""Compares gradients with finite differences of an oracle in double precision."""
 
 import numpy as np
 import tensorflow as tf

@@ -1,4 +1,4 @@
-"""What holds for every encoder."""
+"""Properties of every encoder."""
 
 import dataclasses
 
@@ -26,7 +26,7 @@ def make(request, toy, toy_config):
     return function
 
 
-def test_it_is_a_keras_model_from_ids_to_embeddings(make):
+def test_encoder_is_a_keras_model_from_ids_to_embeddings(make):
     encoder = make()
     assert isinstance(encoder, keras.Model)
     user, item = encoder.embeddings()
@@ -38,8 +38,8 @@ def test_it_is_a_keras_model_from_ids_to_embeddings(make):
 
 
 @pytest.mark.parametrize("num_layers", [1, 2, 3, 4])
-def test_every_number_of_layers_reaches_as_far(make, toy, num_layers):
-    """Features of a node move the embeddings of those within num_layers steps, and no other's."""
+def test_embeddings_depend_on_nodes_within_num_layers_steps(make, toy, num_layers):
+    """Features of a node change the embeddings of nodes within num_layers steps, and no others."""
     encoder = make(num_layers=num_layers)
     graph = np.zeros((100, 100))
     graph[:40, 40:] = toy.train.toarray()
@@ -96,7 +96,7 @@ def test_initial_weights_follow_the_seed_and_differ_from_each_other(make):
     assert len({str(numbers) for numbers in flat}) == len(one)
 
 
-def test_a_node_without_neighbours_has_a_finite_embedding_and_gradient(make, toy):
+def test_node_without_neighbors_has_a_finite_embedding_and_gradient(make, toy):
     encoder = make()
     assert not toy.train[[0]].nnz
     with tf.GradientTape() as tape:
@@ -107,7 +107,7 @@ def test_a_node_without_neighbours_has_a_finite_embedding_and_gradient(make, toy
     assert tf.convert_to_tensor(gradients[0])[0].numpy().any(), "its own features matter"
 
 
-def test_training_is_a_function_of_the_seed_in_a_graph_as_outside(make):
+def test_training_embeddings_depend_on_the_seed_alone_in_graph_and_eager_mode(make):
     encoder = make()
     users = tf.constant([3, 9, 17])
     call = tf.function(lambda seed: encoder.encode(True, seed).users(users))

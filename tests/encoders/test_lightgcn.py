@@ -22,28 +22,28 @@ def test_embeddings_are_those_of_the_paper(encoder, toy, toy_config):
 
 
 @pytest.mark.parametrize("num_layers", [1, 2, 3, 4])
-def test_every_number_of_layers(toy, toy_config, num_layers):
+def test_embeddings_for_every_number_of_layers(toy, toy_config, num_layers):
     config = dataclasses.replace(toy_config, num_layers=num_layers, sparse_engine="coo")
     encoder = LightGCN.from_settings(config, toy)
     expected = oracles.lightgcn(toy.train.toarray(), encoder.nodes.numpy(), num_layers)
     np.testing.assert_allclose(np.concatenate(encoder.embeddings()), expected, atol=1e-6)
 
 
-def test_a_node_without_neighbours_keeps_its_own_share(encoder, toy, toy_config):
+def test_node_without_neighbors_keeps_its_own_share(encoder, toy, toy_config):
     user, _ = encoder.embeddings()
     share = 1 / (toy_config.num_layers + 1)
     assert not toy.train[[0]].nnz
     np.testing.assert_allclose(user[0], share * encoder.nodes.numpy()[0], rtol=1e-6)
 
 
-def test_calling_it_gathers_embeddings(encoder):
+def test_call_gathers_embeddings(encoder):
     user, item = encoder.embeddings()
     users, items = encoder((tf.constant([3, 3, 1]), tf.constant([0, 59])))
     np.testing.assert_array_equal(users, user[[3, 3, 1]])
     np.testing.assert_array_equal(items, item[[0, 59]])
 
 
-def test_the_penalty_counts_every_occurrence(encoder, toy):
+def test_penalty_counts_every_occurrence(encoder, toy):
     rng = np.random.default_rng(0)
     users, positives = rng.integers(0, 40, 9), rng.integers(0, 60, 9)
     negatives = rng.integers(0, 6, (9, 3))
@@ -53,7 +53,7 @@ def test_the_penalty_counts_every_occurrence(encoder, toy):
     assert float(encoder.penalty(*arguments)) == pytest.approx(expected, rel=1e-5)
 
 
-def test_the_penalty_pulls_each_row_by_its_occurrences(encoder):
+def test_gradient_of_the_penalty_counts_occurrences(encoder):
     users, positives = tf.constant([2, 2]), tf.constant([5, 7])
     negatives = tf.constant([[5, 5], [8, 9]])
     with tf.GradientTape() as tape:
@@ -65,7 +65,7 @@ def test_the_penalty_pulls_each_row_by_its_occurrences(encoder):
     np.testing.assert_allclose(gradient, expected, rtol=1e-6)
 
 
-def test_initial_tables_are_glorot_uniform_each_by_its_own_shape(toy, toy_config):
+def test_initial_tables_are_glorot_uniform_separately(toy, toy_config):
     config = dataclasses.replace(toy_config, dim=64)
     nodes = LightGCN.from_settings(config, toy).nodes.numpy()
     for table, rows in ((nodes[:40], 40), (nodes[40:], 60)):
@@ -85,7 +85,7 @@ def test_initial_weights_follow_the_seed(toy, toy_config):
     assert not np.array_equal(nodes(1), nodes(2))
 
 
-def test_learned_layer_weights_begin_as_the_mean(toy, toy_config, encoder):
+def test_learned_layer_weights_start_at_the_mean(toy, toy_config, encoder):
     config = dataclasses.replace(toy_config, layer_weights="learned")
     learned = LightGCN.from_settings(config, toy)
     for ours, mean in zip(learned.embeddings(), encoder.embeddings(), strict=True):
@@ -94,7 +94,7 @@ def test_learned_layer_weights_begin_as_the_mean(toy, toy_config, encoder):
     assert [w.name for w in encoder.trainable_variables] == ["nodes"]
 
 
-def test_learned_layer_weights_are_a_softmax_whose_slopes_are_right(toy, toy_config):
+def test_learned_layer_weights_are_a_softmax_with_correct_gradients(toy, toy_config):
     config = dataclasses.replace(toy_config, layer_weights="learned")
     encoder = LightGCN.from_settings(config, toy)
     encoder.nodes.assign(8 * encoder.nodes)
@@ -105,7 +105,7 @@ def test_learned_layer_weights_are_a_softmax_whose_slopes_are_right(toy, toy_con
         nodes, logits = weights
         share = np.exp(logits) / np.exp(logits).sum()
         means = [np.zeros_like(nodes)]
-        # The mean of layers 0 to l, times l + 1, less that of those before: layer l.
+        # The mean of layers 0 to l, times l + 1, minus the same for l - 1, is layer l.
         means += [(n + 1) * oracles.lightgcn(dense, nodes, n) for n in range(len(logits))]
         return np.tensordot(share, np.diff(means, axis=0), axes=1)
 

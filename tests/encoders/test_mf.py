@@ -1,4 +1,4 @@
-"""Matrix factorisation, by NumPy."""
+"""Matrix factorization, against NumPy."""
 
 import dataclasses
 
@@ -10,7 +10,7 @@ from recns_tf.training.build import build
 from tests.conftest import make_toy
 
 
-def test_an_embedding_is_the_node_s_own_whatever_the_graph(toy, toy_config):
+def test_embedding_does_not_depend_on_the_graph(toy, toy_config):
     one, two = (MF.from_settings(toy_config, data) for data in (toy, make_toy(density=0.4)))
     for encoder in (one, two):
         np.testing.assert_array_equal(np.concatenate(encoder.embeddings()), encoder.nodes)
@@ -18,7 +18,7 @@ def test_an_embedding_is_the_node_s_own_whatever_the_graph(toy, toy_config):
     assert [weight.name for weight in one.trainable_variables] == ["nodes"]
 
 
-def test_the_gradient_is_that_of_bpr_mf(toy, toy_config):
+def test_gradient_is_that_of_bpr_mf(toy, toy_config):
     """BPR's update without its step size: (1 - σ(x_uij)) (v_i - v_j), (1 - σ) u, -(1 - σ) u."""
     config = dataclasses.replace(
         toy_config, encoder="mf", sampler="unins", loss="bpr", num_negatives=1, num_candidates=1

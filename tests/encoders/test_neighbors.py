@@ -1,4 +1,4 @@
-"""The authors' table of neighbours. Every node's own draws are tested with PinSage."""
+"""The authors' table of neighbors. test_pinsage.py tests independent draws."""
 
 import numpy as np
 import pytest
@@ -16,17 +16,17 @@ DENSE[3:, 2] = True
 GRAPH = csr_array(DENSE)
 
 
-def test_the_table_has_distinct_neighbours_where_there_are_enough():
+def test_table_has_distinct_neighbors_if_there_are_enough():
     table = neighbor_table(GRAPH, 20, seed=0)
     assert table.shape == (41, 20)
     assert len(set(table[0])) == 20 and set(table[0]) <= set(range(10, 40))
     assert set(table[1]) == {3, 5}
-    assert set(table[2]) == {40}, "a node without neighbours has the spare one"
+    assert set(table[2]) == {40}, "a node without neighbors has the spare one"
     assert set(table[40]) == {40}
     assert (table[3:40] == 2).all()
 
 
-def test_the_table_is_uniform():
+def test_table_is_uniform():
     counts = np.zeros(40)
     repeats = np.zeros(2)
     for seed in range(400):
@@ -59,6 +59,6 @@ def test_all_nodes_share_the_columns_of_a_step_and_layers_do_not():
     np.testing.assert_array_equal(seen[1], table[[0, 1, 0]][:, order[2:5]])
 
 
-def test_more_neighbours_than_the_table_has_columns():
+def test_more_neighbors_than_table_columns_is_an_error():
     with pytest.raises(ValueError, match="at most 500"):
         SharedColumns(GRAPH, (400, 101), seed=0)

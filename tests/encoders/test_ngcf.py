@@ -31,7 +31,7 @@ def test_embeddings_are_those_of_the_paper(toy, toy_config, num_layers, engine):
     np.testing.assert_allclose(ours, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_a_node_without_neighbours_goes_on_by_itself(encoder, toy):
+def test_node_without_neighbors_uses_its_own_embedding(encoder, toy):
     assert not toy.train[[0]].nnz
     user, _ = encoder.embeddings()
     own = encoder.nodes.numpy()[0] @ encoder.kernels[0][0].numpy()
@@ -39,8 +39,8 @@ def test_a_node_without_neighbours_goes_on_by_itself(encoder, toy):
     np.testing.assert_allclose(user[0, 8:16], own / np.linalg.norm(own), rtol=1e-5)
 
 
-def test_dropout_takes_part_where_the_paper_puts_it(toy, toy_config, monkeypatch):
-    """With the masks known, embeddings in training are the oracle's."""
+def test_dropout_is_applied_as_in_the_paper(toy, toy_config, monkeypatch):
+    """Given the masks, embeddings in training are those of the oracle."""
     config = dataclasses.replace(toy_config, message_dropout=0.3, node_dropout=0.4)
     encoder = NGCF.from_settings(config, toy)
     known = {"messages": [], "nodes": []}
@@ -76,7 +76,7 @@ def test_dropout_keeps_the_mean_and_drops_its_share():
         assert ((dropped == 0).all(axis=1) | (dropped > 0).all(axis=1)).all() == by_row
 
 
-def test_scores_and_ranking_are_free_of_dropout(encoder):
+def test_scores_and_ranking_use_no_dropout(encoder):
     user, item = encoder.embeddings()
     live = encoder.encode(True, random.root(1))
     assert not np.allclose(live.user, user)
@@ -88,7 +88,7 @@ def test_scores_and_ranking_are_free_of_dropout(encoder):
     assert not np.array_equal(live.user, other)
 
 
-def test_no_dropout_means_one_propagation(toy, toy_config):
+def test_one_propagation_without_dropout(toy, toy_config):
     config = dataclasses.replace(toy_config, message_dropout=0.0)
     encoder = NGCF.from_settings(config, toy)
     live = encoder.encode(True, random.root(1))
@@ -96,7 +96,7 @@ def test_no_dropout_means_one_propagation(toy, toy_config):
     assert live.without_dropout is None
 
 
-def test_gradients_are_slopes_of_the_oracle(toy, toy_config):
+def test_gradients_agree_with_the_oracle(toy, toy_config):
     config = dataclasses.replace(toy_config, message_dropout=0.0)
     encoder = NGCF.from_settings(config, toy)
     encoder.nodes.assign(8 * encoder.nodes)
@@ -109,7 +109,7 @@ def test_gradients_are_slopes_of_the_oracle(toy, toy_config):
     assert_slopes(encoder, lambda: encoder.propagate(None), final)
 
 
-def test_the_penalty_has_the_kernels_beside_the_rows(encoder):
+def test_penalty_includes_kernels_and_rows(encoder):
     users, positives = tf.constant([2, 3]), tf.constant([5, 7])
     negatives = tf.constant([[5, 5, 1], [8, 9, 1]])
     nodes = encoder.nodes.numpy()
@@ -120,8 +120,8 @@ def test_the_penalty_has_the_kernels_beside_the_rows(encoder):
     assert float(encoder.penalty(users, positives, negatives)) == pytest.approx(expected, rel=1e-5)
 
 
-def test_no_tensor_of_edges_times_dimension_is_made(toy, toy_config):
-    """The largest tensor of a step's graph, gradients included, is that of all nodes."""
+def test_no_tensor_has_a_row_per_edge(toy, toy_config):
+    """The largest tensor in a step, including gradients, has a row per node."""
     encoder = NGCF.from_settings(toy_config, toy)
 
     @tf.function

@@ -23,7 +23,7 @@ from tests.goodness_of_fit import chi_square, independence
 
 @pytest.fixture(params=[64, 16], ids=["whole graph", "what is asked for"])
 def config(request, toy_config):
-    """With the larger batch a step encodes all 100 nodes at once."""
+    """With the larger batch, a step encodes all 100 nodes at once."""
     size = request.param
     return dataclasses.replace(toy_config, num_neighbors="5,3", feature_dim=6, batch_size=size)
 
@@ -39,16 +39,16 @@ def kernels_of(encoder):
     return [[np.float64(kernel.numpy()) for kernel in pair] for pair in encoder.kernels]
 
 
-def all_neighbours(toy):
+def all_neighbors(toy):
     graph = bipartite(toy.train)
     return lambda layer, node: graph.indices[graph.indptr[node] : graph.indptr[node + 1]]
 
 
 @pytest.mark.parametrize("num_layers", [1, 2, 3, 4])
-def test_ranking_embeddings_are_those_of_all_neighbours(toy, config, num_layers):
+def test_ranking_embeddings_use_all_neighbors(toy, config, num_layers):
     config = dataclasses.replace(config, num_layers=num_layers)
     encoder = PinSage.from_settings(config, toy)
-    expected = oracles.pinsage(encoder.nodes.numpy(), all_neighbours(toy), kernels_of(encoder))
+    expected = oracles.pinsage(encoder.nodes.numpy(), all_neighbors(toy), kernels_of(encoder))
     ours = np.concatenate(encoder.embeddings())
     np.testing.assert_allclose(ours, expected, rtol=1e-5, atol=2e-6)
     np.testing.assert_allclose(np.linalg.norm(ours, axis=1), 1, rtol=1e-5)
@@ -60,8 +60,8 @@ def known_ranks(seed, ids, bound, n):
 
 
 @pytest.mark.parametrize("num_layers", [1, 2, 3])
-def test_training_embeddings_are_those_of_drawn_neighbours(toy, config, num_layers, monkeypatch):
-    """Layer 1 takes 5 neighbours and layer 2 and later 3, whichever node is asked for."""
+def test_training_embeddings_use_drawn_neighbors(toy, config, num_layers, monkeypatch):
+    """Layer 1 uses 5 neighbors, and later layers 3, for every node."""
     monkeypatch.setattr(random, "integers_by_id", known_ranks)
     encoder = PinSage.from_settings(dataclasses.replace(config, num_layers=num_layers), toy)
     graph = bipartite(toy.train)
@@ -82,7 +82,7 @@ def test_training_embeddings_are_those_of_drawn_neighbours(toy, config, num_laye
     np.testing.assert_allclose(tables.items(tf.constant(items)), expected[40 + items], atol=2e-6)
 
 
-def test_gradients_are_slopes_of_the_oracle(encoder, toy, monkeypatch):
+def test_gradients_agree_with_the_oracle(encoder, toy, monkeypatch):
     monkeypatch.setattr(random, "integers_by_id", known_ranks)
     graph = bipartite(toy.train)
 
@@ -106,19 +106,19 @@ def test_gradients_are_slopes_of_the_oracle(encoder, toy, monkeypatch):
     assert_slopes(encoder, final, oracle, tries=25)
 
 
-def test_gradients_through_all_neighbours_are_slopes_too(encoder, toy):
-    neighbours = all_neighbours(toy)
+def test_gradients_through_all_neighbors_agree_with_the_oracle(encoder, toy):
+    neighbors = all_neighbors(toy)
 
     def oracle(weights):
         nodes, *kernels = weights
         pairs = list(zip(kernels[::2], kernels[1::2], strict=True))
-        return oracles.pinsage(nodes, neighbours, pairs)
+        return oracles.pinsage(nodes, neighbors, pairs)
 
-    assert_slopes(encoder, lambda: encoder.layers_of_all()[-1], oracle, tries=10)
+    assert_slopes(encoder, lambda: encoder.all_layers()[-1], oracle, tries=10)
 
 
-def test_drawn_neighbours_are_uniform_and_each_row_s_own(toy, encoder, monkeypatch):
-    """Chi-square over 4,000 steps; one permutation for all rows, the authors' way, must fail."""
+def test_drawn_neighbors_are_uniform_and_independent_per_node(toy, encoder, monkeypatch):
+    """Chi-square over 4,000 steps; one permutation for all rows, as in the original, must fail."""
     graph = bipartite(toy.train)
     degree = np.diff(graph.indptr)
     node, other = np.flatnonzero(degree == np.bincount(degree[degree > 3]).argmax())[:2]
@@ -146,7 +146,7 @@ def test_drawn_neighbours_are_uniform_and_each_row_s_own(toy, encoder, monkeypat
     assert dependence(ranks[:, 0, 0], ranks[:, 0, 0]) < 1e-9, "one permutation for all rows"
 
 
-def test_a_node_has_one_embedding_in_a_step_wherever_it_is_asked_for(encoder):
+def test_node_has_one_embedding_per_step(encoder):
     tables = encoder.encode(True, random.root(5))
     alone = tables.items(tf.constant([9]))
     among = tables.items(tf.constant([[1, 9], [9, 30]]))
@@ -157,7 +157,7 @@ def test_a_node_has_one_embedding_in_a_step_wherever_it_is_asked_for(encoder):
     assert not np.allclose(later, alone, atol=1e-3)
 
 
-def test_layers_draw_apart_and_once_each(encoder, monkeypatch):
+def test_layers_draw_separately_and_once_each(encoder, monkeypatch):
     seeds = []
 
     def spy(seed, ids, bound, n):
@@ -169,7 +169,7 @@ def test_layers_draw_apart_and_once_each(encoder, monkeypatch):
     assert len(set(seeds)) == len(seeds) == 2
 
 
-def test_a_step_encodes_all_nodes_where_a_batch_asks_for_as_many(toy, config):
+def test_step_encodes_all_nodes_if_a_batch_asks_for_as_many(toy, config):
     tables = PinSage.from_settings(config, toy).encode(True, random.root(0))
     assert isinstance(tables, FullTables) == (config.batch_size * (1 + 3) >= 100)
 
@@ -190,7 +190,7 @@ def test_scores_are_products_of_the_embeddings(encoder):
     np.testing.assert_allclose(tables.scores(users, items), expected, rtol=1e-5, atol=1e-6)
 
 
-def test_a_node_without_neighbours_is_made_of_its_own_features(encoder, toy):
+def test_node_without_neighbors_uses_its_own_features(encoder, toy):
     assert not toy.train[[0]].nnz
     (own, _), (second, _) = kernels_of(encoder)
     hidden = np.maximum(encoder.nodes.numpy()[0] @ own, 0)
@@ -201,7 +201,7 @@ def test_a_node_without_neighbours_is_made_of_its_own_features(encoder, toy):
     np.testing.assert_allclose(drawn[0], expected, rtol=1e-5, atol=1e-6)
 
 
-def test_ranking_may_be_from_drawn_neighbours(toy, config, monkeypatch):
+def test_ranking_can_use_drawn_neighbors(toy, config, monkeypatch):
     everything = PinSage.from_settings(config, toy).embeddings()
     config = dataclasses.replace(config, ranking_neighbors="drawn")
     encoder = PinSage.from_settings(config, toy)
@@ -214,7 +214,7 @@ def test_ranking_may_be_from_drawn_neighbours(toy, config, monkeypatch):
     np.testing.assert_allclose(called[1][0], whole[1][8], rtol=1e-5, atol=1e-6)
 
 
-def test_a_new_user_is_encoded_from_clicks_alone(encoder, toy):
+def test_new_user_is_encoded_from_clicks_alone(encoder, toy):
     """With the mean of all users' features, the clicks of user 5 give user 5's embedding."""
     features = encoder.nodes.numpy()
     features[5] = np.delete(features[:40], 5, axis=0).mean(axis=0)
@@ -229,8 +229,8 @@ def test_a_new_user_is_encoded_from_clicks_alone(encoder, toy):
     np.testing.assert_allclose(np.linalg.norm(new, axis=1), 1, rtol=1e-5)
 
 
-def test_new_users_of_a_checkerboard_find_their_colour(toy_config, tmp_path):
-    """Trained without four users, whose items are then found from three clicks each."""
+def test_new_users_of_a_checkerboard_find_their_color(toy_config, tmp_path):
+    """Trains without four users, then finds their items from three clicks each."""
     size, old = 24, 20
     cells = np.add.outer(np.arange(size), np.arange(size)) % 2 == 0
     board = np.argwhere(cells[:old])
@@ -279,7 +279,7 @@ def test_cached_scores_are_those_of_the_last_refresh(encoder):
     assert not np.allclose(read(), before[1][[3, 30]])
 
 
-def test_the_penalty_is_of_the_kernels(encoder):
+def test_penalty_is_that_of_the_kernels(encoder):
     negatives = tf.zeros([4, 3], tf.int32)
     expected = sum(0.5 * (kernel**2).sum() for pair in kernels_of(encoder) for kernel in pair) / 12
     ours = encoder.penalty(tf.zeros([4], tf.int32), tf.zeros([4], tf.int32), negatives)
@@ -290,12 +290,12 @@ def test_the_penalty_is_of_the_kernels(encoder):
     ("text", "num_layers", "expected"),
     [("25,10", 2, (25, 10)), ("25,10", 4, (25, 10, 10, 10)), ("7", 3, (7, 7, 7)), ("9,8", 1, (9,))],
 )
-def test_numbers_of_neighbours(toy, toy_config, text, num_layers, expected):
+def test_numbers_of_neighbors(toy, toy_config, text, num_layers, expected):
     config = dataclasses.replace(toy_config, num_neighbors=text, num_layers=num_layers)
     assert PinSage.from_settings(config, toy).neighbors.num_neighbors == expected
 
 
-def test_bad_settings_are_told(toy, config):
+def test_invalid_settings_are_an_error(toy, config):
     with pytest.raises(UserError, match="--dim=7: choose an even number"):
         PinSage.from_settings(dataclasses.replace(config, dim=7), toy)
     for text in ("", "0", "25,", "a", "25,-1"):

@@ -20,7 +20,7 @@ def adjacency(request):
     return Adjacency(symmetric_adjacency(csr_array(TRAIN)), request.param)
 
 
-def test_the_adjacency_is_symmetric_and_bipartite_without_self_loops():
+def test_adjacency_is_symmetric_and_bipartite_without_self_loops():
     matrix = symmetric_adjacency(csr_array(TRAIN)).toarray()
     np.testing.assert_array_equal(matrix, matrix.T)
     assert not matrix[:9, :9].any() and not matrix[9:, 9:].any()
@@ -29,7 +29,7 @@ def test_the_adjacency_is_symmetric_and_bipartite_without_self_loops():
     np.testing.assert_allclose(matrix[:9, 9:], expected, rtol=1e-6)
 
 
-def test_the_polynomial_is_the_mean_of_layers(adjacency):
+def test_polynomial_is_the_mean_of_layers(adjacency):
     result = adjacency.polynomial(tf.constant(NODES), COEFFICIENTS)
     np.testing.assert_allclose(result, oracles.lightgcn(TRAIN, NODES, 3), rtol=1e-5, atol=1e-6)
 
@@ -48,7 +48,7 @@ def test_both_engines_agree():
     np.testing.assert_allclose(*results, rtol=1e-5, atol=1e-6)
 
 
-def test_the_gradient_agrees_with_finite_differences(adjacency):
+def test_gradient_agrees_with_finite_differences(adjacency):
     weights = RNG.normal(size=NODES.shape).astype(np.float32)
 
     @tf.function
@@ -69,13 +69,13 @@ def test_the_gradient_agrees_with_finite_differences(adjacency):
             assert gradient[node, column] == pytest.approx(float(slope), abs=2e-3)
 
 
-def test_the_graph_is_the_same_inside_a_function(adjacency):
+def test_product_is_the_same_inside_a_tf_function(adjacency):
     eager = adjacency.polynomial(tf.constant(NODES), COEFFICIENTS)
     graph = tf.function(lambda x: adjacency.polynomial(x, COEFFICIENTS))(tf.constant(NODES))
-    # A graph may fuse a product and a sum, which rounds once and not twice.
+    # A graph may fuse a product and a sum, which rounds once instead of twice.
     np.testing.assert_allclose(eager, graph, rtol=1e-6, atol=1e-7)
 
 
-def test_an_unknown_engine_is_refused():
+def test_unknown_engine_is_an_error():
     with pytest.raises(ValueError, match="choose one of csr, coo"):
         Adjacency(symmetric_adjacency(csr_array(TRAIN)), "gpu")

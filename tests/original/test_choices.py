@@ -1,4 +1,4 @@
-"""The authors' code, choice by choice, against NumPy, from flags/original.flags."""
+"""Each choice of the authors' code in flags/original.flags, against NumPy."""
 
 import dataclasses
 
@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from recns_tf.config import flagfiles
 from recns_tf.config.config import Config
+from recns_tf.config.distributions import Distribution
 from recns_tf.encoders.base import StaleTables
 from recns_tf.interactions import make_interactions
 from recns_tf.ops import random
@@ -32,7 +33,7 @@ def build_original(interactions, encoder="lightgcn", **changes):
 
 @pytest.fixture(params=PROPAGATIONS)
 def world(request, toy):
-    """The toy under original.flags with each adjacency, and what its sampler chose for a batch."""
+    """The toy with original.flags and each adjacency, and the sampler's choice for a batch."""
     config = dataclasses.replace(
         read("original.flags"),
         dataset="toy",
@@ -44,7 +45,7 @@ def world(request, toy):
         stale_scores=False,
     )
     model, pipeline, _ = build(config, toy)
-    # Embeddings of deviation 0.01 would leave every score next to 0.
+    # Embeddings with standard deviation 0.01 would make every score almost 0.
     model.encoder.nodes.assign(100 * model.encoder.nodes.numpy())
     batch = next(iter(pipeline.batches()))
     choice = model.sampler.choose(batch, model.encoder.encode(False), batch.seed)
@@ -69,7 +70,7 @@ def test_final_embeddings(world):
     np.testing.assert_allclose(final, propagate(model.encoder.nodes.numpy()), rtol=1e-4, atol=1e-6)
 
 
-def test_the_loss_its_parts_and_its_gradient(world):
+def test_loss_parts_and_gradient(world):
     model, batch, _, step = world
     with tf.GradientTape() as tape:
         values = model.compute(batch)
@@ -136,15 +137,15 @@ def test_the_normal_initializer(toy):
     nodes = build_original(toy, dim=64).encoder.nodes.numpy()
     assert nodes.std() == pytest.approx(0.01, rel=0.05)
     assert abs(nodes.mean()) < 0.001
-    assert np.abs(nodes).max() > 0.03, "a uniform law of that deviation ends at 0.017"
+    assert np.abs(nodes).max() > 0.03, "a uniform distribution of that deviation is within 0.017"
 
 
-def test_merged_negatives_of_length_1(toy):
+def test_renormalized_negatives(toy):
     model = build_original(toy, "pinsage", dim=8, feature_dim=4, num_neighbors="4,3")
     tables = model.encoder.encode(True, random.root(2))
     user, item = tf.constant([3, 5, 3]), tf.constant([[1, 2, 9], [4, 4, 7], [8, 1, 2]])
     model.sampler.num_negatives = 2
-    scores = model.sampler.merged(tables.scores(user, item), item, tables).numpy()
+    scores = model.sampler.merge_scores(tables.scores(user, item), item, tables).numpy()
     for row, (u, ids) in enumerate(zip(tables.users(user).numpy(), item.numpy(), strict=True)):
         e = tables.items(tf.constant(ids)).numpy().astype(np.float64)
         merged = oracles.nested_merge(e[2], e[:2], 2)
@@ -167,10 +168,10 @@ def test_the_penalty_over_all_weights(toy):
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_the_flagfiles_are_legal_and_differ_from_the_defaults_as_they_say(name):
+def test_flagfiles_are_valid_and_differ_from_the_defaults_as_stated(name):
     encoder = "pinsage" if "pinsage" in name else "lightgcn"
     default = Config.for_run("zhihu", encoder)
-    told = set(read(name, encoder).differences(default))
+    changed = set(read(name, encoder).differences(default))
     expected = {
         "original.flags": {
             "adjacency",
@@ -199,11 +200,11 @@ def test_the_flagfiles_are_legal_and_differ_from_the_defaults_as_they_say(name):
         },
         "paper.flags": {"loss"},
     }[name]
-    assert told == expected
+    assert changed == expected
 
 
-def test_unknown_nodes_have_no_neighbours_but_the_spare_one():
-    """A user without train items, under the authors' table, is the spare node's neighbour."""
+def test_nodes_without_neighbors_have_the_spare_one():
+    """In the authors' table, the only neighbor of a user without train items is the spare node."""
     toy = make_interactions(
         "lonely",
         train=np.array([[0, 0], [0, 1], [2, 1]]),
@@ -227,8 +228,8 @@ def test_unknown_nodes_have_no_neighbours_but_the_spare_one():
     assert np.isfinite(encoder.encode(True, random.root(1)).users(tf.constant([1]))).all()
 
 
-def test_the_laws_of_the_draw():
-    """The log-weights of each law against its own words."""
+def test_distributions_of_the_draw():
+    """The log-weights of each distribution against its definition."""
     rng = np.random.default_rng(0)
     user, positive, items = rng.normal(size=3), rng.normal(size=3), rng.normal(size=(6, 3))
     alpha = rng.random(6)
@@ -239,8 +240,8 @@ def test_the_laws_of_the_draw():
         "user_softmax": np.exp(items @ user) / np.exp(items @ user).sum(),
         "hardest": np.eye(6)[np.argmax(items @ user)],
     }
-    for name, law in expected.items():
-        weights = PositiveAssisted(2, None, name).log_weights(
+    for name, distribution in expected.items():
+        weights = PositiveAssisted(2, Distribution("uniform", 0.0, 1.0), name).log_weights(
             by_user, by_positive, tf.constant([alpha], tf.float32)
         )
-        np.testing.assert_allclose(tf.nn.softmax(weights)[0], law, rtol=1e-5, atol=1e-7)
+        np.testing.assert_allclose(tf.nn.softmax(weights)[0], distribution, rtol=1e-5, atol=1e-7)

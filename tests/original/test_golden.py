@@ -1,8 +1,8 @@
 """Numbers that the authors' own LightGCN program produced on a toy graph.
 
-They lie outside the repository and are skipped where they are absent. The same equations, under
-the same settings, stand against NumPy in test_original.py. Everything is computed by the public
-classes, built from flags/original.flags but for the toy's sizes.
+They are stored outside the repository; without them these tests are skipped. test_choices.py checks
+the same equations, with the same settings, against NumPy. Everything is computed by public classes,
+built from flags/original.flags except for the toy's sizes.
 """
 
 import numpy as np
@@ -10,13 +10,14 @@ import pytest
 import tensorflow as tf
 from scipy import stats
 
+from recns_tf.config.distributions import Distribution
 from recns_tf.evaluation import ranking
 from recns_tf.interactions import make_interactions, to_rows
 from recns_tf.ops import random
 from recns_tf.samplers.base import Choice
 from recns_tf.samplers.batch import Batch
 from recns_tf.samplers.recns_o import PositiveAssisted
-from recns_tf.samplers.recns_w import pick
+from recns_tf.samplers.recns_w import pick_exposed
 from tests.conftest import SHARED, members
 from tests.original.test_choices import build_original
 
@@ -74,7 +75,7 @@ def batch(golden):
 
 @pytest.fixture
 def choose_theirs(model, golden):
-    """Let the sampler choose what the authors' program was given."""
+    """Make the sampler choose the negatives of the authors' program."""
     ids = np.concatenate([golden["negatives"], golden["exposed_negative"][:, None]], axis=1)
     names = type(model.sampler).statistics
     choice = Choice(tf.constant(ids), dict.fromkeys(names, tf.constant(0.0)))
@@ -97,7 +98,7 @@ def test_scores_of_the_candidates(golden, model, batch):
         np.testing.assert_allclose(result, golden[f"score_{name}"], rtol=1e-5, atol=1e-7)
 
 
-def test_the_exposed_pick_for_the_given_factors(golden, model, batch, monkeypatch):
+def test_exposed_items_picked_with_the_given_factors(golden, model, batch, monkeypatch):
     module = "recns_tf.samplers.recns_w.amplification"
     monkeypatch.setattr(module, lambda exposed, candidates: tf.constant(golden["beta"]))
     tables = model.encoder.encode(False)
@@ -107,25 +108,25 @@ def test_the_exposed_pick_for_the_given_factors(golden, model, batch, monkeypatc
     )
     place = golden["exposed_pick"]
     expected = golden["exposed_candidates"][np.arange(len(place)), place]
-    np.testing.assert_array_equal(pick(batch, tables, 1).ids[:, 0], expected)
+    np.testing.assert_array_equal(pick_exposed(batch, tables, 1).ids[:, 0], expected)
 
 
-def test_the_law_of_the_drawn_candidates(golden, model):
-    """Their counts are of our law, and are less likely under eq. (7)'s, by a factor of e^10."""
+def test_distribution_of_the_drawn_candidates(golden, model):
+    """The counts fit our distribution, and are less likely under eq. (7) by a factor of e^10."""
     user, positive = (tf.constant(golden[f"score_{name}"]) for name in ("user", "positive"))
     counts = golden["draw_counts"]
 
-    def law(sampler):
-        """The mean over α of the probabilities."""
+    def distribution(sampler):
+        """Return the mean over α of the probabilities."""
         alpha = tf.random.stateless_uniform([5_000, *user.shape], [1, 2])
         weights = sampler.log_weights(user[None], positive[None], alpha)
         return tf.reduce_mean(tf.nn.softmax(weights), axis=0).numpy()
 
-    ours = law(model.sampler.assisted)
+    ours = distribution(model.sampler.assisted)
     expected = ours * counts.sum(axis=1, keepdims=True)
     statistic = ((counts - expected) ** 2 / expected).sum()
     assert stats.chi2.sf(statistic, counts.size - len(counts)) > 1e-3
-    other = law(PositiveAssisted(5, None))
+    other = distribution(PositiveAssisted(5, Distribution("uniform", 0.0, 1.0)))
     assert (counts * (np.log(ours) - np.log(other))).sum() > 10
 
 
@@ -133,11 +134,11 @@ def test_the_merged_negatives(golden, model, choose_theirs):
     tables = model.encoder.encode(False)
     ids = np.concatenate([golden["negatives"], golden["exposed_negative"][:, None]], axis=1)
     merged = model.sampler.merge_chosen(tables.items(tf.constant(ids)))
-    # Terms of up to 0.4 may cancel, and float32 has steps of 3e-8 there.
+    # Terms up to 0.4 may cancel; float32 has steps of 3e-8 there.
     np.testing.assert_allclose(merged, golden["merged"], rtol=1e-5, atol=6e-8)
 
 
-def test_the_loss_its_parts_and_its_gradient(golden, model, batch, choose_theirs):
+def test_loss_parts_and_gradient(golden, model, batch, choose_theirs):
     with tf.GradientTape() as tape:
         values = model.compute(batch)
     for name, entry in (("loss", "loss"), ("ranking_loss", "hinge"), ("penalty", "l2")):

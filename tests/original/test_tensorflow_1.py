@@ -1,4 +1,4 @@
-"""Where TensorFlow 1, TensorFlow 2 and Keras 3 differ without a word, and what ours does."""
+"""Silent differences between TensorFlow 1, TensorFlow 2 and Keras 3."""
 
 import dataclasses
 
@@ -18,7 +18,7 @@ from tests.goodness_of_fit import chi_square
 def test_adam_has_tensorflow_1_s_epsilon(toy, toy_config):
     """1e-8 beside the uncorrected root of the second moment; Keras 3 would take 1e-7.
 
-    Rows of tiny gradients tell the two apart.
+    Rows with tiny gradients distinguish the two.
     """
     model, _, _ = build(dataclasses.replace(toy_config, learning_rate=0.001), toy)
     assert keras.optimizers.Adam().epsilon == 1e-7
@@ -36,11 +36,11 @@ def test_adam_has_tensorflow_1_s_epsilon(toy, toy_config):
 
 
 def test_adam_moves_every_row_as_tensorflow_1_s_does(toy, toy_config):
-    """The gradient of a gather has rows for what was gathered alone; no update is lazy."""
+    """The gradient of a gather is sparse, but Adam updates every row."""
     model, pipeline, _ = build(dataclasses.replace(toy_config, encoder="pinsage"), toy)
     batches = iter(pipeline.batches())
     model.train_step(next(batches))
-    # One pair has few neighbours: most nodes' features have no gradient in the second step.
+    # One pair has few neighbors: most nodes' features have no gradient in the second step.
     one = next(batches)
     one = one._replace(**{name: getattr(one, name)[:1] for name in one._fields[:4]})
     before = model.encoder.nodes.numpy()
@@ -68,7 +68,7 @@ def test_the_penalty_has_the_half_of_l2_loss():
 
 
 def test_a_categorical_draw_takes_logarithms():
-    """Weights as they are, handed to a function of log-weights, would be another law."""
+    """Weights passed as log-weights would give another distribution."""
     weights = np.array([0.25, 0.3, 0.45], np.float32)
     counts = {}
     for name, given in (("right", np.log(weights)), ("wrong", weights)):

@@ -1,4 +1,4 @@
-"""AdvNS: the law of its choice, and what its generator learns."""
+"""AdvNS: the distribution of its choice, and the training of its generator."""
 
 import dataclasses
 import itertools
@@ -47,18 +47,18 @@ def softmax(values):
 
 
 def choices(score, temperature, n=3):
-    """Yield every tuple of candidates of user 1, which are equally likely, and their law."""
+    """Yield every tuple of candidates of user 1 (equally likely), and its softmax."""
     for candidates in itertools.product(FREE, repeat=n):
         yield list(candidates), softmax(score[list(candidates)] / temperature)
 
 
-def pair_law(score, temperature, n=3):
+def pair_distribution(score, temperature, n=3):
     """P(first, second negative): two independent draws from the same candidates."""
-    law = np.zeros((NUM_ITEMS, NUM_ITEMS))
+    distribution = np.zeros((NUM_ITEMS, NUM_ITEMS))
     for candidates, p in choices(score, temperature, n):
         one = np.bincount(candidates, p, NUM_ITEMS)
-        law += np.outer(one, one) / len(FREE) ** n
-    return law
+        distribution += np.outer(one, one) / len(FREE) ** n
+    return distribution
 
 
 def pairs(sampler):
@@ -71,21 +71,23 @@ def pairs(sampler):
 @pytest.mark.parametrize("temperature", [0.5, 1.0])
 def test_negatives_are_drawn_from_the_softmax_over_a_pair_s_candidates(temperature):
     counts = pairs(make(2, temperature=temperature))
-    law = pair_law(logits(), temperature)
-    assert chi_square(counts, law) > 1e-3
+    distribution = pair_distribution(logits(), temperature)
+    assert chi_square(counts, distribution) > 1e-3
     mutants = {
-        "another temperature": pair_law(logits(), 1.5 - temperature),
-        "no bias": pair_law(logits(bias=0 * BIAS), temperature),
-        "another user": pair_law(logits(user=0), temperature),
-        "upside down": pair_law(-logits(), temperature),
-        "one candidate more": pair_law(logits(), temperature, n=4),
-        "candidates of its own for each negative": np.outer(law.sum(axis=1), law.sum(axis=1)),
+        "another temperature": pair_distribution(logits(), 1.5 - temperature),
+        "no bias": pair_distribution(logits(bias=0 * BIAS), temperature),
+        "another user": pair_distribution(logits(user=0), temperature),
+        "upside down": pair_distribution(-logits(), temperature),
+        "one candidate more": pair_distribution(logits(), temperature, n=4),
+        "candidates of its own for each negative": np.outer(
+            distribution.sum(axis=1), distribution.sum(axis=1)
+        ),
     }
     for name, wrong in mutants.items():
         assert chi_square(counts, wrong) < 1e-6, name
 
 
-def test_one_candidate_a_constant_generator_or_the_warmup_make_it_uniform():
+def test_one_candidate_constant_generator_or_warmup_are_uniform():
     uniform = np.isin(np.arange(NUM_ITEMS), FREE) / len(FREE)
     one = worlds.sample(make(num_candidates=1), worlds.batch(ROWS, user=1), TABLES).ids
     assert chi_square(np.bincount(one[:, 0], minlength=NUM_ITEMS), uniform) > 1e-3
@@ -95,8 +97,10 @@ def test_one_candidate_a_constant_generator_or_the_warmup_make_it_uniform():
     for epoch, is_uniform in ((0, True), (1, True), (2, False)):
         warm.begin_epoch(epoch, None)
         counts = pairs(warm)
-        law = np.outer(uniform, uniform) if is_uniform else pair_law(logits(), 1.0)
-        assert chi_square(counts, law) > 1e-3
+        distribution = (
+            np.outer(uniform, uniform) if is_uniform else pair_distribution(logits(), 1.0)
+        )
+        assert chi_square(counts, distribution) > 1e-3
         assert (chi_square(counts, np.outer(uniform, uniform)) > 1e-3) == is_uniform
 
 
@@ -141,7 +145,7 @@ def finite_differences(function, at, step=1e-5):
 
 
 @pytest.mark.parametrize("warm", [False, True])
-def test_the_generator_s_loss_and_its_gradient_are_the_formula_s(warm):
+def test_generator_loss_and_gradient_follow_the_formula(warm):
     setting = 0.6, 0.03, warm
     sampler = make(3, temperature=0.6, l2=0.03, warmup=int(warm), num_candidates=4)
     weights = [weight.value for weight in sampler.generator.trainable_variables]
@@ -158,8 +162,8 @@ def test_the_generator_s_loss_and_its_gradient_are_the_formula_s(warm):
         np.testing.assert_allclose(tf.convert_to_tensor(gradient), slopes, atol=1e-5)
 
 
-def test_learning_is_adam_on_that_gradient():
-    """Rows that stand in a batch several times have one gradient: its square is that of a sum."""
+def test_update_is_a_step_of_adam():
+    """A row repeated in a batch has one gradient, the sum, which Adam squares as a whole."""
     sampler = make(3, temperature=0.6, l2=0.03, num_candidates=4, learning_rate=0.01)
     weights = [NODES.astype(float), BIAS.astype(float)]
     mean, square = [0.0, 0.0], [0.0, 0.0]
@@ -203,7 +207,7 @@ def expected_gain(temperature, baseline):
 
 
 @pytest.mark.parametrize("baseline", [0.0, 0.4])
-def test_the_estimates_of_the_gradient_have_the_mean_they_should(baseline):
+def test_gradient_estimates_are_unbiased(baseline):
     def error(sampler, temperature=0.7):
         made = make(sampler=sampler, temperature=0.7)
         made.baseline.assign(baseline)
@@ -260,7 +264,7 @@ def test_the_baseline_is_a_running_mean_or_the_mean_of_the_other_rewards():
 
 
 @pytest.mark.parametrize(("sampler", "rises"), [(AdvNS, True), (WrongSign, False)])
-def test_the_reward_rises_while_the_recommender_stands_still(sampler, rises):
+def test_reward_rises_with_a_fixed_recommender(sampler, rises):
     made = make(3, sampler=sampler, nodes=0 * NODES + 0.1, bias=0 * BIAS, learning_rate=0.02)
 
     @tf.function
@@ -289,7 +293,7 @@ def test_sampling_alone_changes_nothing():
         np.testing.assert_array_equal(weight.numpy(), value)
 
 
-def test_generator_and_encoder_learn_apart(toy, toy_config):
+def test_generator_and_encoder_are_trained_separately(toy, toy_config):
     config = dataclasses.replace(toy_config, sampler="advns", advns_baseline="others")
     model, pipeline, _ = build(config, toy)
     sampler, encoder = model.sampler, model.encoder

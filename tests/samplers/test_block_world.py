@@ -1,4 +1,4 @@
-"""A world of four blocks, whose items an encoder has learned to tell apart."""
+"""A dataset of four blocks, whose items a trained encoder distinguishes."""
 
 import dataclasses
 
@@ -16,7 +16,7 @@ SIZE, BLOCKS = 48, 4
 
 @pytest.fixture(scope="module")
 def world():
-    """Users choose half of the 12 items of their own block, and are shown others at random."""
+    """Users choose half of the 12 items in their own block, and are shown random others."""
     rng = np.random.default_rng(4)
     block = np.arange(SIZE) % BLOCKS
     own = block[:, None] == block[None, :]
@@ -63,7 +63,7 @@ def weights(world, config, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def mean_score(world, config, weights):
-    """Return the mean score of a sampler's negatives, after some lessons from a frozen encoder."""
+    """Return the mean score of a sampler's negatives, after some updates with a frozen encoder."""
 
     def function(sampler, epochs=0):
         model, pipeline, _ = build(dataclasses.replace(config, sampler=sampler), world)
@@ -84,8 +84,8 @@ def mean_score(world, config, weights):
     return function
 
 
-def test_samplers_that_seek_hard_negatives_find_them(mean_score):
-    """In the order that the model's scores give; negatives of one's own block are the hard ones."""
+def test_hard_samplers_find_hard_negatives(mean_score):
+    """Negatives from the user's own block are the hard ones by the model's scores."""
     uniform = mean_score("unins")
     spread = abs(mean_score("popns") - uniform)
     for sampler, epochs in (("recns-o", 0), ("mcns", 3), ("simns", 0), ("advns", 25)):
@@ -95,9 +95,9 @@ def test_samplers_that_seek_hard_negatives_find_them(mean_score):
     assert mean_score("srns", 5) > uniform + 0.5 * (hardest - uniform)
 
 
-def test_a_generator_that_has_not_learned_is_no_harder_than_chance(mean_score):
+def test_untrained_generator_is_no_harder_than_chance(mean_score):
     assert mean_score("advns", 25) > mean_score("advns", 0)
 
 
-def test_a_memory_that_was_not_renewed_is_no_harder_than_chance(mean_score):
+def test_memory_without_updates_is_no_harder_than_chance(mean_score):
     assert mean_score("srns", 5) > mean_score("srns", 0)

@@ -1,4 +1,4 @@
-"""What holds for every sampler with every encoder."""
+"""Properties of every sampler with every encoder."""
 
 import dataclasses
 
@@ -61,14 +61,14 @@ def test_no_train_positive_is_ever_a_negative(stage, toy):
         assert not train[stage.batch.users.numpy()[:, None], ids].any()
 
 
-def test_one_seed_gives_one_result_and_another_another(stage):
+def test_result_depends_on_the_seed(stage):
     one, again, other = (stage.sample(stage.batch, random.root(n)).ids.numpy() for n in (1, 1, 2))
     np.testing.assert_array_equal(one, again)
-    if stage.config.sampler not in ("recns-w", "srns"):  # they take the best, whatever the seed
+    if stage.config.sampler not in ("recns-w", "srns"):  # they choose the best, whatever the seed
         assert not np.array_equal(one, other)
 
 
-def test_the_graph_and_eager_execution_agree(stage):
+def test_graph_and_eager_execution_agree(stage):
     graph = stage.sample(stage.batch, stage.batch.seed)
     eager = stage.model.sampler.sample(
         stage.batch, stage.model.encoder.encode(False), stage.batch.seed
@@ -77,15 +77,15 @@ def test_the_graph_and_eager_execution_agree(stage):
     np.testing.assert_allclose(graph.scores, eager.scores, rtol=1e-5, atol=1e-6)
 
 
-def test_a_second_call_traces_nothing(stage):
+def test_second_call_does_not_retrace(stage):
     stage.sample(stage.batch, stage.batch.seed)
     traced = stage.sample.experimental_get_tracing_count()
     stage.sample(stage.batch, random.root(9))
     assert stage.sample.experimental_get_tracing_count() == traced
 
 
-def test_the_choice_sees_frozen_embeddings_alone(stage):
-    """Live tables full of zeros must not change a choice, nor frozen ones get a gradient."""
+def test_choice_uses_frozen_embeddings_only(stage):
+    """Zeros in the live tables do not change the choice, and frozen tables get no gradient."""
     known = FullTables(*(tf.constant(table) for table in stage.model.encoder.embeddings()))
 
     class Split(FullTables):
@@ -113,7 +113,7 @@ def test_statistics_are_the_declared_scalars(stage):
         assert value.shape == () and np.isfinite(value)
 
 
-def test_sampling_changes_no_state_and_learning_that_of_the_sampler_alone(stage):
+def test_only_update_state_changes_the_sampler_and_never_the_encoder(stage):
     def weights(part):
         return [weight.numpy() for weight in part.weights]
 
@@ -140,7 +140,7 @@ def test_sampling_changes_no_state_and_learning_that_of_the_sampler_alone(stage)
     ("region", "memory"), [("intermediate", 2.0), ("intermediate", 0.0), ("distant", 2.0)]
 )
 def test_region_restricts_what_is_drawn(stage, toy, region, memory):
-    # khop 3 covers nearly all of the toy graph: thin it, so that the regions differ.
+    # khop 3 covers almost all of the toy graph; in a thinner one the regions differ.
     from tests.conftest import make_toy
 
     thin = make_toy(density=0.04)
@@ -163,7 +163,7 @@ def test_region_restricts_what_is_drawn(stage, toy, region, memory):
     assert seen > 0
 
 
-def test_the_default_region_is_the_paper_s_and_knows_train_alone(stage, toy):
+def test_default_region_is_that_of_the_paper_and_uses_train_only(stage, toy):
     _, pipeline, region_sets = build(stage.config, toy)
     region = region_sets.region
     recns = stage.config.sampler.startswith("recns")

@@ -1,11 +1,11 @@
-"""Lists of items by depth-first search, against plain recursion in Python."""
+"""Lists of items by depth-first search, against recursion in Python."""
 
 import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
 from recns_tf.samplers import depth_first as depth_first_module
-from recns_tf.samplers.depth_first import NOBODY, depth_first_lists, shuffled
+from recns_tf.samplers.depth_first import NO_ITEM, depth_first_lists, shuffle_rows
 
 
 def random_graph(number):
@@ -26,9 +26,9 @@ DENSE = csr_array(np.random.default_rng(5).random((20, 40)) < 0.2)
 
 
 def orders(train, seed):
-    """Return the neighbours of every user and of every item, in the order of that seed."""
+    """Return the neighbors of every user and of every item, in the order of the seed."""
     rng = np.random.default_rng(seed)
-    pairs = [shuffled(train, rng), shuffled(train.T.tocsr(), rng)]
+    pairs = [shuffle_rows(train, rng), shuffle_rows(train.T.tocsr(), rng)]
     return [np.split(nonzeros, starts[1:-1]) for starts, nonzeros in pairs]
 
 
@@ -51,7 +51,7 @@ def depth_first(start, items_of, users_of):
 
 
 def breadth_first(start, items_of, users_of):
-    """Return the same items in another order: those of near users first."""
+    """Return the same items in breadth-first order of users."""
     found, queue = [], [start]
     while queue:
         for user in users_of[queue.pop(0)].tolist():
@@ -79,17 +79,17 @@ def all_at_once(start, items_of, users_of):
 
 
 def listed(train, length, search, seed):
-    """Return what depth_first_lists must return, if `search` is the search."""
-    lists = np.full((train.shape[1], length), NOBODY, np.int32)
-    neighbours = orders(train, seed)
-    found = [search(start, *neighbours)[:length] for start in range(train.shape[1])]
+    """Return the expected result of depth_first_lists, given the search."""
+    lists = np.full((train.shape[1], length), NO_ITEM, np.int32)
+    neighbors = orders(train, seed)
+    found = [search(start, *neighbors)[:length] for start in range(train.shape[1])]
     for start, items in enumerate(found):
         lists[start, : len(items)] = items
     return lists, np.array([len(items) for items in found], np.int32)
 
 
 @pytest.mark.parametrize("length", [1, 4, 30])
-def test_lists_are_those_of_recursion(length):
+def test_lists_agree_with_a_recursive_search(length):
     wrong = {breadth_first: 0, all_at_once: 0}
     for number, train in enumerate(GRAPHS):
         lists, counts = depth_first_lists(train, length, number)
@@ -116,7 +116,7 @@ def test_a_list_has_distinct_items_of_the_component_without_the_start(length):
             items = lists[start, : counts[start]].tolist()
             assert counts[start] == len(set(items)) == min(len(component) - 1, length)
             assert set(items) <= component - {start}
-            assert (lists[start, counts[start] :] == NOBODY).all()
+            assert (lists[start, counts[start] :] == NO_ITEM).all()
             sizes.add(len(items))
     assert {0, 1, 2, 3} <= sizes, "isolated items and small components must occur"
 
@@ -128,7 +128,7 @@ def test_a_shorter_list_is_the_beginning_of_a_longer_one():
     assert (counts == 7).all()
 
 
-def test_a_path_is_followed_to_its_end():
+def test_path_is_followed_to_its_end():
     num_items = 3000
     users = np.repeat(np.arange(num_items - 1), 2)
     items = users + np.tile([0, 1], num_items - 1)
@@ -139,13 +139,13 @@ def test_a_path_is_followed_to_its_end():
     np.testing.assert_array_equal(lists[-1, :-1], np.arange(num_items - 1)[::-1])
 
 
-def test_the_seed_alone_decides():
+def test_lists_depend_on_the_seed_alone():
     one, again, other = (depth_first_lists(DENSE, 10, seed)[0] for seed in (3, 3, 4))
     np.testing.assert_array_equal(one, again)
     assert (one != other).any(axis=1).mean() > 0.9
 
 
-def test_all_searches_share_one_order_of_neighbours():
+def test_all_searches_share_one_order_of_neighbors():
     items_of, users_of = orders(DENSE, 3)
     lists, _ = depth_first_lists(DENSE, 40, 3)
     for start in range(DENSE.shape[1]):
@@ -162,9 +162,9 @@ def test_lists_do_not_depend_on_how_rows_are_cut_for_threads(cuts, monkeypatch):
     assert (depth_first_lists(DENSE, 12, 1)[1] > 0).tolist() == [True] * 39 + [False]
 
 
-def test_neighbours_are_shuffled_within_their_row():
+def test_neighbors_are_shuffled_within_their_row():
     train = csr_array(np.ones((4000, 3), bool))
-    starts, nonzeros = shuffled(train, np.random.default_rng(0))
+    starts, nonzeros = shuffle_rows(train, np.random.default_rng(0))
     np.testing.assert_array_equal(starts, train.indptr)
     rows = nonzeros.reshape(-1, 3)
     np.testing.assert_array_equal(np.sort(rows, axis=1), np.tile([0, 1, 2], (4000, 1)))

@@ -19,7 +19,7 @@ def counts(num_candidates, sign=1.0, sampler=DNS):
     return np.bincount(ids.ravel(), minlength=NUM_ITEMS), ids
 
 
-def law(num_candidates, sign=1.0):
+def distribution(num_candidates, sign=1.0):
     """P(rank r of N) = (r / N)^M - ((r - 1) / N)^M, rank 1 being the lowest score."""
     result = np.zeros(NUM_ITEMS)
     for rank, item in enumerate(sorted(FREE, key=lambda item: sign * SCORE[item]), 1):
@@ -28,22 +28,22 @@ def law(num_candidates, sign=1.0):
     return result
 
 
-def test_the_best_of_m_has_the_law_of_a_maximum():
+def test_best_of_m_has_the_distribution_of_a_maximum():
     observed, ids = counts(5)
-    assert chi_square(observed, law(5)) > 1e-3
+    assert chi_square(observed, distribution(5)) > 1e-3
     assert not np.array_equal(ids[:, 0], ids[:, 1]), "every negative has candidates of its own"
-    assert chi_square(observed, law(5, sign=-1.0)) < 1e-6, "argmin must fail"
-    assert chi_square(observed, law(4)) < 1e-6, "another number of candidates must fail"
+    assert chi_square(observed, distribution(5, sign=-1.0)) < 1e-6, "argmin must fail"
+    assert chi_square(observed, distribution(4)) < 1e-6, "another number of candidates must fail"
 
 
-def test_scores_upside_down_give_the_law_upside_down():
+def test_negated_scores_reverse_the_distribution():
     observed, _ = counts(3, sign=-1.0)
-    assert chi_square(observed, law(3, sign=-1.0)) > 1e-3
+    assert chi_square(observed, distribution(3, sign=-1.0)) > 1e-3
 
 
-def test_one_candidate_makes_it_uniform():
+def test_one_candidate_is_uniform_sampling():
     one, _ = counts(1)
-    assert chi_square(one, law(1)) > 1e-3
-    np.testing.assert_allclose(law(1)[FREE], 1 / len(FREE))
+    assert chi_square(one, distribution(1)) > 1e-3
+    np.testing.assert_allclose(distribution(1)[FREE], 1 / len(FREE))
     uniform, _ = counts(1, sampler=UniNS)
     np.testing.assert_array_equal(one, uniform)

@@ -18,7 +18,7 @@ NUM_ITEMS = 12
 K = 3
 POSITIVES = [[2, 5], [0, 5, 11], [4, 11], [1, 6], [0, 11]]
 EXPOSED = [[0, 3, 4, 7, 10, 11], [2, 8], [], [9], [3, 5, 8]]
-"""More than k, fewer, none, one, and just k."""
+"""More than k, fewer, none, one, and exactly k."""
 NO_ONE = 2
 
 
@@ -49,12 +49,12 @@ UNOBSERVED = ComplementItems(TINY.train)
 ZEROS = worlds.tables(np.zeros((5, 1)), np.zeros((NUM_ITEMS, 1)))
 
 
-def law(items):
+def distribution(items):
     return np.isin(np.arange(NUM_ITEMS), items).astype(float)
 
 
 def drawn(user, k=K, rows=70_000, sets=UNOBSERVED, data=TINY):
-    return worlds.sample(ExpNS(k, sets, data), worlds.batch(rows, user=user), ZEROS).ids
+    return worlds.sample(ExpNS(k, sets, data.exposed), worlds.batch(rows, user=user), ZEROS).ids
 
 
 def counts(ids):
@@ -68,7 +68,7 @@ def subset_counts(ids, subsets):
 
 
 def subset_law(subsets, weights=None):
-    """P of every set under draws one after the other, in proportion to what is left."""
+    """P of every set under sequential draws in proportion to the remaining weights."""
     weights = np.ones(NUM_ITEMS) if weights is None else weights
     total = sum(weights[item] for item in EXPOSED[0])
     result = []
@@ -91,12 +91,16 @@ def test_every_k_distinct_exposures_are_equally_likely():
         UniNS(K, ListedItems(TINY.exposed)), worlds.batch(200_000), ZEROS
     ).ids
     assert chi_square(subset_counts(with_replacement, subsets), subset_law(subsets)) == 0.0
-    assert chi_square(counts(ids), law(EXPOSED[0])) > 1e-3
-    for wrong in (~law(POSITIVES[0]).astype(bool), law(EXPOSED[0] + [2]), law(EXPOSED[0][1:])):
+    assert chi_square(counts(ids), distribution(EXPOSED[0])) > 1e-3
+    for wrong in (
+        ~distribution(POSITIVES[0]).astype(bool),
+        distribution(EXPOSED[0] + [2]),
+        distribution(EXPOSED[0][1:]),
+    ):
         assert chi_square(counts(ids), wrong) < 1e-6
 
 
-def test_where_just_k_were_exposed_all_of_them_are_taken():
+def test_exactly_k_exposures_are_all_taken():
     ids = np.sort(drawn(4, rows=1000), axis=1)
     np.testing.assert_array_equal(ids, np.tile(EXPOSED[4], (1000, 1)))
 
@@ -104,8 +108,10 @@ def test_where_just_k_were_exposed_all_of_them_are_taken():
 @pytest.mark.parametrize("user", [1, 3])
 def test_fewer_exposures_than_k_are_drawn_with_replacement(user):
     ids = drawn(user)
-    assert chi_square(counts(ids), law(EXPOSED[user])) > 1e-3
-    assert chi_square(counts(ids), 1 - law(POSITIVES[user])) < 1e-6, "the pool for all must fail"
+    assert chi_square(counts(ids), distribution(EXPOSED[user])) > 1e-3
+    assert chi_square(counts(ids), 1 - distribution(POSITIVES[user])) < 1e-6, (
+        "the pool for all must fail"
+    )
     if user == 1:
         table = np.zeros((NUM_ITEMS, NUM_ITEMS))
         np.add.at(table, (ids[:, 0], ids[:, 1]), 1)
@@ -134,12 +140,12 @@ def test_a_user_without_exposures_draws_from_the_pool_as_unins_does(form):
     assert independence(table[np.ix_(some, some)]) > 1e-3
 
 
-def test_users_of_one_batch_have_each_its_own_law():
+def test_users_of_one_batch_have_their_own_distributions():
     users = np.random.default_rng(0).permutation(np.repeat(np.arange(5), 40_000)).astype(np.int32)
     batch = worlds.batch(len(users))._replace(users=tf.constant(users))
-    ids = worlds.sample(ExpNS(K, UNOBSERVED, TINY), batch, ZEROS).ids
+    ids = worlds.sample(ExpNS(K, UNOBSERVED, TINY.exposed), batch, ZEROS).ids
     for user, items in enumerate(EXPOSED):
-        expected = law(items) if items else 1 - law(POSITIVES[user])
+        expected = distribution(items) if items else 1 - distribution(POSITIVES[user])
         assert chi_square(counts(ids[users == user]), expected) > 1e-3
     subsets = list(itertools.combinations(EXPOSED[0], K))
     own = ids[users == 0]
@@ -154,17 +160,17 @@ def test_the_pool_does_not_restrict_what_was_exposed():
     inside = np.zeros((5, NUM_ITEMS), dtype=bool)
     inside[:, [1, 9]] = True
     ids = drawn(0, sets=ListedItems(csr_array(inside)))
-    assert chi_square(counts(ids), law(EXPOSED[0])) > 1e-3
+    assert chi_square(counts(ids), distribution(EXPOSED[0])) > 1e-3
 
 
 def test_a_log_without_any_exposure_gives_uniform_negatives():
     data = make_tiny([[]] * 5)
     assert not data.exposed.nnz
     for user in (0, 4):
-        assert chi_square(counts(drawn(user, data=data)), 1 - law(POSITIVES[user])) > 1e-3
+        assert chi_square(counts(drawn(user, data=data)), 1 - distribution(POSITIVES[user])) > 1e-3
 
 
-def test_exposures_and_pool_are_drawn_with_seeds_of_their_own(monkeypatch):
+def test_exposures_and_pool_use_different_seeds(monkeypatch):
     seeds = []
 
     def remember(sets, users, n, seed):
@@ -174,5 +180,5 @@ def test_exposures_and_pool_are_drawn_with_seeds_of_their_own(monkeypatch):
     monkeypatch.setattr(random, "with_replacement", remember)
     monkeypatch.setattr(random, "without_replacement", remember)
     batch = worlds.batch(2)
-    ExpNS(K, UNOBSERVED, TINY).sample(batch, ZEROS, batch.seed)
+    ExpNS(K, UNOBSERVED, TINY.exposed).sample(batch, ZEROS, batch.seed)
     assert len(seeds) == len(set(seeds)) == 2

@@ -1,4 +1,4 @@
-"""MCNS: its transitions, where they lead, and the state between batches."""
+"""MCNS: its transitions, their limit, and the state between batches."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from recns_tf.ops import random
 from recns_tf.ops.item_sets import ComplementItems
 from recns_tf.samplers.base import SamplerContext
 from recns_tf.samplers.depth_first import depth_first_lists
-from recns_tf.samplers.mcns import MCNS, UNBORN
+from recns_tf.samplers.mcns import MCNS, NOT_STARTED
 from recns_tf.samplers.unins import UniNS
 from tests.goodness_of_fit import chi_square, independence
 from tests.samplers import worlds
@@ -20,7 +20,7 @@ LISTS = [[1, 2, 3], [2], [0, 5, 9, 4], [], [2, 8], [6, 7, 1, 0], [5], [3, 9, 6],
 LISTS += [[7, 8, 2, 1]]
 POSITIVES = [[4, 9], [2, 6]]
 SCORE = np.random.default_rng(4).normal(size=(2, NUM_ITEMS)) * 1.5
-"""Of two kinds of users: users 0 to 9 are of the first, 10 to 19 of the second."""
+"""Two kinds of users: users 0 to 9 are of the first, 10 to 19 of the second."""
 KIND = np.repeat([0, 1], NUM_ITEMS)
 POOL = worlds.unobserved([POSITIVES[kind] for kind in KIND], NUM_ITEMS)
 NUM_USERS = len(KIND)
@@ -40,15 +40,15 @@ def make(k=1, burn=0, thin=1, lists=LISTS, mix=MIX, power=POWER, pool=POOL):
 
 
 def run(sampler, users, starts=None, **options):
-    """Sample for a batch of `users`, whose chains may be put at items before."""
+    """Sample for a batch of `users`, after setting their chains if given."""
     if starts is not None:
         sampler.chain.assign(np.full(NUM_USERS, starts, np.int32))
     batch = worlds.batch(len(users))._replace(users=tf.constant(users, tf.int32))
     return worlds.sample(sampler, batch, tables(**options))
 
 
-def law(kind, shift=0.0, scale=1.0, power=POWER, positives=POSITIVES):
-    """Return σ(score)^power over the pool, of sum 1."""
+def distribution(kind, shift=0.0, scale=1.0, power=POWER, positives=POSITIVES):
+    """Return σ(score)^power over the pool, normalized."""
     logs = -power * np.logaddexp(0, -(scale * SCORE[kind] + shift))
     weights = np.exp(logs - logs.max())
     weights[positives[kind]] = 0.0
@@ -56,7 +56,7 @@ def law(kind, shift=0.0, scale=1.0, power=POWER, positives=POSITIVES):
 
 
 def proposals(lists=LISTS, mix=MIX, width=None):
-    """Return the two parts of q(y|x), which add up to it."""
+    """Return the two parts of q(y|x), whose sum it is."""
     anywhere = np.full((NUM_ITEMS, NUM_ITEMS), mix / NUM_ITEMS)
     near = np.zeros((NUM_ITEMS, NUM_ITEMS))
     for x, items in enumerate(lists):
@@ -68,7 +68,7 @@ def proposals(lists=LISTS, mix=MIX, width=None):
 
 
 def acceptance(pi, ratio):
-    """Return min(1, π(y) / π(x) · ratio); a state outside the pool gives way to any inside."""
+    """Return min(1, π(y) / π(x) · ratio); a state outside the pool moves to any inside."""
     chance = np.zeros((NUM_ITEMS, NUM_ITEMS))
     for x in range(NUM_ITEMS):
         for y in range(NUM_ITEMS):
@@ -83,7 +83,7 @@ def resting(moves):
 
 
 def kernel(pi, lists=LISTS, mix=MIX, trusted=None):
-    """Return P(next = y | now = x); `trusted` is what q is taken to be in the acceptance."""
+    """Return P(next = y | now = x); the acceptance uses `trusted` for q."""
     q = sum(proposals(lists, mix))
     trusted = q if trusted is None else trusted
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -103,15 +103,15 @@ def by_component(pi):
 
 
 def mutants(kind):
-    pi = law(kind)
+    pi = distribution(kind)
     return {
         "no ratio of proposals": kernel(pi, trusted=np.ones((NUM_ITEMS, NUM_ITEMS))),
         "ratio of the component alone": by_component(pi),
         "ratio turned round": kernel(pi, trusted=1 / sum(proposals())),
         "full lists supposed": kernel(pi, trusted=sum(proposals(width=4))),
-        "power missing": kernel(law(kind, power=1.0)),
-        "other user": kernel(law(1 - kind, positives=POSITIVES[::-1])),
-        "positives kept": kernel(law(kind, positives=[[], []])),
+        "power missing": kernel(distribution(kind, power=1.0)),
+        "other user": kernel(distribution(1 - kind, positives=POSITIVES[::-1])),
+        "positives kept": kernel(distribution(kind, positives=[[], []])),
     }
 
 
@@ -127,7 +127,7 @@ def rows_of(pairs, users):
 
 
 def misfit(table, transitions):
-    """Return the least p-value of the rows."""
+    """Return the smallest p-value of the rows."""
     return min(chi_square(seen, row) for seen, row in zip(table, transitions, strict=True))
 
 
@@ -140,8 +140,8 @@ def one_step():
 
 
 @pytest.mark.parametrize("kind", [0, 1])
-def test_the_kernel_is_in_detailed_balance(kind):
-    pi = law(kind)
+def test_kernel_is_in_detailed_balance(kind):
+    pi = distribution(kind)
     flow = pi[:, None] * kernel(pi)
     np.testing.assert_allclose(flow, flow.T, atol=1e-15)
     for name in ("no ratio of proposals", "ratio of the component alone"):
@@ -150,52 +150,52 @@ def test_the_kernel_is_in_detailed_balance(kind):
 
 
 def test_every_transition_is_that_of_the_kernel():
-    """From all items, those outside the pool too: they are left for the first one inside."""
+    """Starts at all items; a chain outside the pool moves to the first proposal inside."""
     table = one_step()
     for kind in (0, 1):
         seen = table[kind * NUM_ITEMS :][:NUM_ITEMS]
-        assert misfit(seen, kernel(law(kind))) > 1e-3
+        assert misfit(seen, kernel(distribution(kind))) > 1e-3
         for name, mutant in mutants(kind).items():
             assert misfit(seen, mutant) < 1e-6, name
-        assert misfit(seen, kernel(law(kind), mix=1 - MIX)) < 1e-6
+        assert misfit(seen, kernel(distribution(kind), mix=1 - MIX)) < 1e-6
         for outside in POSITIVES[kind]:
-            inside = sum(proposals())[outside] * (law(kind) > 0)
+            inside = sum(proposals())[outside] * (distribution(kind) > 0)
             assert seen[outside].sum() - seen[outside, outside] == pytest.approx(
                 10_000 * inside.sum(), rel=0.03
             )
 
 
 @pytest.mark.parametrize(("shift", "scale"), [(0.0, 1.0), (-200.0, 0.3)])
-def test_chains_come_to_the_positive_law(shift, scale):
-    """Wherever they begin, here outside the pool; and where σ is 0 in float32."""
+def test_chains_converge_to_the_positive_distribution(shift, scale):
+    """Starts outside the pool, and includes scores whose σ is 0 in float32."""
     users = np.tile([0, 10], ROWS // 2)
     begin = np.array([POSITIVES[kind][0] for kind in KIND])
     table = rows_of(run(make(burn=39), users, begin, shift=shift, scale=scale).ids[:, 0], users)
     for kind in (0, 1):
-        pi, observed = law(kind, shift, scale), table[10 * kind]
+        pi, observed = distribution(kind, shift, scale), table[10 * kind]
         after = np.linalg.matrix_power(kernel(pi), 40)[POSITIVES[kind][0]]
         np.testing.assert_allclose(after, pi, atol=5e-5)
         assert chi_square(observed, pi) > 1e-3
         if shift == 0:
             for name, mutant in mutants(kind).items():
                 assert chi_square(observed, stationary(mutant)) < 1e-6, name
-            assert chi_square(observed, law(kind) > 0) < 1e-6
+            assert chi_square(observed, distribution(kind) > 0) < 1e-6
 
 
 @pytest.mark.parametrize(("scale", "power"), [(0.0, POWER), (1.0, 0.0)])
-def test_constant_scores_or_power_0_give_the_law_of_uniform_sampling(scale, power):
+def test_constant_scores_or_power_0_give_uniform_sampling(scale, power):
     users = np.zeros(ROWS // 2, int)
     chains = run(make(burn=29, power=power), users, 2, scale=scale)
     uniform = run(UniNS(1, POOL), users)
     one, other = (np.bincount(n.ids[:, 0], minlength=NUM_ITEMS) for n in (chains, uniform))
-    free = law(0) > 0
+    free = distribution(0) > 0
     assert chi_square(one, free) > 1e-3
     assert independence([one[free], other[free]]) > 1e-3
 
 
 def test_the_k_negatives_are_states_of_one_chain(monkeypatch):
     users = np.zeros(ROWS, int)
-    transitions = kernel(law(0))
+    transitions = kernel(distribution(0))
 
     def pairs(seed_users):
         ids = run(make(k=3), seed_users, 0).ids
@@ -214,10 +214,10 @@ def test_the_k_negatives_are_states_of_one_chain(monkeypatch):
     assert chi_square(pairs(users)[0], joint[0]) < 1e-6, "the same numbers in every step"
 
 
-def test_rows_have_coins_of_their_own(monkeypatch):
+def test_rows_are_independent(monkeypatch):
     uniform = tf.random.stateless_uniform
 
-    def neighbours():
+    def neighbors():
         ids = run(make(k=2), np.zeros(ROWS, int), 0).ids
         return [
             independence(contingency(one, two))
@@ -227,31 +227,31 @@ def test_rows_have_coins_of_their_own(monkeypatch):
     def contingency(one, two):
         table = np.zeros((NUM_ITEMS, NUM_ITEMS))
         np.add.at(table, (one, two), 1)
-        return table[np.ix_(law(0) > 0, law(0) > 0)]
+        return table[np.ix_(distribution(0) > 0, distribution(0) > 0)]
 
     def patch(coins):
         monkeypatch.setattr(
             tf.random, "stateless_uniform", lambda *a, **kw: uniform(*a, **kw) if kw else coins(*a)
         )
 
-    assert min(neighbours()) > 1e-3
+    assert min(neighbors()) > 1e-3
     patch(lambda shape, seed: tf.repeat(uniform(shape // 2, seed), 2))
-    assert neighbours()[0] < 1e-6, "a coin for two rows"
+    assert neighbors()[0] < 1e-6, "a coin for two rows"
     patch(lambda shape, seed: tf.fill(shape, uniform([], seed)))
-    assert misfit(one_step()[:10], kernel(law(0))) < 1e-6, "a coin for all rows"
+    assert misfit(one_step()[:10], kernel(distribution(0))) < 1e-6, "a coin for all rows"
 
 
-def test_a_chain_begins_at_a_uniform_item_of_the_pool():
+def test_chain_starts_at_a_uniform_item_of_the_pool():
     users = np.zeros(ROWS, int)
-    observed = np.bincount(run(make(), users, UNBORN).ids[:, 0], minlength=NUM_ITEMS)
-    free = (law(0) > 0) / (law(0) > 0).sum()
-    assert chi_square(observed, free @ kernel(law(0))) > 1e-3
+    observed = np.bincount(run(make(), users, NOT_STARTED).ids[:, 0], minlength=NUM_ITEMS)
+    free = (distribution(0) > 0) / (distribution(0) > 0).sum()
+    assert chi_square(observed, free @ kernel(distribution(0))) > 1e-3
     assert chi_square(observed, free) < 1e-6, "not moved"
-    assert chi_square(observed, np.full(NUM_ITEMS, 0.1) @ kernel(law(0))) < 1e-6
+    assert chi_square(observed, np.full(NUM_ITEMS, 0.1) @ kernel(distribution(0))) < 1e-6
 
 
 def test_burn_and_thin_are_numbers_of_steps():
-    """On a path, where chains are slow, so that the number of steps shows."""
+    """On a path chains are slow, which shows the number of steps."""
     path = [[y for y in (x - 1, x + 1) if 0 <= y < NUM_ITEMS] for x in range(NUM_ITEMS)]
     pool = worlds.unobserved([[]] * NUM_USERS, NUM_ITEMS)
     sampler = make(k=3, burn=4, thin=3, lists=path, mix=0.05, pool=pool)
@@ -265,9 +265,9 @@ def test_burn_and_thin_are_numbers_of_steps():
 
 
 def test_acceptance_is_the_share_of_accepted_proposals():
-    """Of all steps of the call, from where the chains stand, here outside the pool."""
+    """Counts all steps of the call, starting outside the pool."""
     chains = run(make(k=4, burn=3, thin=2), np.zeros(ROWS, int), 4)
-    pi, q = law(0), sum(proposals())
+    pi, q = distribution(0), sum(proposals())
     transitions = kernel(pi)
     rate = (q * acceptance(pi, q.T / q)).sum(axis=1)
     at = [np.linalg.matrix_power(transitions, n)[4] for n in range(3 + 4 * 2)]
@@ -282,9 +282,9 @@ def test_acceptance_is_the_share_of_accepted_proposals():
         assert abs(other - expected) > 4e-3, name
 
 
-def test_sampling_leaves_the_chains_and_learning_moves_those_of_the_batch():
+def test_only_update_state_moves_the_chains():
     sampler = make(k=3, burn=2, thin=2)
-    starts = np.where(AT_ALL_ITEMS % 3 == 0, UNBORN, AT_ALL_ITEMS)
+    starts = np.where(AT_ALL_ITEMS % 3 == 0, NOT_STARTED, AT_ALL_ITEMS)
     users = np.array([3, 7, 3, 12, 3, 7, 19] * 30)
     negatives = run(sampler, users, starts)
     np.testing.assert_array_equal(sampler.chain, starts)
@@ -301,7 +301,7 @@ def test_sampling_leaves_the_chains_and_learning_moves_those_of_the_batch():
     np.testing.assert_array_equal(sampler.chain, expected)
 
 
-def test_the_next_batch_goes_on_from_the_kept_state():
+def test_next_batch_continues_from_the_stored_state():
     sampler = make()
     users = np.zeros(ROWS, int)
     first = run(sampler, users, 0)
@@ -309,13 +309,13 @@ def test_the_next_batch_goes_on_from_the_kept_state():
     sampler.update_state(batch, tf.constant(first.feedback))
     kept = int(first.feedback[0])
     again = np.bincount(run(sampler, users).ids[:, 0], minlength=NUM_ITEMS)
-    transitions, free = kernel(law(0)), law(0) > 0
+    transitions, free = kernel(distribution(0)), distribution(0) > 0
     assert chi_square(again, transitions[kept]) > 1e-3
     assert chi_square(again, free @ transitions) < 1e-6, "born again"
     assert chi_square(again, np.bincount(first.feedback, minlength=10) @ transitions) < 1e-6
 
 
-def test_lists_and_flags_are_those_of_the_run(toy):
+def test_lists_and_flags_reach_the_sampler(toy):
     config = Config(
         num_negatives=2, seed=3, mcns_list=7, mcns_mix=0.2, mcns_power=0.6, mcns_burn=5, mcns_thin=3
     )
@@ -326,4 +326,4 @@ def test_lists_and_flags_are_those_of_the_run(toy):
     flags = (sampler.mix, sampler.power, sampler.burn, sampler.thin, sampler.num_negatives)
     assert flags == (0.2, 0.6, 5, 3, 2)
     assert sampler.chain.shape == (toy.train.shape[0],)
-    assert (np.asarray(sampler.chain) == UNBORN).all()
+    assert (np.asarray(sampler.chain) == NOT_STARTED).all()

@@ -12,7 +12,7 @@ from recns_tf.samplers.unins import UniNS
 from tests.goodness_of_fit import chi_square, independence
 from tests.ops.test_item_sets import bitmap, pool
 from tests.samplers import worlds
-from tests.samplers.test_expns import NUM_ITEMS, ZEROS, law, make_tiny
+from tests.samplers.test_expns import NUM_ITEMS, ZEROS, distribution, make_tiny
 
 K = 4
 ROWS = 50_000
@@ -32,9 +32,9 @@ REGION[0, [1, 7, 8]] = False
 REGION[1, [4, 6]] = False
 REGION[2, [0, 1, 2]] = False
 REGION[3, 6:] = False
-REGION[4] = law([2, 4, 5]).astype(bool)
+REGION[4] = distribution([2, 4, 5]).astype(bool)
 ALL_SHOWN = 3
-"""User 3's pool was exposed as a whole in every form, user 4's in the smaller one alone."""
+"""All of user 3's pool was exposed in every form, and all of user 4's in the smaller one only."""
 POOLS = {
     "complement": (ComplementItems(TINY.train), FREE),
     "complement of more": (ComplementItems(csr_array(~REGION)), REGION),
@@ -45,7 +45,7 @@ POOLS = {
 
 
 def ids_of(sampler, users):
-    """Draw for all the users in one batch, in random order; return the ids of each."""
+    """Draw for all users in one batch, in random order; return the ids per user."""
     order = np.random.default_rng(0).permutation(np.repeat(users, ROWS)).astype(np.int32)
     batch = worlds.batch(len(order))._replace(users=tf.constant(order))
     ids = worlds.sample(sampler, batch, ZEROS).ids
@@ -53,7 +53,7 @@ def ids_of(sampler, users):
 
 
 def drawn(form, share, users):
-    return ids_of(MixedNS(K, POOLS[form][0], TINY, share), users)
+    return ids_of(MixedNS(K, POOLS[form][0], TINY.exposed, share), users)
 
 
 def counts(ids):
@@ -73,7 +73,7 @@ def mixed_law(form, user, share):
 
 
 @pytest.mark.parametrize("form", POOLS)
-def test_items_have_the_law_of_the_mixture(form):
+def test_items_have_the_distribution_of_the_mixture(form):
     for user, ids in drawn(form, 0.3, [0, 1]).items():
         observed, inside = counts(ids), POOLS[form][1][user]
         assert chi_square(observed, mixed_law(form, user, 0.3)) > 1e-3
@@ -95,7 +95,7 @@ def test_items_have_the_law_of_the_mixture(form):
 
 
 @pytest.mark.parametrize("form", ["complement", "bitmap"])
-def test_every_negative_has_a_coin_of_its_own(form):
+def test_negatives_are_independent(form):
     share = 0.3
     exposed = SHOWN[0][drawn(form, share, [0])[0]].sum(axis=1)
     observed = np.bincount(exposed, minlength=K + 1)
@@ -111,7 +111,7 @@ def test_every_negative_has_a_coin_of_its_own(form):
     assert chi_square(np.append(observed, 0), stats.binom.pmf(range(K + 2), K + 1, share)) < 1e-6
 
 
-def test_a_coin_for_a_whole_row_fails(monkeypatch):
+def test_one_coin_per_row_fails_the_check(monkeypatch):
     real = tf.random.stateless_uniform
 
     def one_a_row(shape, seed, **options):
@@ -126,8 +126,8 @@ def test_a_coin_for_a_whole_row_fails(monkeypatch):
 
 
 @pytest.mark.parametrize("form", ["complement", "listed"])
-def test_exposed_items_left_in_the_pool_fail(form, monkeypatch):
-    sampler = MixedNS(K, POOLS[form][0], TINY, 0.3)
+def test_exposed_items_in_the_pool_fail_the_check(form, monkeypatch):
+    sampler = MixedNS(K, POOLS[form][0], TINY.exposed, 0.3)
     monkeypatch.setattr(Unexposed, "_accept", lambda self, users, items: items >= 0)
     if form == "complement":
         sampler.unexposed.rest = POOLS[form][0]
@@ -136,7 +136,7 @@ def test_exposed_items_left_in_the_pool_fail(form, monkeypatch):
 
 
 @pytest.mark.parametrize("form", ["complement", "listed"])
-def test_omega_0_is_uniform_off_the_exposed_items(form):
+def test_omega_0_is_uniform_over_unexposed_items(form):
     inside = POOLS[form][1]
     rest = inside & ~SHOWN
     ids = drawn(form, 0.0, [0, 1])
@@ -151,7 +151,7 @@ def test_omega_0_is_uniform_off_the_exposed_items(form):
 @pytest.mark.parametrize("form", ["complement", "listed"])
 def test_omega_1_is_uniform_over_the_exposed_items_with_replacement(form):
     ids = drawn(form, 1.0, [0, 1])
-    same = ids_of(ExpNS(K, POOLS[form][0], TINY), [0, 1])  # k is more than were exposed
+    same = ids_of(ExpNS(K, POOLS[form][0], TINY.exposed), [0, 1])  # k is more than were exposed
     for user in (0, 1):
         some, mine = EXPOSED[user], ids[user]
         assert chi_square(counts(mine), uniform(SHOWN[user])) > 1e-3
@@ -163,7 +163,7 @@ def test_omega_1_is_uniform_over_the_exposed_items_with_replacement(form):
 
 
 @pytest.mark.parametrize("form", ["complement", "bitmap"])
-def test_a_user_without_exposures_has_an_omega_of_0(form):
+def test_user_without_exposures_has_omega_0(form):
     observed = counts(drawn(form, 0.6, [2])[2])
     assert chi_square(observed, uniform(POOLS[form][1][2])) > 1e-3
     assert chi_square(observed, np.ones(NUM_ITEMS)) < 1e-6, "positives kept"
@@ -174,7 +174,7 @@ def test_a_user_without_exposures_has_an_omega_of_0(form):
     ("form", "share"),
     [("complement", 0.0), ("complement of more", 0.4), ("listed", 0.4)],
 )
-def test_a_pool_exposed_as_a_whole_is_drawn_from_as_a_whole(form, share):
+def test_fully_exposed_pool_is_used_as_a_whole(form, share):
     inside = POOLS[form][1]
     assert not (inside & ~SHOWN)[ALL_SHOWN].any()
     assert form == "complement" or not (inside & ~SHOWN)[4].any()
@@ -188,7 +188,7 @@ def test_a_pool_exposed_as_a_whole_is_drawn_from_as_a_whole(form, share):
 
 
 @pytest.mark.parametrize("form", ["complement", "pool"])
-def test_all_users_of_one_batch_have_each_its_own_law(form):
+def test_users_of_one_batch_have_their_own_distributions(form):
     ids = drawn(form, 0.5, range(5))
     for user in range(5):
         observed = counts(ids[user])
@@ -196,7 +196,7 @@ def test_all_users_of_one_batch_have_each_its_own_law(form):
         assert chi_square(observed, mixed_law(form, user - 1, 0.5)) < 1e-6
 
 
-def test_coins_and_both_branches_draw_with_seeds_of_their_own(monkeypatch):
+def test_coins_and_both_branches_use_different_seeds(monkeypatch):
     seeds, real = [], tf.random.stateless_uniform
 
     def remember(shape, seed, **options):
@@ -205,13 +205,13 @@ def test_coins_and_both_branches_draw_with_seeds_of_their_own(monkeypatch):
 
     monkeypatch.setattr(tf.random, "stateless_uniform", remember)
     batch = worlds.batch(2)
-    MixedNS(K, POOLS["complement"][0], TINY, 0.5).sample(batch, ZEROS, batch.seed)
+    MixedNS(K, POOLS["complement"][0], TINY.exposed, 0.5).sample(batch, ZEROS, batch.seed)
     assert len(seeds) == len(set(seeds)) == 3
 
 
-def test_a_pool_nearly_all_exposed_gives_what_is_left_of_it():
+def test_nearly_exposed_pool_gives_the_remaining_items():
     """11 of 12 items exposed: 33 proposals alone would all be exposed for 6 negatives in 100."""
     data = make_tiny([list(range(11)), [0]], [[], [3]])
     everything = ListedItems(csr_array(np.ones((2, NUM_ITEMS), dtype=bool)))
-    ids = worlds.sample(MixedNS(K, everything, data, 0.0), worlds.batch(2_000), ZEROS).ids
+    ids = worlds.sample(MixedNS(K, everything, data.exposed, 0.0), worlds.batch(2_000), ZEROS).ids
     assert set(ids.ravel()) == {11}

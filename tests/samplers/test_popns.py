@@ -34,7 +34,7 @@ def make_train():
 TRAIN = make_train()
 FREE = ~TRAIN
 REGION = FREE.copy()
-"""A smaller pool, another one for every user."""
+"""A smaller pool, different for every user."""
 REGION[0, [0, 2, 4, 9, 10]] = False
 REGION[1, [1, 2, 9]] = False
 REGION[2, [0, 5, 8]] = False
@@ -46,7 +46,7 @@ def weights(power):
 
 
 def drawn(sampler, users=(0, 1, 2), rows=50_000):
-    """Draw for all the users in one batch, in random order; return the ids of each."""
+    """Draw for all users in one batch, in random order; return the ids per user."""
     order = np.random.default_rng(1).permutation(np.repeat(users, rows)).astype(np.int32)
     batch = worlds.batch(len(order))._replace(users=tf.constant(order))
     ids = worlds.sample(sampler, batch, ZEROS).ids
@@ -66,8 +66,8 @@ def test_items_are_drawn_in_proportion_to_a_power_of_their_popularity(power):
     ids = drawn(popns(ComplementItems(csr_array(TRAIN)), power))
     for user in range(3):
         observed = counts(ids[user])
-        law = FREE[user] * weights(power)
-        assert chi_square(observed, law / law.sum()) > 1e-3
+        distribution = FREE[user] * weights(power)
+        assert chi_square(observed, distribution / distribution.sum()) > 1e-3
         assert (observed[UNPOPULAR] > 0) == (power == 0)
         for other in {0.0, 0.6, 0.75, 0.9, 1.0} - {power}:
             assert chi_square(observed, FREE[user] * weights(other)) < 1e-6, f"power {other}"
@@ -82,7 +82,7 @@ def test_items_are_drawn_in_proportion_to_a_power_of_their_popularity(power):
 
 
 def fallback(inside):
-    """Return sets of which user 1's alone come from the first form."""
+    """Return sets where only user 1's comes from the first form."""
     first = inside.copy()
     first[[0, 2]] = False
     return Fallback(ListedItems(csr_array(first)), ComplementItems(csr_array(~inside)))
@@ -98,20 +98,20 @@ FORMS = {
 
 
 @pytest.mark.parametrize(("form", "power"), [*((form, 0.75) for form in FORMS), ("listed", 0.0)])
-def test_the_law_is_renormalised_inside_any_form_of_pool(form, power):
+def test_distribution_is_renormalized_in_every_form_of_pool(form, power):
     ids = drawn(popns(FORMS[form](REGION), power))
     for user in range(3):
         observed = counts(ids[user])
-        law = REGION[user] * weights(power)
-        assert chi_square(observed, law) > 1e-3
+        distribution = REGION[user] * weights(power)
+        assert chi_square(observed, distribution) > 1e-3
         assert chi_square(observed, FREE[user] * weights(power)) < 1e-6, "the pool forgotten"
         assert chi_square(observed, REGION[user - 1] * weights(power)) < 1e-6, "another user's"
         if power:
             assert chi_square(observed, REGION[user] * POPULARITY) < 1e-6, "another power"
-            once = law / (FREE[user] * weights(power)).sum()
+            once = distribution / (FREE[user] * weights(power)).sum()
             lazy = once + (1 - once.sum()) * REGION[user] / REGION[user].sum()
             assert chi_square(observed, lazy) < 1e-6, "uniform where rejected once"
-        allowed = np.flatnonzero(law)
+        allowed = np.flatnonzero(distribution)
         for one, two in ((ids[user][:, 0], ids[user][:, 1]), (ids[user][:-1, 2], ids[user][1:, 3])):
             table = np.zeros((NUM_ITEMS, NUM_ITEMS))
             np.add.at(table, (one, two), 1)
@@ -131,8 +131,8 @@ def test_a_pool_without_popular_items_is_drawn_from_uniformly(form):
     assert chi_square(counts(ids[1], 8), [1, 0, 0, 0, 0, 1, 0, 0]) > 1e-3
 
 
-def test_a_pool_of_little_popularity_keeps_the_law():
-    """A pool may hold a few percent of all popularity: small pools do, and distant regions."""
+def test_pool_of_little_popularity_keeps_the_distribution():
+    """Small pools and distant regions may have only a few percent of all popularity."""
     train = np.zeros((60, 6), dtype=bool)
     train[3:, [0, 1]] = True
     train[3, 2] = True
@@ -154,7 +154,7 @@ def test_power_0_is_uniform_sampling():
         assert set(np.flatnonzero(one)) == set(np.flatnonzero(other)) == set(some)
 
 
-def test_popularity_is_of_train_alone():
+def test_popularity_uses_train_only():
     rng = np.random.default_rng(4)
     rest = np.argwhere(~TRAIN & (rng.random(TRAIN.shape) < 0.5))
     rest = rest[rest[:, 0] >= 3]

@@ -32,10 +32,10 @@ def drawn_counts(alpha, **options):
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0])
-def test_equation_7_is_the_law_of_the_draw(alpha):
+def test_equation_7_is_the_distribution_of_the_draws(alpha):
     counts, _ = drawn_counts(alpha)
-    law = oracles.assisted_law(USER[1], ITEM[4], ITEM[CANDIDATES], alpha)
-    assert chi_square(counts, law) > 1e-3
+    distribution = oracles.assisted_law(USER[1], ITEM[4], ITEM[CANDIDATES], alpha)
+    assert chi_square(counts, distribution) > 1e-3
 
     score = alpha * ITEM[CANDIDATES] @ USER[1] + (1 - alpha) * ITEM[CANDIDATES] @ ITEM[4]
     mutants = {
@@ -53,11 +53,11 @@ def test_equation_7_is_the_law_of_the_draw(alpha):
     if alpha == 0.3:
         swapped = oracles.assisted_law(USER[1], ITEM[4], ITEM[CANDIDATES], 1 - alpha)
         mutants["alpha and 1 - alpha swapped"] = swapped
-    for name, law in mutants.items():
-        assert chi_square(counts, law) < 1e-6, name
+    for name, distribution in mutants.items():
+        assert chi_square(counts, distribution) < 1e-6, name
 
 
-def test_the_k_draws_and_the_rows_are_independent_with_replacement():
+def test_draws_are_independent_with_replacement():
     _, ids = drawn_counts(0.3)
     place = {item: n for n, item in enumerate(CANDIDATES)}
     columns = np.vectorize(place.get)(ids)
@@ -69,7 +69,7 @@ def test_the_k_draws_and_the_rows_are_independent_with_replacement():
 
 
 def test_alpha_is_drawn_for_every_pair_and_candidate():
-    """With one α a pair, both draws of a pair would agree much more often."""
+    """With one α per pair, both draws of a pair would agree much more often."""
     user, item = np.array([[8.0, 0.0]]), np.array([[0, 0], [1, -1], [-1, 1]])
     item[0] = [0, 8]  # the positive: scores of the candidates are (8, -8) and (-8, 8)
     batch = worlds.batch(ROWS, candidates=[1, 2])
@@ -81,8 +81,8 @@ def test_alpha_is_drawn_for_every_pair_and_candidate():
 
     def agreement(first, second):
         weights = oracles.sigmoid([8 * first - 8 * (1 - first), -8 * second + 8 * (1 - second)])
-        law = weights / weights.sum(axis=0)
-        return (law**2).sum(axis=0).mean()
+        distribution = weights / weights.sum(axis=0)
+        return (distribution**2).sum(axis=0).mean()
 
     assert agree == pytest.approx(agreement(alpha[0], alpha[1]), abs=0.01)
     assert abs(agree - agreement(alpha[0], alpha[0])) > 0.03
@@ -101,7 +101,7 @@ def test_alpha_is_drawn_for_every_pair_and_candidate():
         ([4, 4, 4], [4, 4, 4], [1, 1, 1]),
     ],
 )
-def test_equation_9_by_hand(exposed, candidates, beta):
+def test_equation_9_on_worked_examples(exposed, candidates, beta):
     np.testing.assert_array_equal(oracles.beta(exposed, candidates), beta)
     result = amplification(tf.constant([exposed]), tf.constant([candidates]))
     np.testing.assert_array_equal(result, [beta])
@@ -130,11 +130,11 @@ def test_equation_8_picks_the_largest_amplified_score():
 
 
 def test_equation_8_does_not_saturate():
-    """σ of both scores is 1 in float32; the larger must still win, wherever it stands."""
+    """σ of both scores is 1 in float32; the larger must still win, in any position."""
     item = np.array([[0.0], [30.0], [40.0]])
     for exposed in ([1, 2], [2, 1]):
         batch = worlds.batch(1, candidates=[0, 0], exposed=exposed)
-        # Eagerly: the graph optimiser would take a sigmoid out of an argmax by itself.
+        # Eagerly, because the graph optimizer would remove a sigmoid from an argmax.
         ids = ExposureAugmented(1).sample(batch, worlds.tables([[1.0]], item), batch.seed).ids
         assert ids.numpy().tolist() == [[2]]
 
@@ -194,7 +194,7 @@ def test_hardness_is_the_gap_between_drawn_and_candidates():
 
 @pytest.mark.parametrize("num_exposed", [1, 2, 4, 7])
 def test_several_exposed_negatives_take_turns(num_exposed):
-    """Negative i is merged with the exposed item that is i mod n-th by eq. (8)."""
+    """Negative i is merged with exposed item number i mod n in the order of eq. (8)."""
     exposed, candidates = [7, 3, 0, 1, 8, 4, 2], [7, 3, 5, 6, 2, 8, 1]
     batch = worlds.batch(3, user=1, positive=4, candidates=candidates, exposed=exposed)
     tables = worlds.tables(USER, ITEM)
@@ -210,13 +210,13 @@ def test_several_exposed_negatives_take_turns(num_exposed):
             assert float(negatives.scores[row, i]) == pytest.approx(merged @ USER[1], rel=1e-5)
 
 
-def test_more_exposed_negatives_than_candidates(toy_config):
+def test_more_exposed_negatives_than_candidates_is_an_error(toy_config):
     config = dataclasses.replace(toy_config, num_exposed=5)
     with pytest.raises(UserError, match="--num_exposed=5: choose at most 4"):
         RecNS.from_settings(config, None)
 
 
-def test_the_nested_merge():
+def test_nested_merge():
     exposed, assisted = RNG.normal(size=(2, 1, 3)), RNG.normal(size=(2, K, 3))
     merged = nested(tf.constant(exposed), tf.constant(assisted), 1 / K)
     for pair in range(2):

@@ -1,4 +1,4 @@
-"""RNS-AS: its candidates, its rewards, and what its generator makes of them."""
+"""RNS-AS: its candidates, its rewards, and the training of its generator."""
 
 import dataclasses
 
@@ -48,7 +48,9 @@ DATA = make_interactions(
 
 def make(k=K, pool=POOL, exposed=NE, sampler=RNSAS, constant=False, **options):
     generator = {"num_candidates": N, "dim": 2, "warmup": 0, "l2": 0.0, "learning_rate": 0.02}
-    made = sampler(k, pool, DATA, GeneratorOptions(**generator), num_exposed=exposed, **options)
+    made = sampler(
+        k, pool, DATA.exposed, GeneratorOptions(**generator), num_exposed=exposed, **options
+    )
     if constant:
         made.generator.nodes.assign(0 * made.generator.nodes.numpy() + 0.1)
     return made
@@ -81,14 +83,14 @@ def test_candidates_are_unexposed_items_and_then_exposed_ones(pool):
         assert is_composed(user, candidates)
         rest = set(range(NUM_ITEMS)) - {*POSITIVES[user], *EXPOSED[user]}
         halves = (candidates[:, : N - NE], rest), (candidates[:, N - NE :], EXPOSED[user] or rest)
-        for part, law in halves:
+        for part, distribution in halves:
             counts = np.bincount(part.ravel(), minlength=NUM_ITEMS)
-            assert chi_square(counts, np.isin(np.arange(NUM_ITEMS), list(law))) > 1e-3
+            assert chi_square(counts, np.isin(np.arange(NUM_ITEMS), list(distribution))) > 1e-3
         if EXPOSED[user]:
             assert not is_composed(user, candidates, num_exposed=NE - 1)
 
 
-def test_exposed_items_among_the_others_are_seen(monkeypatch):
+def test_exposed_items_among_the_others_fail_the_check(monkeypatch):
     class Unobserved(rns_as.Unexposed):
         def draw(self, users, n, seed):
             return self._propose(users, n, seed)
@@ -134,7 +136,7 @@ def test_feature_matching_is_the_double_sum_over_kernels(size, share):
             assert np.abs(result - wrong).max() > 1e-2, name
 
 
-def test_a_negative_that_moves_onto_exposed_features_earns_more():
+def test_negative_with_exposed_features_earns_more():
     rng = np.random.default_rng(3)
     shown = rng.normal(size=(40, 3)).astype(np.float32)
     negative = rng.normal(size=(40, 3)).astype(np.float32) + 4
@@ -146,7 +148,7 @@ def test_a_negative_that_moves_onto_exposed_features_earns_more():
 
 
 class RawFeatures(RNSAS):
-    """Matches e_v in place of e_u ⊙ e_v."""
+    """Matches e_v instead of e_u ⊙ e_v."""
 
     def looks_exposed(self, users, items, tables, seed):
         flat = FullTables(tf.ones_like(tables.user), tables.item)
@@ -163,7 +165,7 @@ def features(users, items):
     return USER[users] * ITEM[items]
 
 
-def test_rewards_are_for_hard_for_exposed_and_for_similar_negatives():
+def test_rewards_of_hard_exposed_and_similar_negatives():
     """Users with one exposure each, so that the exposed item drawn is known."""
     users = np.array([2, 3, 3, 2, 3, 2, 0, 1, 2])
     negatives = worlds.sample(make(feature_pairs=6), batch_of(users), TABLES)
@@ -204,7 +206,7 @@ REWARDS = tuple(
 )
 
 
-def test_the_advantage_is_over_a_baseline_of_each_reward():
+def test_each_reward_has_its_own_baseline():
     sampler = make(k=2, weight=2.0, feature_share=0.25)
     sampler.baselines.assign([-0.3, 0.5, 0.2])
     # (r1 - b1) + 2 (0.75 (r_id - b_id) + 0.25 (r_fm - b_fm)), the last where there is one
@@ -215,7 +217,7 @@ def test_the_advantage_is_over_a_baseline_of_each_reward():
         assert np.abs(sampler.advantage(REWARDS) - np.array(expected)).max() > 0.05
 
 
-def test_the_baselines_are_the_means_of_the_epoch_before():
+def test_baselines_are_the_means_of_the_last_epoch():
     sampler = make(k=2)
     batch = batch_of([0, 2])
     others = (*(0.5 * reward for reward in REWARDS[:3]), REWARDS[3])
@@ -246,7 +248,7 @@ def test_a_constant_generator_draws_exposed_items_by_their_share_of_the_candidat
 
 
 @pytest.mark.parametrize("share", [0.0, 0.75])
-def test_exposed_negatives_become_more_while_the_recommender_stands_still(share):
+def test_share_of_exposed_negatives_grows_with_a_fixed_recommender(share):
     sampler = make(constant=True, weight=20.0, feature_share=share)
 
     @tf.function
@@ -259,7 +261,7 @@ def test_exposed_negatives_become_more_while_the_recommender_stands_still(share)
     assert exposed_share(sampler, rows=5_000).mean() > NE / N + 0.2
 
 
-def test_too_many_exposed_candidates_are_refused(toy, toy_config):
+def test_too_many_exposed_candidates_is_an_error(toy, toy_config):
     context = SamplerContext(toy, worlds.unobserved([[]] * toy.num_users, toy.num_items), 8)
     most = toy_config.generator_candidates - toy_config.num_negatives
     sampler = RNSAS.from_settings(dataclasses.replace(toy_config, rnsas_exposed=most), context)

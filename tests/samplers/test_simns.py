@@ -1,4 +1,4 @@
-"""SimNS: the pool of the batch, and the law inside it."""
+"""SimNS: the batch pool, and the distribution in it."""
 
 import itertools
 
@@ -17,7 +17,7 @@ from tests.goodness_of_fit import chi_square, independence
 from tests.samplers import worlds
 
 COSINE = np.array([1, 0.9, 0.85, 0.7, 0.4, 0.1, 0, -0.3, -0.9, 0.6])
-"""Of every item with item 0, the positive; item 1 is another train positive."""
+"""Cosines of every item with item 0, the positive; item 1 is another train positive."""
 NUM_ITEMS = len(COSINE)
 FREE = np.array([False, False] + [True] * (NUM_ITEMS - 2))
 LENGTH = np.array([0.9, 0.8, 0.3, 1.1, 0.9, 1.0, 0.7, 2.0, 0.2, 0.8])
@@ -28,7 +28,7 @@ POPULAR = csr_array(np.arange(9)[:, None] < POPULARITY)
 
 
 def items_at(cosine, dim, length=1.0):
-    """Return items of those cosines with item 0, all of them orthogonal to `user()`."""
+    """Return items with these cosines with item 0, all orthogonal to `user()`."""
     item = np.zeros((len(cosine), dim))
     item[:, 0] = cosine
     item[np.arange(len(cosine)), 1 + np.arange(len(cosine)) % (dim - 2)] = np.sqrt(
@@ -47,7 +47,7 @@ def weights(x, dim, epsilon=1e-8):
 
 
 def drawn(item, positives=((0, 1),), k=4, rows=50_000, positive=0, sets=None, **options):
-    """Draw for user 0 from all items, or from those that `sets` tells."""
+    """Draw for user 0 from all items, or from `sets`."""
     dim = item.shape[1]
     sampler = SimNS(
         k,
@@ -65,20 +65,20 @@ def counts(negatives, num_items=NUM_ITEMS):
     return np.bincount(negatives.ids.ravel(), minlength=num_items)
 
 
-def set_law(weight, size):
-    """Return the law of the set that sequential draws without replacement make."""
-    law = dict.fromkeys(itertools.combinations(range(len(weight)), size), 0.0)
+def set_distribution(weight, size):
+    """Return the distribution of the set of sequential draws without replacement."""
+    distribution = dict.fromkeys(itertools.combinations(range(len(weight)), size), 0.0)
     for order in itertools.permutations(range(len(weight)), size):
         chance, left = 1.0, weight.sum()
         for item in order:
             chance *= weight[item] / left
             left -= weight[item]
-        law[tuple(sorted(order))] += chance
-    return law
+        distribution[tuple(sorted(order))] += chance
+    return distribution
 
 
 def pools(size, power, number, k=32):
-    """Return how often each set of items was the pool: k draws of a few items show them all."""
+    """Return how often each set of items was the batch pool."""
     sampler = SimNS(k, worlds.unobserved([[]], 6), POPULAR, pool_size=size, power=power)
     batch, tables = worlds.batch(1, positive=5), worlds.tables(np.zeros((1, 4)), np.zeros((6, 4)))
 
@@ -92,22 +92,22 @@ def pools(size, power, number, k=32):
 
 
 @pytest.mark.parametrize(("power", "number"), [(1.0, 8_000), (0.5, 3_000), (0.0, 3_000)])
-def test_the_pool_is_drawn_item_after_item_by_popularity(power, number):
+def test_batch_pool_is_drawn_sequentially_by_popularity(power, number):
     weight = POPULARITY.astype(float) ** power
-    law = set_law(weight, 2)
+    distribution = set_distribution(weight, 2)
     observed = pools(2, power, number)
-    assert set(observed) <= set(law), "pools have two items"
-    observed = [observed.get(items, 0) for items in law]
-    assert chi_square(observed, list(law.values())) > 1e-3
+    assert set(observed) <= set(distribution), "pools have two items"
+    observed = [observed.get(items, 0) for items in distribution]
+    assert chi_square(observed, list(distribution.values())) > 1e-3
     for other in {0.0, 0.5, 1.0} - {power}:
-        mutant = set_law(POPULARITY.astype(float) ** other, 2)
+        mutant = set_distribution(POPULARITY.astype(float) ** other, 2)
         assert chi_square(observed, list(mutant.values())) < 1e-6, f"power {other}"
     if power == 1:
-        pairs = [weight[one] * weight[two] for one, two in law]
+        pairs = [weight[one] * weight[two] for one, two in distribution]
         assert chi_square(observed, pairs) < 1e-6, "drawn again until distinct"
 
 
-def test_one_pool_serves_the_whole_batch():
+def test_one_pool_per_batch():
     tables = worlds.tables(np.zeros((2, 4)), np.zeros((NUM_ITEMS, 4)))
     sampler = SimNS(4, worlds.unobserved([[], []], NUM_ITEMS), EVERYBODY, pool_size=3)
     batch = worlds.batch(2000)._replace(users=tf.tile([0, 1], [1000]))
@@ -122,7 +122,7 @@ def test_one_pool_serves_the_whole_batch():
 
 
 @pytest.mark.parametrize("dim", [3, 4, 8])
-def test_items_are_drawn_by_how_rare_their_cosine_with_the_positive_is(dim):
+def test_items_are_drawn_by_the_rarity_of_their_cosine(dim):
     item = items_at(COSINE, dim, LENGTH)
     observed = counts(drawn(item))
     assert not observed[~FREE].any(), "the positive and other positives are never drawn"
@@ -132,7 +132,7 @@ def test_items_are_drawn_by_how_rare_their_cosine_with_the_positive_is(dim):
     mutants = {
         "similarity to the user": FREE,
         "density": FREE * np.where(COSINE > 0, 1 / np.maximum(weights(COSINE, dim), 1), 0),
-        "not normalised": FREE * weights(raw, dim),
+        "not normalized": FREE * weights(raw, dim),
         "negative cosines too": FREE * weights(abs(COSINE), dim),
         "only the positive itself left out": (COSINE < 1) * weights(COSINE, dim),
         "no half in the exponent": FREE * weights(COSINE, 2 * dim - 3),
@@ -140,14 +140,14 @@ def test_items_are_drawn_by_how_rare_their_cosine_with_the_positive_is(dim):
         "likened to another positive": FREE * weights(item @ item[1] / LENGTH / 0.8, dim),
     }
     if dim == 3:
-        for name in ("density", "not normalised", "no half in the exponent"):
+        for name in ("density", "not normalized", "no half in the exponent"):
             del mutants[name]
-    for name, law in mutants.items():
-        assert chi_square(observed, law) < 1e-6, name
+    for name, distribution in mutants.items():
+        assert chi_square(observed, distribution) < 1e-6, name
 
 
-def test_every_row_has_the_law_of_its_own_positive_and_they_are_independent():
-    """Two positives in one batch, of which each is the other's train positive too."""
+def test_rows_are_independent_and_follow_their_own_positives():
+    """Two positives in one batch, both train positives of the user."""
     item = items_at(COSINE, 8)
     sampler = SimNS(4, worlds.unobserved([[0, 1]], NUM_ITEMS), EVERYBODY, pool_size=NUM_ITEMS)
     rows = np.random.default_rng(0).integers(0, 2, 100_000).astype(np.int32)
@@ -155,11 +155,11 @@ def test_every_row_has_the_law_of_its_own_positive_and_they_are_independent():
     negatives = worlds.sample(sampler, batch, worlds.tables(user(8), item))
     largest = 0.0
     for positive in (0, 1):
-        law = FREE * weights(item @ item[positive], 8)
+        distribution = FREE * weights(item @ item[positive], 8)
         ids = negatives.ids[rows == positive]
-        assert chi_square(np.bincount(ids.ravel(), minlength=NUM_ITEMS), law) > 1e-3
-        largest += (rows == positive).mean() * law.max() / law.sum()
-        allowed = np.flatnonzero(law)
+        assert chi_square(np.bincount(ids.ravel(), minlength=NUM_ITEMS), distribution) > 1e-3
+        largest += (rows == positive).mean() * distribution.max() / distribution.sum()
+        allowed = np.flatnonzero(distribution)
         for one, two in ((ids[:, 0], ids[:, 1]), (ids[:-1, 2], ids[1:, 3])):
             table = np.zeros((NUM_ITEMS, NUM_ITEMS))
             np.add.at(table, (one, two), 1)
@@ -175,7 +175,7 @@ def test_lengths_of_embeddings_do_not_matter(scale):
 
 
 def test_without_positive_cosines_legal_items_are_equally_likely():
-    """The positive and the other one, with cosines above 0, are in the pool, but not legal."""
+    """Both train positives have cosines above 0 and are in the batch pool, but not legal."""
     cosine = np.where(FREE, -abs(COSINE), COSINE)
     observed = counts(drawn(items_at(cosine, 8)))
     assert chi_square(observed, FREE) > 1e-3
@@ -183,14 +183,14 @@ def test_without_positive_cosines_legal_items_are_equally_likely():
     assert chi_square(observed, FREE * weights(abs(COSINE), 8)) < 1e-6
 
 
-def test_the_pool_of_the_user_decides_what_is_legal():
+def test_pool_of_the_user_restricts_the_choice():
     inside = FREE & (np.arange(NUM_ITEMS) % 2 == 1)
     observed = counts(drawn(items_at(COSINE, 8), sets=ListedItems(csr_array(inside[None]))))
     assert chi_square(observed, inside * weights(COSINE, 8)) > 1e-3
 
 
-def test_users_without_a_legal_item_in_the_pool_have_uniform_ones():
-    """Items from 4 on are not popular: they are in no pool of the batch."""
+def test_users_without_legal_items_get_uniform_ones():
+    """Items from 4 on have no users, so no batch pool contains them."""
     popular = csr_array(np.tile(np.arange(NUM_ITEMS) < 4, (3, 1)))
     sets = worlds.unobserved([[0, 1, 2, 3], [0, 1], [0, 1, 2, 3, 4, 5, 6]], NUM_ITEMS)
     sampler = SimNS(4, sets, popular, pool_size=100)
@@ -201,9 +201,9 @@ def test_users_without_a_legal_item_in_the_pool_have_uniform_ones():
     ).ids
     everything = np.arange(NUM_ITEMS)
     alike = np.isin(everything, [2, 3]) * weights(COSINE, 8)
-    for one, law in enumerate([everything >= 4, alike, everything >= 7]):
+    for one, distribution in enumerate([everything >= 4, alike, everything >= 7]):
         observed = np.bincount(ids[users == one].ravel(), minlength=NUM_ITEMS)
-        assert chi_square(observed, law) > 1e-3
+        assert chi_square(observed, distribution) > 1e-3
     assert chi_square(observed, everything < 4) == 0, "uniform over the batch's pool"
 
 
@@ -215,8 +215,8 @@ def test_a_clip_makes_larger_cosines_equal():
     assert chi_square(observed, below * weights(COSINE, 8)) < 1e-6, "larger ones dropped"
 
 
-def test_an_equal_of_the_positive_has_the_weight_that_epsilon_leaves():
-    """A cosine of exactly 1 is no division by 0: the weights are 10^4 and 10 in 4 columns.
+def test_copy_of_the_positive_has_the_weight_of_epsilon():
+    """A cosine of exactly 1 does not divide by 0: the weights are 10^4 and 10 in 4 columns.
 
     Rounding in float32 may leave a cosine of equals just below 1, as it depends on the processor,
     and their weight anywhere from 10^3 on; the weights are asserted at exact cosines.
@@ -229,7 +229,7 @@ def test_an_equal_of_the_positive_has_the_weight_that_epsilon_leaves():
 
 
 def plain_categorical(log_weights, k, seed):
-    """Draw by weights that were not scaled before they were exponentiated."""
+    """Draw by weights that are exponentiated without scaling."""
     cumulative = tf.cumsum(tf.exp(log_weights), axis=1)
     uniform = tf.random.stateless_uniform([tf.shape(log_weights)[0], k], seed)
     found = tf.searchsorted(cumulative, uniform * cumulative[:, -1:], side="right")
@@ -242,14 +242,14 @@ def test_many_columns_and_cosines_near_1_stay_finite(monkeypatch):
     item = items_at([1, near, near, 0.5], 256)
     options = {"positives": [[0]], "k": 100, "rows": 2000}
     negatives = drawn(item, **options)
-    law = [0, 1, 1, 0]
-    assert chi_square(counts(negatives, 4), law) > 1e-3
+    distribution = [0, 1, 1, 0]
+    assert chi_square(counts(negatives, 4), distribution) > 1e-3
     assert negatives.statistics["largest_share"] == pytest.approx(0.5, rel=1e-4)
     equal = drawn(items_at([1, 1, near, 0.5], 256), **options)
     assert set(equal.ids.ravel()) == {1}
     assert equal.statistics["largest_share"] == pytest.approx(1)
     monkeypatch.setattr(simns.random, "categorical", plain_categorical)
-    assert chi_square(counts(drawn(item, **options), 4), law) < 1e-6
+    assert chi_square(counts(drawn(item, **options), 4), distribution) < 1e-6
 
 
 def test_power_0_and_equal_cosines_make_it_uniform():
@@ -266,7 +266,7 @@ def test_power_0_and_equal_cosines_make_it_uniform():
     assert chi_square(one, [0, 1, 1, 1, 0, 1]) > 1e-3
 
 
-def test_flags_are_those_of_the_run(toy):
+def test_flags_reach_the_sampler(toy):
     config = Config(num_negatives=2, simns_pool=9, simns_power=0.5, simns_clip=0.8)
     sampler = SimNS.from_settings(config, SamplerContext(toy, ComplementItems(toy.train), 1))
     assert (sampler.num_negatives, sampler.pool_size, sampler.clip) == (2, 9, 0.8)

@@ -1,4 +1,4 @@
-"""SRNS: what it takes of a memory, and how the memory is renewed."""
+"""SRNS: its choice from a memory, and the update of the memory."""
 
 import itertools
 
@@ -27,7 +27,7 @@ PAST = RNG.normal(size=(5, NUM_USERS + NUM_ITEMS, WIDTH))
 def make(k=1, positives=POSITIVES, memory=6, extra=4, **options):
     pool = worlds.unobserved(positives, NUM_ITEMS)
     shape = len(positives), NUM_ITEMS, WIDTH
-    made = SRNS(k, pool, *shape, memory=memory, extra=extra, **options)
+    made = SRNS(k, pool, *shape, memory_size=memory, extra=extra, **options)
     made.begin_epoch(0, None)
     return made
 
@@ -38,7 +38,7 @@ def keep(sampler, past):
 
 
 def with_past(k=6, epoch=0, **options):
-    """Return a sampler whose memory of user 0, snapshots and epoch are made by hand."""
+    """Return a sampler with a given memory of user 0, snapshots and epoch."""
     sampler = make(k, memory=len(MEMORY), **options)
     sampler.memory.assign(np.array([MEMORY] * NUM_USERS))
     keep(sampler, PAST)
@@ -66,7 +66,7 @@ def ranking(weight, deviation):
     return np.array(MEMORY)[np.argsort(-(sigmoid(gap) + weight * deviation))]
 
 
-def test_without_a_weight_the_k_highest_scores_of_the_memory_are_taken():
+def test_weight_0_takes_the_k_highest_scores_in_the_memory():
     score = ITEM @ USER[0]
     best = sorted(MEMORY, key=lambda item: -score[item])
     for k in (1, 4):
@@ -78,7 +78,7 @@ def test_without_a_weight_the_k_highest_scores_of_the_memory_are_taken():
 
 
 @pytest.mark.parametrize("epoch", [0, 1, 2, 5, 11])
-def test_the_deviation_is_that_of_the_probabilities_at_the_end_of_past_epochs(epoch):
+def test_deviation_is_that_of_probabilities_after_past_epochs(epoch):
     sampler = with_past(epoch=epoch)
     batch = worlds.batch(2, positive=8, candidates=MEMORY)
     result = tf.function(lambda: sampler.deviation(batch, batch.candidates))().numpy()
@@ -98,7 +98,7 @@ def test_the_deviation_is_that_of_the_probabilities_at_the_end_of_past_epochs(ep
             assert np.abs(result[0] - wrong).max() > 1e-3, name
 
 
-def test_the_weight_of_the_deviation_grows_with_the_epochs_up_to_the_warmup():
+def test_weight_of_the_deviation_grows_during_the_warmup():
     weight, warmup = 1.5, 4
     for epoch, ramp in ((0, 0.0), (2, 0.5), (8, 1.0)):
         ids = ranks(with_past(epoch=epoch, weight=weight, warmup=warmup))
@@ -109,7 +109,7 @@ def test_the_weight_of_the_deviation_grows_with_the_epochs_up_to_the_warmup():
     np.testing.assert_array_equal(ids, ranking(weight, deviation_of(2)))
 
 
-def test_a_slightly_lower_score_that_varies_wins_if_the_weight_is_large():
+def test_varying_score_wins_with_a_large_weight():
     item = np.zeros((NUM_ITEMS, WIDTH))
     item[1, 0], item[2, 0] = 1.0, 0.9
     past = np.zeros((5, 1 + NUM_ITEMS, WIDTH))
@@ -132,15 +132,15 @@ HELD = [2, 6]
 def renewal_law(temperature, sign=1.0, repeats_count=False):
     """P(first, second) by enumeration of both offers and of both sequential draws."""
     weight = np.exp(sign * SCORE / temperature)
-    law = np.zeros((NUM_ITEMS, NUM_ITEMS))
+    distribution = np.zeros((NUM_ITEMS, NUM_ITEMS))
     for offers in itertools.product(FREE, repeat=2):
         items = [*HELD, *offers] if repeats_count else sorted({*HELD, *offers})
         total = weight[items].sum()
         for one, other in itertools.permutations(range(len(items)), 2):
             a, b = items[one], items[other]
             share = weight[a] / total * weight[b] / (total - weight[a])
-            law[a, b] += share / len(FREE) ** 2
-    return law
+            distribution[a, b] += share / len(FREE) ** 2
+    return distribution
 
 
 def renewals(temperature):
@@ -154,7 +154,7 @@ def renewals(temperature):
     return counts
 
 
-def test_a_memory_is_renewed_by_draws_one_after_the_other():
+def test_memory_is_updated_by_sequential_draws():
     counts = renewals(0.7)
     assert chi_square(counts, renewal_law(0.7)) > 1e-3
     mutants = {
@@ -163,12 +163,12 @@ def test_a_memory_is_renewed_by_draws_one_after_the_other():
         "softmax of -s": renewal_law(0.7, sign=-1.0),
         "a repeated item has two chances": renewal_law(0.7, repeats_count=True),
     }
-    for name, law in mutants.items():
-        assert chi_square(counts, law) < 1e-6, name
+    for name, distribution in mutants.items():
+        assert chi_square(counts, distribution) < 1e-6, name
     assert chi_square(renewals(1e6), renewal_law(np.inf)) > 1e-3, "all are equal where it is hot"
 
 
-def test_a_memory_never_repeats_an_item_nor_holds_a_positive():
+def test_memory_has_no_repeats_and_no_positives():
     sampler = make(2, memory=4, extra=6, temperature=0.5)
     users = tf.constant([0, 1, 2, 1])
     first = sampler.memory.numpy().copy()
@@ -182,7 +182,7 @@ def test_a_memory_never_repeats_an_item_nor_holds_a_positive():
     assert not np.array_equal(np.sort(first), np.sort(sampler.memory.numpy()))
 
 
-def test_a_user_who_stands_twice_in_a_batch_is_written_once(monkeypatch):
+def test_user_repeated_in_a_batch_is_written_once(monkeypatch):
     feedback = tf.constant([[1, 2], [4, 5], [6, 7], [5, 6]])
     batch = worlds.batch(4)._replace(users=tf.constant([1, 0, 1, 1]))
 
@@ -233,7 +233,7 @@ class Encoder:
         return self.nodes[:NUM_USERS], self.nodes[NUM_USERS:]
 
 
-def test_an_epoch_begins_by_keeping_the_embeddings_the_last_one_left():
+def test_begin_epoch_stores_the_embeddings_of_the_last_epoch():
     sampler = make()
     expected = np.zeros((5, NUM_USERS + NUM_ITEMS, WIDTH), np.float32)
     memory = sampler.memory.numpy().copy()
@@ -247,10 +247,17 @@ def test_an_epoch_begins_by_keeping_the_embeddings_the_last_one_left():
     np.testing.assert_array_equal(sampler.memory.numpy(), memory)
 
 
-def test_memories_are_drawn_anew_every_epoch_if_asked_for():
+def test_memories_are_redrawn_every_epoch_if_afresh():
     positives = [[0]] * 20_000
     sampler = SRNS(
-        1, worlds.unobserved(positives, 5), len(positives), 5, 1, memory=2, extra=2, afresh=True
+        1,
+        worlds.unobserved(positives, 5),
+        len(positives),
+        5,
+        1,
+        memory_size=2,
+        extra=2,
+        afresh=True,
     )
     encoder = Encoder(0)
     encoder.embeddings = lambda: (np.zeros((len(positives), 1)), np.zeros((5, 1)))
@@ -267,7 +274,7 @@ def test_memories_are_drawn_anew_every_epoch_if_asked_for():
     np.testing.assert_allclose(agree, 1 / 6, atol=0.02)
 
 
-def test_a_pool_smaller_than_the_memory_serves():
+def test_pool_may_be_smaller_than_the_memory():
     sampler = make(3, positives=[[0, 1, 2, 3, 4, 7, 8]], memory=4, extra=3)
     batch = worlds.batch(2)
     tables = worlds.tables(USER[:1], ITEM)
@@ -278,7 +285,7 @@ def test_a_pool_smaller_than_the_memory_serves():
         sampler.update_state(batch, negatives.feedback)
 
 
-def test_a_memory_of_all_items_without_a_weight_gives_the_global_best():
+def test_memory_of_all_items_gives_the_global_best():
     for user, positives in enumerate(POSITIVES):
         sampler = make(memory=NUM_ITEMS - len(positives), weight=0.0)
         score = ITEM @ USER[user]

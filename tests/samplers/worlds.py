@@ -1,4 +1,4 @@
-"""Tiny worlds with hand-made embeddings, drawn from through the public call."""
+"""Tiny datasets with given embeddings, and functions that sample through the public call."""
 
 import numpy as np
 import tensorflow as tf
@@ -35,7 +35,7 @@ def sample(sampler, one_batch, one_tables):
 
 
 def unobserved(positives, num_items):
-    """Return the pool of all items but the positives of each user."""
+    """Return the pool of all items except each user's positives."""
     rows = np.zeros((len(positives), num_items), dtype=bool)
     for user, items in enumerate(positives):
         rows[user, list(items)] = True

@@ -1,4 +1,8 @@
 import dataclasses
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -6,11 +10,12 @@ import pytest
 from recns_tf.config.config import Workspace
 from recns_tf.errors import UserError
 from recns_tf.training import load
+from recns_tf.training.build import build
 from recns_tf.training.train import train_and_evaluate
 from tests.conftest import make_toy
 
 
-def test_a_run_is_loaded_as_it_was_tested(toy, toy_config, tmp_path):
+def test_loaded_run_has_the_tested_embeddings(toy, toy_config, tmp_path):
     workspace = Workspace(runs_dir=str(tmp_path))
     config = dataclasses.replace(toy_config, encoder="pinsage")
     train_and_evaluate(config, workspace, toy)
@@ -23,7 +28,7 @@ def test_a_run_is_loaded_as_it_was_tested(toy, toy_config, tmp_path):
     assert new.shape == (2, 8)
 
 
-def test_other_data_and_other_folders_are_refused(toy, toy_config, tmp_path):
+def test_other_data_and_other_folders_are_an_error(toy, toy_config, tmp_path):
     workspace = Workspace(runs_dir=str(tmp_path))
     train_and_evaluate(dataclasses.replace(toy_config, epochs=1), workspace, toy)
     folder = workspace.run_folder(toy_config)
@@ -31,3 +36,16 @@ def test_other_data_and_other_folders_are_refused(toy, toy_config, tmp_path):
         load.load(folder, interactions=make_toy(seed=1))
     with pytest.raises(UserError, match=r"config\.json is damaged"):
         load.load(tmp_path / "nothing", interactions=toy)
+
+
+def test_saved_model_is_loaded_in_a_new_process(toy, toy_config, tmp_path):
+    model, _, _ = build(dataclasses.replace(toy_config, sampler="srns"), toy)
+    model.save(tmp_path / "model.keras")
+    program = (
+        "import numpy as np; from recns_tf.training.load import load_model; "
+        "np.save('user.npy', load_model('model.keras').encoder.embeddings()[0])"
+    )
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=environment, check=True)
+    expected, _ = model.encoder.embeddings()
+    np.testing.assert_allclose(np.load(tmp_path / "user.npy"), expected, rtol=1e-6)

@@ -1,11 +1,13 @@
 import dataclasses
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from recns_tf.training.build import build
 from tests import oracles
+from tests.conftest import PAIRS
 
 
 @pytest.fixture
@@ -19,8 +21,8 @@ def stage(toy, toy_config):
 
 
 @pytest.mark.parametrize("loss", ["pairwise_hinge", "augmented_hinge", "plain_hinge", "bpr"])
-def test_the_loss_of_a_batch_is_that_of_the_paper(stage, toy, loss):
-    """Propagation, scores, loss and penalty in one go, with the negatives given."""
+def test_loss_of_a_batch_follows_the_paper(stage, toy, loss):
+    """Propagation, scores, loss and penalty together, for given negatives."""
     config, model, batch = stage(sampler="unins", loss=loss, l2=0.01, margin=0.2)
     values = model.compute(batch)
     nodes = model.encoder.nodes.numpy()
@@ -43,14 +45,14 @@ def test_the_loss_of_a_batch_is_that_of_the_paper(stage, toy, loss):
     assert float(values["negative_score"]) == pytest.approx(negative_score, rel=1e-3, abs=1e-6)
 
 
-def test_a_step_is_one_adam_step_on_the_gradient_of_the_loss(stage):
+def test_train_step_is_a_step_of_adam(stage):
     config, model, batch = stage(adam_epsilon=1e-4)
     before = model.encoder.nodes.numpy()
     with tf.GradientTape() as tape:
         loss = model.compute(batch)["loss"]
     gradient = tape.gradient(loss, model.encoder.nodes.value).numpy().astype(np.float64)
     model.train_step(batch)
-    # The first step of Adam in the form of TensorFlow 1 and Keras, whose epsilon stands beside
+    # The first step of Adam in the form of TensorFlow 1 and Keras, which add epsilon to
     # the uncorrected root of the second moment, (1 - b2) g^2.
     epsilon = config.adam_epsilon / np.sqrt(1 - 0.999)
     step = config.learning_rate * gradient / (np.abs(gradient) + epsilon)
@@ -69,8 +71,8 @@ def test_one_step_propagates_once(stage, monkeypatch):
     assert calls == [1]
 
 
-def test_the_gradient_by_finite_differences(stage):
-    """Through propagation, merge, loss and penalty; the choice of negatives stands still."""
+def test_gradient_agrees_with_finite_differences(stage):
+    """Through propagation, merge, loss and penalty; the choice of negatives is fixed."""
     _, model, batch = stage(loss="bpr", l2=0.05)
     chosen = {}
     choose = model.sampler.choose
@@ -94,7 +96,7 @@ def test_the_gradient_by_finite_differences(stage):
         assert slope == pytest.approx(float((gradient * direction).sum()), rel=0.02, abs=2e-3)
 
 
-def test_the_reported_means_are_over_the_epoch(stage):
+def test_reported_means_are_over_the_epoch(stage):
     _, model, batch = stage()
     losses = []
     for _ in range(3):
@@ -125,3 +127,149 @@ def test_fit_traces_one_graph_for_full_and_short_batches(toy, toy_config, monkey
     assert toy.train.nnz % toy_config.batch_size, "the last batch is to be short"
     model.fit(pipeline.batches(), steps_per_epoch=steps, epochs=2, verbose=0, shuffle=False)
     assert traces == [1]
+
+
+def state_of(sampler):
+    return [weight.numpy() for weight in sampler.weights]
+
+
+@pytest.mark.parametrize("sampler", ["advns", "rns-as", "mcns", "srns"])
+def test_train_step_changes_the_state_of_the_sampler(stage, sampler):
+    _, model, batch = stage(sampler=sampler)
+    model.sampler.begin_epoch(0, model.encoder)
+    before = state_of(model.sampler)
+    model.train_step(batch)
+    names = [weight.name for weight in model.sampler.weights]
+    changed = {
+        name
+        for name, old, new in zip(names, before, state_of(model.sampler), strict=True)
+        if not np.array_equal(old, new)
+    }
+    expected = {
+        "advns": {"baseline", "nodes", "bias"},
+        "rns-as": {"totals", "nodes", "bias"},
+        "mcns": {"chain"},
+        "srns": {"memory"},
+    }
+    assert changed == expected[sampler]
+
+
+@pytest.mark.parametrize("method", ["compute", "forward"])
+@pytest.mark.parametrize("sampler", ["advns", "rns-as", "mcns", "srns"])
+def test_computing_the_loss_changes_no_state(stage, sampler, method):
+    _, model, batch = stage(sampler=sampler)
+    model.sampler.begin_epoch(0, model.encoder)
+    before = state_of(model.sampler)
+    getattr(model, method)(batch)
+    for old, new in zip(before, state_of(model.sampler), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def assert_same_steps(one, other, batches):
+    """Assert that two models take the same training steps, to the last digit."""
+    for model in (one, other):
+        model.reset_metrics()
+    for batch in batches:
+        assert float(one.train_step(batch)["loss"]) == float(other.train_step(batch)["loss"])
+    for ours, theirs in zip(one.weights, other.weights, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids="-".join)
+def test_saved_model_continues_training_with_the_same_steps(toy, toy_config, tmp_path, pair):
+    encoder, sampler = pair
+    model, pipeline, _ = build(
+        dataclasses.replace(toy_config, encoder=encoder, sampler=sampler), toy
+    )
+    model.sampler.begin_epoch(0, model.encoder)
+    first, *others = pipeline.batches().take(3)
+    model.train_step(first)
+    model.save(tmp_path / "model.keras")
+    assert_same_steps(keras.saving.load_model(tmp_path / "model.keras"), model, others)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"l2_scope": "all", "encoder": "ngcf"},
+        {"stale_scores": True, "loss": "bpr"},
+        {"gradient_clip": 0.1, "adam_epsilon": 1e-4, "region": "intermediate"},
+        {"region": "intermediate", "region_memory": 0.0, "pool_size": 6},
+    ],
+    ids=str,
+)
+def test_saved_model_keeps_its_other_settings(toy, toy_config, tmp_path, changes):
+    config = dataclasses.replace(toy_config, sampler="advns", **changes)
+    model, pipeline, region = build(config, toy)
+    region.prepare(0)
+    first, *others = pipeline.batches().take(3)
+    model.train_step(first)
+    model.save(tmp_path / "model.keras")
+    assert_same_steps(keras.saving.load_model(tmp_path / "model.keras"), model, others)
+
+
+def test_keras_callbacks_work_in_fit(toy, toy_config, tmp_path):
+    model, pipeline, _ = build(toy_config, toy)
+    callbacks = keras.callbacks
+    history = model.fit(
+        pipeline.batches(),
+        steps_per_epoch=pipeline.steps_per_epoch,
+        epochs=3,
+        verbose=0,
+        shuffle=False,
+        callbacks=[
+            callbacks.ModelCheckpoint(tmp_path / "model.keras", monitor="loss"),
+            callbacks.ModelCheckpoint(
+                tmp_path / "model.weights.h5", monitor="loss", save_weights_only=True
+            ),
+            callbacks.CSVLogger(tmp_path / "log.csv"),
+            callbacks.TerminateOnNaN(),
+        ],
+    )
+    assert len(history.history["loss"]) == 3
+    header, *rows = (tmp_path / "log.csv").read_text().splitlines()
+    assert len(rows) == 3 and {"epoch", "loss", "hardness"} <= set(header.split(","))
+    expected = model.encoder.embeddings()
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    other, _, _ = build(dataclasses.replace(toy_config, seed=9), toy)
+    other.load_weights(tmp_path / "model.weights.h5")
+    for each in (loaded, other):
+        for ours, theirs in zip(each.encoder.embeddings(), expected, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+
+
+def test_early_stopping_restores_the_best_weights(toy, toy_config):
+    model, pipeline, _ = build(toy_config, toy)
+    # No epoch improves on the first by so much.
+    stop = keras.callbacks.EarlyStopping(
+        monitor="loss", min_delta=1e9, patience=1, restore_best_weights=True
+    )
+    tables = []
+    record = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: tables.append(model.encoder.nodes.numpy())
+    )
+    history = model.fit(
+        pipeline.batches(),
+        steps_per_epoch=pipeline.steps_per_epoch,
+        epochs=5,
+        verbose=0,
+        shuffle=False,
+        callbacks=[record, stop],
+    )
+    assert len(history.history["loss"]) == 2 and stop.best_epoch == 0
+    np.testing.assert_array_equal(model.encoder.nodes, tables[0])
+    assert not np.array_equal(tables[0], tables[1])
+
+
+def test_training_stops_at_a_loss_that_is_not_a_number(toy, toy_config):
+    model, pipeline, _ = build(dataclasses.replace(toy_config, sampler="unins"), toy)
+    model.encoder.nodes.assign(np.nan * model.encoder.nodes)
+    history = model.fit(
+        pipeline.batches(),
+        steps_per_epoch=pipeline.steps_per_epoch,
+        epochs=5,
+        verbose=0,
+        shuffle=False,
+        callbacks=[keras.callbacks.TerminateOnNaN()],
+    )
+    assert len(history.history["loss"]) == 1
