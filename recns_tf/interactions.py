@@ -110,7 +110,7 @@ class Interactions:
         >>> data = datasets.load(Config(dataset="synthetic-small"))
         >>> data.train.shape == (data.num_users, data.num_items)
         True
-        >>> data.train[[0]].indices  # the train items of user 0, int32
+        >>> data.train[[0]].indices  # the train items of user 0
     """
 
     name: str
