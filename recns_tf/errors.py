@@ -1,8 +1,8 @@
-"""The one exception that is meant for the user's eyes."""
+"""The exception whose message is shown to the user."""
 
 
 class UserError(Exception):
-    """Something the user can mend: one sentence that says what, where, and what is legal.
+    """An error that the user can fix. Its message says what is wrong, where, and what is valid.
 
-    The command line prints the sentence and exits with status 1; no traceback is shown.
+    The command line prints the message, one sentence, and exits with status 1, without a traceback.
     """

@@ -1,4 +1,4 @@
-"""The user-item graph as arrays: the one value that travels through the package (§2.1)."""
+"""Interactions: a dataset as a user-item graph (§2.1), the common input of all packages."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 Pairs = NDArray[np.int64]
-"""User-item pairs, [n, 2]: a user index and an item index a row."""
+"""User-item pairs, int64 [n, 2]: each row is a user index and an item index."""
 
 
 def distinct(keys: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return whole numbers from 0 on in ascending order, each once.
+    """Return the distinct values of non-negative integers [n] in ascending order.
 
-    np.unique, which hashes since NumPy 2.3, takes 40 times as long for millions of keys.
+    np.unique uses a hash table since NumPy 2.3, which takes 40 times as long for millions of keys.
     """
     keys = np.sort(keys)
     return keys[np.diff(keys, prepend=-1) > 0]
 
 
 def to_rows(pairs: Pairs, shape: tuple[int, int]) -> csr_array:
-    """Return pairs [n, 2] as a boolean CSR array: sorted rows, no pair twice.
+    """Convert pairs int64 [n, 2] to a boolean CSR array with sorted rows, without repeats.
 
     Raises:
-        ValueError: an index lies outside `shape`.
+        ValueError: an index is outside `shape`.
     """
     pairs = np.asarray(pairs, dtype=np.int64).reshape(-1, 2)
     if len(pairs) and (pairs.min() < 0 or np.any(pairs.max(axis=0) >= shape)):
-        raise ValueError(f"a user-item pair lies outside the {shape[0]} x {shape[1]} graph")
+        raise ValueError(f"a user-item pair is outside the {shape[0]} x {shape[1]} graph")
     keys = distinct(pairs[:, 0] * shape[1] + pairs[:, 1])
     users, items = np.divmod(keys, shape[1])
     starts = np.zeros(shape[0] + 1, dtype=np.int64)
@@ -41,19 +41,27 @@ def to_rows(pairs: Pairs, shape: tuple[int, int]) -> csr_array:
 
 
 def to_pairs(rows: csr_array) -> Pairs:
-    """Return the nonzeros of a CSR array as pairs [n, 2], in row order."""
+    """Return the nonzeros of a CSR array as pairs, int64 [n, 2], in row order."""
     users = np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr))
     return np.stack([users, rows.indices], axis=1).astype(np.int64)
 
 
 def keys_of(rows: csr_array) -> NDArray[np.int64]:
-    """Return user * num_items + item for every nonzero, ascending: one number a pair."""
+    """Return one key per nonzero, user * num_items + item: int64 [n], ascending."""
     pairs = to_pairs(rows)
     return pairs[:, 0] * rows.shape[1] + pairs[:, 1]
 
 
 def is_among(sought: NDArray[np.int64], keys: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Return whether each element of `sought`, of any shape, is among the ascending `keys`."""
+    """Return whether each element of `sought` is in `keys`.
+
+    Args:
+        sought: integers of any shape.
+        keys: integers [n] in ascending order.
+
+    Returns:
+        A boolean array with the shape of `sought`.
+    """
     if not len(keys):
         return np.zeros(sought.shape, dtype=bool)
     nearest = np.minimum(np.searchsorted(keys, sought), len(keys) - 1)
@@ -61,17 +69,17 @@ def is_among(sought: NDArray[np.int64], keys: NDArray[np.int64]) -> NDArray[np.b
 
 
 def degrees_of_items(rows: csr_array) -> NDArray[np.int64]:
-    """Return how many users have each item: boolean CSR array [U, I] -> [I]."""
+    """Return the number of users of each item: boolean CSR array [U, I] -> int64 [I]."""
     return np.bincount(rows.indices, minlength=rows.shape[1])
 
 
 def users_with(rows: csr_array) -> NDArray[np.int64]:
-    """Return the users who have an item in `rows`, ascending: boolean CSR array [U, I] -> [n]."""
+    """Return the users with an item, ascending: boolean CSR array [U, I] -> int64 [n]."""
     return np.flatnonzero(np.diff(rows.indptr))
 
 
 def subtract_pairs(rows: csr_array, other: csr_array) -> csr_array:
-    """Return `rows` less every pair that `other` holds."""
+    """Return the pairs of `rows` that are not in `other`: boolean CSR arrays of equal shape."""
     kept = ~is_among(keys_of(rows), keys_of(other))
     return to_rows(to_pairs(rows)[kept], rows.shape)
 
@@ -80,20 +88,29 @@ def subtract_pairs(rows: csr_array, other: csr_array) -> csr_array:
 class Interactions:
     """A dataset: positives in three splits, exposures, and the ids of the original log.
 
-    Users and items are numbered from 0; row u of each [num_users, num_items] boolean CSR
-    array holds the items of user u in ascending order.
+    Users and items are numbered from 0. Row u of each boolean CSR array [num_users, num_items]
+    holds the items of user u in ascending order. `make_interactions` builds it from pairs.
 
     Attributes:
         name: the dataset's name, as on the command line.
-        train, valid, test: positives; no pair stands in two of them.
-        exposed: items shown to a user and not chosen; no positive of train is among them.
-            Positives of valid and test may be: taking them out would leak labels.
-        user_ids, item_ids: [num_users] and [num_items], the log's own ids, for output.
+        train, valid, test: positives, boolean CSR arrays [num_users, num_items]. No pair is in
+            two of them.
+        exposed: items that were shown but not chosen, boolean CSR array [num_users, num_items].
+            Contains no train positive. It may contain positives of valid and test, because
+            removing them would leak labels.
+        user_ids, item_ids: ids of the original log, [num_users] and [num_items], integers or
+            strings.
         source: what the arrays were made from (checksum of the log, split settings).
 
     Raises:
-        ValueError: shapes differ, a pair stands in two splits, an exposed pair is a train
-            positive, or train is empty.
+        ValueError: shapes differ, a pair is in two splits, an exposed pair is a train positive,
+            or train is empty.
+
+    Example:
+        >>> data = datasets.load(Config(dataset="synthetic-small"))
+        >>> data.train.shape == (data.num_users, data.num_items)
+        True
+        >>> data.train[[0]].indices  # the train items of user 0
     """
 
     name: str
@@ -110,12 +127,12 @@ class Interactions:
         parts = {part: getattr(self, part) for part in ("train", "valid", "test", "exposed")}
         for part, rows in parts.items():
             if rows.shape != shape:
-                raise ValueError(f"{part} is {rows.shape} where the ids make {shape}")
+                raise ValueError(f"{part} has shape {rows.shape}, but the ids give {shape}")
         if not self.train.nnz:
             raise ValueError(f"dataset {self.name} has no positive pair to train on")
         for one, other in (("train", "valid"), ("train", "test"), ("valid", "test")):
             if is_among(keys_of(parts[other]), keys_of(parts[one])).any():
-                raise ValueError(f"a pair stands in both {one} and {other}")
+                raise ValueError(f"a pair is in both {one} and {other}")
         if is_among(keys_of(self.exposed), keys_of(self.train)).any():
             raise ValueError("an exposed pair is a train positive")
 
@@ -131,25 +148,31 @@ class Interactions:
 
     @property
     def held_out(self) -> csr_array:
-        """The positives of valid and test, [num_users, num_items]."""
+        """The positives of valid and test, boolean CSR array [num_users, num_items]."""
         return csr_array(self.valid + self.test)
 
     @property
     def positives(self) -> csr_array:
-        """The positives of all splits, [num_users, num_items]."""
+        """The positives of all splits, boolean CSR array [num_users, num_items]."""
         return csr_array(self.train + self.held_out)
 
     def seen(self, part: str) -> csr_array:
-        """Return what is known of users before `part` is, and no candidate when it is ranked for.
+        """Return the positives to exclude from the rankings that `part` evaluates.
 
         Args:
-            part: "valid", before which train is known, or "test", before which valid is, too.
+            part: "valid", which excludes train, or "test", which excludes train and valid.
+
+        Returns:
+            A boolean CSR array [num_users, num_items].
+
+        Raises:
+            KeyError: `part` is neither.
         """
         return {"valid": self.train, "test": csr_array(self.train + self.valid)}[part]
 
     @cached_property
     def checksum(self) -> str:
-        """SHA-256 over every array: equal for equal data, whatever file it came from."""
+        """SHA-256 of all arrays in hexadecimal: equal for equal data, whatever its file format."""
         digest = hashlib.sha256()
         for rows in (self.train, self.valid, self.test, self.exposed):
             digest.update(np.ascontiguousarray(rows.indptr, dtype=np.int64).tobytes())
@@ -159,7 +182,7 @@ class Interactions:
         return digest.hexdigest()
 
     def summary(self) -> str:
-        """Return one line for the screen: sizes of the graph and of its splits."""
+        """Return one line with the sizes of the graph and of its splits."""
         return (
             f"{self.name}: {self.num_users:,} users, {self.num_items:,} items; "
             f"{self.train.nnz:,} train, {self.valid.nnz:,} valid, {self.test.nnz:,} test "
@@ -178,12 +201,33 @@ def make_interactions(
     item_ids: NDArray[Any],
     source: dict[str, Any],
 ) -> Interactions:
-    """Build Interactions from pairs [n, 2] of indices, in any order and with repeats.
+    """Build Interactions from pairs of indices, in any order and possibly repeated.
 
-    Exposures that are train positives are dropped: a chosen item is no negative.
+    Exposures that are train positives are dropped, because a chosen item is not a negative.
+
+    Args:
+        name: name of the dataset.
+        train, valid, test: positives, int64 [n, 2] of user and item indices.
+        exposed: items that were shown but not chosen, int64 [n, 2].
+        user_ids, item_ids: ids by index, [num_users] and [num_items], integers or strings.
+        source: what the pairs were made from; must be serializable as JSON.
 
     Raises:
-        ValueError: as Interactions, or an index lies outside the graph.
+        ValueError: an index is outside the graph, a pair is in two splits, or train is empty.
+
+    Example:
+        >>> data = make_interactions(
+        ...     "shop",
+        ...     train=np.array([[0, 0], [0, 1], [1, 2]]),
+        ...     valid=np.array([[1, 0]]),
+        ...     test=np.array([[0, 2]]),
+        ...     exposed=np.array([[1, 1]]),
+        ...     user_ids=np.array(["ann", "bob"]),
+        ...     item_ids=np.array([70, 80, 90]),
+        ...     source={},
+        ... )
+        >>> data.summary()
+        'shop: 2 users, 3 items; 3 train, 1 valid, 1 test positives; 1 exposed'
     """
     shape = (len(user_ids), len(item_ids))
     positives = to_rows(train, shape)

@@ -1,7 +1,7 @@
-"""What exists, by name: commands, datasets, encoders, samplers, losses, baselines.
+"""The registry: commands, datasets, encoders, samplers, losses and baselines by name.
 
-Each name points at the code behind it as "module:object", which is imported on request, so that
-listing the names needs no TensorFlow. To add a part, write its file and add its line here.
+Each entry refers to its code as "module:object", which is imported on demand, so that listing the
+names does not import TensorFlow. To add a part, write its module and add an entry here.
 """
 
 from __future__ import annotations
@@ -16,81 +16,98 @@ from recns_tf.errors import UserError
 
 
 class Entry(NamedTuple):
-    """A named part: where its code is, and what it is in one line."""
+    """A named part of the package.
+
+    Attributes:
+        target: its code, as "module:object".
+        summary: one line of help.
+    """
 
     target: str
     summary: str
 
     def load(self) -> Any:
-        """Import and return the object the entry points at."""
+        """Import and return the object that the entry refers to."""
         return pkgutil.resolve_name(self.target)
 
 
 COMMANDS = {
-    "train": Entry("recns_tf.commands.train:COMMAND", "train, test, and leave runs/NAME/"),
+    "train": Entry(
+        "recns_tf.commands.train:COMMAND", "train and test a model; results go to runs/NAME/"
+    ),
     "prepare": Entry("recns_tf.commands.prepare:COMMAND", "make a dataset from your own log"),
     "describe": Entry(
-        "recns_tf.commands.describe:COMMAND", "describe a dataset in numbers and a picture"
+        "recns_tf.commands.describe:COMMAND", "describe a dataset with statistics and a plot"
     ),
-    "regions": Entry("recns_tf.commands.regions:COMMAND", "build and measure the three regions"),
-    "export": Entry("recns_tf.commands.export:COMMAND", "write a dataset for another program"),
+    "regions": Entry(
+        "recns_tf.commands.regions:COMMAND", "build the three regions and measure their coverage"
+    ),
+    "export": Entry(
+        "recns_tf.commands.export:COMMAND", "write a dataset to files for other programs"
+    ),
     "baseline": Entry(
         "recns_tf.commands.baseline:COMMAND", "fit a closed-form baseline: popular, itemknn, ease"
     ),
     "compare": Entry(
-        "recns_tf.commands.compare:COMMAND", "rank the embeddings of any program, exactly"
+        "recns_tf.commands.compare:COMMAND", "evaluate embeddings from any program by exact ranking"
     ),
-    "summary": Entry("recns_tf.commands.summary:COMMAND", "mean and deviation over finished runs"),
+    "summary": Entry(
+        "recns_tf.commands.summary:COMMAND", "mean and standard deviation over finished runs"
+    ),
     "report": Entry(
-        "recns_tf.commands.report:COMMAND", "a page with curves and tables of any runs"
+        "recns_tf.commands.report:COMMAND", "write a page with curves and tables of runs"
     ),
     "reproduce": Entry(
-        "recns_tf.commands.reproduce:COMMAND", "the paper's tables and figures: table2 … fig9, all"
+        "recns_tf.commands.reproduce:COMMAND",
+        "reproduce the paper's tables and figures: table2 … fig9, all",
     ),
     "ablate": Entry(
         "recns_tf.commands.ablate:COMMAND",
-        "measure the effect of each choice of the paper and the authors' code",
+        "measure the effect of each choice in the paper and the authors' code",
     ),
-    "bench": Entry("benchmarks.bench:COMMAND", "measure speed, as ratios (in a checkout)"),
-    "test": Entry("recns_tf.commands.test:COMMAND", "run the tests (in a checkout)"),
+    "bench": Entry("benchmarks.bench:COMMAND", "measure speed as ratios (checkout only)"),
+    "test": Entry("recns_tf.commands.test:COMMAND", "run the tests (checkout only)"),
 }
 
 CHECKOUT_PACKAGES = ("benchmarks", "tests")
-"""Top-level packages that a checkout has and an installed package has not."""
+"""Top-level packages that exist in a checkout but not in an installation."""
 
 DATASETS = {
-    "zhihu": Entry("recns_tf.datasets.zhihu:load", "the paper's Zhihu, downloaded (or put there)"),
+    "zhihu": Entry(
+        "recns_tf.datasets.zhihu:load", "the paper's Zhihu data, downloaded on first use"
+    ),
     "alibaba": Entry(
-        "recns_tf.datasets.alibaba:load", "the paper's Alibaba, not public; supply your own copy"
+        "recns_tf.datasets.alibaba:load",
+        "the paper's Alibaba data, not public; supply your own copy",
     ),
     "ml-100k": Entry(
         "recns_tf.datasets.ml_100k:load",
-        "MovieLens 100k: ratings of 4 and 5 are positives, 1 to 3 exposed",
+        "MovieLens 100k: ratings of 4 and 5 are positives, 1 to 3 exposures",
     ),
     "kuairand-pure": Entry(
-        "recns_tf.datasets.kuairand_pure:load", "Kuaishou's videos shown, watched long or not"
+        "recns_tf.datasets.kuairand_pure:load", "videos shown on Kuaishou, watched long or not"
     ),
-    "mind": Entry("recns_tf.datasets.mind:load", "Microsoft's news shown, clicked or not"),
-    "taobao": Entry("recns_tf.datasets.taobao:load", "Taobao's ads shown, clicked or not"),
-    "ccir-zhihu": Entry("recns_tf.datasets.ccir_zhihu:load", "the log that Zhihu was made from"),
+    "mind": Entry("recns_tf.datasets.mind:load", "news shown by Microsoft, clicked or not"),
+    "taobao": Entry("recns_tf.datasets.taobao:load", "ads shown on Taobao, clicked or not"),
+    "ccir-zhihu": Entry("recns_tf.datasets.ccir_zhihu:load", "the log from which Zhihu was made"),
     "gowalla": Entry("recns_tf.datasets.lightgcn_benchmarks:load", "check-ins, without exposures"),
     "yelp2018": Entry("recns_tf.datasets.lightgcn_benchmarks:load", "visits, without exposures"),
     "amazon-book": Entry("recns_tf.datasets.lightgcn_benchmarks:load", "books, without exposures"),
     "synthetic-small": Entry(
         "recns_tf.datasets.synthetic.generate:load",
-        "made up, no download: 1,000 users, 2,000 items, 40 thousand clicks",
+        "synthetic: 1,000 users, 2,000 items, 40 thousand clicks; no download",
     ),
     "synthetic-zhihu": Entry(
         "recns_tf.datasets.synthetic.generate:load",
-        "made up in Zhihu's size and degrees: 3.3 million clicks",
+        "synthetic with the size and degrees of Zhihu: 3.3 million clicks",
     ),
     "synthetic-alibaba": Entry(
         "recns_tf.datasets.synthetic.generate:load",
-        "made up in the size of the paper's Alibaba: 7.1 million clicks",
+        "synthetic with the size of the paper's Alibaba: 7.1 million clicks",
     ),
     "synthetic": Entry(
         "recns_tf.datasets.synthetic.generate:load",
-        "made up in any size: --synthetic_users=…, _items, _clicks, _exposures",
+        "synthetic of any size: --synthetic_users=…, _items, _clicks, _exposures",
     ),
 }
 
@@ -98,11 +115,11 @@ ENCODERS = {
     "lightgcn": Entry("recns_tf.encoders.lightgcn:LightGCN", "LightGCN, He et al. 2020"),
     "ngcf": Entry("recns_tf.encoders.ngcf:NGCF", "NGCF, Wang et al. 2019"),
     "pinsage": Entry("recns_tf.encoders.pinsage:PinSage", "PinSage, Ying et al. 2018"),
-    "mf": Entry("recns_tf.encoders.mf:MF", "matrix factorisation: no propagation at all"),
+    "mf": Entry("recns_tf.encoders.mf:MF", "matrix factorization, without propagation"),
 }
 
 SAMPLERS = {
-    "recns": Entry("recns_tf.samplers.recns:RecNS", "RecNS-O and RecNS-W merged (eq. 10, 11)"),
+    "recns": Entry("recns_tf.samplers.recns:RecNS", "RecNS-O and RecNS-W combined (eq. 10, 11)"),
     "recns-o": Entry(
         "recns_tf.samplers.recns_o:PositiveAssisted",
         "RecNS without exposure: positive-assisted sampling (eq. 7)",
@@ -111,40 +128,44 @@ SAMPLERS = {
         "recns_tf.samplers.recns_w:ExposureAugmented",
         "the exposure part of RecNS alone (eq. 8, 9)",
     ),
-    "unins": Entry("recns_tf.samplers.unins:UniNS", "uniform over the unobserved items"),
-    "popns": Entry("recns_tf.samplers.popns:PopNS", "by a power of popularity"),
-    "dns": Entry("recns_tf.samplers.dns:DNS", "the best scored of M uniform items"),
-    "simns": Entry("recns_tf.samplers.simns:SimNS", "popular items like the positive"),
-    "advns": Entry("recns_tf.samplers.advns:AdvNS", "from a generator, adversarially"),
-    "mcns": Entry("recns_tf.samplers.mcns:MCNS", "by a Markov chain a user"),
-    "srns": Entry("recns_tf.samplers.srns:SRNS", "high scores that vary, from a memory"),
-    "expns": Entry("recns_tf.samplers.expns:ExpNS", "exposed items alone"),
-    "mixedns": Entry("recns_tf.samplers.mixedns:MixedNS", "exposed items and others mixed"),
-    "rns-as": Entry("recns_tf.samplers.rns_as:RNSAS", "from a generator that knows exposures"),
+    "unins": Entry("recns_tf.samplers.unins:UniNS", "uniform over unobserved items"),
+    "popns": Entry("recns_tf.samplers.popns:PopNS", "proportional to a power of popularity"),
+    "dns": Entry("recns_tf.samplers.dns:DNS", "the highest-scoring of M uniform items"),
+    "simns": Entry("recns_tf.samplers.simns:SimNS", "popular items similar to the positive"),
+    "advns": Entry("recns_tf.samplers.advns:AdvNS", "drawn by an adversarial generator"),
+    "mcns": Entry("recns_tf.samplers.mcns:MCNS", "drawn by one Markov chain per user"),
+    "srns": Entry(
+        "recns_tf.samplers.srns:SRNS", "high-variance scores, from a memory of candidates"
+    ),
+    "expns": Entry("recns_tf.samplers.expns:ExpNS", "exposed items only"),
+    "mixedns": Entry("recns_tf.samplers.mixedns:MixedNS", "a mixture of exposed and other items"),
+    "rns-as": Entry("recns_tf.samplers.rns_as:RNSAS", "drawn by a generator trained on exposures"),
 }
 
 LOSSES = {
-    "pairwise_hinge": Entry("recns_tf.losses:pairwise_hinge", "hinge of each pair of sigmoids"),
-    "augmented_hinge": Entry("recns_tf.losses:augmented_hinge", "eq. (5) to the letter"),
-    "plain_hinge": Entry("recns_tf.losses:plain_hinge", "hinge of Algorithm 3, without sigmoid"),
-    "bpr": Entry("recns_tf.losses:bpr", "Bayesian personalised ranking"),
+    "pairwise_hinge": Entry("recns_tf.losses:pairwise_hinge", "hinge of the sigmoids of each pair"),
+    "augmented_hinge": Entry("recns_tf.losses:augmented_hinge", "eq. (5) exactly as printed"),
+    "plain_hinge": Entry(
+        "recns_tf.losses:plain_hinge", "hinge of Algorithm 3, without the sigmoid"
+    ),
+    "bpr": Entry("recns_tf.losses:bpr", "Bayesian personalized ranking"),
 }
 
 BASELINE_MODELS = {
-    "popular": Entry("recns_tf.baselines.popular:fits", "the most popular items, for everyone"),
+    "popular": Entry("recns_tf.baselines.popular:fits", "the most popular items for every user"),
     "itemknn": Entry("recns_tf.baselines.item_knn:fits", "ItemKNN, Deshpande & Karypis 2004"),
-    "ease": Entry("recns_tf.baselines.ease:fits", "EASE, Steck 2019; small catalogues"),
+    "ease": Entry("recns_tf.baselines.ease:fits", "EASE, Steck 2019; for small catalogs"),
 }
 
 EXPERIMENTS = (
     "table2", "table3", "table4", "table5", "fig4", "fig5", "fig6", "fig7", "fig8", "fig9",
 )  # fmt: skip
-"""The tables and figures of the paper, which experiments/grids.py makes."""
+"""The tables and figures of the paper, defined in experiments/grids.py."""
 
 ALL_EXPERIMENTS = "all"
 
 OWN = ":"
-"""What marks a name as module:object."""
+"""The character that distinguishes a user-defined part, module:object, from a name."""
 
 REGIONS = ("intermediate", "distant", "all")
 REGION_DEFINITIONS = ("walk", "shell")
@@ -173,10 +194,10 @@ def suggestion(name: str, known: Iterable[str]) -> str:
 
 
 def find(entries: Mapping[str, Entry], kind: str, name: str) -> Entry:
-    """Return the entry called `name`, or the user's own, given as module:object.
+    """Return the entry called `name`, or a user-defined part given as module:object.
 
     Raises:
-        UserError: there is none; the sentence lists the names that exist.
+        UserError: there is none; the message lists the available names.
     """
     if name in entries:
         return entries[name]
@@ -185,7 +206,7 @@ def find(entries: Mapping[str, Entry], kind: str, name: str) -> Entry:
             f"unknown {kind} '{name}': choose one of {', '.join(entries)}."
             f"{suggestion(name, entries)}"
         )
-    own = Entry(name, "the user's own")
+    own = Entry(name, "user-defined")
     try:
         own.load()
     except (ImportError, AttributeError, ValueError) as error:
@@ -194,7 +215,7 @@ def find(entries: Mapping[str, Entry], kind: str, name: str) -> Entry:
 
 
 PREPARED = "prepared.json"
-"""The file that marks a folder as a dataset prepared from the user's own log."""
+"""The file that marks a folder as a dataset made by `prepare`."""
 
 
 def prepared_names(data_dir: str | Path) -> list[str]:
@@ -208,7 +229,7 @@ def table(entries: Mapping[str, Entry]) -> list[str]:
 
 
 def describe() -> str:
-    """Return the lists of what exists, one indented line per name."""
+    """Return all registered parts by kind, one indented line per name."""
     parts = {
         "Datasets": DATASETS,
         "Encoders": ENCODERS,

@@ -25,7 +25,7 @@ def build(**parts):
 
 
 @given(pair_lists)
-def test_rows_hold_each_pair_once_in_order(pairs):
+def test_rows_contain_each_pair_once_in_order(pairs):
     rows = to_rows(array(pairs), SHAPE)
     assert [tuple(pair) for pair in to_pairs(rows).tolist()] == sorted(set(pairs))
     for user in range(SHAPE[0]):
@@ -34,43 +34,43 @@ def test_rows_hold_each_pair_once_in_order(pairs):
 
 
 @given(pair_lists, pair_lists)
-def test_without_is_set_difference(one, two):
+def test_subtract_pairs_is_set_difference(one, two):
     left = subtract_pairs(to_rows(array(one), SHAPE), to_rows(array(two), SHAPE))
     assert {tuple(pair) for pair in to_pairs(left).tolist()} == set(one) - set(two)
 
 
 @pytest.mark.parametrize("pair", [(-1, 0), (0, -1), (5, 0), (0, 7)])
-def test_a_pair_outside_the_graph_is_refused(pair):
+def test_pair_outside_the_graph_is_refused(pair):
     with pytest.raises(ValueError, match="outside the 5 x 7 graph"):
         to_rows(array([pair]), SHAPE)
 
 
-def test_exposures_lose_train_positives_and_keep_held_out_ones():
+def test_exposures_exclude_train_positives_but_not_held_out_ones():
     data = build(
         train=[(0, 1)], valid=[(0, 2)], test=[(0, 3)], exposed=[(0, 1), (0, 2), (0, 3), (0, 4)]
     )
     assert to_pairs(data.exposed).tolist() == [[0, 2], [0, 3], [0, 4]]
 
 
-def test_splits_may_not_overlap():
+def test_overlapping_splits_are_refused():
     with pytest.raises(ValueError, match="both train and test"):
         build(train=[(0, 1)], test=[(0, 1)])
     with pytest.raises(ValueError, match="both valid and test"):
         build(train=[(0, 1)], test=[(0, 2)], valid=[(0, 2)])
 
 
-def test_an_empty_train_split_is_refused():
+def test_empty_train_split_is_refused():
     with pytest.raises(ValueError, match="no positive pair"):
         build(test=[(0, 1)])
 
 
-def test_the_checksum_tells_data_apart():
+def test_checksum_depends_on_the_data():
     assert make_toy(seed=1).checksum == make_toy(seed=1).checksum
     assert make_toy(seed=1).checksum != make_toy(seed=2).checksum
     moved = build(train=[(0, 1)], test=[(0, 2)])
     assert moved.checksum != build(train=[(0, 2)], test=[(0, 1)]).checksum
 
 
-def test_the_summary_counts(toy):
+def test_summary_gives_the_sizes(toy):
     assert f"{toy.train.nnz:,} train" in toy.summary()
     assert "40 users, 60 items" in toy.summary()

@@ -1,7 +1,7 @@
 """Write a dataset in another format: --format=table, lightgcn or pinsage.
 
-lightgcn and pinsage are the folders that the authors' programs read. A table is one file, whose
-name says whether it is .csv, .tsv, .inter (gzip of these with .gz) or .parquet.
+lightgcn and pinsage are folders in the formats of the authors' programs. A table is one file; the
+end of its name selects .csv, .tsv, .inter (each also with .gz) or .parquet.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from recns_tf.errors import UserError
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Export(Checked):
-    """What to write."""
+    """The output format."""
 
-    format: str = option("table", "of what is written", one_of(*WRITERS))
+    format: str = option("table", "format of the output", one_of(*WRITERS))
 
 
 def main(call: Call) -> None:
@@ -30,7 +30,7 @@ def main(call: Call) -> None:
     workspace, export = call.settings(Workspace), call.settings(Export)
     datasets.require(dataset, workspace.data_dir)
     if path.exists():
-        raise UserError(f"{path} exists already: choose another name.")
+        raise UserError(f"{path} already exists: choose another name.")
     settings = call.settings(Config, dataset=dataset)
     interactions = datasets.load(settings, workspace.data_dir)
     WRITERS[export.format](interactions, path)

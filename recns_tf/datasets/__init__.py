@@ -1,8 +1,8 @@
-"""Formats of interaction logs, each read into Interactions. One file a source.
+"""Datasets: one module per source, each loaded as Interactions.
 
-A dataset is a function `load(directory, config) -> Interactions` named in the catalogue;
-`directory` is data/NAME, where it may keep what it downloads and caches. Besides those of the
-catalogue there are the logs that `./run.sh prepare` left under data/.
+A dataset is a function `load(directory, config) -> Interactions` in the registry; `directory` is
+data/NAME, where it keeps downloads and caches. Logs that `./run.sh prepare` stored under data/ are
+datasets, too.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def require(name: str, data_dir: str | Path = "data") -> None:
-    """Raise UserError if no dataset is called `name`; the sentence lists those that exist."""
+    """Raise UserError if there is no dataset `name`; the message lists the available ones."""
     if name in registry.DATASETS or prepared.is_prepared(Path(data_dir) / name):
         return
     if name in registry.ENCODERS:
@@ -36,14 +36,17 @@ def require(name: str, data_dir: str | Path = "data") -> None:
 
 
 def load(config: Config, data_dir: str | Path = "data") -> Interactions:
-    """Return the dataset that the flags describe, downloaded, split and cached on first use.
+    """Load a dataset; on first use it is downloaded, split and cached.
 
     Args:
-        config: all flags; a dataset takes what concerns it.
-        data_dir: folder of all datasets; this one lives in its subfolder config.dataset.
+        config: all settings; each dataset uses some of them.
+        data_dir: folder of all datasets; this one is in its subfolder config.dataset.
 
     Raises:
         UserError: unknown name, no network, or a damaged download or cache.
+
+    Example:
+        >>> data = datasets.load(Config(dataset="ml-100k"))
     """
     require(config.dataset, data_dir)
     directory = Path(data_dir) / config.dataset

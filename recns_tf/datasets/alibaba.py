@@ -1,7 +1,7 @@
 """The paper's Alibaba data (§5.1): 434,442 users, 227,410 items; it was never published.
 
-Whoever has it puts it into data/alibaba/pinsage or data/alibaba/lightgcn, in one of the two formats
-in which the authors published Zhihu (graph_files.py).
+If you have it, put it into data/alibaba/pinsage or data/alibaba/lightgcn, in one of the two formats
+in which the authors published Zhihu (formats/graph_files.py).
 """
 
 from __future__ import annotations
@@ -23,15 +23,14 @@ REQUIRED = {
 
 
 def load(directory: Path, config: Config) -> Interactions:
-    """Return the files of data/alibaba/LAYOUT as they are split.
+    """Load data/alibaba/LAYOUT with the split of its files.
 
     Args:
         directory: data/alibaba.
-        config: of which `layout` counts, and where there is no validation part, `valid_share`
-            and `split_seed`.
+        config: uses `layout`, and `valid_share` and `split_seed` if there is no validation part.
 
     Raises:
-        UserError: a file is absent or damaged.
+        UserError: a file is missing or damaged.
     """
     folder = directory / config.layout
     missing = [name for name in REQUIRED[config.layout] if not (folder / name).exists()]
@@ -39,6 +38,6 @@ def load(directory: Path, config: Config) -> Interactions:
         raise UserError(
             f"alibaba was never published: if you have it, put {', '.join(missing)} into "
             f"{folder}/, in the format of the authors' Zhihu files (or choose the other "
-            "--layout); synthetic-alibaba is a stand-in of its size."
+            "--layout). synthetic-alibaba is a synthetic dataset of the same size."
         )
     return load_folder("alibaba", folder, config.layout, directory, config)

@@ -1,4 +1,4 @@
-"""Interactions on disk: one compact binary file, verified when it is read."""
+"""Cache of Interactions: one compact binary file, verified when it is read."""
 
 from __future__ import annotations
 
@@ -23,10 +23,15 @@ PARTS = ("train", "valid", "test", "exposed")
 def cached(
     directory: Path, source: dict[str, Any], build: Callable[[], Interactions]
 ) -> Interactions:
-    """Return the Interactions made from `source`, from the cache where it holds them.
+    """Return the cached Interactions of `source`; build and cache them if they are missing.
 
-    The file's name carries a hash of `source` (the log's checksum, the split's settings), so
-    another log or another split never meets this one's cache.
+    The file name contains a hash of `source` (checksum of the log, split settings), so another log
+    or split has another file.
+
+    Args:
+        directory: where the cache file is.
+        source: what the Interactions are made from; must be serializable as JSON.
+        build: builds them.
 
     Raises:
         UserError: the cache file is damaged.
@@ -39,7 +44,7 @@ def cached(
 
 
 def save(path: Path, interactions: Interactions) -> None:
-    """Write Interactions to `path` atomically, with their checksum."""
+    """Write Interactions and their checksum to `path` atomically."""
     arrays = {"user_ids": interactions.user_ids, "item_ids": interactions.item_ids}
     for part in PARTS:
         rows = getattr(interactions, part)
@@ -55,10 +60,10 @@ def save(path: Path, interactions: Interactions) -> None:
 
 
 def read(path: Path) -> Interactions:
-    """Read what `save` wrote.
+    """Read a file written by `save`.
 
     Raises:
-        UserError: the file is cut off, not ours, or its content does not match its checksum.
+        UserError: the file is truncated, of another format, or does not match its checksum.
     """
     try:
         with np.load(path, allow_pickle=False) as file:

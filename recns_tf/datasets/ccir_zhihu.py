@@ -1,10 +1,11 @@
 """The log behind the paper's Zhihu data: CCIR 2018, "content recommendation on mobile Zhihu".
 
 Source: Zhihu and THUIR for the CCIR 2018 challenge, https://biendata.com/competition/CCIR2018. We
-could not open that page, so the format is that of a second-hand description: training_set.txt has
-a line a user and no heading, parted by tabs: the user's id, perhaps a count, the list of what was
-shown, and more. The list is `item|shown|clicked,item|shown|clicked,…`: two Unix times, the latter 0
-where the item was not clicked. The first column whose first line holds such a list is read.
+could not open that page, so the format follows a second-hand description: training_set.txt has one
+line per user and no header. Its fields are separated by tabs: the user id, possibly a count, the
+list of shown items, and more. The list is `item|shown|clicked,item|shown|clicked,…` with two Unix
+times, the second 0 if the item was not clicked. The first column whose first line contains such a
+list is read.
 """
 
 from __future__ import annotations
@@ -34,23 +35,23 @@ FORM = "item|shown|clicked with two Unix times, the second 0 for no click"
 
 
 def load(directory: Path, config: Config) -> Interactions:
-    """Return the CCIR-2018 log: clicked items are positives, items shown and not clicked exposed.
+    """Load the CCIR 2018 log: clicked items are positives, the other shown items exposures.
 
     Args:
         directory: data/ccir-zhihu.
-        config: of which `split` and `split_seed` count.
+        config: uses `split` and `split_seed`.
 
     Raises:
-        UserError: training_set.txt is absent or damaged.
+        UserError: training_set.txt is missing or damaged.
     """
     return load_log(directory, FILES, HOME, read, config)
 
 
 def read(paths: Sequence[Path]) -> Log:
-    """Return the log of training_set.txt.
+    """Read training_set.txt.
 
     Raises:
-        UserError: a line is not of its form; the sentence names it.
+        UserError: a line is malformed; the message gives its number.
     """
     (path,) = paths
     layout, column = layout_of(path)
@@ -58,10 +59,13 @@ def read(paths: Sequence[Path]) -> Log:
 
 
 def layout_of(path: Path) -> tuple[Layout, str]:
-    """Return how the file is written, its columns named 0, 1, …, and the name of the lists'.
+    """Detect the layout of the file.
+
+    Returns:
+        The layout, with columns named 0, 1, …, and the name of the column with the lists.
 
     Raises:
-        UserError: no field of the first line holds a list.
+        UserError: no field of the first line contains a list.
     """
     fields = next((fields for _, fields in lines(path, "\t") if fields), [])
     for place, field in enumerate(fields):
@@ -71,10 +75,10 @@ def layout_of(path: Path) -> tuple[Layout, str]:
 
 
 def parse(users: pa.Array, lists: pa.Array) -> Impressions:
-    """Return a batch of lines as impressions.
+    """Parse a batch of lines, given as Arrow string arrays [n], into impressions.
 
     Raises:
-        BadValue: an impression is not of its form.
+        BadValue: an impression is malformed.
     """
     rows, triples = unnest(lists, ",")
     require(pc.match_substring_regex(triples, TRIPLE), triples, "impression", FORM, rows)

@@ -1,4 +1,4 @@
-"""Files from the network: resumed where they broke off, verified, whole or not there at all."""
+"""Downloads that resume after an interruption, are verified, and complete atomically."""
 
 from __future__ import annotations
 
@@ -20,40 +20,44 @@ from tqdm import tqdm
 from recns_tf.utils.files import sha256
 
 TIMEOUT_SECONDS = 20
-WAITS_SECONDS = (1.0, 2.0, 4.0)  # between one attempt and the next
+WAITS_SECONDS = (1.0, 2.0, 4.0)  # between attempts
 CHUNK_BYTES = 1 << 16
 
 
 class DownloadError(Exception):
-    """A file could not be had: the sentence says from where and why."""
+    """A download failed; the message gives the address and the reason."""
 
 
-class BrokenLine(DownloadError):
-    """A failure that another attempt may mend."""
+class TransientError(DownloadError):
+    """A failure that another attempt may overcome."""
 
 
 def download(url: str, path: Path, expected: str, checksum: Callable[[Path], str] = sha256) -> Path:
-    """Fetch `url` into `path` with a progress bar, verify it and return `path`.
+    """Download `url` to `path` with a progress bar, verify it and return `path`.
 
-    What has arrived is kept in `path`.part; a transfer that breaks off is taken up where it
-    broke, at once and again by the next call, if the server can send a part of a file. A file
-    at `path` that verifies already is not fetched again.
+    Received data is kept in `path`.part. If the server supports ranges, an interrupted transfer
+    resumes from there, both in this call and in the next one. A file at `path` with the expected
+    checksum is not downloaded again.
 
     Args:
-        url: where from, by HTTP.
-        path: where to.
+        url: HTTP or HTTPS address.
+        path: destination.
         expected: the checksum in hexadecimal.
-        checksum: computes it from a file.
+        checksum: computes the checksum of a file.
 
     Raises:
-        DownloadError: no answer, a broken transfer, or another content than expected;
-            `path` is then as it was before.
+        DownloadError: no response, an interrupted transfer, or a wrong checksum; `path` is
+            unchanged.
         OSError: the file cannot be written.
+
+    Example:
+        >>> download("https://example.com/log.csv", Path("log.csv"), expected="9f86d08…")
+        PosixPath('log.csv')
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
-    with locked(part) as file:
-        # Another process may have fetched it while this one waited for the part.
+    with lock(part) as file:
+        # Another process may have downloaded it while this one waited for the lock.
         if path.is_file() and checksum(path) == expected:
             file.truncate(0)
             return path
@@ -63,63 +67,66 @@ def download(url: str, path: Path, expected: str, checksum: Callable[[Path], str
                 os.replace(part, path)
                 return path
             file.truncate(0)
-            # An earlier part may be of another version of the file: then once more, from 0.
+            # The earlier part may be of another version of the file: download it again from 0.
             if not resumed_at:
                 break
-    raise DownloadError(f"{url} is not the file expected (its checksum differs)")
+    raise DownloadError(f"{url} is not the expected file (its checksum differs)")
 
 
 @contextmanager
-def locked(part: Path) -> Iterator[BinaryIO]:
-    """Yield `part` open for appending, while no other process has it; removed if left empty."""
+def lock(part: Path) -> Iterator[BinaryIO]:
+    """Open `part` for appending under an exclusive lock; remove it at the end if it is empty."""
     while True:
         with part.open("ab") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            # Whoever had it before may have moved or removed it.
-            if not is_at(file, part):
+            # The previous holder of the lock may have moved or removed the file.
+            if not is_same_file(file, part):
                 continue
             try:
                 yield file
             finally:
-                if not file.seek(0, os.SEEK_END) and is_at(file, part):
+                if not file.seek(0, os.SEEK_END) and is_same_file(file, part):
                     part.unlink()
             return
 
 
-def is_at(file: BinaryIO, path: Path) -> bool:
-    """Return whether the open `file` is the one that `path` names."""
+def is_same_file(file: BinaryIO, path: Path) -> bool:
+    """Return whether the open `file` is still at `path`."""
     with suppress(FileNotFoundError):
         return os.path.samestat(os.fstat(file.fileno()), path.stat())
     return False
 
 
 def fetch(url: str, file: BinaryIO) -> int:
-    """Complete `file` in a few attempts; see fetch_rest."""
+    """Call fetch_rest, and retry after a TransientError."""
     for wait in WAITS_SECONDS:
         try:
             return fetch_rest(url, file)
-        except BrokenLine:
+        except TransientError:
             time.sleep(wait)
     return fetch_rest(url, file)
 
 
 def fetch_rest(url: str, file: BinaryIO) -> int:
-    """Append to `file` what it lacks of `url`; return how much was kept of what it held.
+    """Append the missing rest of `url` to `file`.
+
+    Returns:
+        The number of bytes of `file` that were kept, 0 if the download started over.
 
     Raises:
-        BrokenLine: no answer, or it broke off; `file` keeps what arrived.
-        DownloadError: the server refuses.
+        TransientError: no response, or an interrupted transfer; `file` keeps the received data.
+        DownloadError: the server refuses the request.
     """
     start = file.seek(0, os.SEEK_END)
     request = urllib.request.Request(url, headers={"Range": f"bytes={start}-"} if start else {})
-    with network(url):
+    with network_errors(url):
         try:
             response = urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)
         except urllib.error.HTTPError as error:
             if not start or error.code != 416:
                 raise
             error.close()
-            return start  # nothing lies behind the part: the checksum tells whether it is whole
+            return start  # nothing follows the part: the checksum shows whether it is complete
     with response:
         if start and first_byte(response) != start:
             start = file.truncate(0)
@@ -137,14 +144,14 @@ def fetch_rest(url: str, file: BinaryIO) -> int:
         ) as bar:
             while chunk := next_chunk(url, response):
                 bar.update(file.write(chunk))
-    received = file.seek(0, os.SEEK_END)  # which also writes out what is buffered
+    received = file.seek(0, os.SEEK_END)  # also flushes the buffer
     if total is not None and received < total:
-        raise BrokenLine(f"{url} broke off after {received:,} of {total:,} bytes")
+        raise TransientError(f"{url} was interrupted after {received:,} of {total:,} bytes")
     return start
 
 
 def first_byte(response: Any) -> int:
-    """Return where in the file a response begins, -1 if it does not say."""
+    """Return the position in the file at which a response begins, -1 if it is unknown."""
     if response.status != 206:
         return 0
     place = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
@@ -152,25 +159,25 @@ def first_byte(response: Any) -> int:
 
 
 def next_chunk(url: str, response: Any) -> bytes:
-    """Return the bytes that arrive next, b"" at the end."""
-    with network(url):
-        # Not read(): it waits for a whole chunk, and loses what came of it if the line breaks.
+    """Return the next bytes of a response, b"" at its end."""
+    with network_errors(url):
+        # read() waits for a full chunk, and loses a partial one if the connection breaks.
         chunk: bytes = response.read1(CHUNK_BYTES)
         return chunk
 
 
 @contextmanager
-def network(url: str) -> Iterator[None]:
-    """Turn the failures of a network into a DownloadError."""
+def network_errors(url: str) -> Iterator[None]:
+    """Convert network errors to DownloadError."""
     try:
         yield
     except urllib.error.HTTPError as error:
         error.close()
-        kind = BrokenLine if error.code >= 500 or error.code == 429 else DownloadError
+        kind = TransientError if error.code >= 500 or error.code == 429 else DownloadError
         raise kind(f"{url} could not be read ({error})") from error
     except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
         reason = getattr(error, "reason", None) or error
-        # Where there is no such host, or nobody listens, another attempt would only wait.
+        # Retrying is useless if the host does not exist or refuses connections.
         absent = isinstance(reason, (socket.gaierror, ConnectionRefusedError))
-        kind = DownloadError if absent else BrokenLine
+        kind = DownloadError if absent else TransientError
         raise kind(f"{url} could not be read ({reason})") from error

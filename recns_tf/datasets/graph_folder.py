@@ -1,4 +1,4 @@
-"""A folder in one of the authors' two formats as a dataset: its own split, perhaps its own ids."""
+"""Load a folder in one of the authors' two formats, with its split and, if present, its ids."""
 
 from __future__ import annotations
 
@@ -44,31 +44,33 @@ def load_folder(
     config: Config,
     sizes: tuple[int, int] | None = None,
 ) -> Interactions:
-    """Return the dataset that a folder of files holds, cached.
+    """Load the dataset in a folder and cache it.
 
-    Where the files have no validation part, `config.valid_share` of each user's train positives
-    becomes one, drawn with `config.split_seed`; the rest of the split is the files' own. A pair of
-    two parts stays in the first of train, test, valid, so that nothing tested was trained on.
+    The split is that of the files. If they have no validation part, it is drawn with
+    `config.split_seed` from the train positives, a share of `config.valid_share` per user. A pair
+    in several parts is kept in the first of train, test, valid, so that no train pair is tested.
 
     Args:
-        name: of the dataset.
-        folder: where the files are.
+        name: name of the dataset.
+        folder: folder of the files.
         file_format: "lightgcn" or "pinsage".
-        cache: where the binary cache goes.
-        config: of which `valid_share` and `split_seed` count.
+        cache: folder of the binary cache.
+        config: uses `split`, `valid_share` and `split_seed`.
         sizes: num_users and num_items, if known.
 
     Raises:
-        UserError: a file is absent or damaged, or --split_seed is given where the files settle
-            the whole split.
+        UserError: a file is missing or damaged, --split is given, or --split_seed is given although
+            the files contain all parts.
     """
     if config.split != "auto":
-        raise UserError(f"--split={config.split}: the files of {name} are split.")
+        raise UserError(f"--split={config.split}: the files of {name} are already split.")
     paths = {each: folder / each for each in NAMES[file_format] if (folder / each).exists()}
     if "valid.txt" in paths:
         own_split = {}
         if config.split_seed:
-            raise UserError(f"--split_seed={config.split_seed}: the files of {name} are split.")
+            raise UserError(
+                f"--split_seed={config.split_seed}: the files of {name} are already split."
+            )
     else:
         own_split = {"valid_share": config.valid_share, "split_seed": config.split_seed}
     source = {
@@ -92,15 +94,19 @@ def assemble(
     config: Config,
     source: dict[str, Any],
 ) -> Interactions:
-    """Return the Interactions that files hold; what is left out is told on standard error."""
+    """Build Interactions from files; report dropped pairs on standard error.
+
+    Raises:
+        UserError: there are no train positives.
+    """
     train, valid = files.train, files.valid
     if not len(train):
-        raise UserError(f"{name}: train.txt has no positive to train on.")
-    num_users, num_items = counts(files, sizes)
+        raise UserError(f"{name}: train.txt has no positives to train on.")
+    num_users, num_items = graph_size(files, sizes)
     train_keys = distinct(train[:, 0] * num_items + train[:, 1])
-    test = outside(name, "test", files.test, train_keys, num_items)
+    test = drop_duplicates(name, "test", files.test, train_keys, num_items)
     if valid is None:
-        # Only train is divided: a test pair that was no train pair is none now.
+        # Only train is divided, so valid and test cannot overlap.
         users = train_keys // num_items
         order = np.random.default_rng(config.split_seed).random(len(users))
         part = split_per_user(users, order, valid=config.valid_share, test=0)
@@ -108,8 +114,8 @@ def assemble(
         train, valid = pairs[part == TRAIN], pairs[part == VALID]
     else:
         taken = np.concatenate([train_keys, test[:, 0] * num_items + test[:, 1]])
-        valid = outside(name, "valid", valid, np.sort(taken), num_items)
-    outside(name, "exposed", files.exposed, train_keys, num_items)
+        valid = drop_duplicates(name, "valid", valid, np.sort(taken), num_items)
+    drop_duplicates(name, "exposed", files.exposed, train_keys, num_items)
     return make_interactions(
         name,
         train=train,
@@ -122,8 +128,8 @@ def assemble(
     )
 
 
-def counts(files: Files, sizes: tuple[int, int] | None) -> tuple[int, int]:
-    """Return num_users and num_items: those of the ids, else `sizes`, else the largest numbers."""
+def graph_size(files: Files, sizes: tuple[int, int] | None) -> tuple[int, int]:
+    """Return num_users and num_items from the ids, else `sizes`, else the largest indices."""
     parts = [files.train, files.test, files.exposed]
     parts += [] if files.valid is None else [files.valid]
     highest = np.max([part.max(axis=0) for part in parts if len(part)], axis=0) + 1
@@ -133,12 +139,21 @@ def counts(files: Files, sizes: tuple[int, int] | None) -> tuple[int, int]:
     return int(users), int(items)
 
 
-def outside(name: str, part: str, pairs: Pairs, keys: Any, num_items: int) -> Pairs:
-    """Return pairs without those among `keys`, and tell how many these are."""
-    among = is_among(pairs[:, 0] * num_items + pairs[:, 1], keys)
-    if among.any():
+def drop_duplicates(name: str, part: str, pairs: Pairs, keys: Any, num_items: int) -> Pairs:
+    """Return the pairs that are not in another part, and report the number of the others.
+
+    Args:
+        name: name of the dataset, for the message.
+        part: name of the part, for the message.
+        pairs: int64 [n, 2].
+        keys: pairs of the other parts as user * num_items + item, ascending.
+        num_items: number of items of the graph.
+    """
+    duplicate = is_among(pairs[:, 0] * num_items + pairs[:, 1], keys)
+    if duplicate.any():
         print(
-            f"{name}: {among.sum():,} {part} pairs stand in another part, too: left out here.",
+            f"{name}: {duplicate.sum():,} {part} pairs are also in another part: dropped from "
+            f"{part}.",
             file=sys.stderr,
         )
-    return pairs[~among]
+    return pairs[~duplicate]

@@ -1,10 +1,10 @@
-"""KuaiRand-Pure: what Kuaishou showed to 27,285 users among 7,583 videos, and how they reacted.
+"""KuaiRand-Pure: 7,583 videos shown to 27,285 users of Kuaishou, and their reactions.
 
 Source: Gao et al., "KuaiRand: An Unbiased Sequential Recommendation Dataset with Randomly Exposed
 Videos", CIKM 2022; https://kuairand.com, https://zenodo.org/records/10439422 (CC BY-SA 4.0). The
-logs are CSV with a heading: user_id, video_id, …, time_ms, is_click, …, long_view, …; every row was
-shown. Both logs of the standard policy are read; the log of random exposures is another law, and
-is not.
+logs are CSV with a header: user_id, video_id, …, time_ms, is_click, …, long_view, …; each row is a
+video that was shown. Both logs of the standard policy are read. The log of random exposures is not
+read, because its exposures follow another distribution.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ FILES = ("log_standard_4_08_to_4_21_pure.csv", "log_standard_4_22_to_5_08_pure.c
 
 
 def load(directory: Path, config: Config) -> Interactions:
-    """Return KuaiRand-Pure: videos watched long (or clicked) are positives, the rest exposed.
+    """Load KuaiRand-Pure: long-watched (or clicked) videos are positives, the rest exposures.
 
     Args:
         directory: data/kuairand-pure.
-        config: of which `positive_label`, `split` and `split_seed` count.
+        config: uses `positive_label`, `split` and `split_seed`.
 
     Raises:
-        UserError: a file is absent or damaged.
+        UserError: a file is missing or damaged.
     """
     events = Events("user_id", "video_id", label=config.positive_label, timestamp="time_ms")
     return load_tables(directory, FILES, HOME, events, config)

@@ -2,8 +2,8 @@
 
 Source: He et al., "LightGCN", SIGIR 2020; https://github.com/gusye1234/LightGCN-PyTorch, folder
 data/NAME, and https://github.com/kuandeng/LightGCN, folder Data/NAME: train.txt and test.txt,
-user_list.txt and item_list.txt, in LightGCN's format (graph_files.py). They come without a
-validation part; a share of train becomes one (--valid_share=0 for none).
+user_list.txt and item_list.txt, in LightGCN's format (formats/graph_files.py). They have no
+validation part, so a share of train becomes one (--valid_share=0 for none).
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ HOME = "https://github.com/gusye1234/LightGCN-PyTorch/tree/master/data"
 
 
 def load(directory: Path, config: Config) -> Interactions:
-    """Return the files of data/NAME.
+    """Load the files of data/NAME.
 
     Args:
         directory: data/gowalla, data/yelp2018 or data/amazon-book.
-        config: of which `valid_share` and `split_seed` count.
+        config: uses `valid_share` and `split_seed`.
 
     Raises:
-        UserError: a file is absent or damaged.
+        UserError: a file is missing or damaged.
     """
     name = directory.name
     if not all((directory / each).exists() for each in ("train.txt", "test.txt")):

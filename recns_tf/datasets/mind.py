@@ -1,10 +1,10 @@
-"""MIND: news that Microsoft News showed, and which of them were clicked.
+"""MIND: news shown by Microsoft News, and which of them were clicked.
 
 Source: Wu et al., "MIND: A Large-scale Dataset for News Recommendation", ACL 2020;
-https://msnews.github.io (Microsoft Research Licence). behaviors.tsv has a line an impression and no
-heading: impression id, user id, time (11/11/2019 9:05:58 AM), history, impressions, parted by
-tabs; impressions are `N55689-1 N35729-0`, 1 for clicked and 0 for not. The history lists clicks
-without impressions and without times, and is not read.
+https://msnews.github.io (Microsoft Research License). behaviors.tsv has one line per impression and
+no header. Its fields are separated by tabs: impression id, user id, time (11/11/2019 9:05:58 AM),
+history, shown news. Shown news are `N55689-1 N35729-0`, with 1 for clicked and 0 for not clicked.
+The history is not read, because it lists clicks without impressions and times.
 """
 
 from __future__ import annotations
@@ -32,32 +32,32 @@ TIME = "%m/%d/%Y %I:%M:%S %p"
 
 
 def load(directory: Path, config: Config) -> Interactions:
-    """Return MIND: clicked news are positives, news shown and not clicked exposed.
+    """Load MIND: clicked news are positives, the other shown news exposures.
 
     Args:
         directory: data/mind.
-        config: of which `split` and `split_seed` count.
+        config: uses `split` and `split_seed`.
 
     Raises:
-        UserError: behaviors.tsv is absent or damaged.
+        UserError: behaviors.tsv is missing or damaged.
     """
     return load_log(directory, FILES, HOME, read, config)
 
 
 def read(paths: Sequence[Path]) -> Log:
-    """Return the log of behaviors.tsv.
+    """Read behaviors.tsv.
 
     Raises:
-        UserError: a line is not of its form; the sentence names it.
+        UserError: a line is malformed; the message gives its number.
     """
     return read_lists(paths, LAYOUT, ("user", "time", "shown"), parse)
 
 
 def parse(users: pa.Array, times: pa.Array, shown: pa.Array) -> Impressions:
-    """Return a batch of lines as impressions.
+    """Parse a batch of lines, given as Arrow string arrays [n], into impressions.
 
     Raises:
-        BadValue: a time or an impression is not of its form.
+        BadValue: a time or an impression is malformed.
     """
     when = pc.strptime(times, format=TIME, unit="s", error_is_null=True)
     require(pc.is_valid(when), times, "time", "such as 11/11/2019 9:05:58 AM")

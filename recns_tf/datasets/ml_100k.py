@@ -1,12 +1,12 @@
 """MovieLens 100k: 943 users, 1,682 films, 100,000 ratings from 1 to 5.
 
-A rating of 4 or 5 is a positive, 1 to 3 an exposed item that was not liked.
+A rating of 4 or 5 is a positive; 1 to 3 is an exposure, an item seen but not liked.
 
 Source: F. M. Harper and J. A. Konstan, "The MovieLens Datasets", ACM TiiS 2015;
 https://grouplens.org/datasets/movielens/100k/. Its terms allow use for research and forbid
-redistribution, so the ratings are fetched at run time: from GroupLens, or, where that cannot be
-reached, from the wheel recbole 1.2.1 on PyPI, which carries the same 100,000 lines below a
-header. Either way the lines are checked against the SHA-256 of GroupLens' u.data.
+redistribution, so the ratings are downloaded at run time: from GroupLens or, if it is unreachable,
+from the wheel recbole 1.2.1 on PyPI, which contains the same 100,000 lines below a header. In both
+cases the lines are verified by the SHA-256 of GroupLens' u.data.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ POSITIVE_FROM = 4
 
 
 def load(directory: Path, config: Config) -> Interactions:
-    """Return ml-100k, split 80/10/10 per user.
+    """Load ml-100k, split 80/10/10 per user.
 
     Args:
-        directory: where u.data and its binary cache are kept, data/ml-100k.
-        config: of which `split` and `split_seed` count.
+        directory: data/ml-100k, with u.data and the cache.
+        config: uses `split` and `split_seed`.
 
     Raises:
-        UserError: no source can be reached, or a file in `directory` is damaged.
+        UserError: both sources are unreachable, or a file in `directory` is damaged.
     """
     ratings = fetch(directory)
     rules = split_rules(config)
@@ -62,19 +62,19 @@ def load(directory: Path, config: Config) -> Interactions:
 
 
 def fetch(directory: Path) -> Path:
-    """Return the path of u.data, fetched and verified first where it is absent.
+    """Return the path of u.data, after downloading it if it is missing.
 
     Raises:
-        UserError: neither source can be reached, or the file there is not u.data.
+        UserError: both sources are unreachable, or the existing file is not u.data.
     """
     path = directory / "u.data"
     if not path.exists():
         try:
-            content = from_grouplens()
+            content = download_from_grouplens()
         except DownloadError as official:
             print(f"{official}; trying the wheel {WHEEL} on PyPI instead.", file=sys.stderr)
             try:
-                content = from_wheel()
+                content = download_from_pypi()
             except DownloadError as wheel:
                 raise UserError(
                     f"ml-100k cannot be downloaded: {official}, and {wheel}. With a network, run "
@@ -85,15 +85,15 @@ def fetch(directory: Path) -> Path:
         with atomic(path) as temporary:
             temporary.write_bytes(content)
     elif sha256(path) != RATINGS_SHA256:
-        raise UserError(f"{path} is not GroupLens' u.data: delete it and run again to fetch it.")
+        raise UserError(f"{path} is not GroupLens' u.data: delete it and run again to download it.")
     return path
 
 
-def from_grouplens() -> bytes:
-    """Return the bytes of u.data from its official home.
+def download_from_grouplens() -> bytes:
+    """Return the bytes of u.data from GroupLens.
 
     Raises:
-        DownloadError: it is out of reach or damaged.
+        DownloadError: GroupLens is unreachable, or the file is damaged.
     """
     with tempfile.TemporaryDirectory() as folder:
         archive = download(URL, Path(folder) / "ml-100k.zip", URL_SHA256)
@@ -101,11 +101,11 @@ def from_grouplens() -> bytes:
             return file.read(ZIP_MEMBER)
 
 
-def from_wheel() -> bytes:
-    """Return the bytes of u.data from the PyPI wheel, which pip fetches by its own settings.
+def download_from_pypi() -> bytes:
+    """Return the bytes of u.data from the wheel on PyPI, downloaded by pip with its settings.
 
     Raises:
-        DownloadError: pip cannot have the wheel.
+        DownloadError: pip cannot download the wheel.
     """
     with tempfile.TemporaryDirectory() as folder:
         pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder]
@@ -120,7 +120,7 @@ def from_wheel() -> bytes:
 
 
 def read(ratings: Path) -> Log:
-    """Return the lines `user<TAB>item<TAB>rating<TAB>timestamp` of u.data."""
+    """Read u.data, with lines `user<TAB>item<TAB>rating<TAB>timestamp`."""
     users, items, stars, times = np.loadtxt(ratings, dtype=np.int64, delimiter="\t").T
     user_ids, user_places = np.unique(users, return_inverse=True)
     item_ids, item_places = np.unique(items, return_inverse=True)

@@ -1,8 +1,8 @@
-"""One's own log, prepared once by `./run.sh prepare NAME …`, then a dataset like any other.
+"""Datasets made from your own log by `./run.sh prepare NAME …`.
 
-data/NAME/ holds log.npz, the events in binary form; prepared.json, how they were read and how they
-are split; and the caches of its splits. The split's seed is that of the run, so that a log that
-was prepared once can be split in several ways.
+data/NAME/ contains log.npz, the events in binary form; prepared.json, how they were read and how
+they are split; and the caches of the splits. The seed of the split is a setting of the run, so a
+log that is prepared once can be split in several ways.
 """
 
 from __future__ import annotations
@@ -34,29 +34,29 @@ ARRAYS = ("users", "items", "positive", "times", "user_ids", "item_ids", "parts"
 
 
 def is_prepared(directory: Path) -> bool:
-    """Return whether a folder holds a prepared log."""
+    """Return whether a folder contains a prepared log."""
     return (directory / ABOUT).is_file()
 
 
 def prepare(
     directory: Path, log: Log, rules: Rules, about: dict[str, Any]
 ) -> tuple[Interactions, RowCounts]:
-    """Keep a log in `directory`, which takes the place of what was there when all is written.
+    """Store a log in `directory`, which is replaced atomically.
 
     Args:
         directory: data/NAME.
         log: the events.
-        rules: how to filter and split; the seed is the run's.
-        about: where the log is from and how it was read, for prepared.json.
+        rules: how to filter and split. The seed is not stored, because each run has its own.
+        about: the source of the log and how it was read, for prepared.json.
 
     Returns:
-        The dataset with the seed of `rules`, and the account of the log's rows.
+        The dataset split with the seed of `rules`, and what happened to the rows of the log.
 
     Raises:
-        UserError: as to_interactions; nothing is written then.
+        UserError: as in to_interactions; nothing is written.
     """
     accounts = []
-    with replaced(directory) as temporary:
+    with replace_folder(directory) as temporary:
         arrays = {name: getattr(log, name) for name in ARRAYS if getattr(log, name) is not None}
         np.savez(temporary / LOG, allow_pickle=False, **arrays)
         source = {"log_sha256": sha256(temporary / LOG)} | dataclasses.asdict(rules)
@@ -83,8 +83,8 @@ def prepare(
 
 
 @contextmanager
-def replaced(directory: Path) -> Iterator[Path]:
-    """Yield an empty folder that takes the place of `directory` when the block succeeds."""
+def replace_folder(directory: Path) -> Iterator[Path]:
+    """Yield an empty folder that replaces `directory` when the block succeeds."""
     temporary, earlier = (
         directory.with_name(f".{os.getpid()}.{name}.{directory.name}") for name in ("new", "old")
     )
@@ -103,16 +103,16 @@ def replaced(directory: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
         shutil.rmtree(earlier, ignore_errors=True)
         if new_parent:
-            with suppress(OSError):  # unless it is in use
+            with suppress(OSError):  # it may be in use
                 directory.parent.rmdir()
 
 
 def load(directory: Path, config: Config) -> Interactions:
-    """Return the prepared dataset, split as it was prepared or as the flags say, and cached.
+    """Load a prepared dataset with the prepared split or that of the flags, and cache it.
 
     Args:
         directory: data/NAME.
-        config: of which `split` and `split_seed` count.
+        config: uses `split` and `split_seed`.
 
     Raises:
         UserError: a file in `directory` is damaged, or the log has no times for --split=temporal.
@@ -134,10 +134,10 @@ def load(directory: Path, config: Config) -> Interactions:
 
 
 def read(path: Path, expected_sha256: str) -> Log:
-    """Return the log that `prepare` wrote, without its count of ignored rows.
+    """Read a log written by `prepare`, without its number of ignored rows.
 
     Raises:
-        UserError: it is not the same any more.
+        UserError: the file is damaged or was changed.
     """
     try:
         if sha256(path) != expected_sha256:

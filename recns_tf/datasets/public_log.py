@@ -1,4 +1,4 @@
-"""What the public logs share: files that the user put there, rules from the flags, one cache."""
+"""Loading of public logs: files supplied by the user, a split from the flags, and a cache."""
 
 from __future__ import annotations
 
@@ -21,7 +21,18 @@ if TYPE_CHECKING:
 def load_tables(
     directory: Path, names: Sequence[str], home: str, events: Events, config: Config
 ) -> Interactions:
-    """Return the dataset of a log in tables; see load_log."""
+    """Load a log stored as tables.
+
+    Args:
+        directory: data/NAME, with the files.
+        names: names of the files.
+        home: where to obtain them, for the error message.
+        events: the columns of the tables.
+        config: uses `split` and `split_seed`.
+
+    Raises:
+        UserError: a file is missing or damaged.
+    """
     return load_log(
         directory,
         names,
@@ -38,22 +49,22 @@ def load_log(
     home: str,
     read: Callable[[Sequence[Path]], Log],
     config: Config,
-    how: dict[str, str] | None = None,
+    options: dict[str, str] | None = None,
 ) -> Interactions:
-    """Return the dataset of a log that must be there already, split 80/10/10 per user and cached.
+    """Load a log from existing files, split 80/10/10 per user and cached.
 
-    Users without a positive are dropped: there is nothing to learn or to test for them.
+    Users without a positive are dropped, because they are useless for training and testing.
 
     Args:
         directory: data/NAME, with the files.
-        names: of the files.
-        home: where they can be had, for the user.
-        read: makes a Log of the files.
-        config: of which `split` and `split_seed` count.
-        how: what else the Log depends on.
+        names: names of the files.
+        home: where to obtain them, for the error message.
+        read: reads the files into a Log.
+        config: uses `split` and `split_seed`.
+        options: other values on which the Log depends, part of the cache key.
 
     Raises:
-        UserError: a file is absent or damaged.
+        UserError: a file is missing or damaged.
     """
     paths = [directory / name for name in names]
     missing = [path.name for path in paths if not path.exists()]
@@ -61,7 +72,7 @@ def load_log(
         raise UserError(f"put {', '.join(missing)} of {home} into {directory}/.")
     rules = split_rules(config, user_core=1)
     files = {path.name: sha256(path) for path in paths}
-    source = {"files": files, **(how or {}), **asdict(rules)}
+    source = {"files": files, **(options or {}), **asdict(rules)}
     return cached(
         directory,
         source,

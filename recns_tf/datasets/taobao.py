@@ -1,7 +1,7 @@
 """Taobao display advertising: 26 million ads shown to 1.14 million users in 8 days of May 2017.
 
-Source: https://tianchi.aliyun.com/dataset/56 ("Ad Display/Click Data on Taobao.com", Alibaba). Of
-its files raw_sample.csv is read: a row an ad shown, with the heading user, time_stamp,
+Source: https://tianchi.aliyun.com/dataset/56 ("Ad Display/Click Data on Taobao.com", Alibaba). Only
+raw_sample.csv is read. Each row is an ad that was shown; the header is user, time_stamp,
 adgroup_id, pid, nonclk, clk; clk is 1 for a click and 0 for none. The item is the ad (adgroup_id).
 """
 
@@ -23,13 +23,13 @@ EVENTS = Events("user", "adgroup_id", label="clk", timestamp="time_stamp")
 
 
 def load(directory: Path, config: Config) -> Interactions:
-    """Return the Taobao ads: clicked ads are positives, the rest exposed.
+    """Load the Taobao ads: clicked ads are positives, the rest exposures.
 
     Args:
         directory: data/taobao.
-        config: of which `split` and `split_seed` count.
+        config: uses `split` and `split_seed`.
 
     Raises:
-        UserError: raw_sample.csv is absent or damaged.
+        UserError: raw_sample.csv is missing or damaged.
     """
     return load_tables(directory, FILES, HOME, EVENTS, config)

@@ -1,9 +1,9 @@
 """The authors' Zhihu data (§5.1): 16,015 users, 44,175 items, clicks and exposures.
 
-Source: https://github.com/zyang-16/RecNS, in two formats of which graph_files.py tells. Both hold
-the same clicks; that of PinSage (the default) comes with a validation part, that of LightGCN
-does not. A file is downloaded on first use and verified by the SHA-1 of its git blob; a file
-that is there already is used as it is, and told if it is another.
+Source: https://github.com/zyang-16/RecNS, in two formats (see formats/graph_files.py) with
+the same clicks. The format of PinSage (the default) has a validation part, that of LightGCN has
+none. Files are downloaded on first use and verified by the SHA-1 of their git blobs. Existing files
+are used as they are, with a warning if they differ.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 SIZES = (16_015, 44_175)
 REPOSITORIES = tuple(
     f"https://raw.githubusercontent.com/zyang-16/RecNS/{commit}"
-    # The commit that the checksums are of, and an earlier one by its full name.
+    # The commit of the checksums, and an earlier one by its full name.
     for commit in ("4845d02", "33896b6364ef60561a72551bf1aed9240a46bb52")
 )
 BLOBS = {
@@ -49,15 +49,15 @@ BLOBS = {
 
 
 def load(directory: Path, config: Config) -> Interactions:
-    """Return Zhihu as the authors split it.
+    """Load Zhihu with the authors' split.
 
     Args:
-        directory: data/zhihu; the files are kept in its subfolder config.layout.
-        config: of which `layout` counts, and for LightGCN's, which has no validation part,
-            `valid_share` and `split_seed`.
+        directory: data/zhihu; the files are in its subfolder config.layout.
+        config: uses `layout`, and `valid_share` and `split_seed` for the layout "lightgcn", which
+            has no validation part.
 
     Raises:
-        UserError: a file is absent and cannot be downloaded, or is damaged.
+        UserError: a file is missing and cannot be downloaded, or is damaged.
     """
     folder = directory / config.layout
     fetch(folder, config.layout)
@@ -65,23 +65,25 @@ def load(directory: Path, config: Config) -> Interactions:
 
 
 def fetch(folder: Path, layout: str) -> None:
-    """Download the files of a format that are not in `folder` yet.
+    """Download the files of a layout that are missing in `folder`.
 
     Raises:
-        UserError: one cannot be had; the sentence says which files to put where.
+        UserError: a download fails; the message says which files to put where.
     """
     path_there, blobs = BLOBS[layout]
     for name, blob in blobs.items():
         if (folder / name).exists():
             if git_blob_sha1(folder / name) != blob:
-                print(f"{folder / name} is not the authors' file; used as it is.", file=sys.stderr)
+                print(
+                    f"{folder / name} is not the authors' file; it is used anyway.", file=sys.stderr
+                )
             continue
         try:
             fetch_file(f"{path_there}/{name}", folder / name, blob)
         except DownloadError as error:
             raise UserError(
-                f"zhihu cannot be downloaded: {error}. With a network, run again, and it goes on "
-                f"from there; without one, put {', '.join(blobs)} of "
+                f"zhihu cannot be downloaded: {error}. Run again to continue the download; without "
+                f"a network, put {', '.join(blobs)} of "
                 f"https://github.com/zyang-16/RecNS/tree/4845d02/{path_there} into {folder}/."
             ) from error
 
@@ -90,7 +92,7 @@ def fetch_file(path_there: str, path: Path, blob: str) -> None:
     """Download one file from the first of REPOSITORIES that has it.
 
     Raises:
-        DownloadError: none has; the sentence is on the last.
+        DownloadError: none has it; the message is about the last one.
     """
     *others, last = REPOSITORIES
     for repository in others:

@@ -102,7 +102,7 @@ def test_exported_files_can_be_read_again(tmp_path):
         ),
         (["export", "ml-100k"], "two words are needed, DATASET and PATH, not 1"),
         (["export", "ml-100k", "x", "--format=json"], "--format=json: choose one of lightgcn"),
-        (["export", "synthetic-small", "HERE"], "HERE exists already: choose another name."),
+        (["export", "synthetic-small", "HERE"], "HERE already exists: choose another name."),
         (
             ["export", "synthetic-small", "HERE/x.doc"],
             "HERE/x.doc: choose a name that ends in .csv",

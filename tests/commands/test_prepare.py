@@ -1,4 +1,4 @@
-"""Preparing one's own log from the command line, and training on it."""
+"""Preparing a log from the command line, and training on it."""
 
 import json
 import os
@@ -29,7 +29,7 @@ def prepare(tmp_path, *arguments):
 
 @pytest.fixture
 def log(tmp_path):
-    """30 users with 21 clicks and impressions each, a repeat, a pair of both, and a rare user."""
+    """A log of 30 users with 22 rows each, including repeats and conflicts, and of a rare user."""
     rng = np.random.default_rng(0)
     lines = ["who,what,clicked,at"]
     for user in range(30):
@@ -46,7 +46,7 @@ def log(tmp_path):
 COLUMNS = ("--user=who", "--item=what", "--label=clicked")
 
 
-def test_a_log_is_prepared_and_trained_on(tmp_path, log):
+def test_prepared_log_can_be_trained_on(tmp_path, log):
     done = prepare(tmp_path, "shop", f"--input={log}", *COLUMNS)
     assert done.returncode == 0, done.stderr
     assert done.stderr == "" and "python -m recns_tf shop lightgcn" in done.stdout
@@ -62,7 +62,7 @@ def test_a_log_is_prepared_and_trained_on(tmp_path, log):
     assert "u7" in users
 
 
-def test_the_printed_counts_add_up(tmp_path, log):
+def test_printed_counts_add_up(tmp_path, log):
     done = prepare(tmp_path, "shop", f"--input={log}", *COLUMNS, "--timestamp=at",
                    "--split=temporal", "--user_core=2", "--item_core=3")  # fmt: skip
     counts = re.findall(r"^(read|less|kept) +([\d,]+) ", done.stdout, flags=re.MULTILINE)
@@ -77,7 +77,7 @@ def test_the_printed_counts_add_up(tmp_path, log):
     assert account["late_exposures"] > 0 and account["below_core"] > 0
 
 
-def test_every_split_seed_gives_its_own_split_of_the_same_positives(tmp_path, log):
+def test_split_seed_changes_the_split_but_not_the_positives(tmp_path, log):
     prepare(tmp_path, "shop", f"--input={log}", *COLUMNS)
     one, two, again = (
         datasets.load(Config(dataset="shop", split_seed=seed), tmp_path / "data")
@@ -88,7 +88,7 @@ def test_every_split_seed_gives_its_own_split_of_the_same_positives(tmp_path, lo
     assert (parts[0] != parts[1]).nnz == 0 and (one.test != two.test).nnz > 0
 
 
-def test_conflicts_any_takes_held_out_positives_out_of_the_exposures(tmp_path):
+def test_conflicts_any_removes_held_out_positives_from_the_exposures(tmp_path):
     path = tmp_path / "log.csv"
     rows = [f"{user},{item},{label}" for user in range(5) for item in range(10) for label in "01"]
     path.write_text("\n".join(["user_id,item_id,label", *rows]))
@@ -100,7 +100,7 @@ def test_conflicts_any_takes_held_out_positives_out_of_the_exposures(tmp_path):
     assert account.rows == 100 == sum(account[1:])
 
 
-def test_exposures_after_a_users_cut_are_not_known_in_a_temporal_split(tmp_path):
+def test_temporal_split_drops_exposures_of_the_held_out_period(tmp_path):
     path = tmp_path / "log.csv"
     likes = [f"1,{item},1,{item}" for item in range(10)]
     shows = [f"1,{20 + when},0,{when}" for when in range(12)]
@@ -114,10 +114,10 @@ def test_exposures_after_a_users_cut_are_not_known_in_a_temporal_split(tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "sentence"),
+    ("arguments", "message"),
     [
         ([], "one word is needed, NAME, not 0"),
-        (["shop"], "--input is needed: the file of the log."),
+        (["shop"], "--input is required: the file of the log."),
         (["shop", "--input=LOG", "--user=nobody"], "LOG line 1: no column 'nobody'; its columns"),
         (["shop", "--input=LOG", *COLUMNS, "--positive=4"], "--positive=4: choose a comparison"),
         (["shop", "--input=LOG", *COLUMNS, "--exposed=x"], "--exposed=x: choose rest, none, or"),
@@ -125,16 +125,16 @@ def test_exposures_after_a_users_cut_are_not_known_in_a_temporal_split(tmp_path)
         (["shop", "--input=LOG", *COLUMNS, "--separator=ab"], "--separator=ab: choose one ASCI"),
         (["shop", "--input=LOG", *COLUMNS, "--test=1"], "--test=1.0: choose a share"),
         (["shop", "--input=LOG", *COLUMNS, "--test=0.5", "--valid=0.5"], "--valid=0.5 and --test="),
-        (["shop", "--input=LOG", *COLUMNS, "--split=temporal"], "--split=temporal needs --timest"),
+        (["shop", "--input=LOG", *COLUMNS, "--split=temporal"], "--split=temporal requires --tim"),
         (["shop", "--input=LOG", *COLUMNS, "--split=given"], "--split=given and --split_column="),
         (["shop", "--input=LOG", *COLUMNS, "--item_core=99"], "shop: no positive is left to train"),
         (["shop", "--input=nowhere.csv"], "nowhere.csv does not exist (current folder: "),
         (["shop", "--input=FOLDER"], "FOLDER is a folder: name a table."),
         (["shop", "--input=LOG", "--user=what", "--item=what"], "--user=what and --item=what are"),
-        (["shop", "--input=LOG", "--input=LOG"], "--input is given more than once: write --input="),
-        (["shop", "--input=LOG", "--positive=>=4"], "--positive and --exposed need --label"),
+        (["shop", "--input=LOG", "--input=LOG"], "--input is given 2 times: give it once."),
+        (["shop", "--input=LOG", "--positive=>=4"], "--positive and --exposed require --label"),
         (["shop", "--input=LOG", *COLUMNS, "--separator=é"], "--separator=é: choose one ASCII"),
-        (["shop", "--input=a.parquet", "--columns=a,b"], "--columns=a,b: Parquet files name their"),
+        (["shop", "--input=a.parquet", "--columns=a,b"], "--columns=a,b: Parquet files already"),
         (
             ["shop", "--input=LOG", "--user=who", "--item=what", "--label=at"],
             "LOG line 2: at '2024-01-",
@@ -146,25 +146,25 @@ def test_exposures_after_a_users_cut_are_not_known_in_a_temporal_split(tmp_path)
         (["shop", "--input=LOG", *COLUMNS, "--positives=1"], "Unknown command line flag 'positi"),
     ],
 )
-def test_bad_input_is_one_sentence_and_leaves_nothing(tmp_path, log, arguments, sentence):
-    def named(text):
+def test_invalid_input_is_an_error_and_writes_nothing(tmp_path, log, arguments, message):
+    def with_paths(text):
         return text.replace("LOG", str(log)).replace("FOLDER", str(tmp_path))
 
-    done = prepare(tmp_path, *map(named, arguments))
+    done = prepare(tmp_path, *map(with_paths, arguments))
     assert done.returncode == 1
-    assert done.stderr.startswith(f"recns_tf: {named(sentence)}"), done.stderr
+    assert done.stderr.startswith(f"recns_tf: {with_paths(message)}"), done.stderr
     assert done.stderr.count("\n") == 1
     assert [path.name for path in tmp_path.iterdir()] == ["log.csv"]
 
 
-def test_an_earlier_dataset_is_replaced_only_on_demand_and_only_by_a_sound_one(tmp_path, log):
+def test_dataset_is_replaced_only_with_overwrite_and_only_by_a_valid_one(tmp_path, log):
     def checksum():
         return datasets.load(Config(dataset="shop"), tmp_path / "data").checksum
 
     prepare(tmp_path, "shop", f"--input={log}", *COLUMNS)
     before = checksum()
     done = prepare(tmp_path, "shop", f"--input={log}", *COLUMNS)
-    assert done.returncode == 1 and "exists already: choose another name" in done.stderr
+    assert done.returncode == 1 and "already exists: choose another name" in done.stderr
     again = (*COLUMNS, "--overwrite")
     done = prepare(tmp_path, "shop", f"--input={log}", *again, "--user_core=999")
     assert done.returncode == 1 and checksum() == before
@@ -173,14 +173,14 @@ def test_an_earlier_dataset_is_replaced_only_on_demand_and_only_by_a_sound_one(t
     (tmp_path / "data" / "mine").mkdir()
     (tmp_path / "data" / "mine" / "precious").touch()
     done = prepare(tmp_path, "mine", f"--input={log}", *again)
-    assert done.returncode == 1 and "holds no prepared dataset" in done.stderr
+    assert done.returncode == 1 and "is not a prepared dataset" in done.stderr
     (tmp_path / "data" / "new").mkdir()
     assert prepare(tmp_path, "new", f"--input={log}", *COLUMNS).returncode == 0
     assert (tmp_path / "data" / "mine" / "precious").exists()
     assert sorted(path.name for path in (tmp_path / "data").iterdir()) == ["mine", "new", "shop"]
 
 
-def test_the_split_of_the_flags_overrides_the_prepared_one(tmp_path, log):
+def test_split_flag_overrides_the_prepared_split(tmp_path, log):
     prepare(tmp_path, "shop", f"--input={log}", *COLUMNS, "--timestamp=at", "--split=temporal")
 
     def load(**flags):
@@ -196,7 +196,7 @@ def test_the_split_of_the_flags_overrides_the_prepared_one(tmp_path, log):
         datasets.load(Config(dataset="bare", split="temporal"), tmp_path / "data")
 
 
-def test_a_failure_while_it_takes_its_place_keeps_the_earlier_dataset(tmp_path, monkeypatch):
+def test_interrupted_replacement_keeps_the_existing_dataset(tmp_path, monkeypatch):
     directory = tmp_path / "shop"
     directory.mkdir()
     (directory / "earlier").touch()
@@ -211,13 +211,13 @@ def test_a_failure_while_it_takes_its_place_keeps_the_earlier_dataset(tmp_path, 
         move(source, target)
 
     monkeypatch.setattr(prepared.os, "replace", interrupted)
-    with pytest.raises(KeyboardInterrupt), prepared.replaced(directory) as temporary:
+    with pytest.raises(KeyboardInterrupt), prepared.replace_folder(directory) as temporary:
         (temporary / "new").touch()
     assert [path.name for path in directory.iterdir()] == ["earlier"]
-    assert list(tmp_path.iterdir()) == [directory], "nothing is left, of a killed one neither"
+    assert list(tmp_path.iterdir()) == [directory], "leftovers of a killed process are removed, too"
 
 
-def test_interrupted_it_says_that_nothing_was_written(tmp_path):
+def test_interrupt_is_reported_and_writes_nothing(tmp_path):
     path = tmp_path / "log.csv"
     path.write_text("user_id,item_id\n" + "1,2\n" * 3_000_000)
     process = subprocess.Popen(
@@ -236,20 +236,20 @@ def test_interrupted_it_says_that_nothing_was_written(tmp_path):
 
 @pytest.mark.parametrize("name", ["log.npz", "prepared.json"])
 @pytest.mark.parametrize("damage", [b"", b"{}", b"PK\x03\x04"])
-def test_a_damaged_preparation_is_told(tmp_path, log, name, damage):
+def test_damaged_prepared_file_is_an_error(tmp_path, log, name, damage):
     prepare(tmp_path, "shop", f"--input={log}", *COLUMNS)
     (tmp_path / "data" / "shop" / name).write_bytes(damage)
     with pytest.raises(UserError, match=rf"{name} is damaged .*prepare"):
         datasets.load(Config(dataset="shop", split_seed=1), tmp_path / "data")
 
 
-def test_the_first_split_is_ready_when_the_log_is(tmp_path, log):
+def test_first_split_is_cached_by_prepare(tmp_path, log):
     prepare(tmp_path, "shop", f"--input={log}", *COLUMNS)
     (tmp_path / "data" / "shop" / "log.npz").unlink()
     assert datasets.load(Config(dataset="shop"), tmp_path / "data").train.nnz
 
 
-def test_an_unknown_dataset_is_told_with_ones_own(tmp_path, log):
+def test_unknown_dataset_is_an_error_that_lists_prepared_ones(tmp_path, log):
     prepare(tmp_path, "shop", f"--input={log}", *COLUMNS)
     done = main("shpo", "lightgcn", f"--data_dir={tmp_path}/data")
     assert re.search(
@@ -258,7 +258,7 @@ def test_an_unknown_dataset_is_told_with_ones_own(tmp_path, log):
     )
 
 
-@pytest.mark.skipif(not KUAIRAND.exists(), reason="the KuaiRand rows are not here")
+@pytest.mark.skipif(not KUAIRAND.exists(), reason="the KuaiRand sample is missing")
 def test_kuairand(tmp_path):
     wanted = Preparation(
         name="k", input=str(KUAIRAND), user="user_id", item="video_id", label="long_view"
@@ -271,6 +271,6 @@ def test_kuairand(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["test", "train", "help", "ml-100k", "lightgcn", "table2", "all"])
-def test_no_dataset_can_have_a_name_with_a_meaning(tmp_path, name, log):
+def test_reserved_names_are_refused(tmp_path, name, log):
     done = prepare(tmp_path, name, f"--input={log}", *COLUMNS)
-    assert done.returncode == 1 and "that name has a meaning already" in done.stderr
+    assert done.returncode == 1 and "that name is reserved" in done.stderr

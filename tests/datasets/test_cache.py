@@ -6,7 +6,7 @@ from recns_tf.errors import UserError
 from tests.conftest import make_toy
 
 
-def equal(one, two):
+def are_equal(one, two):
     same = all(
         (getattr(one, part) != getattr(two, part)).nnz == 0
         for part in ("train", "valid", "test", "exposed")
@@ -15,14 +15,14 @@ def equal(one, two):
     return same and ids and one.name == two.name and one.source == two.source
 
 
-def test_what_is_saved_reads_back_equal(tmp_path, toy):
+def test_saved_interactions_read_back_equal(tmp_path, toy):
     cache.save(tmp_path / "toy.npz", toy)
     again = cache.read(tmp_path / "toy.npz")
-    assert equal(again, toy)
+    assert are_equal(again, toy)
     assert again.checksum == toy.checksum
 
 
-def test_it_is_built_once_for_each_source(tmp_path):
+def test_interactions_are_built_once_per_source(tmp_path):
     calls = []
 
     def build():
@@ -30,13 +30,13 @@ def test_it_is_built_once_for_each_source(tmp_path):
         return make_toy(seed=len(calls))
 
     first = cache.cached(tmp_path, {"log": "a"}, build)
-    assert equal(cache.cached(tmp_path, {"log": "a"}, build), first)
+    assert are_equal(cache.cached(tmp_path, {"log": "a"}, build), first)
     assert len(calls) == 1
-    assert not equal(cache.cached(tmp_path, {"log": "b"}, build), first)
+    assert not are_equal(cache.cached(tmp_path, {"log": "b"}, build), first)
     assert len(calls) == 2
 
 
-def test_a_build_that_fails_leaves_nothing(tmp_path):
+def test_failed_build_leaves_no_file(tmp_path):
     def build():
         raise RuntimeError("no")
 
@@ -46,7 +46,7 @@ def test_a_build_that_fails_leaves_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["cut", "flip", "empty", "text", "other"])
-def test_a_damaged_cache_is_told_and_kept(tmp_path, toy, damage):
+def test_damaged_cache_is_an_error(tmp_path, toy, damage):
     path = tmp_path / "toy.npz"
     cache.save(path, toy)
     whole = path.read_bytes()
@@ -65,7 +65,7 @@ def test_a_damaged_cache_is_told_and_kept(tmp_path, toy, damage):
         cache.read(path)
 
 
-def test_content_that_does_not_match_its_checksum_is_refused(tmp_path, toy):
+def test_wrong_checksum_is_an_error(tmp_path, toy):
     path = tmp_path / "toy.npz"
     cache.save(path, toy)
     with np.load(path) as file:

@@ -29,14 +29,14 @@ class Answer:
     """How the server answers one request.
 
     Attributes:
-        status: an error, or 200 to send a file, which becomes 206 where a range is asked for.
+        status: an error, or 200 to send a file, which becomes 206 if a range is requested.
         content: the file.
-        cut: how many bytes to send before the line breaks, -1 for all.
-        how: "close" (the line breaks in an orderly way), "reset" or "stall".
-        ranges: whether a range is heeded.
-        shift: how far from the place asked for a range begins.
+        cut: bytes to send before the connection ends, -1 for all.
+        how: how the connection ends, "close", "reset" or "stall".
+        ranges: whether ranges are supported.
+        shift: offset between the requested and the actual start of a range.
         framing: "length" (Content-Length), "chunked" or "none".
-        pieces: in how many writes the file is sent, 0.02 s apart.
+        pieces: number of writes that send the file, 0.02 s apart.
     """
 
     status: int = 200
@@ -50,15 +50,15 @@ class Answer:
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """Gives the site's answers in their order, the last one again and again."""
+    """Sends the answers of the site in order, and repeats the last one."""
 
     protocol_version = "HTTP/1.1"
 
     def do_GET(self):
         site = self.server
-        asked = self.headers["Range"]
+        requested = self.headers["Range"]
         with site.lock:
-            site.ranges.append(asked)
+            site.ranges.append(requested)
             answer = site.answers.pop(0) if len(site.answers) > 1 else site.answers[0]
         self.close_connection = True
         if self.path == "/moved":
@@ -69,7 +69,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif answer.status != 200:
             self.send_error(answer.status)
         else:
-            start = int(asked.removeprefix("bytes=").removesuffix("-")) if asked else 0
+            start = int(requested.removeprefix("bytes=").removesuffix("-")) if requested else 0
             self.send_file(answer, start if answer.ranges else None)
 
     def send_file(self, answer, start):
@@ -102,11 +102,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 if answer.pieces > 1:
                     time.sleep(0.02)
         except ConnectionError:
-            return  # the client went away
+            return  # the client closed the connection
         if answer.how == "stall":
             self.server.ended.wait(5)
         if answer.how == "reset":
-            time.sleep(0.1)  # what was sent may arrive first
+            time.sleep(0.1)  # let the sent bytes arrive first
             linger = struct.pack("ii", 1, 0)
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
             self.connection.close()
@@ -120,7 +120,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 class Site(http.server.ThreadingHTTPServer):
-    """A server on this machine that notes what it was asked for and how much it sent."""
+    """A local server that records the requested ranges and the bytes sent."""
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
@@ -143,7 +143,7 @@ def site():
 
 
 @pytest.fixture(autouse=True)
-def impatient(monkeypatch):
+def short_waits(monkeypatch):
     monkeypatch.setattr(module, "WAITS_SECONDS", (0.01, 0.01))
     monkeypatch.setenv("no_proxy", "127.0.0.1")
 
@@ -153,55 +153,55 @@ def target(tmp_path):
     return tmp_path / "folder" / "file"
 
 
-def left(target):
-    """Return the files in the folder of `target`, and what they hold."""
+def files_in_folder(target):
+    """Return the contents of the files in the folder of `target` by name."""
     return {path.name: path.read_bytes() for path in target.parent.iterdir()}
 
 
-def leave_part(target, content):
+def write_part(target, content):
     target.parent.mkdir()
     target.with_name("file.part").write_bytes(content)
 
 
-def test_a_good_file_arrives_whole(site, target):
+def test_file_is_downloaded(site, target):
     assert download(site.url, target, SHA256) == target
-    assert left(target) == {"file": CONTENT}
+    assert files_in_folder(target) == {"file": CONTENT}
     assert site.ranges == [None]
 
 
-def test_it_takes_the_place_of_another(site, target):
+def test_file_with_a_wrong_checksum_is_replaced(site, target):
     target.parent.mkdir()
     target.write_bytes(b"earlier")
     download(site.url, target, SHA256)
-    assert left(target) == {"file": CONTENT}
+    assert files_in_folder(target) == {"file": CONTENT}
 
 
-def test_one_that_is_there_is_not_fetched_again(site, target):
-    leave_part(target, CONTENT[:CUT])
+def test_existing_file_is_not_downloaded_again(site, target):
+    write_part(target, CONTENT[:CUT])
     target.write_bytes(CONTENT)
     download(site.url, target, SHA256)
-    assert left(target) == {"file": CONTENT}
+    assert files_in_folder(target) == {"file": CONTENT}
     assert site.ranges == []
 
 
-def test_an_empty_file_is_a_file(site, target):
+def test_empty_file_is_downloaded(site, target):
     site.answers = [Answer(content=b"")]
     download(site.url, target, hashlib.sha256(b"").hexdigest())
-    assert left(target) == {"file": b""}
+    assert files_in_folder(target) == {"file": b""}
 
 
-def test_another_checksum_may_verify_it(site, target, tmp_path):
+def test_other_checksum_functions_are_supported(site, target, tmp_path):
     (tmp_path / "same").write_bytes(CONTENT)
     download(site.url, target, git_blob_sha1(tmp_path / "same"), git_blob_sha1)
-    assert left(target) == {"file": CONTENT}
+    assert files_in_folder(target) == {"file": CONTENT}
 
 
 @pytest.mark.parametrize("framing", ["length", "chunked", "none"])
-def test_a_slow_server_is_waited_for(site, target, monkeypatch, framing):
-    monkeypatch.setattr(module, "TIMEOUT_SECONDS", 0.5)  # less than it takes in all
+def test_slow_server_does_not_time_out(site, target, monkeypatch, framing):
+    monkeypatch.setattr(module, "TIMEOUT_SECONDS", 0.5)  # less than the total time
     site.answers = [Answer(pieces=35, framing=framing)]
     download(site.url, target, SHA256)
-    assert left(target) == {"file": CONTENT}
+    assert files_in_folder(target) == {"file": CONTENT}
     assert site.ranges == [None]
 
 
@@ -210,24 +210,24 @@ def test_a_slow_server_is_waited_for(site, target, monkeypatch, framing):
     [Answer(cut=CUT), Answer(cut=CUT, framing="chunked"), Answer(cut=CUT, how="stall")],
     ids=["closed", "chunked", "stalled"],
 )
-def test_a_broken_transfer_is_taken_up_where_it_broke(site, target, monkeypatch, broken):
+def test_interrupted_transfer_resumes(site, target, monkeypatch, broken):
     monkeypatch.setattr(module, "TIMEOUT_SECONDS", 0.5)
     site.answers = [broken, Answer()]
     download(site.url, target, SHA256)
-    assert left(target) == {"file": CONTENT}
+    assert files_in_folder(target) == {"file": CONTENT}
     assert site.ranges == [None, f"bytes={CUT}-"]
     assert sum(site.sent) == len(CONTENT), "no byte twice"
 
 
-def test_a_line_that_is_reset_is_tried_again(site, target):
-    """How much of it is kept depends on the system, which may drop what was not read yet."""
+def test_reset_connection_is_retried(site, target):
+    """The number of bytes kept depends on the system, which may drop unread data."""
     site.answers = [Answer(cut=CUT, how="reset"), Answer()]
     download(site.url, target, SHA256)
-    assert left(target) == {"file": CONTENT}
+    assert files_in_folder(target) == {"file": CONTENT}
     assert len(site.ranges) == 2
 
 
-def test_a_later_call_takes_it_up(site, target, monkeypatch):
+def test_later_call_resumes(site, target, monkeypatch):
     bars = []
 
     class Bar(tqdm):
@@ -237,65 +237,65 @@ def test_a_later_call_takes_it_up(site, target, monkeypatch):
 
     monkeypatch.setattr(module, "tqdm", Bar)
     site.answers = [Answer(cut=CUT), Answer(cut=0)]
-    with pytest.raises(DownloadError, match="broke off after 100,000 of 256,000 bytes"):
+    with pytest.raises(DownloadError, match="was interrupted after 100,000 of 256,000 bytes"):
         download(site.url, target, SHA256)
-    assert left(target) == {"file.part": CONTENT[:CUT]}
+    assert files_in_folder(target) == {"file.part": CONTENT[:CUT]}
     site.answers = [Answer()]
     download(site.url, target, SHA256)
-    assert left(target) == {"file": CONTENT}
+    assert files_in_folder(target) == {"file": CONTENT}
     assert site.ranges == [None] + [f"bytes={CUT}-"] * 3
     assert sum(site.sent) == len(CONTENT), "no byte twice"
     assert bars == [("file", 0, len(CONTENT))] + [("file", CUT, len(CONTENT))] * 3
 
 
-def test_a_redirection_is_followed_with_the_range(site, target):
-    leave_part(target, CONTENT[:CUT])
+def test_redirection_keeps_the_range(site, target):
+    write_part(target, CONTENT[:CUT])
     download(site.url.replace("/file", "/moved"), target, SHA256)
-    assert left(target) == {"file": CONTENT}
+    assert files_in_folder(target) == {"file": CONTENT}
     assert site.ranges == [f"bytes={CUT}-"] * 2
 
 
-def test_one_that_always_breaks_off_is_told_and_kept(site, target):
+def test_transfer_that_never_completes_is_an_error_and_keeps_its_part(site, target):
     target.parent.mkdir()
     target.write_bytes(b"earlier")
     site.answers = [Answer(cut=1000, ranges=False)]
-    with pytest.raises(DownloadError, match="/file broke off after 1,000 of 256,000 bytes"):
+    with pytest.raises(DownloadError, match="/file was interrupted after 1,000 of 256,000 bytes"):
         download(site.url, target, SHA256)
-    assert left(target) == {"file": b"earlier", "file.part": CONTENT[:1000]}
+    assert files_in_folder(target) == {"file": b"earlier", "file.part": CONTENT[:1000]}
     assert site.ranges == [None, "bytes=1000-", "bytes=1000-"]
 
 
-def test_another_content_is_told_and_not_kept(site, target):
+def test_wrong_content_is_an_error_and_is_removed(site, target):
     target.parent.mkdir()
     target.write_bytes(b"earlier")
     site.answers = [Answer(content=WRONG)]
-    with pytest.raises(DownloadError, match=r"/file is not the file expected \(its checksum"):
+    with pytest.raises(DownloadError, match=r"/file is not the expected file \(its checksum"):
         download(site.url, target, SHA256)
-    assert left(target) == {"file": b"earlier"}
+    assert files_in_folder(target) == {"file": b"earlier"}
     assert site.ranges == [None]
 
 
 @pytest.mark.parametrize("part", [WRONG[:CUT], WRONG, CONTENT + b"x"], ids=["cut", "all", "more"])
-def test_a_part_of_another_file_is_fetched_again(site, target, part):
-    leave_part(target, part)
+def test_part_of_another_file_is_downloaded_again(site, target, part):
+    write_part(target, part)
     download(site.url, target, SHA256)
-    assert left(target) == {"file": CONTENT}
+    assert files_in_folder(target) == {"file": CONTENT}
     assert site.ranges == [f"bytes={len(part)}-", None]
 
 
-def test_another_content_behind_a_part_is_told_after_two_fetches(site, target):
-    leave_part(target, CONTENT[:CUT])
+def test_wrong_content_after_a_part_is_an_error_after_two_downloads(site, target):
+    write_part(target, CONTENT[:CUT])
     site.answers = [Answer(content=CONTENT[:-1] + b"x")]
-    with pytest.raises(DownloadError, match="is not the file expected"):
+    with pytest.raises(DownloadError, match="is not the expected file"):
         download(site.url, target, SHA256)
-    assert left(target) == {}
+    assert files_in_folder(target) == {}
     assert site.ranges == [f"bytes={CUT}-", None]
 
 
-def test_a_part_that_is_whole_is_taken(site, target):
-    leave_part(target, CONTENT)
+def test_complete_part_is_used(site, target):
+    write_part(target, CONTENT)
     download(site.url, target, SHA256)
-    assert left(target) == {"file": CONTENT}
+    assert files_in_folder(target) == {"file": CONTENT}
     assert site.ranges == [f"bytes={len(CONTENT)}-"]
     assert site.sent == []
 
@@ -309,82 +309,82 @@ def test_a_part_that_is_whole_is_taken(site, target):
     ],
     ids=["ignored", "shifted", "from the beginning"],
 )
-def test_without_the_range_asked_for_it_starts_over(site, target, answers, ranges):
-    leave_part(target, CONTENT[:CUT])
+def test_wrong_range_restarts_the_download(site, target, answers, ranges):
+    write_part(target, CONTENT[:CUT])
     site.answers = answers
     download(site.url, target, SHA256)
-    assert left(target) == {"file": CONTENT}
+    assert files_in_folder(target) == {"file": CONTENT}
     assert site.ranges == ranges
 
 
 @pytest.mark.parametrize("framing", ["none", "chunked"])
-def test_no_length_is_needed(site, target, framing):
-    leave_part(target, CONTENT[:CUT])
+def test_length_is_not_required(site, target, framing):
+    write_part(target, CONTENT[:CUT])
     site.answers = [Answer(framing=framing)]
     download(site.url, target, SHA256)
-    assert left(target) == {"file": CONTENT}
+    assert files_in_folder(target) == {"file": CONTENT}
     assert sum(site.sent) == len(CONTENT) - CUT
 
 
-def test_one_cut_off_without_a_length_is_not_taken(site, target):
+def test_truncated_file_without_a_length_is_an_error(site, target):
     site.answers = [Answer(cut=CUT, framing="none")]
-    with pytest.raises(DownloadError, match="is not the file expected"):
+    with pytest.raises(DownloadError, match="is not the expected file"):
         download(site.url, target, SHA256)
-    assert left(target) == {}
+    assert files_in_folder(target) == {}
 
 
 @pytest.mark.parametrize("status", [403, 404, 410, 416])
-def test_a_refusal_is_told_at_once(site, target, status):
+def test_refusal_is_not_retried(site, target, status):
     site.answers = [Answer(status=status)]
     with pytest.raises(DownloadError, match=f"/file could not be read .*{status}"):
         download(site.url, target, SHA256)
-    assert left(target) == {}
+    assert files_in_folder(target) == {}
     assert site.ranges == [None]
 
 
-def test_a_refusal_keeps_the_part(site, target):
-    leave_part(target, CONTENT[:CUT])
+def test_refusal_keeps_the_part(site, target):
+    write_part(target, CONTENT[:CUT])
     site.answers = [Answer(status=404)]
     with pytest.raises(DownloadError, match="404"):
         download(site.url, target, SHA256)
-    assert left(target) == {"file.part": CONTENT[:CUT]}
+    assert files_in_folder(target) == {"file.part": CONTENT[:CUT]}
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
-def test_a_busy_server_is_asked_again(site, target, status):
+def test_busy_server_is_retried(site, target, status):
     site.answers = [Answer(status=status), Answer()]
     download(site.url, target, SHA256)
-    assert left(target) == {"file": CONTENT}
+    assert files_in_folder(target) == {"file": CONTENT}
     assert site.ranges == [None, None]
 
 
-def test_one_that_stays_busy_is_told(site, target):
+def test_server_that_stays_busy_is_an_error(site, target):
     site.answers = [Answer(status=503)]
     with pytest.raises(DownloadError, match="503"):
         download(site.url, target, SHA256)
-    assert left(target) == {}
+    assert files_in_folder(target) == {}
     assert site.ranges == [None] * 3
 
 
-def test_no_server_is_told(target):
+def test_missing_server_is_an_error(target):
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{closed.getsockname()[1]}/file"
         with pytest.raises(DownloadError, match=r"/file could not be read .*refused"):
             download(url, target, SHA256)
-    assert left(target) == {}
+    assert files_in_folder(target) == {}
 
 
-def test_a_silent_server_is_told(target, monkeypatch):
+def test_silent_server_is_an_error(target, monkeypatch):
     monkeypatch.setattr(module, "TIMEOUT_SECONDS", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/file"
         with pytest.raises(DownloadError, match=r"/file could not be read .*timed out"):
             download(url, target, SHA256)
-    assert left(target) == {}
+    assert files_in_folder(target) == {}
 
 
-def test_a_full_disk_is_no_fault_of_the_network(site, target):
+def test_full_disk_is_not_a_network_error(site, target):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (CUT, limits[1]))
     try:
@@ -392,11 +392,11 @@ def test_a_full_disk_is_no_fault_of_the_network(site, target):
             download(site.url, target, SHA256)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert left(target) == {"file.part": CONTENT[:CUT]}
+    assert files_in_folder(target) == {"file.part": CONTENT[:CUT]}
     assert site.ranges == [None]
 
 
-def test_a_place_that_cannot_be_written_is_no_fault_of_the_network(site, target):
+def test_unwritable_path_is_not_a_network_error(site, target):
     target.parent.mkdir()
     target.with_name("file.part").mkdir()
     with pytest.raises(IsADirectoryError):
@@ -404,7 +404,7 @@ def test_a_place_that_cannot_be_written_is_no_fault_of_the_network(site, target)
     assert site.ranges == []
 
 
-def test_an_interrupt_keeps_what_arrived(site, target, monkeypatch):
+def test_interrupt_keeps_the_received_part(site, target, monkeypatch):
     chunks = []
 
     def interrupted(url, response):
@@ -416,33 +416,33 @@ def test_an_interrupt_keeps_what_arrived(site, target, monkeypatch):
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(module, "next_chunk", interrupted)
         download(site.url, target, SHA256)
-    assert left(target) == {"file.part": chunks[0]}
+    assert files_in_folder(target) == {"file.part": chunks[0]}
     download(site.url, target, SHA256)
-    assert left(target) == {"file": CONTENT}
+    assert files_in_folder(target) == {"file": CONTENT}
     assert site.ranges == [None, f"bytes={len(chunks[0])}-"]
 
 
-def test_several_at_once_fetch_it_once(site, target):
+def test_concurrent_calls_download_the_file_once(site, target):
     site.answers = [Answer(pieces=5)]
     with ThreadPoolExecutor(4) as pool:
         calls = [pool.submit(download, site.url, target, SHA256) for _ in range(4)]
         assert [call.result() for call in calls] == [target] * 4
-    assert left(target) == {"file": CONTENT}
+    assert files_in_folder(target) == {"file": CONTENT}
     assert site.ranges == [None]
 
 
-def test_several_at_once_each_have_their_own_failure(site, target):
+def test_concurrent_calls_fail_independently(site, target):
     site.answers = [Answer(content=WRONG, pieces=3)]
     with ThreadPoolExecutor(4) as pool:
         calls = [pool.submit(download, site.url, target, SHA256) for _ in range(4)]
         for call in calls:
             assert isinstance(call.exception(), DownloadError)
-    assert left(target) == {}
+    assert files_in_folder(target) == {}
     assert site.ranges == [None] * 4
 
 
-def test_what_another_process_leaves_is_taken_up(site, target):
-    leave_part(target, CONTENT[:10])
+def test_part_of_another_process_is_resumed(site, target):
+    write_part(target, CONTENT[:10])
     part = target.with_name("file.part")
     with ThreadPoolExecutor(1) as pool:
         with part.open("ab") as other:
@@ -452,5 +452,5 @@ def test_what_another_process_leaves_is_taken_up(site, target):
             assert site.ranges == [], "it waits"
             other.write(CONTENT[10:CUT])
         assert call.result() == target
-    assert left(target) == {"file": CONTENT}
+    assert files_in_folder(target) == {"file": CONTENT}
     assert site.ranges == [f"bytes={CUT}-"]

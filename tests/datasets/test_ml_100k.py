@@ -20,15 +20,15 @@ LINES = "".join(
 
 @pytest.fixture
 def small(monkeypatch):
-    """Stand a small file of the same format in the place of u.data."""
+    """Replace u.data by a small file of the same format."""
     content = LINES.encode()
     monkeypatch.setattr(ml_100k, "RATINGS_SHA256", hashlib.sha256(content).hexdigest())
-    monkeypatch.setattr(ml_100k, "from_grouplens", lambda: content)
+    monkeypatch.setattr(ml_100k, "download_from_grouplens", lambda: content)
     return content
 
 
 def unreachable():
-    raise DownloadError("nobody answered")
+    raise DownloadError("no answer")
 
 
 def test_ratings_become_positives_and_exposures(small, tmp_path):
@@ -45,38 +45,38 @@ def test_ratings_become_positives_and_exposures(small, tmp_path):
     assert exposed == {(u, v) for u in (3, 5, 9) for v in range(1, 21)} - positives
 
 
-def test_a_split_depends_on_its_seed_alone(small, tmp_path):
+def test_split_depends_only_on_its_seed(small, tmp_path):
     one = datasets.load(Config(split_seed=1), tmp_path / "a")
     again = datasets.load(Config(split_seed=1), tmp_path / "b")
     other = datasets.load(Config(split_seed=2), tmp_path / "a")
     assert one.checksum == again.checksum != other.checksum
 
 
-def test_the_wheel_stands_in_where_grouplens_is_out_of_reach(small, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(ml_100k, "from_grouplens", unreachable)
-    monkeypatch.setattr(ml_100k, "from_wheel", lambda: small)
+def test_wheel_is_used_if_grouplens_is_unreachable(small, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(ml_100k, "download_from_grouplens", unreachable)
+    monkeypatch.setattr(ml_100k, "download_from_pypi", lambda: small)
     assert datasets.load(Config(), tmp_path).num_users == 3
-    assert "nobody answered; trying the wheel recbole==1.2.1" in capsys.readouterr().err
+    assert "no answer; trying the wheel recbole==1.2.1" in capsys.readouterr().err
 
 
-def test_no_network_is_one_sentence_that_says_what_to_put_where(small, tmp_path, monkeypatch):
-    monkeypatch.setattr(ml_100k, "from_grouplens", unreachable)
-    monkeypatch.setattr(ml_100k, "from_wheel", unreachable)
+def test_message_without_a_network_says_which_file_to_put_where(small, tmp_path, monkeypatch):
+    monkeypatch.setattr(ml_100k, "download_from_grouplens", unreachable)
+    monkeypatch.setattr(ml_100k, "download_from_pypi", unreachable)
     with pytest.raises(UserError, match=r"cannot be downloaded: .* put u\.data of .* at .*u\.data"):
         datasets.load(Config(), tmp_path)
     assert not (tmp_path / "ml-100k").exists()
 
 
-def test_pip_without_a_network_is_told(monkeypatch):
+def test_failure_of_pip_is_an_error(monkeypatch):
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
     monkeypatch.setattr(ml_100k, "WHEEL", "no-such-package-anywhere==0")
     with pytest.raises(DownloadError, match="pip could not download no-such-package-anywhere==0"):
-        ml_100k.from_wheel()
+        ml_100k.download_from_pypi()
 
 
-def test_a_damaged_file_is_told_and_not_used(small, tmp_path, monkeypatch):
-    monkeypatch.setattr(ml_100k, "from_grouplens", lambda: small[:-9])
+def test_damaged_file_is_an_error(small, tmp_path, monkeypatch):
+    monkeypatch.setattr(ml_100k, "download_from_grouplens", lambda: small[:-9])
     with pytest.raises(UserError, match="damaged"):
         datasets.load(Config(), tmp_path)
     assert not (tmp_path / "ml-100k" / "u.data").exists()
@@ -86,13 +86,13 @@ def test_a_damaged_file_is_told_and_not_used(small, tmp_path, monkeypatch):
         datasets.load(Config(), tmp_path)
 
 
-def test_an_unknown_dataset_lists_the_known(tmp_path):
+def test_unknown_dataset_is_an_error_that_lists_the_known_ones(tmp_path):
     config = SimpleNamespace(dataset="ml-1b")
     with pytest.raises(UserError, match=r"unknown dataset 'ml-1b': choose one of .*ml-100k"):
         datasets.load(config, tmp_path)
 
 
-def test_the_real_ratings(tmp_path):
+def test_real_ratings(tmp_path):
     """943 users, 1,682 items, 55,375 positives and 44,625 exposures, from the network."""
     try:
         data = datasets.load(Config(), tmp_path)
@@ -104,4 +104,4 @@ def test_the_real_ratings(tmp_path):
     counts = np.diff(data.train.indptr)
     held_out = np.diff(data.valid.indptr) + np.diff(data.test.indptr)
     assert (counts[held_out > 0] > 0).all()
-    assert (counts == 0).sum() == 1, "one user rated nothing 4 or 5"
+    assert (counts == 0).sum() == 1, "one user has no rating of 4 or 5"

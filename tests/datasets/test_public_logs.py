@@ -1,4 +1,4 @@
-"""Each public log on a small hand-made file in its exact format."""
+"""Each public log, with a small file in its exact format."""
 
 import dataclasses
 
@@ -38,7 +38,7 @@ def kuairand_row(user, video, time, click, long_view):
     return f"{user},{video},20220408,900,{time},{click},0,0,0,0,0,{long_view},1,9,0,0,0,0,1\n"
 
 
-def written(tmp_path, name, files):
+def write_files(tmp_path, name, files):
     folder = tmp_path / name
     folder.mkdir()
     for file, content in files.items():
@@ -46,18 +46,18 @@ def written(tmp_path, name, files):
     return Config(dataset=name)
 
 
-def named(data, part):
+def id_pairs(data, part):
     return {(data.user_ids[u], data.item_ids[v]) for u, v in to_pairs(getattr(data, part))}
 
 
 def positives(data):
-    return named(data, "train") | named(data, "valid") | named(data, "test")
+    return id_pairs(data, "train") | id_pairs(data, "valid") | id_pairs(data, "test")
 
 
 @pytest.fixture
 def kuairand(tmp_path):
     first, second = kuairand_pure.FILES
-    return written(
+    return write_files(
         tmp_path,
         "kuairand-pure",
         {
@@ -72,17 +72,17 @@ def kuairand(tmp_path):
 def test_kuairand_pure_reads_both_logs(tmp_path, kuairand):
     data = datasets.load(kuairand, tmp_path)
     assert positives(data) == {(1, 70), (2, 80)}
-    assert named(data, "exposed") == {(1, 80), (2, 70)}
+    assert id_pairs(data, "exposed") == {(1, 80), (2, 70)}
 
 
-def test_kuairand_pure_by_clicks(tmp_path, kuairand):
-    datasets.load(kuairand, tmp_path)  # the cache of the other label must not be taken
+def test_kuairand_pure_with_clicks_as_positives(tmp_path, kuairand):
+    datasets.load(kuairand, tmp_path)  # must not reuse the cache of the other label
     clicks = datasets.load(dataclasses.replace(kuairand, positive_label="is_click"), tmp_path)
     assert positives(clicks) == {(1, 70), (1, 80), (2, 80)}
-    assert named(clicks, "exposed") == {(2, 70)}
+    assert id_pairs(clicks, "exposed") == {(2, 70)}
 
 
-def test_kuairand_pure_has_times(tmp_path, kuairand):
+def test_kuairand_pure_has_timestamps(tmp_path, kuairand):
     log = kuairand_pure.load(
         tmp_path / "kuairand-pure", dataclasses.replace(kuairand, split="temporal")
     )
@@ -90,27 +90,27 @@ def test_kuairand_pure_has_times(tmp_path, kuairand):
 
 
 def test_mind(tmp_path):
-    config = written(tmp_path, "mind", {"behaviors.tsv": MIND})
+    config = write_files(tmp_path, "mind", {"behaviors.tsv": MIND})
     data = datasets.load(config, tmp_path)
     assert positives(data) == {("U13740", "N55689"), ("U91836", "N55689"), ("U13740", "N35729")}
-    assert named(data, "exposed") == {("U91836", "N20678"), ("U91836", "N39317")}
+    assert id_pairs(data, "exposed") == {("U91836", "N20678"), ("U91836", "N39317")}
     log = mind.read([tmp_path / "mind" / "behaviors.tsv"])
     assert log.times.tolist() == [1573463158] * 2 + [1573582290] * 3 + [1573603200]
 
 
-def test_the_flags_choose_the_split(tmp_path):
-    """Two users; the last of ten clicks in time is the first in ids, for one of them."""
+def test_flags_choose_the_split(tmp_path):
+    """Two users with ten clicks each; later clicks have smaller item ids."""
     rows = [f"{user},{100 - n},{n},p,0,1\n" for user in (1, 2) for n in range(10)]
-    rows.append("3,100,1,p,1,0\n")  # a user without a click
+    rows.append("3,100,1,p,1,0\n")  # a user without clicks
     content = "user,time_stamp,adgroup_id,pid,nonclk,clk\n" + "".join(rows)
-    config = written(tmp_path, "taobao", {"raw_sample.csv": content})
+    config = write_files(tmp_path, "taobao", {"raw_sample.csv": content})
     temporal = datasets.load(dataclasses.replace(config, split="temporal"), tmp_path)
-    assert named(temporal, "test") == {(1, 0), (2, 0)}
-    assert named(temporal, "valid") == {(1, 1), (2, 1)}
+    assert id_pairs(temporal, "test") == {(1, 0), (2, 0)}
+    assert id_pairs(temporal, "valid") == {(1, 1), (2, 1)}
     assert temporal.user_ids.tolist() == [1, 2]
     seeds = {
         frozenset(
-            named(datasets.load(dataclasses.replace(config, split_seed=seed), tmp_path), "test")
+            id_pairs(datasets.load(dataclasses.replace(config, split_seed=seed), tmp_path), "test")
         )
         for seed in range(4)
     }
@@ -119,33 +119,33 @@ def test_the_flags_choose_the_split(tmp_path):
         datasets.load(dataclasses.replace(config, split="temporal", split_seed=3), tmp_path)
 
 
-def test_lists_in_several_batches_keep_their_lines(tmp_path, monkeypatch):
+def test_error_in_a_later_batch_gives_the_right_line(tmp_path, monkeypatch):
     monkeypatch.setattr(tables, "BLOCK_BYTES", 300)
     lines = [f"{n}\tU{n % 7}\t11/11/2019 9:05:58 AM\t\tN{n}-1  N{n + 1}-0\n" for n in range(60)]
-    config = written(tmp_path, "mind", {"behaviors.tsv": "".join(lines)})
+    config = write_files(tmp_path, "mind", {"behaviors.tsv": "".join(lines)})
     log = mind.read([tmp_path / "mind" / "behaviors.tsv"])
     assert len(log.users) == 120 and log.positive.sum() == 60
-    for bad, told in (("N5", "impression 'N5'"), (f"N{'5' * 300}-1", "item has 301 characters")):
+    for bad, message in (("N5", "impression 'N5'"), (f"N{'5' * 300}-1", "item has 301 characters")):
         lines[41] = f"9\tU1\t11/11/2019 9:05:58 AM\t\tN1-0 {bad}\n"
         path = tmp_path / "mind" / "behaviors.tsv"
         path.write_text("".join(lines))
-        with pytest.raises(UserError, match=rf"behaviors.tsv line 42: {told}"):
+        with pytest.raises(UserError, match=rf"behaviors.tsv line 42: {message}"):
             datasets.load(config, tmp_path)
 
 
-def test_ids_that_look_like_nothing_are_ids_in_public_logs(tmp_path):
-    config = written(tmp_path, "mind", {"behaviors.tsv": MIND.replace("U91836", "NA")})
+def test_id_na_is_valid_in_public_logs(tmp_path):
+    config = write_files(tmp_path, "mind", {"behaviors.tsv": MIND.replace("U91836", "NA")})
     assert ("NA", "N55689") in positives(datasets.load(config, tmp_path))
 
 
-def test_a_ccir_user_of_very_many_items(tmp_path):
+def test_ccir_user_with_many_items(tmp_path):
     triples = ",".join(f"A{n}|1525077160|{n % 2}" for n in range(20_000))
-    config = written(tmp_path, "ccir-zhihu", {"training_set.txt": f"7\t{triples}\n"})
+    config = write_files(tmp_path, "ccir-zhihu", {"training_set.txt": f"7\t{triples}\n"})
     assert datasets.load(config, tmp_path).num_items == 20_000
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "sentence"),
+    ("old", "new", "message"),
     [
         ("N39317-0", "N39317", "line 2: impression 'N39317' is not such as N55689-1 or N35729-0."),
         ("N39317-0", "N39317-2", "line 2: impression 'N39317-2' is not"),
@@ -154,35 +154,35 @@ def test_a_ccir_user_of_very_many_items(tmp_path):
         ("\tN35729-1\n", "\n", "line 3: 4 fields where 5 columns are named."),
     ],
 )
-def test_a_damaged_line_of_mind_is_named(tmp_path, old, new, sentence):
-    config = written(tmp_path, "mind", {"behaviors.tsv": MIND.replace(old, new)})
-    with pytest.raises(UserError, match=r"behaviors\.tsv") as told:
+def test_malformed_line_of_mind_is_an_error(tmp_path, old, new, message):
+    config = write_files(tmp_path, "mind", {"behaviors.tsv": MIND.replace(old, new)})
+    with pytest.raises(UserError, match=r"behaviors\.tsv") as error:
         datasets.load(config, tmp_path)
-    assert sentence in str(told.value)
+    assert message in str(error.value)
     assert [path.name for path in (tmp_path / "mind").iterdir()] == ["behaviors.tsv"]
 
 
 def test_taobao(tmp_path):
-    config = written(tmp_path, "taobao", {"raw_sample.csv": TAOBAO})
+    config = write_files(tmp_path, "taobao", {"raw_sample.csv": TAOBAO})
     data = datasets.load(config, tmp_path)
     assert positives(data) == {(449818, 3), (581738, 3)}
-    assert named(data, "exposed") == {(581738, 1)}
+    assert id_pairs(data, "exposed") == {(581738, 1)}
     assert taobao.EVENTS.timestamp == "time_stamp"
 
 
 @pytest.mark.parametrize("count", ["3\t", ""])
 def test_ccir_zhihu(tmp_path, count):
     content = CCIR.replace("7\t3\t", f"7\t{count}").replace("12\t1\t", f"12\t{count}")
-    config = written(tmp_path, "ccir-zhihu", {"training_set.txt": content})
+    config = write_files(tmp_path, "ccir-zhihu", {"training_set.txt": content})
     data = datasets.load(config, tmp_path)
     assert positives(data) == {(7, "A5"), (12, "A5")}
-    assert named(data, "exposed") == {(7, "Q11"), (7, "A9")}
+    assert id_pairs(data, "exposed") == {(7, "Q11"), (7, "A9")}
     log = ccir_zhihu.read([tmp_path / "ccir-zhihu" / "training_set.txt"])
     assert log.times.tolist() == [1525077160, 1525077161, 1525077162, 1525077300]
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "sentence"),
+    ("old", "new", "message"),
     [
         (
             "A9|1525077162|0",
@@ -194,11 +194,11 @@ def test_ccir_zhihu(tmp_path, count):
         ("Q11|1525077160|0", "Q11", "line 1: no field is a list of item|shown|clicked"),
     ],
 )
-def test_a_damaged_line_of_ccir_zhihu_is_named(tmp_path, old, new, sentence):
-    config = written(tmp_path, "ccir-zhihu", {"training_set.txt": CCIR.replace(old, new)})
-    with pytest.raises(UserError, match=r"training_set\.txt") as told:
+def test_malformed_line_of_ccir_zhihu_is_an_error(tmp_path, old, new, message):
+    config = write_files(tmp_path, "ccir-zhihu", {"training_set.txt": CCIR.replace(old, new)})
+    with pytest.raises(UserError, match=r"training_set\.txt") as error:
         datasets.load(config, tmp_path)
-    assert sentence in str(told.value)
+    assert message in str(error.value)
 
 
 @pytest.mark.parametrize("name", ["gowalla", "yelp2018", "amazon-book"])
@@ -208,13 +208,13 @@ def test_benchmarks_without_exposures(tmp_path, name):
         "user_list.txt": "org_id remap_id\n" + "".join(f"u{n} {n}\n" for n in range(3)),
         "item_list.txt": "org_id remap_id\n" + "".join(f"i{n} {n}\n" for n in range(21)),
     }
-    config = written(tmp_path, name, {"train.txt": train, "test.txt": "0 20\n2 20\n", **lists})
+    config = write_files(tmp_path, name, {"train.txt": train, "test.txt": "0 20\n2 20\n", **lists})
     data = datasets.load(config, tmp_path)
-    assert named(data, "test") == {("u0", "i20"), ("u2", "i20")}
+    assert id_pairs(data, "test") == {("u0", "i20"), ("u2", "i20")}
     assert data.train.nnz == 54 and data.valid.nnz == 6 and data.exposed.nnz == 0
     other = datasets.load(dataclasses.replace(config, split_seed=1), tmp_path)
-    assert named(other, "valid") != named(data, "valid")
-    assert positives(other) == positives(data) and named(other, "test") == named(data, "test")
+    assert id_pairs(other, "valid") != id_pairs(data, "valid")
+    assert positives(other) == positives(data) and id_pairs(other, "test") == id_pairs(data, "test")
     whole = datasets.load(dataclasses.replace(config, valid_share=0.0), tmp_path)
     assert whole.train.nnz == 60 and whole.valid.nnz == 0
 
@@ -222,14 +222,14 @@ def test_benchmarks_without_exposures(tmp_path, name):
 @pytest.mark.parametrize(
     "name", ["kuairand-pure", "mind", "taobao", "ccir-zhihu", "gowalla", "yelp2018", "amazon-book"]
 )
-def test_files_that_are_not_there_are_named_with_their_home(tmp_path, name):
+def test_message_about_missing_files_says_where_to_get_them(tmp_path, name):
     with pytest.raises(UserError, match=f"put .* of .*http.* into {tmp_path / name}/"):
         datasets.load(Config(dataset=name), tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_changed_log_is_read_again(tmp_path):
-    config = written(tmp_path, "taobao", {"raw_sample.csv": TAOBAO})
+def test_changed_log_is_read_again(tmp_path):
+    config = write_files(tmp_path, "taobao", {"raw_sample.csv": TAOBAO})
     before = datasets.load(config, tmp_path)
     path = tmp_path / "taobao" / "raw_sample.csv"
     path.write_text(TAOBAO + "449818,1494638779,8,430548_1007,0,1\n")

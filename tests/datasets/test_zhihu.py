@@ -20,14 +20,14 @@ ORIGINAL = SHARED / "data" / "zhihu-original"
 
 @pytest.fixture
 def repository(tmp_path, monkeypatch, toy):
-    """A server that holds a toy in place of Zhihu, and the requests that it got."""
-    there = tmp_path / "repository"
+    """A server with a toy dataset in place of Zhihu, and the list of its requests."""
+    root = tmp_path / "repository"
     for layout, write in (("lightgcn", write_lightgcn), ("pinsage", write_pinsage)):
-        write(toy, there / zhihu.BLOBS[layout][0])
+        write(toy, root / zhihu.BLOBS[layout][0])
     blobs = {
         layout: (
             folder,
-            {name: git_blob_sha1(there / folder / name) for name in names},
+            {name: git_blob_sha1(root / folder / name) for name in names},
         )
         for layout, (folder, names) in zhihu.BLOBS.items()
     }
@@ -35,7 +35,7 @@ def repository(tmp_path, monkeypatch, toy):
 
     class Handler(http.server.SimpleHTTPRequestHandler):
         def __init__(self, *arguments):
-            super().__init__(*arguments, directory=str(there))
+            super().__init__(*arguments, directory=str(root))
 
         def do_GET(self):
             requests.append(self.path)
@@ -51,82 +51,82 @@ def repository(tmp_path, monkeypatch, toy):
         address = f"http://127.0.0.1:{server.server_port}"
         monkeypatch.setattr(zhihu, "REPOSITORIES", (f"{address}/missing", address))
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield there, requests
+        yield root, requests
         server.shutdown()
 
 
-def same(one, two, part):
+def equal_part(one, two, part):
     return (getattr(one, part) != getattr(two, part)).nnz == 0
 
 
-def test_it_is_downloaded_once(tmp_path, repository, toy):
+def test_files_are_downloaded_once(tmp_path, repository, toy):
     _, requests = repository
     config = Config(dataset="zhihu")
     data = datasets.load(config, tmp_path)
-    assert all(same(data, toy, part) for part in ("train", "valid", "test", "exposed"))
+    assert all(equal_part(data, toy, part) for part in ("train", "valid", "test", "exposed"))
     assert len(requests) == 6, "the first repository has none of the three files"
     again = datasets.load(config, tmp_path)
     assert again.checksum == data.checksum and len(requests) == 6
     assert not list((tmp_path / "zhihu").rglob("*.part"))
 
 
-def test_lightgcns_layout_has_no_validation_part(tmp_path, repository, toy):
+def test_lightgcn_layout_has_no_validation_part(tmp_path, repository, toy):
     config = Config(dataset="zhihu", layout="lightgcn")
     data = datasets.load(config, tmp_path)
-    assert same(data, toy, "test") and same(data, toy, "exposed")
+    assert equal_part(data, toy, "test") and equal_part(data, toy, "exposed")
     assert data.train.nnz + data.valid.nnz == toy.train.nnz and data.valid.nnz
     none = datasets.load(dataclasses.replace(config, valid_share=0.0), tmp_path)
-    assert same(none, toy, "train") and not none.valid.nnz
+    assert equal_part(none, toy, "train") and not none.valid.nnz
 
 
-def test_files_that_are_there_are_used_as_they_are(tmp_path, repository, toy, capsys):
-    there, requests = repository
-    shutil.copytree(there / zhihu.BLOBS["pinsage"][0], tmp_path / "zhihu" / "pinsage")
+def test_existing_files_are_used_with_a_warning(tmp_path, repository, toy, capsys):
+    root, requests = repository
+    shutil.copytree(root / zhihu.BLOBS["pinsage"][0], tmp_path / "zhihu" / "pinsage")
     test = tmp_path / "zhihu" / "pinsage" / "test.txt"
     test.write_text("".join(test.read_text().splitlines(keepends=True)[:5]))
     data = datasets.load(Config(dataset="zhihu"), tmp_path)
     assert data.test.nnz == 5 and not requests
     said = capsys.readouterr().err.splitlines()
-    assert said == [f"{test} is not the authors' file; used as it is."]
+    assert said == [f"{test} is not the authors' file; it is used anyway."]
 
 
-def test_the_split_is_the_authors_own(tmp_path, repository):
-    with pytest.raises(UserError, match="--split_seed=1: the files of zhihu are split"):
+def test_other_splits_are_refused(tmp_path, repository):
+    with pytest.raises(UserError, match="--split_seed=1: the files of zhihu are already split"):
         datasets.load(Config(dataset="zhihu", split_seed=1), tmp_path)
-    with pytest.raises(UserError, match="--split=temporal: the files of zhihu are split"):
+    with pytest.raises(UserError, match="--split=temporal: the files of zhihu are already split"):
         datasets.load(Config(dataset="zhihu", split="temporal"), tmp_path)
 
 
-def test_a_file_changed_at_the_source_is_refused(tmp_path, repository):
-    there, _ = repository
-    (there / zhihu.BLOBS["pinsage"][0] / "valid.txt").write_text("0\t41\n")
-    with pytest.raises(UserError, match=r"valid\.txt is not the file expected"):
+def test_file_with_a_wrong_checksum_is_refused(tmp_path, repository):
+    root, _ = repository
+    (root / zhihu.BLOBS["pinsage"][0] / "valid.txt").write_text("0\t41\n")
+    with pytest.raises(UserError, match=r"valid\.txt is not the expected file"):
         datasets.load(Config(dataset="zhihu"), tmp_path)
     kept = [path.name for path in (tmp_path / "zhihu").rglob("*") if path.is_file()]
     assert kept == ["train.txt"]
 
 
-def test_without_a_network_it_says_which_files_to_put_where(tmp_path, monkeypatch):
+def test_message_without_a_network_says_which_files_to_put_where(tmp_path, monkeypatch):
     monkeypatch.setattr(zhihu, "REPOSITORIES", ("http://127.0.0.1:9",) * 2)
     monkeypatch.setattr(download, "WAITS_SECONDS", ())
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as error:
         datasets.load(Config(dataset="zhihu"), tmp_path)
-    sentence = str(told.value)
-    assert "train.txt, valid.txt, test.txt of https://" in sentence
-    assert f"into {tmp_path / 'zhihu' / 'pinsage'}/" in sentence and "\n" not in sentence
+    message = str(error.value)
+    assert "train.txt, valid.txt, test.txt of https://" in message
+    assert f"into {tmp_path / 'zhihu' / 'pinsage'}/" in message and "\n" not in message
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
-@pytest.mark.skipif(not ORIGINAL.exists(), reason="the authors' Zhihu files are not here")
-def test_the_blobs_of_the_authors_files():
+@pytest.mark.skipif(not ORIGINAL.exists(), reason="the authors' Zhihu files are missing")
+def test_checksums_of_the_authors_files():
     for path in (Path("lightgcn/test.txt"), Path("pinsage/valid.txt"), Path("pinsage/test.txt")):
         _, blobs = zhihu.BLOBS[path.parent.name]
         assert git_blob_sha1(ORIGINAL / path) == blobs[path.name]
 
 
-@pytest.mark.skipif(not ORIGINAL.exists(), reason="the authors' Zhihu files are not here")
-def test_the_authors_valid_and_test_files_beside_a_small_train_file(tmp_path):
-    """The real files in their places; train, which is not here, is one pair of each type."""
+@pytest.mark.skipif(not ORIGINAL.exists(), reason="the authors' Zhihu files are missing")
+def test_authors_valid_and_test_files_with_a_small_train_file(tmp_path):
+    """The real valid and test files; train has one pair of each type."""
     folder = tmp_path / "zhihu" / "pinsage"
     folder.mkdir(parents=True)
     for name in ("valid.txt", "test.txt"):
@@ -140,7 +140,7 @@ def test_the_authors_valid_and_test_files_beside_a_small_train_file(tmp_path):
 
 
 @pytest.mark.parametrize("layout", ["pinsage", "lightgcn"])
-def test_alibaba_is_read_where_it_was_put(tmp_path, layout):
+def test_alibaba_is_read_from_its_folder(tmp_path, layout):
     toy = make_toy()
     config = Config(dataset="alibaba", layout=layout)
     with pytest.raises(UserError, match=rf"put train.txt, .*test.txt into {tmp_path}"):
@@ -148,11 +148,11 @@ def test_alibaba_is_read_where_it_was_put(tmp_path, layout):
     write = {"pinsage": write_pinsage, "lightgcn": write_lightgcn}[layout]
     write(toy, tmp_path / "alibaba" / layout)
     data = datasets.load(config, tmp_path)
-    assert all(same(data, toy, part) for part in ("train", "valid", "test", "exposed"))
+    assert all(equal_part(data, toy, part) for part in ("train", "valid", "test", "exposed"))
     np.testing.assert_array_equal(data.user_ids, toy.user_ids)
 
 
-def test_a_pair_of_two_parts_is_left_out_of_the_later(tmp_path, capsys):
+def test_pair_in_two_parts_is_kept_in_the_first(tmp_path, capsys):
     folder = tmp_path / "alibaba" / "pinsage"
     folder.mkdir(parents=True)
     (folder / "train.txt").write_text("0\t2\tPos\n1\t2\tPos\n1\t2\tNeg\n1\t3\tNeg\n")
