@@ -341,7 +341,7 @@ def test_a_run_that_does_not_fit_is_one_sentence(place, data, run_folder, tmp_pa
         (["nowhere"], FILES, "unknown dataset 'nowhere': choose one of"),
         (["synthetic-small"], {}, "--users is needed: the .npy file of the users' embeddings"),
         (["synthetic-small"], {"users": "x"}, "--items is needed: the .npy file of the items'"),
-        (["synthetic-small"], FILES | {"depth": "0"}, "--depth=0: choose numbers from 1 on"),
+        (["synthetic-small"], FILES | {"depth": "0"}, "--depth=0: choose positive integers"),
         (["synthetic-small"], FILES | {"run": "none"}, "--run=none is no finished run"),
     ],
 )
