@@ -15,7 +15,7 @@ from recns_tf.ops.random import Purpose
 from recns_tf.samplers.base import Negatives, Sampler
 from recns_tf.samplers.batch import Batch
 from recns_tf.training import negative_statistics
-from recns_tf.training.negative_statistics import SamplingReport
+from recns_tf.training.negative_statistics import NegativeStatistics
 
 STATISTICS = ("ranking_loss", "penalty", "positive_score", "negative_score")
 
@@ -44,7 +44,7 @@ class SampledRec(keras.Model):
         loss: Loss,
         margin: float,
         l2: float,
-        report: SamplingReport,
+        report: NegativeStatistics,
         penalty: Callable[..., tf.Tensor] | None = None,
         previous: Encoder | None = None,
     ):
@@ -57,7 +57,7 @@ class SampledRec(keras.Model):
         self.penalty = penalty or encoder.penalty
         self.previous = previous
         self.report = report
-        names = (*STATISTICS, *negative_statistics.NAMES, *sampler.statistics)
+        names = (*STATISTICS, *negative_statistics.STATISTICS, *sampler.statistics)
         self.means = {name: keras.metrics.Mean(name=name) for name in names}
         self.seconds = keras.metrics.Sum(name="sampling_seconds")
         self.built = True

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from recns_tf.interactions import make_interactions
 from recns_tf.training.build import build
-from recns_tf.training.negative_statistics import NAMES, SamplingReport
+from recns_tf.training.negative_statistics import STATISTICS, NegativeStatistics
 
 
 @pytest.fixture
@@ -25,10 +25,10 @@ def world():
 
 
 def told(world, users, ids):
-    report = SamplingReport(world)
+    report = NegativeStatistics(world)
     values = tf.function(lambda: report(tf.constant(users), tf.constant(ids)))()
-    assert tuple(values) == NAMES
-    return [float(values[name]) for name in NAMES]
+    assert tuple(values) == STATISTICS
+    return [float(values[name]) for name in STATISTICS]
 
 
 def test_one_negative_a_pair_is_looked_at_in_turn(world):
