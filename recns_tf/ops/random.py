@@ -53,7 +53,7 @@ def stream(seed: tf.Tensor, *branches: tf.Tensor | int) -> tf.Tensor:
     """Return the seed, int64 [2], of a branch, folding in each of `branches` in order.
 
     Example:
-        >>> stream(root(0), Purpose.TRAINING, 3)  # the seed of the fourth epoch
+        >>> fourth_epoch = stream(root(0), Purpose.TRAINING, 3)
     """
     for branch in branches:
         seed = tf.random.experimental.stateless_fold_in(seed, tf.cast(branch, seed.dtype))
@@ -80,7 +80,8 @@ def integers(seed: tf.Tensor, bound: tf.Tensor, shape: tf.Tensor | list[int]) ->
         int32 of `shape`.
 
     Example:
-        >>> integers(root(0), tf.constant([[3], [1000]]), [2, 4])  # one bound per row
+        >>> integers(root(0), tf.constant([[3], [1000]]), [2, 4]).shape  # one bound per row
+        TensorShape([2, 4])
     """
     bits = tf.random.stateless_uniform(shape, seed, minval=None, maxval=None, dtype=tf.uint32)
     scaled = tf.cast(bits, tf.int64) * tf.cast(bound, tf.int64)
@@ -130,7 +131,8 @@ def with_replacement(sets: ItemSets, users: tf.Tensor, n: int, seed: tf.Tensor) 
 
     Example:
         >>> sets = ComplementItems(train)  # all unobserved items
-        >>> with_replacement(sets, tf.constant([0, 1]), 5, root(0))
+        >>> with_replacement(sets, tf.constant([0, 1]), 5, root(0)).shape
+        TensorShape([2, 5])
     """
     bound = tf.maximum(sets.count(users), 1)[:, None]
     return sets.item(users, integers(seed, bound, [tf.size(users), n]))
@@ -154,7 +156,8 @@ def without_replacement(sets: ItemSets, users: tf.Tensor, n: int, seed: tf.Tenso
 
     Example:
         >>> sets = ComplementItems(train)  # all unobserved items
-        >>> without_replacement(sets, tf.constant([0, 1]), 20, root(0))
+        >>> without_replacement(sets, tf.constant([0, 1]), 20, root(0)).shape
+        TensorShape([2, 20])
     """
     count = tf.maximum(sets.count(users), 1)
     last = count[:, None] - n + tf.range(n)
@@ -229,7 +232,8 @@ def categorical(log_weights: tf.Tensor, k: int, seed: tf.Tensor) -> tf.Tensor:
         int32 [B, k], columns from 0 to M - 1.
 
     Example:
-        >>> categorical(tf.math.log([[0.2, 0.8]]), 3, root(0))
+        >>> categorical(tf.math.log([[0.2, 0.8]]), 3, root(0)).shape
+        TensorShape([1, 3])
     """
     largest = tf.reduce_max(log_weights, axis=1, keepdims=True)
     uniform = tf.random.stateless_uniform([tf.shape(log_weights)[0], k], seed)
