@@ -1,1 +1,1 @@
-"""What we claim about speed, as commands: ./run.sh bench runs them all."""
+"""Benchmarks; `./run.sh bench` runs them all."""

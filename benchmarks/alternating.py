@@ -1,4 +1,4 @@
-"""Medians of functions timed in alternating rounds: the machine's own speed drops out of ratios."""
+"""Times functions in alternating rounds, so that ratios do not depend on the machine's load."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from tqdm import tqdm
 
 
 class Timing(NamedTuple):
-    """Seconds, medians where there are rounds: on the clock, and of all processors if known."""
+    """Seconds of wall-clock time, and of processor time summed over cores if known."""
 
     wall: float
     busy: float | None = None
 
 
 def time_all(functions: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, Timing]:
-    """Return the medians of each function over `rounds`, after one round that does not count."""
+    """Return each function's median times over `rounds` rounds, after one untimed round."""
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in functions}
     turns = [(name, function) for _ in range(rounds + 1) for name, function in functions.items()]
     for name, function in tqdm(turns, desc="timing", leave=False, disable=None):

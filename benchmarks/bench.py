@@ -1,8 +1,8 @@
 """Run benchmarks at one or more sizes.
 
-Each runs in a process of its own, one after the other, and is alone worth anything on a machine
-that does nothing else. The folder --output holds WHAT-SHAPE.json of each, and table.md, bench.png
-and bench.svg of all that it holds.
+Each benchmark runs in its own process, one after the other. Run nothing else on the machine
+meanwhile. The folder --output then holds WHAT-SHAPE.json of each benchmark, and table.md, bench.png
+and bench.svg of all files in it.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ from recns_tf.utils import markdown
 from recns_tf.utils.files import write_text
 
 WHATS = {
-    "propagation": "a step's propagation beside what memory allows, and other ways",
-    "step": "a LightGCN step with RecNS taken apart",
+    "propagation": "a step's propagation, relative to the memory bound and to other methods",
+    "step": "the parts of a LightGCN step with RecNS",
     "samplers": "a LightGCN step with every sampler",
     "encoders": "a step of every encoder",
     "scaling": "a step and a region on a quarter, a half and the whole of the graph",
     "regions": "building regions and drawing from them",
-    "ranking": "top-20 lists, ours and other ways",
+    "ranking": "top-20 lists with both engines and other methods",
     "epoch": "a whole epoch: load, first step, input, validation, checkpoint, memory",
 }
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Benchmarks(Checked):
-    """What all of them share."""
+    """Settings that all benchmarks share."""
 
     shapes: str = option(
         "small,zhihu",
@@ -48,38 +48,38 @@ class Benchmarks(Checked):
             lambda text: all(name in SHAPES for name in text.split(",")),
         ),
     )
-    rounds: int = option(5, "rounds timed, after one that is not", at_least(1))
-    output: str = option("runs/bench", "folder of the figures", NOT_EMPTY)
+    rounds: int = option(5, "timed rounds, after an untimed one", at_least(1))
+    output: str = option("runs/bench", "folder for the results", NOT_EMPTY)
 
 
 def main(call: Call) -> None:
-    """Run the benchmarks that the words name, all if there are none."""
+    """Run the benchmarks named on the command line, or all of them."""
     for word in call.words:
         if word not in WHATS:
             raise UserError(f"unknown benchmark '{word}': choose some of {', '.join(WHATS)}.")
-    its = call.settings(Benchmarks)
-    folder = Path(its.output)
+    settings = call.settings(Benchmarks)
+    folder = Path(settings.output)
     folder.mkdir(parents=True, exist_ok=True)
-    plan = [(what, shape) for shape in its.shapes.split(",") for what in call.words or WHATS]
+    plan = [(what, shape) for shape in settings.shapes.split(",") for what in call.words or WHATS]
     failed = []
     for number, (what, shape) in enumerate(plan, 1):
         print(f"[{number} of {len(plan)}] {what}, {shape}: {WHATS[what]}", flush=True)
         start = time.monotonic()
         command = [sys.executable, "-m", f"benchmarks.{what}", f"--shape={shape}"]
-        command += [f"--rounds={its.rounds}", f"--json={folder / f'{what}-{shape}.json'}"]
+        command += [f"--rounds={settings.rounds}", f"--json={folder / f'{what}-{shape}.json'}"]
         if subprocess.run(command, check=False).returncode:
             failed.append(f"{what} at {shape}")
         print(f"{time.monotonic() - start:.0f} s\n", flush=True)
     found = read(folder)
     write_text(folder / "table.md", "\n".join(as_markdown(found)) + "\n")
     pictures.draw(found, folder)
-    print(f"{folder}/: table.md bench.png bench.svg, and a JSON file for each")
+    print(f"{folder}/: table.md bench.png bench.svg, and a JSON file for each benchmark")
     if failed:
-        raise UserError(f"failed, as told above: {', '.join(failed)}.")
+        raise UserError(f"failed, see above: {', '.join(failed)}.")
 
 
 def read(folder: Path) -> list[dict[str, Any]]:
-    """Return the figures a folder holds, in the order of WHATS and SHAPES."""
+    """Return the results in a folder, ordered by SHAPES and WHATS."""
     paths = [folder / f"{what}-{shape}.json" for shape in SHAPES for what in WHATS]
     return [
         json.loads(path.read_text(encoding="utf-8")) | {"size": path.stem.rpartition("-")[2]}
@@ -89,7 +89,7 @@ def read(folder: Path) -> list[dict[str, Any]]:
 
 
 def as_markdown(found: Sequence[dict[str, Any]]) -> list[str]:
-    """Return all figures as tables."""
+    """Return the lines of a Markdown document with a table for each benchmark."""
     lines = []
     for each in found:
         shape = each["shape"]
@@ -104,7 +104,7 @@ def as_markdown(found: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def cells(row: dict[str, Any]) -> tuple[str, ...]:
-    """Return the cells of a row of figures."""
+    """Return the table cells of a row of results."""
     busy = ("", "")
     if "busy_ratio" in row:
         busy = (f"{row['busy_milliseconds']:,.1f}", f"{row['busy_ratio']:.2f}")
@@ -117,5 +117,5 @@ COMMAND = Command(
     example="ranking --shapes=small",
     settings=(Benchmarks,),
     run=main,
-    interrupted="what is measured stays",
+    interrupted="finished measurements are kept",
 )

@@ -1,11 +1,11 @@
-"""A whole run of one epoch, taken apart: what its time goes into, and how much memory it takes.
+"""The parts of a whole run of one epoch, and its memory.
 
 Run: .venv/bin/python -m benchmarks.epoch [--shape=zhihu --encoder=lightgcn --sampler=recns]
 
-The dataset is a synthetic one, prepared before, and its region is kept from before too: "until the
-first step" is what someone waits who starts a second run, TensorFlow's import included. "in steps"
-holds the wait for input, "input alone" is what an epoch of batches takes with nothing else to do.
-An epoch of more than MOST steps is cut there.
+The synthetic dataset and its region are prepared beforehand: "until the first step" is the waiting
+time of a second run, including the import of TensorFlow. "in steps" includes waiting for input;
+"input alone" is the time to draw an epoch of batches without training. Epochs are cut after MOST
+steps.
 """
 
 from __future__ import annotations
@@ -30,20 +30,25 @@ from recns_tf.utils.quiet import silenced_stderr
 
 MOST = 200
 TRAIN_SHARE = 0.72
-"""Of all positives, 80 % less the tenth that becomes validation."""
+"""Share of positives in train: 80 %, less a tenth for validation."""
 EXPOSURES = 1.15
-"""For every positive, about as on Zhihu."""
+"""Exposed pairs per positive, about as in Zhihu."""
 
 
-class Clock:
-    """Seconds spent in functions, by a name for them."""
+class Stopwatch:
+    """Measures the seconds spent in functions, by name.
+
+    Attributes:
+        seconds: total seconds by name.
+        firsts: start and end of the first call by name.
+    """
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = defaultdict(float)
         self.firsts: dict[str, tuple[float, float]] = {}
 
-    def around(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Return a function that does the same and is timed."""
+    def timed_as(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the function wrapped so that its calls are timed under `name`."""
 
         def timed(*arguments: Any, **named: Any) -> Any:
             start = time.perf_counter()
@@ -58,26 +63,26 @@ class Clock:
 
 
 def prepare(config: Config, data_dir: str) -> None:
-    """Make the dataset and its region, and keep them."""
+    """Create the dataset and its region on disk."""
     from recns_tf.regions.region import build_region
 
     interactions = datasets.load(config, data_dir)
     build_region(interactions.train, khop=config.khop, cache=Path(data_dir) / config.dataset)
 
 
-def measure(shape: Shape, rounds: int, which: measuring.Model) -> measuring.Report:
-    """Return the seconds of the parts of a run beside those of its epoch.
+def measure(shape: Shape, rounds: int, chosen: measuring.Model) -> measuring.Report:
+    """Measure the parts of a run, relative to its epoch.
 
     Args:
-        shape: the size.
-        rounds: has no meaning here: there is one epoch.
-        which: the model.
+        shape: size of the graph.
+        rounds: ignored, because there is only one epoch.
+        chosen: the model.
     """
     del rounds
     clicks = int(shape.edges / TRAIN_SHARE)
     config = dataclasses.replace(
-        Config.for_run("synthetic", which.encoder),
-        sampler=which.sampler,
+        Config.for_run("synthetic", chosen.encoder),
+        sampler=chosen.sampler,
         epochs=1,
         synthetic_users=shape.users,
         synthetic_items=shape.items,
@@ -86,14 +91,14 @@ def measure(shape: Shape, rounds: int, which: measuring.Model) -> measuring.Repo
     )
     with tempfile.TemporaryDirectory() as folder:
         context = multiprocessing.get_context("spawn")
-        preparing = context.Process(target=prepare, args=(config, folder))
-        preparing.start()
-        preparing.join()
+        process = context.Process(target=prepare, args=(config, folder))
+        process.start()
+        process.join()
         return timed_run(config, shape, folder)
 
 
 def timed_run(config: Config, shape: Shape, folder: str) -> measuring.Report:
-    """Return the report of a run whose dataset is in `folder`."""
+    """Run an epoch on the dataset in `folder` and return its report."""
     began = time.perf_counter()
     with silenced_stderr():
         from recns_tf.training import train
@@ -101,8 +106,8 @@ def timed_run(config: Config, shape: Shape, folder: str) -> measuring.Report:
 
     from benchmarks.quiet import tf
 
-    clock = Clock()
-    clock.seconds["import of TensorFlow"] = time.perf_counter() - began
+    stopwatch = Stopwatch()
+    stopwatch.seconds["import of TensorFlow"] = time.perf_counter() - began
     build, validation, make = train.build, train.validation, SampledRec.make_train_function
     built: dict[str, Any] = {}
 
@@ -114,23 +119,23 @@ def timed_run(config: Config, shape: Shape, folder: str) -> measuring.Report:
 
     def timed_validation(*arguments: Any) -> Any:
         validate = validation(*arguments)
-        return validate and clock.around("validation", validate)
+        return validate and stopwatch.timed_as("validation", validate)
 
     def make_timed(model: SampledRec, force: bool = False) -> None:
         make(model, force)
-        model.train_function = clock.around("in steps", model.train_function)
+        model.train_function = stopwatch.timed_as("in steps", model.train_function)
 
     run = train.train_and_evaluate
     save = tf.train.CheckpointManager.save
     with ExitStack() as patches:
         for owner, name, stand_in in (
-            (datasets, "load", clock.around("reading the dataset", datasets.load)),
-            (train, "build", clock.around("building the model", build_short)),
+            (datasets, "load", stopwatch.timed_as("reading the dataset", datasets.load)),
+            (train, "build", stopwatch.timed_as("building the model", build_short)),
             (train, "validation", timed_validation),
             (SampledRec, "make_train_function", make_timed),
-            (SampledRec, "fit", clock.around("epoch", SampledRec.fit)),
-            (SampledRec, "save_weights", clock.around("checkpoint", SampledRec.save_weights)),
-            (tf.train.CheckpointManager, "save", clock.around("checkpoint", save)),
+            (SampledRec, "fit", stopwatch.timed_as("epoch", SampledRec.fit)),
+            (SampledRec, "save_weights", stopwatch.timed_as("checkpoint", SampledRec.save_weights)),
+            (tf.train.CheckpointManager, "save", stopwatch.timed_as("checkpoint", save)),
         ):
             patches.enter_context(mock.patch.object(owner, name, stand_in))
         results = run(config, Workspace(data_dir=folder, runs_dir=str(Path(folder) / "runs")))
@@ -138,22 +143,22 @@ def timed_run(config: Config, shape: Shape, folder: str) -> measuring.Report:
     start = time.perf_counter()
     for _ in pipeline.epoch(tf.constant(0, tf.int64)).prefetch(tf.data.AUTOTUNE):
         pass
-    clock.seconds["input alone"] = time.perf_counter() - start
-    first, after = clock.firsts["in steps"]
-    clock.seconds["until the first step"] = first - began
-    clock.seconds["first step"] = after - first
+    stopwatch.seconds["input alone"] = time.perf_counter() - start
+    first, after = stopwatch.firsts["in steps"]
+    stopwatch.seconds["until the first step"] = first - began
+    stopwatch.seconds["first step"] = after - first
     known = ("in steps", "validation", "checkpoint")
-    inside = sum(clock.seconds[name] for name in known)
+    inside = sum(stopwatch.seconds[name] for name in known)
     choosing = results["sampling_seconds"] / pipeline.steps_per_epoch
-    clock.seconds["rest of the epoch"] = clock.seconds["epoch"] - inside
+    stopwatch.seconds["rest of the epoch"] = stopwatch.seconds["epoch"] - inside
     return measuring.report(
         "epoch",
         f"{config.encoder} with {config.sampler}, {pipeline.steps_per_epoch} of "
         f"{built['steps']} steps",
         shape,
-        {name: Timing(seconds) for name, seconds in clock.seconds.items()},
+        {name: Timing(seconds) for name, seconds in stopwatch.seconds.items()},
         "epoch",
-        {"ms choosing a step": round(choosing * 1e3, 2)},
+        {"ms choosing per step": round(choosing * 1e3, 2)},
     )
 
 

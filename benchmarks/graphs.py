@@ -1,4 +1,4 @@
-"""Random graphs to time things on, of three sizes."""
+"""Random graphs of three sizes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from recns_tf.interactions import Interactions, make_interactions, to_pairs, to_
 
 
 class Shape(NamedTuple):
-    """How large a graph is: `edges` is about its number of train pairs."""
+    """Size of a graph: numbers of users and items, and approximate number of train pairs."""
 
     users: int
     items: int
@@ -26,17 +26,17 @@ SHAPES = {
     "zhihu": Shape(16_015, 44_175, 2_630_000),
     "alibaba": Shape(434_442, 227_410, 5_700_000),
 }
-"""The last two are the size of the paper's data."""
+"""The last two have the size of the paper's datasets."""
 
 USER_SIGMA, ITEM_SIGMA = 0.75, 1.3
 LEAST = 3
 
 
 def random_train(shape: Shape, seed: int = 0) -> csr_array:
-    """Return train positives with log-normal degrees, boolean [users, items].
+    """Return train positives with log-normal degrees, boolean CSR array [users, items].
 
-    Every user and every item has about LEAST positives, as in logs that were cut to a core. Pairs
-    that were drawn twice fall together, so that there are somewhat fewer than `shape.edges`.
+    Every user and every item has about LEAST positives or more, as in logs that were reduced to a
+    core. Repeated pairs are merged, so there are somewhat fewer than `shape.edges`.
     """
     rng = np.random.default_rng(seed)
 
@@ -58,7 +58,7 @@ def random_train(shape: Shape, seed: int = 0) -> csr_array:
 
 
 def random_interactions(shape: Shape) -> Interactions:
-    """Return `random_train` with as many exposures, of random items, and nothing held out."""
+    """Return a dataset of `random_train` and as many random exposures, without held-out pairs."""
     pairs = to_pairs(random_train(shape))
     shown = np.random.default_rng(1).integers(0, shape.items, len(pairs))
     return make_interactions(

@@ -1,4 +1,4 @@
-"""What every benchmark takes and gives: a size and a number of rounds; rows of times and ratios."""
+"""Settings and reports of benchmarks, and the command that runs one."""
 
 from __future__ import annotations
 
@@ -23,42 +23,42 @@ from recns_tf.utils.files import write_json
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Measuring(Checked):
-    """How large, and how often."""
+    """Size of the graph, number of rounds and output file."""
 
     shape: str = option("zhihu", "size of the graph", one_of(*SHAPES))
-    users: int = option(0, "users, in place of the shape's; 0 for those", at_least(0))
-    items: int = option(0, "items, likewise", at_least(0))
-    edges: int = option(0, "train pairs, likewise, about", at_least(0))
-    rounds: int = option(5, "rounds timed, after one that is not", at_least(1))
-    json: str = option("", "file to write the figures into")
+    users: int = option(0, "number of users; 0 for the shape's", at_least(0))
+    items: int = option(0, "number of items; 0 for the shape's", at_least(0))
+    edges: int = option(0, "approximate number of train pairs; 0 for the shape's", at_least(0))
+    rounds: int = option(5, "timed rounds, after an untimed one", at_least(1))
+    json: str = option("", "JSON file for the results; none if empty")
 
     def size(self) -> Shape:
-        """Return the size to measure at."""
+        """Return the size of the graph."""
         named = SHAPES[self.shape]
-        own = (self.users, self.items, self.edges)
-        return Shape(*(mine or its for mine, its in zip(own, named, strict=True)))
+        chosen = (self.users, self.items, self.edges)
+        return Shape(*(number or default for number, default in zip(chosen, named, strict=True)))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Model(Checked):
-    """Which model, where there is one."""
+    """The model to measure."""
 
-    encoder: str = option("lightgcn", "which encoder", one_of(*ENCODERS))
-    sampler: str = option("recns", "which sampler", one_of(*SAMPLERS))
+    encoder: str = option("lightgcn", "graph encoder", one_of(*ENCODERS))
+    sampler: str = option("recns", "negative sampler", one_of(*SAMPLERS))
 
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """What was measured.
+    """The results of a benchmark.
 
     Attributes:
         what: name of the benchmark.
-        about: settings, in words.
-        shape: the size it was asked for.
-        against: name of the row that ratios are to.
-        rows: a row each: "name", "milliseconds", "ratio" and, where processor time was taken,
-            "busy_milliseconds" and "busy_ratio".
-        notes: further figures by name.
+        about: description of the settings.
+        shape: requested size of the graph.
+        against: name of the row that ratios are relative to.
+        rows: dictionaries with "name", "milliseconds", "ratio" and, if processor time was
+            measured, "busy_milliseconds" and "busy_ratio".
+        notes: further numbers by name.
     """
 
     what: str
@@ -69,7 +69,7 @@ class Report:
     notes: dict[str, float]
 
     def text(self) -> str:
-        """Return the figures for the screen."""
+        """Return the results as text for the screen."""
         head = f"{'':34}{'ms':>12}{'x ' + self.against:>24}{'of all cores: ms':>18}{'x':>8}"
         lines = [f"{self.what}: {self.about}", str(self.shape), head]
         for row in self.rows:
@@ -80,7 +80,7 @@ class Report:
         return "\n".join([*lines, *(f"{name}: {value:,}" for name, value in self.notes.items())])
 
     def to_json(self) -> dict[str, Any]:
-        """Return the figures, and the machine and the code they were taken with."""
+        """Return the results with the machine, the versions and the git commit."""
         return dataclasses.asdict(self) | {
             "shape": self.shape._asdict(),
             "machine": {"processor": processor(), "cores": os.cpu_count()},
@@ -97,12 +97,15 @@ def report(
     against: str,
     notes: Mapping[str, float] | None = None,
 ) -> Report:
-    """Return the report of what was timed.
+    """Return a report of timings, with the peak memory of the process added to its notes.
 
     Args:
-        what, about, shape, against, notes: as of `Report`; the peak memory of the process is
-            noted too.
-        timings: by name of the row.
+        what: as in `Report`.
+        about: as in `Report`.
+        shape: as in `Report`.
+        timings: timings by name of the row.
+        against: as in `Report`.
+        notes: as in `Report`.
     """
     base = timings[against]
     rows: list[dict[str, Any]] = []
@@ -122,12 +125,12 @@ def report(
 
 
 def peak() -> dict[str, float]:
-    """Return the note of how much memory this process has had."""
+    """Return the note of the peak memory of this process."""
     return {"peak gigabytes": round(peak_gigabytes(), 2)}
 
 
 def processor() -> str:
-    """Return the processor's name."""
+    """Return the name of the processor."""
     about = Path("/proc/cpuinfo")
     if about.exists():
         for line in about.read_text(encoding="utf-8").splitlines():
@@ -140,8 +143,8 @@ def run(measure: Callable[..., Report], *settings: type[Checked]) -> None:
     """Run a benchmark as a command, with a flag for every field of Measuring and `settings`.
 
     Args:
-        measure: takes a Shape, the number of rounds, and one of each of `settings`.
-        settings: dataclasses of options.
+        measure: called with a Shape, the number of rounds, and an instance of each of `settings`.
+        settings: settings classes.
     """
 
     def main(call: Call) -> None:

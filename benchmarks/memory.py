@@ -1,8 +1,8 @@
-"""How much memory a process took."""
+"""Peak memory of a process."""
 
 import resource
 
 
 def peak_gigabytes() -> float:
-    """Return the most memory this process has had so far."""
+    """Return the peak resident memory of this process so far, in GB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6

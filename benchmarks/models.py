@@ -1,4 +1,4 @@
-"""A model in training on a random graph: its step, and its propagation alone."""
+"""Models in training on a random graph: a training step, and the propagation alone."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from recns_tf.training.pipeline import Pipeline
 from recns_tf.training.sampled_rec import SampledRec
 
 
-class Ready(NamedTuple):
-    """A model past its warm-up, and what it trains on.
+class ReadyModel(NamedTuple):
+    """A model past its warm-up, with its data.
 
     Attributes:
-        interactions: the graph.
-        config: the model's settings, those of the encoder's flagfile.
-        model: it.
+        interactions: the dataset.
+        config: settings, from the encoder's flagfile.
+        model: the model.
         pipeline: draws its batches.
-        batches: of an endless epoch.
+        batches: an endless stream of batches.
     """
 
     interactions: Interactions
@@ -35,44 +35,45 @@ class Ready(NamedTuple):
     batches: Iterator[Batch]
 
 
-def ready(
+def make_ready_model(
     interactions: Interactions, encoder: str, sampler: str, cache: Path | None = None
-) -> Ready:
-    """Return a model at its first step.
+) -> ReadyModel:
+    """Return a model that is ready for its first step.
 
     Args:
-        interactions: to train on.
-        encoder, sampler: names of the catalogue.
-        cache: folder to keep the region in, if any.
+        interactions: the dataset.
+        encoder: name of the encoder.
+        sampler: name of the sampler.
+        cache: folder of cached regions, if any.
     """
     config = Config.for_run("random", encoder)
     config = dataclasses.replace(config, sampler=sampler)
     model, pipeline = profiling.past_warmup(config, interactions, cache)
-    return Ready(interactions, config, model, pipeline, iter(pipeline.batches()))
+    return ReadyModel(interactions, config, model, pipeline, iter(pipeline.batches()))
 
 
-def stepping(its: Ready) -> Callable[[], Any]:
-    """Return a function that takes one training step, always of the same batch."""
-    batch = next(its.batches)
-    step = tf.function(its.model.train_step, jit_compile=False)
+def make_step(ready: ReadyModel) -> Callable[[], Any]:
+    """Return a function that takes one training step, always on the same batch."""
+    batch = next(ready.batches)
+    step = tf.function(ready.model.train_step, jit_compile=False)
     return lambda: step(batch)
 
 
-def propagating(its: Ready) -> Callable[[], Any]:
-    """Return a function that encodes every node and takes a loss of all of them back again."""
-    encoder, seed = its.model.encoder, random.root(0)
-    users, items = tf.range(its.interactions.num_users), tf.range(its.interactions.num_items)
+def make_propagation(ready: ReadyModel) -> Callable[[], Any]:
+    """Return a function that encodes all nodes and computes the gradient of a loss on them."""
+    encoder, seed = ready.model.encoder, random.root(0)
+    users, items = tf.range(ready.interactions.num_users), tf.range(ready.interactions.num_items)
 
     def value() -> tf.Tensor:
         tables = encoder.encode(True, seed)
         every = tables.users(users), tables.items(items)
         return tf.reduce_sum(tf.square(every[0])) + tf.reduce_sum(tf.square(every[1]))
 
-    return tf.function(lambda: slopes(its.model, value), jit_compile=False)
+    return tf.function(lambda: gradients(ready.model, value), jit_compile=False)
 
 
-def slopes(model: SampledRec, value: Callable[[], tf.Tensor]) -> list[tf.Tensor]:
-    """Return the gradients of a value by the encoder's weights, those that it depends on."""
+def gradients(model: SampledRec, value: Callable[[], tf.Tensor]) -> list[tf.Tensor]:
+    """Return the gradients of a value with respect to the encoder weights it depends on."""
     weights = model.encoder.trainable_variables
     with tf.GradientTape() as tape:
         total = value()

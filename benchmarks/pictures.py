@@ -1,4 +1,4 @@
-"""One picture of all figures: a panel a benchmark, a bar a row, by its ratio."""
+"""A picture of all results: one panel per benchmark, one bar per row."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def draw(found: Sequence[dict[str, Any]], folder: Path) -> None:
     """Draw bench.png and bench.svg.
 
     Args:
-        found: figures as Report.to_json gives them, with the "size" they were taken at.
-        folder: to draw them into.
+        found: results of `Report.to_json`, with their "size".
+        folder: output folder.
     """
     whats = list(dict.fromkeys(each["what"] for each in found))
     lines = -(-len(whats) // COLUMNS)
@@ -37,7 +37,7 @@ def draw(found: Sequence[dict[str, Any]], folder: Path) -> None:
 
 
 def bars(axes: Axes, same: Sequence[dict[str, Any]]) -> None:
-    """Draw the ratios of a benchmark's rows, a colour a size."""
+    """Draw the ratios of a benchmark's rows, with one color per size."""
     names = list(dict.fromkeys(row["name"] for each in same for row in each["rows"]))
     height = 0.8 / len(same)
     for number, each in enumerate(same):
@@ -54,7 +54,7 @@ def bars(axes: Axes, same: Sequence[dict[str, Any]]) -> None:
 
 
 def by_edges(axes: Axes, same: Sequence[dict[str, Any]]) -> None:
-    """Draw the times of `scaling` over edges, dotted what is in proportion to them."""
+    """Plot the times of `scaling` by edges; dotted lines are proportional to edges."""
     for number, each in enumerate(same):
         series: dict[str, list[tuple[float, float]]] = {}
         for row in each["rows"]:

@@ -1,11 +1,11 @@
-"""Propagation forward and backward beside what it is made of, and beside other ways.
+"""Propagation forward and backward, relative to a memory bound, and other implementations.
 
 Run: .venv/bin/python -m benchmarks.propagation [--shape=zhihu]
 
-`ours` is one step's propagation and its gradient. `floor` reads, for each of its products, the
-rows that the matrix names from a table of the same size, adds them up, and writes nothing: what the
-memory charges, whoever computes. `coo` is TensorFlow's `sparse_dense_matmul`, `coo in 100 folds`
-how the authors' code calls it, `scipy` SciPy's product on one core.
+`ours` is one step's propagation and its gradient. `floor` is a bound set by memory: for each
+product, it reads the rows that the matrix refers to, adds them up, and writes nothing. `coo` is
+TensorFlow's `sparse_dense_matmul`, `coo in 100 folds` is how the authors' code calls it, and
+`scipy` is SciPy's product on one core.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ LAYERS = 3
 FOLDS = 100
 
 
-def differentiated(
+def make_gradient(
     propagate: Callable[[tf.Tensor], tf.Tensor], nodes: tf.Variable
 ) -> Callable[[], tf.Tensor]:
     """Return a function that propagates `nodes` and returns the gradient of a loss on them."""
@@ -44,8 +44,10 @@ def differentiated(
     return step
 
 
-def in_folds(matrix: csr_array, coefficients: list[float]) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Return the propagation of the authors' code: a product for each hundredth of the rows."""
+def propagate_in_folds(
+    matrix: csr_array, coefficients: list[float]
+) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Return the propagation of the authors' code: one product per hundredth of the rows."""
     parts = []
     for rows in np.array_split(np.arange(matrix.shape[0]), FOLDS):
         part = matrix[rows[0] : rows[-1] + 1].tocoo()
@@ -63,15 +65,15 @@ def in_folds(matrix: csr_array, coefficients: list[float]) -> Callable[[tf.Tenso
     return propagate
 
 
-def with_scipy(matrix: csr_array, nodes: NDArray[np.float32]) -> None:
-    """Take the products of a step, forward and backward."""
+def propagate_with_scipy(matrix: csr_array, nodes: NDArray[np.float32]) -> None:
+    """Compute the products of a step, forward and backward."""
     for _layer in range(2 * LAYERS):
         nodes = matrix @ nodes
 
 
 @njit(nogil=True, cache=True, fastmath=True)
 def add_up(indices, table, sums, first, last):  # type: ignore[no-untyped-def]
-    """Add rows of a table up: what is read is what a product reads, and nothing is written."""
+    """Add up rows of a table: reads as much as a product does, and writes nothing."""
     for place in range(first, last):
         row = indices[place]
         for column in range(table.shape[1]):
@@ -79,7 +81,7 @@ def add_up(indices, table, sums, first, last):  # type: ignore[no-untyped-def]
 
 
 def read_rows(matrix: csr_array, table: NDArray[np.float32]) -> None:
-    """Read what the products of a step, forward and backward, must read of the embeddings."""
+    """Read the embedding rows that the products of a step read, forward and backward."""
 
     def read(first: int, last: int) -> None:
         add_up(matrix.indices, table, np.zeros(table.shape[1], np.float32), first, last)
@@ -89,7 +91,7 @@ def read_rows(matrix: csr_array, table: NDArray[np.float32]) -> None:
 
 
 def measure(shape: Shape, rounds: int) -> measuring.Report:
-    """Return the times of all ways beside the floor."""
+    """Measure all implementations, relative to the floor."""
     matrix = symmetric_adjacency(random_train(shape))
     nodes = tf.Variable(tf.random.stateless_normal([matrix.shape[0], DIM], [0, 1]))
     coefficients = [1 / (LAYERS + 1)] * (LAYERS + 1)
@@ -97,12 +99,12 @@ def measure(shape: Shape, rounds: int) -> measuring.Report:
         name: partial(Adjacency(matrix, engine).polynomial, coefficients=coefficients)
         for name, engine in (("ours", "csr"), ("coo", "coo"))
     }
-    ways[f"coo in {FOLDS} folds"] = in_folds(matrix, coefficients)
+    ways[f"coo in {FOLDS} folds"] = propagate_in_folds(matrix, coefficients)
     functions: dict[str, Callable[[], Any]] = {
         "floor": partial(read_rows, matrix, nodes.numpy()),
-        "scipy": partial(with_scipy, matrix, nodes.numpy()),
+        "scipy": partial(propagate_with_scipy, matrix, nodes.numpy()),
     }
-    functions |= {name: differentiated(way, nodes) for name, way in ways.items()}
+    functions |= {name: make_gradient(way, nodes) for name, way in ways.items()}
     timings = alternating.time_all(functions, rounds)
     return measuring.report(
         "propagation", f"{LAYERS} layers, d = {DIM}, and its gradient", shape, timings, "floor"

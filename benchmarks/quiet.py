@@ -1,4 +1,4 @@
-"""TensorFlow, imported without its news of a missing GPU."""
+"""TensorFlow, imported without its messages about a missing GPU."""
 
 import os
 
@@ -8,7 +8,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 with silenced_stderr():
     import tensorflow as tf
 
-# Every model has a step of its own to trace; TensorFlow warns of that.
+# TensorFlow warns because every model traces its own step.
 tf.get_logger().setLevel("ERROR")
 
 __all__ = ["tf"]

@@ -1,11 +1,11 @@
-"""Top-20 lists: our two engines beside a bare search of Faiss, which masks nothing.
+"""Top-20 lists of both engines, relative to a bare Faiss search without masks.
 
 Run: .venv/bin/python -m benchmarks.ranking [--shape=zhihu]
 
-Embeddings are fitted to the train pairs, so that seen items crowd the first places, as they do once
-a model is trained. `authors' way` is a search to a fixed depth of 500 whose seen items are dropped,
-which loses items of users who have seen many; `brute force` sorts every score. All users of the
-graph take part, at most LARGEST of them.
+Embeddings are fitted to the train pairs, so that seen items have the highest scores, as in a
+trained model. `authors' way` searches to a fixed depth of 500 and drops seen items, which gives
+short lists to users who have seen many. `brute force` sorts all scores. At most LARGEST users are
+ranked.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ BLOCK = 256
 Table = NDArray[np.float32]
 
 
-def fitted(train: csr_array, rng: np.random.Generator) -> tuple[Table, Table]:
-    """Return users and items whose products are near `train`: a randomised SVD of rank d."""
+def fit_embeddings(train: csr_array, rng: np.random.Generator) -> tuple[Table, Table]:
+    """Return user and item embeddings whose products approximate `train`, by a randomized SVD."""
     cells = train.astype(np.float32)
     users = cells @ rng.normal(size=(train.shape[1], DIM)).astype(np.float32)
     for _ in range(2):
@@ -44,14 +44,14 @@ def fitted(train: csr_array, rng: np.random.Generator) -> tuple[Table, Table]:
 
 
 def bare_search(users: Table, items: Table) -> None:
-    """Search with Faiss, masking nothing."""
+    """Search with Faiss, without masks."""
     index = faiss.IndexFlatIP(items.shape[1])
     index.add(items)
     index.search(users, K)
 
 
 def brute_force(users: Table, items: Table, seen: csr_array) -> NDArray[np.int64]:
-    """Return the lists of all users [n, K] from their whole rows of scores, with NumPy."""
+    """Return the lists of all users, int64 [n, K], from full rows of scores, with NumPy."""
     top = np.empty((len(users), K), np.int64)
     for first in range(0, len(users), BLOCK):
         scores = users[first : first + BLOCK] @ items.T
@@ -64,13 +64,13 @@ def brute_force(users: Table, items: Table, seen: csr_array) -> NDArray[np.int64
 
 
 def measure(shape: Shape, rounds: int) -> measuring.Report:
-    """Return the times of every engine beside a bare search."""
-    # The engine of that name imports it, and not on the clock.
+    """Measure every engine, relative to a bare search."""
+    # Import TensorFlow before its engine does, so that the import is not timed.
     with silenced_stderr():
         import tensorflow  # noqa: F401
 
     train = random_train(shape)
-    users, items = fitted(train, np.random.default_rng(0))
+    users, items = fit_embeddings(train, np.random.default_rng(0))
     everyone = np.arange(min(len(users), LARGEST))
     rank = partial(ranking.top_items, users, items, everyone, train, K)
     functions: dict[str, Callable[[], Any]] = {

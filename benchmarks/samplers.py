@@ -1,8 +1,8 @@
-"""A LightGCN step with every sampler, beside its propagation forward and backward.
+"""A LightGCN step with every sampler, relative to its propagation forward and backward.
 
 Run: .venv/bin/python -m benchmarks.samplers [--shape=zhihu]
 
-The notes give the milliseconds of each step spent choosing negatives, by the step's own clock.
+The notes give the milliseconds per step spent choosing negatives, as measured by the step itself.
 """
 
 from __future__ import annotations
@@ -17,19 +17,21 @@ import numpy as np
 
 from benchmarks import alternating, measuring
 from benchmarks.graphs import Shape, random_interactions
-from benchmarks.models import propagating, ready, stepping
+from benchmarks.models import make_propagation, make_ready_model, make_step
 from recns_tf.registry import SAMPLERS
 
 
 def measure(shape: Shape, rounds: int) -> measuring.Report:
-    """Return the times of a step with each sampler beside propagation's."""
+    """Measure a step with each sampler, relative to propagation."""
     interactions = random_interactions(shape)
     with tempfile.TemporaryDirectory() as cache:
-        models = {name: ready(interactions, "lightgcn", name, Path(cache)) for name in SAMPLERS}
+        models = {
+            name: make_ready_model(interactions, "lightgcn", name, Path(cache)) for name in SAMPLERS
+        }
     totals: dict[str, list[float]] = {name: [] for name in models}
-    functions: dict[str, Callable[[], Any]] = {"propagation": propagating(models["unins"])}
-    for name, its in models.items():
-        functions[name] = partial(noting, stepping(its), totals[name])
+    functions: dict[str, Callable[[], Any]] = {"propagation": make_propagation(models["unins"])}
+    for name, ready in models.items():
+        functions[name] = partial(record_sampling_time, make_step(ready), totals[name])
     timings = alternating.time_all(functions, rounds)
     return measuring.report(
         "samplers",
@@ -44,8 +46,8 @@ def measure(shape: Shape, rounds: int) -> measuring.Report:
     )
 
 
-def noting(step: Callable[[], dict[str, Any]], totals: list[float]) -> None:
-    """Take a step and append the seconds that all steps so far took to choose negatives."""
+def record_sampling_time(step: Callable[[], dict[str, Any]], totals: list[float]) -> None:
+    """Take a step and append the total seconds spent choosing negatives so far."""
     totals.append(float(step()["sampling_seconds"]))
 
 

@@ -1,25 +1,25 @@
-"""A training step taken apart: propagation, choosing negatives, loss, optimiser, input.
+"""The parts of a training step: propagation, choosing negatives, loss, optimizer, input.
 
 Run: .venv/bin/python -m benchmarks.step [--shape=zhihu --encoder=lightgcn --sampler=recns]
 
-`propagation` is forward and backward; `and choosing` is its forward part and the choice of
-negatives; `loss and its gradient` is all but the optimiser. Settings are those of the encoder's
-flagfile.
+`propagation` is forward and backward. `and choosing` is the forward propagation and the choice of
+negatives. `loss and its gradient` is everything except the optimizer. Settings are those of the
+encoder's flagfile.
 """
 
 from __future__ import annotations
 
 from benchmarks import alternating, measuring
 from benchmarks.graphs import Shape, random_interactions
-from benchmarks.models import propagating, ready, slopes, stepping
+from benchmarks.models import gradients, make_propagation, make_ready_model, make_step
 from benchmarks.quiet import tf
 from recns_tf.ops import random
 
 
-def measure(shape: Shape, rounds: int, which: measuring.Model) -> measuring.Report:
-    """Return the times of the parts beside propagation's."""
-    its = ready(random_interactions(shape), which.encoder, which.sampler)
-    model, batch, seed = its.model, next(its.batches), random.root(0)
+def measure(shape: Shape, rounds: int, chosen: measuring.Model) -> measuring.Report:
+    """Measure the parts of a step, relative to propagation."""
+    ready = make_ready_model(random_interactions(shape), chosen.encoder, chosen.sampler)
+    model, batch, seed = ready.model, next(ready.batches), random.root(0)
 
     @tf.function(jit_compile=False)
     def forward() -> tf.Tensor:
@@ -33,13 +33,13 @@ def measure(shape: Shape, rounds: int, which: measuring.Model) -> measuring.Repo
 
     @tf.function(jit_compile=False)
     def gradient() -> list[tf.Tensor]:
-        return slopes(model, lambda: model.compute(batch)["loss"])
+        return gradients(model, lambda: model.compute(batch)["loss"])
 
-    # An epoch's input is drawn ahead, while steps run: this is what it costs.
-    draw = tf.function(lambda chosen: its.pipeline.draw(chosen, seed))
+    # Input is drawn ahead while steps run; this measures its cost.
+    draw = tf.function(lambda pairs: ready.pipeline.draw(pairs, seed))
     functions = {
-        "step": stepping(its),
-        "propagation": propagating(its),
+        "step": make_step(ready),
+        "propagation": make_propagation(ready),
         "propagation, forward": forward,
         "and choosing": choosing,
         "loss and its gradient": gradient,
@@ -47,11 +47,11 @@ def measure(shape: Shape, rounds: int, which: measuring.Model) -> measuring.Repo
     }
     return measuring.report(
         "step",
-        f"{which.encoder} with {which.sampler}, batches of {its.config.batch_size:,}",
+        f"{chosen.encoder} with {chosen.sampler}, batches of {ready.config.batch_size:,}",
         shape,
         alternating.time_all(functions, rounds),
         "propagation",
-        {"steps an epoch": its.pipeline.steps_per_epoch},
+        {"steps per epoch": ready.pipeline.steps_per_epoch},
     )
 
 

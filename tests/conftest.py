@@ -1,9 +1,9 @@
-"""Small worlds that the tests share."""
+"""Small datasets and settings that the tests share."""
 
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-# Toy graphs have no work for more, and idle threads that spin would slow the other worker.
+# Toy graphs need only one thread, and idle spinning threads would slow down other test workers.
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 
 from pathlib import Path
@@ -18,11 +18,11 @@ from recns_tf.config.config import Config
 from recns_tf.interactions import Interactions, make_interactions
 from recns_tf.regions import region, walks
 
-# A loaded machine may be slow, and a test that failed must fail again.
+# No deadlines, because a loaded machine may be slow; derandomized, so that failures repeat.
 settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.load_profile("repeatable")
 
-# What an encoder hands its sampler is that of lightgcn for mf too: three samplers tell it.
+# mf gives samplers the same kind of tables as lightgcn, so three samplers suffice for it.
 PAIRS = [
     (encoder, sampler)
     for encoder in registry.ENCODERS
@@ -34,7 +34,7 @@ SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 
 
 def make_toy(num_users=40, num_items=60, density=0.15, seed=0) -> Interactions:
-    """Return a random graph: user 0 has no item at all, user 1 no exposure, item 0 no user."""
+    """Return a random dataset: user 0 has no items, user 1 no exposures, item 0 no users."""
     rng = np.random.default_rng(seed)
     cells = rng.random((num_users, num_items))
     cells[0] = 1.0
@@ -56,13 +56,13 @@ def make_toy(num_users=40, num_items=60, density=0.15, seed=0) -> Interactions:
     )
 
 
-def members(train, kind, khop, reading):
-    """Return each user's region as a dense array, straight from the walk."""
+def members(train, kind, khop, definition):
+    """Return each user's region as a dense array, directly from the walks."""
     graph = walks.Graph(csr_array(train))
     inside = np.zeros(train.shape, bool)
-    for block, bits in region.region_blocks(graph, kind, khop, reading):
+    for block, bits in region.region_blocks(graph, kind, khop, definition):
         dense = np.unpackbits(bits.view(np.uint8), axis=1, bitorder="little").astype(bool)
-        assert not dense[:, block.width :].any(), "no bit stands for an item beyond the last"
+        assert not dense[:, block.width :].any(), "no bit is set beyond the last item"
         inside[:, block.items] = dense[:, : block.width]
     return inside
 

@@ -1,13 +1,13 @@
-"""Goodness of fit of observed draws."""
+"""Goodness-of-fit tests for observed draws."""
 
 import numpy as np
 from scipy import stats
 
 
 def chi_square(counts, probabilities) -> float:
-    """Return the p-value of counts under a law; 0 where a forbidden cell was hit.
+    """Return the p-value of counts under a distribution; 0 if a cell of probability 0 has counts.
 
-    Cells that expect fewer than 5 are pooled with the next larger one.
+    Cells with an expected count below 5 are pooled with the next larger one.
     """
     counts = np.asarray(counts, dtype=float).ravel()
     probabilities = np.asarray(probabilities, dtype=float).ravel()

@@ -1,4 +1,4 @@
-"""The paper's equations in plain NumPy and Python, written from its text alone."""
+"""Reference implementations of the paper's equations in plain NumPy and Python."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ def sigmoid(x):
 def lbfs(graph, user, khop):
     """Algorithms 1 and 2: the nodes of layer `khop` of a breadth-first search from `user`.
 
-    `graph` maps a node to its neighbours; as in the algorithm, no node is marked as visited.
+    `graph` maps a node to its neighbors. As in the algorithm, no node is marked as visited.
     """
     queue = {user}
     for _ in range(khop):
@@ -22,15 +22,15 @@ def lbfs(graph, user, khop):
 
 
 def distances(graph, user):
-    """Return the number of hops from `user` to every node it can reach."""
+    """Return the number of hops from `user` to every reachable node."""
     found = {user: 0}
     queue = [user]
     while queue:
         node = queue.pop(0)
-        for neighbour in graph[node]:
-            if neighbour not in found:
-                found[neighbour] = found[node] + 1
-                queue.append(neighbour)
+        for neighbor in graph[node]:
+            if neighbor not in found:
+                found[neighbor] = found[node] + 1
+                queue.append(neighbor)
     return found
 
 
@@ -69,7 +69,7 @@ def lightgcn(dense, nodes, num_layers):
 
 
 def row_propagation(dense, nodes, num_layers):
-    """The authors' LightGCN: a layer is the mean over a node and its neighbours, node by node."""
+    """The authors' LightGCN: each layer averages a node and its neighbors, node by node."""
     graph = adjacency(dense)
     layer = nodes.astype(np.float64)
     layers = [layer]
@@ -82,10 +82,10 @@ def row_propagation(dense, nodes, num_layers):
 
 
 def ngcf(dense, nodes, kernels, keep_messages=None, keep_nodes=None):
-    """NGCF's eq. (3), (4), (6), (10) node by node: messages, their sum, and all layers in a row.
+    """NGCF's eq. (3), (4), (6), (10) node by node: messages, their sum, and concatenated layers.
 
-    `kernels` holds (W1, W2) of each layer. `keep_messages` and `keep_nodes` are, for each layer,
-    what dropout multiplies outputs [n, d] and senders [n, 1] with.
+    `kernels` holds (W1, W2) of each layer. `keep_messages` and `keep_nodes` hold, for each layer,
+    the dropout factors of the outputs [n, d] and of the senders [n, 1].
     """
     graph = adjacency(dense)
     degree = graph.sum(axis=1)
@@ -108,19 +108,18 @@ def ngcf(dense, nodes, kernels, keep_messages=None, keep_nodes=None):
     return np.concatenate(layers, axis=1)
 
 
-def pinsage(features, neighbours_of, kernels):
+def pinsage(features, neighbors_of, kernels):
     """GraphSAGE's algorithm 1 with the mean aggregator, one node at a time.
 
-    `neighbours_of(layer, node)` are the drawn or all neighbours; `kernels` holds (W, V) of each
-    layer.
+    `neighbors_of(layer, node)` returns the neighbors to use; `kernels` holds (W, V) of each layer.
     """
 
     def hidden(layer, node):
         if layer == 0:
             return features[node].astype(np.float64)
         own_kernel, kernel = kernels[layer - 1]
-        neighbours = [hidden(layer - 1, other) for other in neighbours_of(layer, node)]
-        mean = np.mean(neighbours, axis=0) if neighbours else np.zeros(len(kernel))
+        neighbors = [hidden(layer - 1, other) for other in neighbors_of(layer, node)]
+        mean = np.mean(neighbors, axis=0) if neighbors else np.zeros(len(kernel))
         result = np.concatenate([hidden(layer - 1, node) @ own_kernel, mean @ kernel])
         return result if layer == len(kernels) else np.maximum(result, 0)
 
@@ -129,7 +128,7 @@ def pinsage(features, neighbours_of, kernels):
 
 
 def splitmix64(start, number):
-    """Number `number`, from 0, of the SplitMix64 sequence that `start` begins; Java's constants."""
+    """Return element `number`, from 0, of the SplitMix64 sequence with seed `start`."""
     mask = 2**64 - 1
     z = (start + (number + 1) * 0x9E3779B97F4A7C15) & mask
     z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & mask
@@ -156,7 +155,7 @@ def exposed_negative(user, exposed, item_table, factors):
 
 
 def softmax_law(user, positive, candidates, alpha):
-    """The authors' LightGCN: σ of eq. (7) handed on as logits."""
+    """The authors' LightGCN: σ of eq. (7) used as logits."""
     weights = np.exp(sigmoid(alpha * (candidates @ user) + (1 - alpha) * (candidates @ positive)))
     return weights / weights.sum()
 
@@ -170,7 +169,7 @@ def nested_merge(exposed, assisted, k):
 def original_step(propagate, nodes, num_users, pairs, margin, l2):
     """One step of the authors' LightGCN: loss, hinge, penalty, and the gradient on `nodes`.
 
-    `propagate` is a linear map of nodes [U + I, d], of which the matrix is taken column by column;
+    `propagate` is a linear map of nodes [U + I, d]; its matrix is its value at the identity.
     `pairs` holds users [B], positives [B], the k drawn negatives [B, k] and the exposed one [B].
     """
     size = len(nodes)
@@ -202,10 +201,10 @@ def original_step(propagate, nodes, num_users, pairs, margin, l2):
 
 
 def adam(step, weights, steps, rate=1e-3, epsilon=1e-8):
-    """TensorFlow 1's Adam, whose ε stands beside the uncorrected root of the second moment.
+    """TensorFlow 1's Adam, which adds ε to the uncorrected root of the second moment.
 
-    `step` returns the loss, two more numbers and the gradient. Returns the losses before each
-    step, and the weights after the last.
+    `step` returns the loss, two more numbers and the gradient. The result is the losses before
+    each step, and the weights after the last.
     """
     first, second, losses = np.zeros_like(weights), np.zeros_like(weights), []
     for t in range(1, steps + 1):
@@ -219,7 +218,7 @@ def adam(step, weights, steps, rate=1e-3, epsilon=1e-8):
 
 
 def top_of_search(user_table, item_table, seen, depth, k):
-    """The authors' ranking: the first `depth` of a search, seen items dropped, the first k kept."""
+    """The authors' ranking: retrieve `depth` items, drop seen ones, and keep the first k."""
     lists = []
     for u in range(len(user_table)):
         order = np.argsort(-(item_table @ user_table[u]), kind="stable")[:depth]
@@ -243,7 +242,7 @@ def augmented_hinge(users, positives, negatives, margin):
 
 
 def pairwise_hinge(users, positives, negatives, margin):
-    """The authors' code: mean over all pairs and negatives."""
+    """The authors' code: the mean over all pairs and negatives."""
     terms = [
         max(0.0, float(sigmoid(u @ n) - sigmoid(u @ v)) + margin)
         for u, v, others in zip(users, positives, negatives, strict=True)
@@ -263,7 +262,7 @@ def plain_hinge(users, positives, negatives, margin):
 
 
 def bpr(users, positives, negatives, margin):
-    """-log sigmoid of the difference of scores."""
+    """-log sigmoid of the score difference."""
     del margin
     terms = [
         -np.log(sigmoid(u @ v - u @ n))
@@ -274,7 +273,7 @@ def bpr(users, positives, negatives, margin):
 
 
 def l2_penalty(user_table, item_table, users, positives, negatives):
-    """Half the squared layer-0 rows of the batch, every occurrence, over the batch size."""
+    """Half the squared layer-0 rows of the batch, counting repeats, over the batch size."""
     total = sum(0.5 * np.sum(user_table[u].astype(np.float64) ** 2) for u in users)
     total += sum(0.5 * np.sum(item_table[v].astype(np.float64) ** 2) for v in positives)
     total += sum(0.5 * np.sum(item_table[n].astype(np.float64) ** 2) for n in negatives.ravel())
@@ -282,7 +281,7 @@ def l2_penalty(user_table, item_table, users, positives, negatives):
 
 
 def ranking(user_table, item_table, held_out, seen, k):
-    """Recall, NDCG, HR at k, one user at a time, by a full sort."""
+    """Recall, NDCG and HR at k of one user at a time, by a full sort."""
     recall, ndcg, hr = [], [], []
     for u in range(len(user_table)):
         relevant = set(np.flatnonzero(held_out[u]))

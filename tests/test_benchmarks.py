@@ -1,4 +1,4 @@
-"""Every benchmark runs, times what it says, and can be had as JSON, tables and a picture."""
+"""Benchmarks run and write JSON files, tables and a picture."""
 
 import importlib
 import json
@@ -32,14 +32,14 @@ RATIOS_TO = {
 
 
 @pytest.fixture
-def few(monkeypatch):
-    """Few models: each takes a second to trace."""
+def few_models(monkeypatch):
+    """Limit the models, each of which takes a second to trace."""
     monkeypatch.setattr(samplers, "SAMPLERS", ("unins", "recns"))
     monkeypatch.setattr(encoders, "ENCODERS", ("lightgcn", "pinsage"))
 
 
 @pytest.mark.parametrize("what", bench.WHATS)
-def test_a_benchmark_gives_times_beside_one_of_its_own(what, few):
+def test_benchmark_reports_times_and_ratios(what, few_models):
     module = importlib.import_module(f"benchmarks.{what}")
     found = module.measure(TINY, 1, *FURTHER.get(what, []))
     rows = {row["name"]: row for row in found.rows}
@@ -55,7 +55,7 @@ def test_a_benchmark_gives_times_beside_one_of_its_own(what, few):
     json.dumps(found.to_json())
 
 
-def test_an_epoch_is_its_parts(few):
+def test_parts_of_an_epoch_add_up(few_models):
     found = epoch.measure(TINY, 1, Model(encoder="mf", sampler="unins"))
     rows = {row["name"]: row["milliseconds"] for row in found.rows}
     parts = ("in steps", "validation", "checkpoint", "rest of the epoch")
@@ -65,7 +65,7 @@ def test_an_epoch_is_its_parts(few):
     assert rows["until the first step"] >= rows["building the model"]
 
 
-def test_ratios_are_to_the_row_that_is_named():
+def test_ratios_are_relative_to_the_named_row():
     timings = {"half": Timing(1.0, 3.0), "base": Timing(2.0, 4.0)}
     found = report("a", "b", TINY, timings, "base")
     half = found.rows[0]
@@ -73,23 +73,23 @@ def test_ratios_are_to_the_row_that_is_named():
     assert (half["busy_milliseconds"], half["busy_ratio"]) == (3000, 0.75)
 
 
-def test_the_ways_of_propagation_agree():
+def test_implementations_of_propagation_agree():
     matrix = symmetric_adjacency(random_train(TINY))
     nodes = tf.Variable(tf.random.stateless_normal([matrix.shape[0], 8], [0, 1]))
     coefficients = [0.25] * 4
     gradients = [
-        propagation.differentiated(way, nodes)().numpy()
+        propagation.make_gradient(way, nodes)().numpy()
         for way in (
             lambda nodes: Adjacency(matrix).polynomial(nodes, coefficients),
             lambda nodes: Adjacency(matrix, "coo").polynomial(nodes, coefficients),
-            propagation.in_folds(matrix, coefficients),
+            propagation.propagate_in_folds(matrix, coefficients),
         )
     ]
     for other in gradients[1:]:
         np.testing.assert_allclose(other, gradients[0], rtol=1e-5, atol=1e-6)
 
 
-def test_the_floor_reads_what_the_matrix_names():
+def test_floor_reads_the_rows_of_the_matrix():
     matrix = symmetric_adjacency(random_train(TINY))
     table = np.random.default_rng(0).normal(size=(matrix.shape[0], 8)).astype(np.float32)
     sums = np.zeros(8, np.float32)
@@ -97,16 +97,16 @@ def test_the_floor_reads_what_the_matrix_names():
     np.testing.assert_allclose(sums, table[matrix.indices].sum(axis=0), rtol=1e-3, atol=1e-3)
 
 
-def test_brute_force_ranks_as_we_do():
-    # More users than dimensions: unseen items would all have a score of about 0 else.
+def test_brute_force_ranking_agrees():
+    # More users than dimensions, or all unseen items would have scores of about 0.
     train = random_train(Shape(300, 200, 3000))
-    users, items = ranking.fitted(train, np.random.default_rng(0))
+    users, items = ranking.fit_embeddings(train, np.random.default_rng(0))
     everyone = np.arange(300)
     expected = ours.top_items(users, items, everyone, train, ranking.K)
     np.testing.assert_array_equal(ranking.brute_force(users, items, train), expected)
 
 
-def test_all_are_run_from_the_shell(tmp_path):
+def test_bench_command_writes_figures(tmp_path):
     sizes = ["bench", "ranking", "--shapes=small", "--rounds=1", f"--output={tmp_path}"]
     done = call(sys.executable, "-m", "recns_tf", *sizes)
     assert done.returncode == 0, done.stderr
@@ -123,7 +123,7 @@ def test_all_are_run_from_the_shell(tmp_path):
         assert f"| {row['name']} | {row['milliseconds']:,.1f} | {row['ratio']:.2f} |" in table
 
 
-def test_a_picture_has_every_kind_of_panel(tmp_path):
+def test_picture_has_every_kind_of_panel(tmp_path):
     scales = {f"step, {scale}%": Timing(scale / 1e3) for scale in (25, 50, 100)}
     edges = {f"edges, {scale}%": 9 * scale for scale in (25, 50, 100)}
     for found in (
@@ -146,14 +146,14 @@ def test_a_picture_has_every_kind_of_panel(tmp_path):
         (["--rounds=0"], "--rounds=0: choose a number of at least 1"),
     ],
 )
-def test_what_there_is_is_told(arguments, sentence):
+def test_illegal_arguments_are_errors(arguments, sentence):
     done = call(sys.executable, "-m", "recns_tf", "bench", *arguments)
     assert done.returncode == 1
     assert sentence in done.stderr
     assert done.stderr.count("\n") == 1
 
 
-def test_a_size_of_ones_own():
+def test_user_defined_size():
     from benchmarks.measuring import Measuring
 
     assert Measuring(shape="small", items=7).size() == Shape(3000, 7, 300_000)

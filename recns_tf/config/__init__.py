@@ -1,1 +1,1 @@
-"""Every setting, the flags that set it, and the flagfiles that hold defaults."""
+"""Settings, the flags that set them, and the flagfiles that hold defaults."""

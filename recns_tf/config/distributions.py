@@ -1,4 +1,4 @@
-"""Probability laws as text, for flags like --alpha='uniform(0,1)'."""
+"""Probability distributions written as text, for flags such as --alpha='uniform(0,1)'."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ from typing import NamedTuple
 from recns_tf.errors import UserError
 
 LARGEST = 1e30
-"""Of the numbers of a law: well inside float32, so that no draw is infinite."""
+"""Largest parameter of a distribution: well inside float32, so that no draw is infinite."""
 NUMBER = r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*"
 PAIR = re.compile(rf"\s*(uniform|normal)\({NUMBER},{NUMBER}\)\s*", re.IGNORECASE)
 SINGLE = re.compile(NUMBER)
 
 
 class Distribution(NamedTuple):
-    """A law of real numbers.
+    """A probability distribution over the real numbers.
 
     Attributes:
         kind: "uniform" on [first, second), "normal" with mean `first` and variance `second`
             (the paper writes N(mean, variance), §5.3), or "constant", always `first`.
+        first: the first parameter.
+        second: the second parameter; 0 for a constant.
     """
 
     kind: str
@@ -28,10 +30,14 @@ class Distribution(NamedTuple):
 
 
 def parse(text: str) -> Distribution:
-    """Return the law that `text` names: uniform(a,b), normal(mean,variance) or a number.
+    """Parse a distribution: uniform(a,b), normal(mean,variance) or a number.
 
     Raises:
-        UserError: it names none, or the numbers make no law.
+        UserError: the text has another form, or the parameters are out of range.
+
+    Example:
+        >>> parse("normal(0,0.5)")
+        Distribution(kind='normal', first=0.0, second=0.5)
     """
     if found := SINGLE.fullmatch(text):
         value = float(found[1])
@@ -39,15 +45,15 @@ def parse(text: str) -> Distribution:
             return Distribution("constant", value, 0.0)
     if found := PAIR.fullmatch(text):
         distribution = Distribution(found[1].lower(), float(found[2]), float(found[3]))
-        inside = max(abs(distribution.first), abs(distribution.second)) <= LARGEST
-        lawful = (
+        in_range = max(abs(distribution.first), abs(distribution.second)) <= LARGEST
+        valid = (
             distribution.first < distribution.second
             if distribution.kind == "uniform"
             else distribution.second > 0
         )
-        if inside and lawful:
+        if in_range and valid:
             return distribution
     raise UserError(
-        f"'{text}' is no law: write uniform(a,b) with a < b, normal(mean,variance) with a "
-        "positive variance, or a number."
+        f"'{text}' is not a distribution: write uniform(a,b) with a < b, normal(mean,variance) "
+        "with a positive variance, or a number."
     )

@@ -1,8 +1,8 @@
-"""The flagfiles of encoders and datasets: the one place that finds and reads them.
+"""Finds and reads the flagfiles of encoders and datasets.
 
-A flagfile has one flag per line, as absl reads them. Later ones win: those of the encoder, of the
-dataset, of the two together, further ones given as --flagfile, and the command line. The
-project's own are part of the package.
+A flagfile has one absl flag per line. Later sources override earlier ones: the encoder's flagfile,
+the dataset's, that of both together, files given as --flagfile, and the command line. The built-in
+flagfiles are part of the package.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from recns_tf.errors import UserError
 from recns_tf.registry import DATASETS, ENCODERS
 
 FOLDER = Path(__file__).resolve().parents[1] / "flagfiles"
-"""Where the project's own flagfiles are; in a checkout, a link to flags/."""
+"""Folder of the built-in flagfiles; in a checkout, a link to flags/."""
 
 SUFFIX = ".flags"
 FLAG = "--flagfile"
@@ -27,12 +27,11 @@ def find(dataset: str, encoder: str = "") -> list[Path]:
     """Return the flagfiles of a dataset and an encoder, in the order they are read.
 
     Args:
-        dataset: its name; one prepared from the user's own log may have none.
-        encoder: its name, if any.
+        dataset: name of the dataset; one prepared from your own log may have no flagfile.
+        encoder: name of the encoder, if any.
 
     Raises:
-        UserError: the flagfile of a built-in encoder or dataset is missing. Its settings would
-            silently be others.
+        UserError: the flagfile of a built-in encoder or dataset is missing.
     """
     found = []
     for name, required in (
@@ -49,9 +48,9 @@ def find(dataset: str, encoder: str = "") -> list[Path]:
 
 
 def locate(arguments: Sequence[str]) -> list[str]:
-    """Return a command line whose --flagfile=flags/NAME.flags may name one of the project's own.
+    """Replace --flagfile=flags/NAME.flags of a command line by the path of the built-in file.
 
-    A file that exists at the path itself wins.
+    An existing file at the given path takes precedence.
     """
     located: list[str] = []
     remaining = iter(arguments)
@@ -74,10 +73,10 @@ def flag(path: Path) -> str:
 
 
 def parse(files: Sequence[Path], *classes: type[Checked]) -> flags.FlagValues:
-    """Return the flags of some settings as flagfiles set them, the last of which wins.
+    """Return the flags of some classes of settings as set by flagfiles; later files win.
 
     Raises:
-        UserError: a file is missing or names a flag that does not exist.
+        UserError: a file is missing or names an unknown flag.
     """
     values = flags.FlagValues()
     define_flags(*classes, values=values)
@@ -93,11 +92,11 @@ def parse(files: Sequence[Path], *classes: type[Checked]) -> flags.FlagValues:
 
 
 def split(arguments: Sequence[str], *classes: type[Checked]) -> tuple[list[Path], flags.FlagValues]:
-    """Return the flagfiles of a command line, and the flags that it sets itself.
+    """Return the flagfiles of a command line, and its other flags.
 
     Args:
         arguments: the command line without the program.
-        classes: the settings whose flags are parsed; others are left out.
+        classes: settings whose flags are parsed; other flags are ignored.
     """
     files: list[Path] = []
     rest: list[str] = []
@@ -114,5 +113,5 @@ def split(arguments: Sequence[str], *classes: type[Checked]) -> tuple[list[Path]
 
 
 def built_in(name: str) -> Path:
-    """Return the project's own flagfile of that name, such as "original"."""
+    """Return the path of the built-in flagfile with this name, such as "original"."""
     return FOLDER / f"{name}{SUFFIX}"

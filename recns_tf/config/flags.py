@@ -1,6 +1,6 @@
-"""Settings that are flags: fields of dataclasses with a help text, a rule and perhaps an alias.
+"""Settings declared as dataclass fields with a help text, a rule and an optional alias.
 
-The absl flags are defined from such classes in `define_flags`, and read in `from_flags` alone.
+`define_flags` defines absl flags from such classes, and `from_flags` reads them back.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from recns_tf.registry import OWN
 
 
 class Rule(NamedTuple):
-    """Which values of a flag are legal.
+    """A condition on the value of a flag.
 
     Attributes:
-        legal: the legal values in words, as in "choose …".
-        holds: tells whether a value is one of them.
+        legal: description of the legal values, to follow "choose".
+        holds: returns whether a value is legal.
     """
 
     legal: str
@@ -31,29 +31,29 @@ class Rule(NamedTuple):
 
 
 def at_least(low: float) -> Rule:
-    """Return the rule of finite numbers of at least `low`."""
+    """Return the rule that a number is finite and at least `low`."""
     return Rule(f"a number of at least {low}", lambda value: low <= value < math.inf)
 
 
 def above(low: float) -> Rule:
-    """Return the rule of finite numbers greater than `low`."""
+    """Return the rule that a number is finite and greater than `low`."""
     return Rule(f"a number above {low}", lambda value: low < value < math.inf)
 
 
 def between(low: float, high: float) -> Rule:
-    """Return the rule of numbers from `low` to `high`."""
+    """Return the rule that a number lies between `low` and `high`, both included."""
     return Rule(f"a number from {low} to {high}", lambda value: low <= value <= high)
 
 
 def one_of(*names: str) -> Rule:
-    """Return the rule of one of `names`."""
+    """Return the rule that a value is one of `names`."""
     return Rule(f"one of {', '.join(names)}", lambda value: value in names)
 
 
 ODD_FROM_3 = Rule("an odd number of steps, 3, 5, 7, …", lambda value: value >= 3 and value % 2 == 1)
 A_RATE = Rule("a share from 0 to less than 1", lambda value: 0 <= value < 1)
 NUMBERS = Rule(
-    "numbers from 1 on, such as 25,10",
+    "positive integers separated by commas, such as 25,10",
     lambda text: bool(re.fullmatch(r"[1-9]\d*(,[1-9]\d*)*", text)),
 )
 A_FOLDER_NAME = Rule(
@@ -64,8 +64,8 @@ A_SEED = between(0, 2**31 - 1)
 A_SIZE = between(1, 2**31 - 1)
 
 
-def one_of_or_own(*names: str) -> Rule:
-    """Return the rule of one of `names`, or of module:object, the reader's own."""
+def one_of_or_custom(*names: str) -> Rule:
+    """Return the rule that a value is one of `names` or a user-defined module:object."""
     legal = f"one of {', '.join(names)}, or module:object of your own"
     return Rule(legal, lambda value: value in names or OWN in value)
 
@@ -74,10 +74,11 @@ def option(default: Any, text: str, rule: Rule | None = None, alias: str | None 
     """Return a dataclass field that also describes a flag.
 
     Args:
-        default: the default, whose type is the flag's.
-        text: help text.
-        rule: which values are legal; all of the default's type, if None.
-        alias: the original repository's spelling of the flag.
+        default: the default value; its type is the flag's type.
+        text: help text. Names of datasets, encoders or samplers before a colon limit the flag
+            to those.
+        rule: condition on the value; None accepts every value of the type.
+        alias: name of the flag in the original repository.
     """
     return dataclasses.field(default=default, metadata={"text": text, "rule": rule, "alias": alias})
 
@@ -86,10 +87,10 @@ Settings = typing.TypeVar("Settings", bound="Checked")
 
 
 class Checked:
-    """A dataclass whose fields are checked when it is made.
+    """A dataclass that checks its fields on creation.
 
     Raises:
-        UserError: a value is not legal; the sentence names the flag and what is.
+        UserError: a value is illegal; the message names the flag and the legal values.
     """
 
     def __post_init__(self) -> None:
@@ -110,7 +111,7 @@ DEFINERS = {
 
 
 def flag_fields(cls: type) -> list[dataclasses.Field[Any]]:
-    """Return the fields of a class of settings that are flags."""
+    """Return the fields of a settings class that are flags."""
     return [field for field in dataclasses.fields(cls) if field.name not in POSITIONAL]
 
 
@@ -118,8 +119,8 @@ def define_flags(*classes: type, values: flags.FlagValues) -> None:
     """Define one absl flag, and its alias, for every field that is not positional.
 
     Args:
-        classes: dataclasses of option fields.
-        values: where the flags are defined.
+        classes: dataclasses whose fields are made by `option`.
+        values: receives the flags.
     """
     for cls in classes:
         for field in flag_fields(cls):
@@ -132,7 +133,7 @@ def define_flags(*classes: type, values: flags.FlagValues) -> None:
 
 
 def explicit_flags(cls: type, values: flags.FlagValues) -> set[str]:
-    """Return the names of the fields whose flags, or their aliases, are on the command line."""
+    """Return the names of the fields whose flags or aliases were set on the command line."""
     return {
         field.name
         for field in flag_fields(cls)
@@ -142,10 +143,10 @@ def explicit_flags(cls: type, values: flags.FlagValues) -> set[str]:
 
 
 def from_flags(cls: type[Settings], values: flags.FlagValues, **positional: str) -> Settings:
-    """Return the settings that the parsed flags and the positional words make.
+    """Return the settings given by parsed flags and positional words.
 
     Raises:
-        UserError: a value is not legal.
+        UserError: a value is illegal.
     """
     settings = {field.name: values[field.name].value for field in flag_fields(cls)}
     for name in CASELESS:

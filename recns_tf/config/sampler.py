@@ -1,4 +1,4 @@
-"""The flags of the samplers and of the regions they draw from."""
+"""Flags of the samplers and of the regions they draw from."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from recns_tf.config.flags import (
     at_least,
     between,
     one_of,
-    one_of_or_own,
+    one_of_or_custom,
     option,
 )
 from recns_tf.errors import UserError
 
 
 def is_distribution(text: str) -> bool:
-    """Return whether `text` names a law of real numbers."""
+    """Return whether `text` is a distribution that `distributions.parse` accepts."""
     try:
         distributions.parse(text)
     except UserError:
@@ -35,46 +35,53 @@ A_DISTRIBUTION = Rule("uniform(a,b) with a < b, normal(mean,variance) or a numbe
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SamplerSettings(Checked):
-    """Settings of S_n. Defaults are the paper's (§5.1) except where the help says more."""
+    """Settings of the negative sampler S_n.
+
+    Defaults are the paper's (§5.1) unless the help text says otherwise.
+    """
 
     sampler: str = option(
-        "recns", "S_n, the negative sampler", one_of_or_own(*registry.SAMPLERS), alias="strategy"
+        "recns", "S_n, the negative sampler", one_of_or_custom(*registry.SAMPLERS), alias="strategy"
     )
-    num_negatives: int = option(15, "k, negatives a positive pair", at_least(1), alias="K_negs")
+    num_negatives: int = option(15, "k, negatives per positive pair", at_least(1), alias="K_negs")
     num_candidates: int = option(
-        20, "M, candidates a pair (RecNS) or a negative (DNS)", at_least(1), alias="K_Candidates"
+        20,
+        "M, candidates per pair (RecNS) or per negative (DNS)",
+        at_least(1),
+        alias="K_Candidates",
     )
     alpha: str = option(
         "uniform(0,1)",
-        "law of the assistance coefficient, drawn for every pair and candidate",
+        "distribution of the assistance coefficient, drawn for every pair and candidate",
         A_DISTRIBUTION,
     )
     draw_law: str = option(
         "proportional",
-        "recns, recns-o: law of the draw among the candidates; proportional is eq. (7), softmax "
-        "the authors' LightGCN, user_softmax their PinSage, hardest that of Figure 8",
+        "recns, recns-o: how negatives are drawn from the candidates; proportional is eq. (7), "
+        "softmax the authors' LightGCN, user_softmax their PinSage, hardest is Figure 8's variant",
         one_of(*registry.DRAW_LAWS),
     )
     merge: str = option(
         "flat",
-        "recns: flat is eq. (11), nested the authors' code, which merges the first negative into "
-        "the exposed one before",
+        "recns: how negatives are merged; flat is eq. (11), nested is the authors' code, which "
+        "merges the first negative into the exposed one beforehand",
         one_of(*registry.MERGES),
     )
     num_exposed: int = option(
-        1, "recns: exposed negatives a pair, in turn one for each negative (Figure 9)", A_SIZE
+        1, "recns: exposed negatives per pair, assigned to its negatives in turn (Figure 9)", A_SIZE
     )
     renormalize: bool = option(
         False, "recns: scale merged negatives to length 1, as the authors' PinSage does"
     )
     popularity_power: float = option(
         0.75,
-        "popns: exponent of the popularity, word2vec's; 1 in the authors' helper; 0 is unins",
+        "popns: exponent of the popularity; default as in word2vec, 1 in the authors' helper; 0 "
+        "is unins",
         at_least(0),
     )
     exposed_share: float = option(
         0.5,
-        "mixedns: omega, share of the negatives that are exposed items; unstated in the paper",
+        "mixedns: omega, share of the negatives that are exposed items; not given in the paper",
         between(0, 1),
     )
     simns_pool: int = option(
@@ -84,97 +91,113 @@ class SamplerSettings(Checked):
         1.0, "simns: exponent of the popularity for the pool (deezer)", at_least(0)
     )
     simns_clip: float = option(
-        1.0, "simns: the largest cosine told from larger ones; 1 tells all", between(0, 1)
+        1.0, "simns: cosines above this value count as equal; 1 for no limit", between(0, 1)
     )
     generator_candidates: int = option(
         300,
-        "advns, rns-as: candidates a pair, as many as dns scores for 15 negatives; IRGAN takes "
+        "advns, rns-as: candidates per pair, as many as dns scores for 15 negatives; IRGAN uses "
         "all items, KBGAN 20",
         A_SIZE,
     )
     generator_temperature: float = option(
-        1.0, "advns, rns-as: of the softmax over candidates (KBGAN)", above(0)
+        1.0, "advns, rns-as: temperature of the softmax over candidates (KBGAN)", above(0)
     )
-    generator_dim: int = option(64, "advns, rns-as: columns of the generator", A_SIZE)
+    generator_dim: int = option(64, "advns, rns-as: embedding dimension of the generator", A_SIZE)
     generator_learning_rate: float = option(
         1e-3, "advns, rns-as: Adam's step size for the generator (RNS)", above(0)
     )
     generator_l2: float = option(
-        1e-5, "advns, rns-as: L2 coefficient of the generator's rows in a batch (RNS)", at_least(0)
+        1e-5,
+        "advns, rns-as: L2 coefficient of the generator's rows in a batch (RNS)",
+        at_least(0),
     )
     generator_warmup: int = option(
         5,
-        "advns, rns-as: epochs of uniform negatives in which the generator learns by BPR; the "
-        "sources start from pretrained models",
+        "advns, rns-as: first epochs, with uniform negatives, in which the generator is trained "
+        "with BPR; the sources start from pretrained models",
         at_least(0),
     )
     advns_baseline: str = option(
         "mean",
-        "advns: of the reward; mean is a running one, others that of the pair's other negatives",
+        "advns: baseline of the reward; mean is a running mean, others the mean of the pair's "
+        "other negatives",
         one_of(*registry.BASELINES),
     )
     rnsas_exposed: int = option(
-        10, "rns-as: exposed ones among the candidates, 1 in 30 as in its code", at_least(0)
+        10, "rns-as: exposed items among the candidates, 1 in 30 as in its code", at_least(0)
     )
     rnsas_weight: float = option(
-        2.5, "rns-as: weight of the rewards that exposures make (its code's for Zhihu)", at_least(0)
+        2.5, "rns-as: weight of the rewards from exposures (its code for Zhihu)", at_least(0)
     )
     rnsas_feature_share: float = option(
-        0.75, "rns-as: share of the feature matching among them (its code)", between(0, 1)
+        0.75, "rns-as: share of feature matching in those rewards (its code)", between(0, 1)
     )
     rnsas_feature_pairs: int = option(
-        1_024, "rns-as: pairs of a batch whose features are matched", A_SIZE
+        1_024, "rns-as: pairs of a batch used for feature matching", A_SIZE
     )
-    mcns_list: int = option(100, "mcns: items listed for each item, to propose (its code)", A_SIZE)
+    mcns_list: int = option(
+        100, "mcns: items that the depth-first search lists for each item (its code)", A_SIZE
+    )
     mcns_mix: float = option(
         0.5,
         "mcns: share of the proposals that are uniform (its code)",
         Rule("a number above 0, at most 1", lambda value: 0 < value <= 1),
     )
-    mcns_power: float = option(0.75, "mcns: exponent of the positive law (its paper)", at_least(0))
+    mcns_power: float = option(
+        0.75, "mcns: exponent of the positive distribution (its paper)", at_least(0)
+    )
     mcns_burn: int = option(
         10, "mcns: steps before a pair's first negative (its code)", at_least(0)
     )
     mcns_thin: int = option(1, "mcns: steps from one negative to the next", at_least(1))
     srns_memory: int = option(
-        0, "srns: items a user's memory holds; 0 for 8 k, 8 a negative as in its code", at_least(0)
+        0,
+        "srns: items in each user's memory; 0 for 8 k, 8 per negative as in its code",
+        at_least(0),
     )
     srns_extra: int = option(
-        0, "srns: items offered to a memory each step; 0 for as many as it holds", at_least(0)
+        0, "srns: items offered to a memory per step; 0 for as many as it holds", at_least(0)
     )
     srns_weight: float = option(
         5.0, "srns: weight of the standard deviation (its code for MovieLens)", at_least(0)
     )
     srns_warmup: int = option(
-        50, "srns: epochs until the weight is whole (its code for MovieLens)", at_least(0)
+        50,
+        "srns: epochs over which that weight grows to its value (its code for MovieLens)",
+        at_least(0),
     )
     srns_temperature: float = option(
-        10.0, "srns: of the softmax that renews a memory (its code for MovieLens)", above(0)
+        10.0,
+        "srns: temperature of the softmax that updates a memory (its code for MovieLens)",
+        above(0),
     )
     srns_window: int = option(
-        5, "srns: epochs that the standard deviation is taken over (its code)", at_least(1)
+        5, "srns: epochs over which the standard deviation is computed (its code)", at_least(1)
     )
-    srns_afresh: bool = option(False, "srns: memories drawn anew every epoch, as its code comes to")
+    srns_afresh: bool = option(
+        False, "srns: draw new memories every epoch, as its code in effect does"
+    )
     region: str = option(
         "auto",
-        "where negatives come from; all are the unobserved items, auto is intermediate for RecNS "
-        "and its parts and all for the other samplers",
+        "items that negatives are drawn from; all is every unobserved item; auto is intermediate "
+        "for RecNS and its parts, and all for the other samplers",
         one_of("auto", *registry.REGIONS),
     )
     khop: int = option(
-        3, "steps of the walk that bounds the intermediate region", ODD_FROM_3, alias="khops"
+        3, "length of the walks that define the intermediate region", ODD_FROM_3, alias="khops"
     )
     region_definition: str = option(
         "walk",
-        "walk: all a walk of khop steps reaches; shell: only what none shorter does",
+        "walk: items that a walk of khop steps reaches; shell: only those that no shorter walk "
+        "reaches",
         one_of(*registry.REGION_DEFINITIONS),
         alias="region_reading",
     )
     region_memory: float = option(
         2.0,
-        "gigabytes that the exact region of all users may take; beyond, candidates are drawn from "
-        "pools",
+        "gigabytes available for the exact regions of all users; if they need more, candidates "
+        "are drawn from pools",
         between(0, 1_000_000),
     )
-    pool_size: int = option(512, "P, items of a user's region in a pool", A_SIZE)
-    pool_epochs: int = option(1, "epochs before pools are drawn afresh; 0 for never", at_least(0))
+    pool_size: int = option(512, "P, items in each user's pool", A_SIZE)
+    pool_epochs: int = option(1, "epochs before pools are redrawn; 0 for never", at_least(0))

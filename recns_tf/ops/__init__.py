@@ -1,1 +1,1 @@
-"""TensorFlow operations on item sets, random draws, and rows of embeddings."""
+"""TensorFlow operations on item sets, random draws and embedding rows."""

@@ -1,4 +1,4 @@
-"""A set of items a user as a bitmap, whose elements are told by their rank inside the graph."""
+"""Per-user item sets stored as bitmaps, with lookup by rank inside a TensorFlow graph."""
 
 from __future__ import annotations
 
@@ -12,20 +12,26 @@ INSIDE_BITS = COUNT_BITS * (BLOCK_WORDS - 1)
 
 
 class Bitmap:
-    """Sets given by a bitmap, which takes the same memory whatever is in them.
+    """Item sets stored as a bitmap, whose memory does not depend on their content.
 
-    A row is cut into blocks of 256 bits, with a directory of how many set bits of the row stand
-    before each block. One binary search finds the block that holds the set bit of a rank, the
-    counts of the block's words its word, those of the word's bytes its byte, and a table its
-    place in the byte: no rejection. Method: S. Vigna, "Broadword implementation of rank/select
-    queries", WEA 2008. The directory rows of a batch's users are copied, which costs 8 bytes a
-    user and block, and spares the search most of its cache misses.
+    A row is divided into blocks of 256 bits. A directory holds the number of set bits of the row
+    before each block. To find the set bit of a rank, a binary search finds its block, counts per
+    word its word, counts per byte its byte, and a table its position in the byte; there is no
+    rejection. Method: S. Vigna, "Broadword implementation of rank/select queries", WEA 2008.
+
+    A lookup copies the directory rows of the batch's users, 8 bytes per user and block, which
+    avoids most cache misses of the search.
 
     Args:
         words: uint64 [num_users, W] with W >= num_items / 64. Bit j, from the lowest, of word w
-            of row u tells whether item 64 w + j is in u's set; bits beyond num_items are zero.
-            W is padded to a multiple of 4, which costs a copy unless it is one.
-        num_items: size of the catalogue.
+            of row u is set if item 64 w + j is in u's set; bits beyond num_items are zero. W is
+            padded to a multiple of 4; padding copies the array.
+        num_items: number of items.
+
+    Example:
+        >>> sets = Bitmap(np.array([[0b1011]], np.uint64), num_items=5)
+        >>> sets.item(tf.constant([0]), tf.constant([[0, 1, 2]])).numpy()
+        array([[0, 1, 3]], dtype=int32)
     """
 
     def __init__(self, words: NDArray[np.uint64], num_items: int):
@@ -38,34 +44,30 @@ class Bitmap:
         self.counts = tf.constant(counts, tf.int32)
         self.directory = tf.constant(directory, tf.uint64)
         self.words = tf.constant(words.reshape(-1), tf.uint64)
-        self.places = tf.constant(_places_in_a_byte().reshape(-1), tf.int64)
+        self.places = tf.constant(_select_in_byte().reshape(-1), tf.int64)
 
     def count(self, users: tf.Tensor) -> tf.Tensor:
-        """See ItemSets."""
         return tf.gather(self.counts, users)
 
     def contains(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
-        """See ItemSets."""
         row = tf.cast(users, tf.int64)[:, None] * (self.user_blocks * BLOCK_WORDS)
         words = tf.gather(self.words, row + tf.cast(items // 64, tf.int64))
         return tf.cast(_right(words, items % 64) & np.uint64(1), tf.bool)
 
     def membership(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
-        """See ItemSets."""
         return self.contains(users, items[None])
 
     def item(self, users: tf.Tensor, ranks: tf.Tensor) -> tf.Tensor:
-        """See ItemSets."""
         rank = tf.cast(ranks, tf.uint64)
-        # No block with as many set bits before it, or fewer, has a larger entry. A rank outside
-        # the set leads to the user's last block, so that no index leaves its table.
+        # The key is at least the entry of every block with at most `rank` set bits before it. A
+        # rank outside the set leads to the user's last block, so all indices stay in range.
         key = tf.bitwise.left_shift(rank, np.uint64(INSIDE_BITS)) | np.uint64(2**INSIDE_BITS - 1)
         found = tf.searchsorted(tf.gather(self.directory, users), key, "right", tf.int64) - 1
         block = tf.cast(users, tf.int64)[:, None] * self.user_blocks + found
         entry = tf.gather(tf.reshape(self.directory, [-1]), block)
         word, rank = _lane(entry, rank - _right(entry, INSIDE_BITS), COUNT_BITS, BLOCK_WORDS)
         bits = tf.gather(self.words, block * BLOCK_WORDS + word)
-        byte, rank = _lane(_bits_up_to_each_byte(bits), rank, 8, 8)
+        byte, rank = _lane(_cumulative_byte_counts(bits), rank, 8, 8)
         value = _right(bits, 8 * byte) & 0xFF
         place = tf.gather(self.places, tf.bitcast(8 * value + (rank & 7), tf.int64))
         item = (found * BLOCK_WORDS + word) * 64 + 8 * byte + place
@@ -73,13 +75,14 @@ class Bitmap:
 
 
 def _directory(words: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
-    """Count the set bits of a bitmap, W a multiple of 4: uint64 [num_users, W].
+    """Count the set bits of a bitmap, uint64 [num_users, W] with W a multiple of 4.
 
     Returns:
-        The set bits of each row, [num_users], and an entry for each block, uint64
-        [num_users, W / 4]. Its high bits are the number of set bits of the row before the
-        block, its low 27 three numbers of 9 bits: those in the block's first word, its first
-        two and its first three. An empty block's low bits are 0, so the entries of a row ascend.
+        The number of set bits of each row, int64 [num_users], and an entry for each block, uint64
+        [num_users, W / 4]. The high bits of an entry are the number of set bits of the row before
+        the block. The low 27 bits are three counts of 9 bits each: the set bits in the block's
+        first word, its first two and its first three words. An empty block's low bits are 0, so
+        the entries of a row ascend.
     """
     counts = np.bitwise_count(words).reshape(len(words), -1, BLOCK_WORDS)
     in_block = counts.sum(axis=2, dtype=np.uint64)
@@ -94,8 +97,8 @@ def _directory(words: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np
     return totals, directory
 
 
-def _places_in_a_byte() -> NDArray[np.int64]:
-    """Return [256, 8]: where the set bit of rank r of a byte stands; 0 if it has none."""
+def _select_in_byte() -> NDArray[np.int64]:
+    """Return the position of the set bit of rank r in each byte, int64 [256, 8]; 0 if none."""
     places = np.zeros((256, 8), dtype=np.int64)
     for value in range(256):
         found = [bit for bit in range(8) if value >> bit & 1]
@@ -103,28 +106,28 @@ def _places_in_a_byte() -> NDArray[np.int64]:
     return places
 
 
-def _bits_up_to_each_byte(words: tf.Tensor) -> tf.Tensor:
-    """Return, in the place of each byte, the number of set bits in it and below: uint64."""
+def _cumulative_byte_counts(words: tf.Tensor) -> tf.Tensor:
+    """Return uint64 words whose bytes hold the number of set bits up to and in that byte."""
     counts = tf.raw_ops.PopulationCount(x=tf.bitcast(words, tf.uint8))
     return tf.bitcast(counts, tf.uint64) * np.uint64(0x0101010101010101)
 
 
 def _lane(up_to: tf.Tensor, rank: tf.Tensor, width: int, lanes: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Find which lane holds the element of a rank, comparing with all lanes at once.
+    """Find the lane that holds the element of a rank by comparing with all lanes at once.
 
     Args:
-        up_to: uint64; the numbers of elements in the first lane, the first two, … `lanes` - 1,
-            each in `width` bits from the lowest on, and below 2^(width - 1). What stands in
-            the bits above them does not matter.
+        up_to: uint64; the cumulative counts of the first `lanes` - 1 lanes, each in `width` bits
+            from the lowest and below 2^(width - 1). Higher bits are ignored.
         rank: uint64 of the same shape, below 2^(width - 1).
-        width: bits of a number.
+        width: bits per count.
         lanes: number of lanes.
 
     Returns:
-        The lane's number, int64, legal whatever the rank, and the rank within it, uint64.
+        The number of the lane, int64, in range for every rank, and the rank within the lane,
+        uint64.
     """
     ones = sum(1 << width * lane for lane in range(lanes - 1))
-    # The highest bit of a number stays set by the subtraction if up_to <= rank.
+    # The subtraction leaves the highest bit of a count set if up_to <= rank.
     highest = np.uint64(ones << (width - 1))
     passed = (((rank * np.uint64(ones)) | highest) - up_to) & highest
     lane = tf.cast(tf.raw_ops.PopulationCount(x=passed), tf.int64)

@@ -1,7 +1,7 @@
-"""Sums of a few rows of a table each, and products with them, inside the graph.
+"""Weighted sums of table rows, and dot products with table rows, inside the graph.
 
-CSR products are multithreaded, and turning a matrix of n entries a row takes one pass over them;
-sums over segments run on one core, and must sort first.
+CSR products are multithreaded, and transposing the matrix takes one pass over its entries. Segment
+sums run on one core and must sort first.
 """
 
 from __future__ import annotations
@@ -14,12 +14,17 @@ from recns_tf.ops import kernels
 
 
 class RowSums:
-    """The matrix [B, m] whose row b has weights[b, i] added at columns[b, i].
+    """A sparse matrix [B, m] that adds weights[b, i] at row b and column columns[b, i].
 
     Args:
         weights: float32 [B, n].
-        columns: int32 [B, n], repeats allowed; n known when the graph is built.
-        size: m.
+        columns: int32 [B, n], repeats allowed; n must be known when the graph is built.
+        size: m, number of columns of the matrix.
+
+    Example:
+        >>> sums = RowSums(tf.constant([[1.0, 2.0]]), tf.constant([[0, 2]]), tf.constant(3))
+        >>> sums.of(tf.constant([[1.0], [10.0], [100.0]])).numpy()
+        array([[201.]], dtype=float32)
     """
 
     def __init__(self, weights: tf.Tensor, columns: tf.Tensor, size: tf.Tensor):
@@ -32,19 +37,31 @@ class RowSums:
         )
 
     def of(self, table: tf.Tensor) -> tf.Tensor:
-        """Return the weighted sums of rows of a table: float32 [m, d] -> [B, d]."""
+        """Return weighted sums of the rows of a table: float32 [m, d] -> float32 [B, d]."""
         return tf.raw_ops.SparseMatrixMatMul(a=self.matrix, b=table)
 
     def scatter_add(self, vectors: tf.Tensor) -> tf.Tensor:
-        """Return the adjoint, each vector added to its rows: float32 [B, d] -> [m, d]."""
-        turned = tf.raw_ops.SparseMatrixTranspose(input=self.matrix, type=tf.float32)
-        return tf.raw_ops.SparseMatrixMatMul(a=turned, b=vectors)
+        """Add each weighted vector to its rows (the adjoint of `of`): float32 [B, d] -> [m, d]."""
+        transposed = tf.raw_ops.SparseMatrixTranspose(input=self.matrix, type=tf.float32)
+        return tf.raw_ops.SparseMatrixMatMul(a=transposed, b=vectors)
 
 
 def mean_of_rows(table: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-    """Return the means of some rows of a table: float32 [m, d], int32 [n, S] -> [n, d].
+    """Return the mean of the selected rows of a table.
 
-    No [n, S, d] tensor is made, forward or backward.
+    Neither the forward nor the backward pass creates a tensor of shape [n, S, d].
+
+    Args:
+        table: float32 [m, d].
+        rows: int32 [n, S], rows of the table; S must be known when the graph is built.
+
+    Returns:
+        float32 [n, d].
+
+    Example:
+        >>> mean_of_rows(tf.constant([[1.0], [3.0]]), tf.constant([[0, 1], [1, 1]])).numpy()
+        array([[2.],
+               [3.]], dtype=float32)
     """
     size = rows.shape[1]
 
@@ -57,18 +74,23 @@ def mean_of_rows(table: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
 
 
 def products(vectors: tf.Tensor, table: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
-    """Return vectors[b] · table[columns[b, i]].
+    """Return the dot products vectors[b] · table[columns[b, i]].
 
-    No [B, n, d] tensor is made: a compiled loop reads each row once, and both gradients are sparse
-    products.
+    No tensor of shape [B, n, d] is created: a compiled loop reads each row once, and both gradients
+    are sparse products.
 
     Args:
         vectors: float32 [B, d].
-        table: float32 [m, d], d known when the graph is built.
-        columns: int32 [B, n], rows of the table, repeats allowed; n known likewise.
+        table: float32 [m, d]; d must be known when the graph is built.
+        columns: int32 [B, n], rows of the table, repeats allowed; n must be known when the graph
+            is built.
 
     Returns:
         float32 [B, n].
+
+    Example:
+        >>> products(tf.constant([[2.0]]), tf.constant([[1.0], [3.0]]), tf.constant([[1, 0]]))
+        <tf.Tensor: shape=(1, 2), dtype=float32, numpy=array([[6., 2.]], dtype=float32)>
     """
 
     @tf.custom_gradient

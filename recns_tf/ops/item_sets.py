@@ -1,4 +1,4 @@
-"""Sets of items, one a user, in forms that tell an item by its rank inside the graph."""
+"""Per-user item sets that support lookup by rank inside a TensorFlow graph."""
 
 from __future__ import annotations
 
@@ -16,37 +16,51 @@ ROWS_PER_SLICE = 65_536
 
 
 class ItemSets(Protocol):
-    """A set of items for every user, whose elements can be told by their rank."""
+    """An item set for every user, with lookup by rank and tests of membership."""
 
     def count(self, users: tf.Tensor) -> tf.Tensor:
-        """Return the number of items in each user's set: [B] -> int32 [B]."""
+        """Return the number of items in each user's set: int32 [B] -> int32 [B]."""
 
     def item(self, users: tf.Tensor, ranks: tf.Tensor) -> tf.Tensor:
-        """Return the items of rank 0, 1, … in each user's set: [B], [B, n] -> int32 [B, n].
+        """Return the items with the given ranks, from 0, in each user's set.
 
-        A rank outside the set gives an unspecified item of the catalogue.
+        A rank outside the set gives an unspecified item.
+
+        Args:
+            users: int32 [B].
+            ranks: int32 [B, n].
+
+        Returns:
+            int32 [B, n].
         """
 
     def contains(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
-        """Return whether items are in each user's set: [B], int32 [B, n] -> bool [B, n]."""
+        """Return whether items are in each user's set: int32 [B], int32 [B, n] -> bool [B, n]."""
 
     def membership(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
-        """Return which of some distinct items each user's set has: [B], [C] -> bool [B, C].
+        """Return which of the given items are in each user's set.
 
-        Many times as fast as `contains` where C is large.
+        Much faster than `contains` if C is large.
+
+        Args:
+            users: int32 [B].
+            items: int32 [C], distinct.
+
+        Returns:
+            bool [B, C].
         """
 
 
 def entries_of(starts: tf.Tensor, users: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Return all entries of some rows of a CSR array, one row after the other.
+    """Return all entries of the given rows of a CSR array, row after row.
 
     Args:
         starts: int64 [U + 1], where each row begins.
         users: int32 [B], rows, repeats allowed.
 
     Returns:
-        For each entry the number of its row in `users`, int32, and its place in the CSR array,
-        int64.
+        For each of the t entries, the index of its row in `users`, int32 [t], and its position in
+        the CSR array, int64 [t].
     """
     first = tf.gather(starts, users)
     length = tf.gather(starts, users + 1) - first
@@ -64,8 +78,8 @@ def marks(
         owner: int32 [t], the row of each entry.
         entries: int32 [t], items.
         items: int32 [C], distinct.
-        num_rows: B.
-        num_items: I.
+        num_rows: B, number of rows.
+        num_items: I, number of items.
 
     Returns:
         bool [B, C].
@@ -80,54 +94,74 @@ def marks(
 
 
 class ListedItems:
-    """Sets given by their items.
+    """Item sets stored as sorted lists.
 
     Args:
         rows: boolean CSR array [num_users, num_items], whose indices ascend in each row.
+
+    Example:
+        >>> sets = ListedItems(csr_array(np.array([[True, False, True]])))
+        >>> sets.item(tf.constant([0]), tf.constant([[0, 1]])).numpy()
+        array([[0, 2]], dtype=int32)
+        >>> sets.contains(tf.constant([0]), tf.constant([[0, 1]])).numpy()
+        array([[ True, False]])
     """
 
     def __init__(self, rows: csr_array):
         self.num_items = rows.shape[1]
         self.starts = tf.constant(rows.indptr, tf.int64)
-        # One spare element keeps the gather of an empty last set legal.
+        # One spare element keeps the gather for an empty last set in range.
         self.items = tf.constant(np.append(rows.indices, 0), tf.int32)
 
     def count(self, users: tf.Tensor) -> tf.Tensor:
-        """See ItemSets."""
         return tf.cast(tf.gather(self.starts, users + 1) - tf.gather(self.starts, users), tf.int32)
 
     def item(self, users: tf.Tensor, ranks: tf.Tensor) -> tf.Tensor:
-        """See ItemSets."""
         where = tf.gather(self.starts, users)[:, None] + tf.cast(ranks, tf.int64)
         return tf.gather(self.items, tf.minimum(where, tf.size(self.items, tf.int64) - 1))
 
     def other(self, users: tf.Tensor, ranks: tf.Tensor) -> tf.Tensor:
-        """Return the numbers of rank 0, 1, … that are not in each set: [B], [B, n] -> [B, n]."""
-        return self._searched(kernels.unlisted, users, ranks, tf.int32)
+        """Return the integers of the given ranks that are not in each user's set.
+
+        Args:
+            users: int32 [B].
+            ranks: int32 [B, n], from 0.
+
+        Returns:
+            int32 [B, n]; may exceed the number of items for ranks beyond the complement.
+        """
+        return self._search(kernels.unlisted, users, ranks, tf.int32)
 
     def contains(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
-        """See ItemSets."""
-        return self._searched(kernels.members, users, items, tf.bool)
+        return self._search(kernels.members, users, items, tf.bool)
 
     def membership(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
-        """See ItemSets."""
         owner, place = entries_of(self.starts, users)
         entries = tf.gather(self.items, place)
         return marks(owner, entries, items, tf.size(users), self.num_items)
 
-    def _searched(
-        self, search: Callable[..., NDArray], users: tf.Tensor, numbers: tf.Tensor, kind: tf.DType
+    def _search(
+        self, kernel: Callable[..., NDArray], users: tf.Tensor, numbers: tf.Tensor, kind: tf.DType
     ) -> tf.Tensor:
         arguments = [self.starts, self.items, users, numbers]
-        return kernels.in_graph(search, arguments, kind, numbers.shape)
+        return kernels.in_graph(kernel, arguments, kind, numbers.shape)
 
 
 class ComplementItems:
-    """Sets given by what is *not* in them: all items but those of `rows`.
+    """Item sets stored as the sorted lists of the items that are *not* in them.
 
-    With P the sorted missing items of a user, P[j] - j elements of the set stand below P[j].
-    The element of rank r is therefore r + t, where t counts the j with P[j] - j <= r: one
+    With P the sorted missing items of a user, P[j] - j elements of the set are smaller than P[j].
+    The element of rank r is therefore r + t, where t is the number of j with P[j] - j <= r: one
     binary search, no rejection.
+
+    Args:
+        rows: boolean CSR array [num_users, num_items] of the missing items, whose indices ascend
+            in each row.
+
+    Example:
+        >>> sets = ComplementItems(csr_array(np.array([[False, True, False]])))
+        >>> sets.item(tf.constant([0]), tf.constant([[0, 1]])).numpy()
+        array([[0, 2]], dtype=int32)
     """
 
     def __init__(self, rows: csr_array):
@@ -136,44 +170,36 @@ class ComplementItems:
         self.missing = ListedItems(rows)
 
     def count(self, users: tf.Tensor) -> tf.Tensor:
-        """See ItemSets."""
         return self.num_items - self.missing.count(users)
 
     def item(self, users: tf.Tensor, ranks: tf.Tensor) -> tf.Tensor:
-        """See ItemSets."""
         return tf.minimum(self.missing.other(users, ranks), self.num_items - 1)
 
     def contains(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
-        """See ItemSets."""
         return ~self.missing.contains(users, items)
 
     def membership(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
-        """See ItemSets."""
         return ~self.missing.membership(users, items)
 
 
 class Fallback:
-    """The sets of `first`, and those of `second` for users whose set in `first` is empty."""
+    """The sets of `first`, or of `second` for users whose set in `first` is empty."""
 
     def __init__(self, first: ItemSets, second: ItemSets):
         self.first = first
         self.second = second
 
     def count(self, users: tf.Tensor) -> tf.Tensor:
-        """See ItemSets."""
         count = self.first.count(users)
         return tf.where(count > 0, count, self.second.count(users))
 
     def item(self, users: tf.Tensor, ranks: tf.Tensor) -> tf.Tensor:
-        """See ItemSets."""
         return self._choose("item", users, ranks)
 
     def contains(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
-        """See ItemSets."""
         return self._choose("contains", users, items)
 
     def membership(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
-        """See ItemSets."""
         return self._choose("membership", users, items)
 
     def _choose(self, method: str, users: tf.Tensor, argument: tf.Tensor) -> tf.Tensor:
@@ -183,18 +209,18 @@ class Fallback:
 
 
 class Pool:
-    """Sets of at most `size` items each, which may be replaced at any time.
+    """Item sets of limited size that can be replaced at any time.
 
     Args:
         num_users: number of sets.
-        num_items: size of the catalogue.
-        size: the most items a set may have.
+        num_items: number of items.
+        size: maximum number of items in a set.
     """
 
     def __init__(self, num_users: int, num_items: int, size: int):
         self.num_items = num_items
         self.size = size
-        # The input pipeline reads it, and runs there even if there are other devices.
+        # The input pipeline reads these variables, and always runs on the CPU.
         with tf.device("CPU"):
             self.items = tf.Variable(tf.zeros([num_users, size], tf.int32), trainable=False)
             self.counts = tf.Variable(tf.zeros([num_users], tf.int32), trainable=False)
@@ -203,12 +229,12 @@ class Pool:
         """Replace all sets.
 
         Args:
-            items: int32 [num_users, size], of which the leading entries of a row are the
-                user's set; the others are not in it, but must be items too.
-            counts: int32 [num_users], how many leading entries are.
+            items: int32 [num_users, size]. The leading entries of a row are the user's set; the
+                other entries are not in the set, but must be valid items.
+            counts: int32 [num_users], the number of leading entries in the set.
         """
-        # TensorFlow copies what it is given: by slices, the whole is never there twice. To assign
-        # to self.items[start:stop] would read, and so copy, all of it for each slice.
+        # TensorFlow copies its arguments; slices keep that copy small. Assigning to
+        # self.items[start:stop] would read, and so copy, the whole variable for each slice.
         for start in range(0, len(items), ROWS_PER_SLICE):
             part = items[start : start + ROWS_PER_SLICE]
             rows = tf.range(start, start + len(part))
@@ -216,24 +242,21 @@ class Pool:
         self.counts.assign(counts)
 
     def count(self, users: tf.Tensor) -> tf.Tensor:
-        """See ItemSets."""
         return tf.gather(self.counts, users)
 
     def item(self, users: tf.Tensor, ranks: tf.Tensor) -> tf.Tensor:
-        """See ItemSets."""
         ranks = tf.clip_by_value(ranks, 0, self.size - 1)
         rows = tf.broadcast_to(users[:, None], tf.shape(ranks))
         return tf.gather_nd(self.items, tf.stack([rows, ranks], axis=2))
 
     def contains(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
-        """See ItemSets; the leading entries of a row must ascend."""
+        """Return whether items are in each user's set; requires ascending leading entries."""
         inside = tf.range(self.size) < tf.gather(self.counts, users)[:, None]
         rows = tf.where(inside, tf.gather(self.items, users), np.iinfo(np.int32).max)
         place = tf.minimum(tf.searchsorted(rows, items), self.size - 1)
         return tf.gather(rows, place, batch_dims=1) == items
 
     def membership(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
-        """See ItemSets."""
         inside = tf.range(self.size) < tf.gather(self.counts, users)[:, None]
         rows = tf.gather(self.items, users)
         owner = tf.cast(tf.where(inside)[:, 0], tf.int32)

@@ -1,9 +1,10 @@
 """Compiled loops over the rows of a batch, called from inside the graph.
 
-TensorFlow has no product of chosen pairs of rows: it gathers the rows, writes them out, and reads
-them again. It sums up along rows on one core, searches all lists to search one, and finds repeats
-by sorting. These do without. They stand in one file for the reason that kernels.py tells, let go of
-Python's lock, and work on the rows from `first` to `last`: see parallel.py.
+They avoid costs of the corresponding TensorFlow operations, which write out gathered rows before
+multiplying them, compute cumulative sums on one core, search all lists to search one, and find
+repeats by sorting. They are in one file because of numba's cache (see regions/kernels.py), release
+Python's global interpreter lock, and process the rows from `first` to `last` (see
+utils/parallel.py).
 """
 
 from __future__ import annotations
@@ -19,20 +20,20 @@ from numpy.typing import NDArray
 from recns_tf.utils.parallel import over_rows, row_cuts
 
 LITTLE = 1_000_000
-"""Work that is done sooner than threads would have begun: less than half a millisecond's."""
+"""Work, in additions, below which starting threads takes longer: less than half a millisecond."""
 
 SEARCH = 32
-"""The work of a search in a list, where that of a multiplication or an addition is 1."""
+"""Cost of a search in a list, relative to a multiplication or an addition."""
 
 
 def run(kernel: Callable[..., None], each: NDArray[Any], cost: int, *arguments: Any) -> None:
-    """Run a kernel on all rows, on every core if there is much to do.
+    """Run a kernel on all rows, on all cores if there is enough work.
 
     Args:
-        kernel: takes `arguments`, first, last.
-        each: [rows, …], of each element of which the work is `cost`.
-        cost: as LITTLE counts it.
-        arguments: of the kernel.
+        kernel: called as kernel(*arguments, first, last).
+        each: [rows, …], an array with one element per unit of work.
+        cost: cost of an element, in the unit of LITTLE.
+        arguments: arguments of the kernel.
     """
     if each.size * cost < LITTLE:
         kernel(*arguments, 0, len(each))
@@ -46,12 +47,13 @@ def in_graph(
     kind: tf.DType,
     shape: tf.TensorShape,
 ) -> tf.Tensor:
-    """Return what one of the functions below does of tensors, inside the graph or outside.
+    """Apply one of the functions below to tensors, inside a graph or eagerly.
 
     Args:
-        function: it.
-        arguments: its own.
-        kind, shape: of what it returns.
+        function: the function, from arrays to an array.
+        arguments: its arguments.
+        kind: dtype of the result.
+        shape: static shape of the result.
     """
     found = tf.numpy_function(function, arguments, kind, stateful=False)
     return tf.ensure_shape(found, shape)
@@ -59,7 +61,7 @@ def in_graph(
 
 @njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})
 def _dots(vectors, table, columns, found, first, last):  # type: ignore[no-untyped-def]
-    """See `dots`. Additions may be reordered, always in the same way, but nan stays nan."""
+    """Compute `dots`. The compiler may reorder additions, always the same way; nan is kept."""
     for row in range(first, last):
         for place in range(columns.shape[1]):
             column = columns[row, place]
@@ -73,7 +75,7 @@ def _dots(vectors, table, columns, found, first, last):  # type: ignore[no-untyp
 
 @njit(nogil=True, cache=True)
 def _repeats(items, num_items, found, first, last):  # type: ignore[no-untyped-def]
-    """See `repeats`."""
+    """Compute `repeats`."""
     last_seen = np.full(num_items, -1, np.int64)
     for row in range(first, last):
         for place in range(items.shape[1]):
@@ -84,7 +86,7 @@ def _repeats(items, num_items, found, first, last):  # type: ignore[no-untyped-d
 
 @njit(nogil=True, cache=True)
 def _columns(weights, uniform, found, first, last):  # type: ignore[no-untyped-def]
-    """See `columns`."""
+    """Compute `columns`."""
     width = weights.shape[1]
     cumulative = np.empty(width)
     for row in range(first, last):
@@ -94,13 +96,13 @@ def _columns(weights, uniform, found, first, last):  # type: ignore[no-untyped-d
             cumulative[column] = total
         for draw in range(uniform.shape[1]):
             column = np.searchsorted(cumulative, uniform[row, draw] * total, side="right")
-            # Weights that are no numbers must not lead outside the row.
+            # With nan weights, the result must still be a column of the row.
             found[row, draw] = min(column, width - 1)
 
 
 @njit(nogil=True, cache=True)
 def _up_to(items, start, end, number, shift):  # type: ignore[no-untyped-def]
-    """Return how many of items[start:end], each less `shift` times its place, are <= number."""
+    """Return how many j satisfy items[start + j] - shift * j <= number, for ascending values."""
     low, high = start, end
     while low < high:
         middle = (low + high) // 2
@@ -113,7 +115,7 @@ def _up_to(items, start, end, number, shift):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True)
 def _members(starts, items, users, sought, found, first, last):  # type: ignore[no-untyped-def]
-    """See `members`."""
+    """Compute `members`."""
     for row in range(first, last):
         start, end = starts[users[row]], starts[users[row] + 1]
         for place in range(sought.shape[1]):
@@ -123,7 +125,7 @@ def _members(starts, items, users, sought, found, first, last):  # type: ignore[
 
 @njit(nogil=True, cache=True)
 def _unlisted(starts, items, users, ranks, found, first, last):  # type: ignore[no-untyped-def]
-    """See `unlisted`: items[j] less the number of items before it are unlisted below items[j]."""
+    """Compute `unlisted`: there are items[j] - j unlisted integers below items[j]."""
     for row in range(first, last):
         start, end = starts[users[row]], starts[users[row] + 1]
         for place in range(ranks.shape[1]):
@@ -134,10 +136,18 @@ def _unlisted(starts, items, users, ranks, found, first, last):  # type: ignore[
 def dots(
     vectors: NDArray[np.float32], table: NDArray[np.float32], columns: NDArray[np.int32]
 ) -> NDArray[np.float32]:
-    """Return vectors[b] · table[columns[b, i]]: [B, d], [m, d], [B, n] -> [B, n].
+    """Return the dot products vectors[b] · table[columns[b, i]].
+
+    Args:
+        vectors: float32 [B, d].
+        table: float32 [m, d].
+        columns: int32 [B, n], rows of the table.
+
+    Returns:
+        float32 [B, n].
 
     Raises:
-        IndexError: a column is not from 0 to m - 1.
+        IndexError: a column is not between 0 and m - 1.
     """
     found = np.empty(columns.shape, np.float32)
     run(_dots, found, table.shape[1], vectors, table, columns, found)
@@ -145,15 +155,15 @@ def dots(
 
 
 def columns(weights: NDArray[np.float32], uniform: NDArray[np.float32]) -> NDArray[np.int32]:
-    """Return the columns that uniform numbers choose in proportion to weights.
+    """Draw columns in proportion to weights by inverting the cumulative sums.
 
     Args:
-        weights: [B, n], at least 0, each row with one above.
-        uniform: [B, k], from 0 to less than 1.
+        weights: float32 [B, n], nonnegative, with a positive one in each row.
+        uniform: float32 [B, k], in [0, 1).
 
     Returns:
-        int32 [B, k], for each the first column up to which the weights sum to more than that
-        share of all.
+        int32 [B, k]: the first column at which the cumulative weight exceeds the uniform number
+        times the row's total.
     """
     found = np.empty(uniform.shape, np.int32)
     run(_columns, weights, 1, weights, uniform, found)
@@ -169,10 +179,10 @@ def members(
     """Return whether items are in their users' lists.
 
     Args:
-        starts: [U + 1], where each user's list begins.
-        items: [t], all lists, one after the other; each ascends.
-        users: [B].
-        sought: [B, n].
+        starts: int64 [U + 1], where each user's list begins.
+        items: int32 [t], all lists one after the other, each ascending.
+        users: int32 [B].
+        sought: int32 [B, n], items to search for.
 
     Returns:
         bool [B, n].
@@ -188,11 +198,13 @@ def unlisted(
     users: NDArray[np.int32],
     ranks: NDArray[np.int32],
 ) -> NDArray[np.int32]:
-    """Return the numbers of given rank, from 0, among those that are not in a user's list.
+    """Return the integers of the given ranks among those not in each user's list.
 
     Args:
-        starts, items, users: as of `members`.
-        ranks: [B, n].
+        starts: int64 [U + 1], as for `members`.
+        items: int32 [t], as for `members`.
+        users: int32 [B].
+        ranks: int32 [B, n], from 0.
 
     Returns:
         int32 [B, n].
@@ -203,7 +215,12 @@ def unlisted(
 
 
 def repeats(items: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """Return whether a place of a row holds what an earlier place of it does: [B, n] -> [B, n]."""
+    """Return which entries repeat an earlier one of their row: int32 [B, n] -> bool [B, n].
+
+    Example:
+        >>> repeats(np.array([[3, 1, 3]], np.int32))
+        array([[False, False,  True]])
+    """
     found = np.empty(items.shape, np.bool_)
     size = int(items.max(initial=-1)) + 1
     run(_repeats, items, 1, items, size, found)

@@ -1,9 +1,9 @@
-"""Exact random draws inside the graph: stateless, unbiased, without rejection.
+"""Stateless random draws inside the graph.
 
-Every draw takes a seed, an int64 tensor [2], and one seed gives one result. Seeds form a tree
-whose branches are what they are for, then a number if there are several (`stream`): the run's
-seed, training, the epoch, its steps, the step, the candidates. No seed serves two purposes, and a
-resumed run draws what an uninterrupted one would have drawn.
+Every draw takes a seed, an int64 tensor [2], that determines its result. Seeds form a tree: each
+branch (`stream`) is a purpose, followed by a number if there are several of the kind. An example is
+the run's seed, training, the epoch, its steps, the step, the candidates. No seed serves two
+purposes, and a resumed run draws the same numbers as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -20,60 +20,68 @@ from recns_tf.ops.item_sets import ItemSets
 
 REJECTION_ROUNDS = 20
 PROPOSALS = 16
-"""In each round of `accepted` after the first, for what was rejected so far."""
+"""Proposals for each rejected item in every round of `accepted` after the first."""
 
 
 class Purpose(IntEnum):
-    """What a stream of random numbers is for."""
+    """The purpose of a stream of random numbers."""
 
-    # children of a run's seed
+    # Branches of a run's seed.
     WEIGHTS = 0
     TRAINING = 1
-    # of an epoch's
+    # Branches of an epoch's seed.
     PAIRS = 2
     STEPS = 3
-    # of a step's
+    # Branches of a step's seed.
     CANDIDATES = 4
     EXPOSED = 5
     ENCODER = 6
     SAMPLER = 7
-    # of a sampler's in a step
+    # Branches of a sampler's seed in a step.
     CHOICE = 8
     ALPHA = 9
     POOL = 10
     COIN = 11
     STEP = 12
-    # of a run's seed, for what a sampler starts from
+    # Branch of a run's seed: initial state of a sampler.
     STATE = 13
-    # of a run's seed, for a table of neighbours
+    # Branch of a run's seed: table of neighbors.
     NEIGHBORS = 14
 
 
 def stream(seed: tf.Tensor, *branches: tf.Tensor | int) -> tf.Tensor:
-    """Return the seed [2] of a branch: one fold for each of `branches`, in order."""
+    """Return the seed, int64 [2], of a branch, folding in each of `branches` in order.
+
+    Example:
+        >>> fourth_epoch = stream(root(0), Purpose.TRAINING, 3)
+    """
     for branch in branches:
         seed = tf.random.experimental.stateless_fold_in(seed, tf.cast(branch, seed.dtype))
     return seed
 
 
 def root(seed: int) -> tf.Tensor:
-    """Return the seed [2] that the run's `--seed` stands for."""
+    """Return the seed of a run, int64 [2], for a value of `--seed`."""
     return tf.constant([seed, 0], dtype=tf.int64)
 
 
 def integers(seed: tf.Tensor, bound: tf.Tensor, shape: tf.Tensor | list[int]) -> tf.Tensor:
-    """Draw integers uniform on {0, …, bound - 1}.
+    """Draw integers uniformly from {0, …, bound - 1}.
 
-    32 random bits times `bound`, shifted right by 32: the bias is at most bound / 2^32, where
-    a float32 between 0 and 1 would own uneven shares of a large catalogue.
+    The result is 32 random bits times `bound`, shifted right by 32. Its bias is at most
+    bound / 2^32; scaling a float32 from [0, 1) would be less even for a large bound.
 
     Args:
-        seed: [2].
+        seed: int64 [2].
         bound: integers of at least 1, of a shape that broadcasts to `shape`.
         shape: shape of the result.
 
     Returns:
         int32 of `shape`.
+
+    Example:
+        >>> integers(root(0), tf.constant([[3], [1000]]), [2, 4]).shape  # one bound per row
+        TensorShape([2, 4])
     """
     bits = tf.random.stateless_uniform(shape, seed, minval=None, maxval=None, dtype=tf.uint32)
     scaled = tf.cast(bits, tf.int64) * tf.cast(bound, tf.int64)
@@ -81,17 +89,17 @@ def integers(seed: tf.Tensor, bound: tf.Tensor, shape: tf.Tensor | list[int]) ->
 
 
 def integers_by_id(seed: tf.Tensor, ids: tf.Tensor, bound: tf.Tensor, n: int) -> tf.Tensor:
-    """Draw n integers uniform on {0, …, bound - 1} for every id; one id has the same everywhere.
+    """Draw n integers uniformly from {0, …, bound - 1} for every id, independent of other ids.
 
-    Number j of id i is number n i + j of the SplitMix64 sequence that the seed starts, so that
-    what is drawn for an id does not depend on the ids beside it. Bias as of `integers`. Source:
-    G. L. Steele et al., "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014.
+    Integer j of id i comes from element n i + j of the SplitMix64 sequence that the seed starts.
+    The bias is that of `integers`. Source: G. L. Steele et al., "Fast Splittable Pseudorandom
+    Number Generators", OOPSLA 2014.
 
     Args:
-        seed: [2].
+        seed: int64 [2].
         ids: int32 [m], from 0.
-        bound: int32 [m], 1 or more.
-        n: integers an id.
+        bound: int32 [m], at least 1.
+        n: integers per id.
 
     Returns:
         int32 [m, n].
@@ -108,20 +116,48 @@ def integers_by_id(seed: tf.Tensor, ids: tf.Tensor, bound: tf.Tensor, n: int) ->
 
 
 def with_replacement(sets: ItemSets, users: tf.Tensor, n: int, seed: tf.Tensor) -> tf.Tensor:
-    """Draw n independent uniform items from each user's set: [B] -> int32 [B, n].
+    """Draw n independent uniform items from each user's set.
 
-    An empty set gives an unspecified item.
+    An empty set gives unspecified items.
+
+    Args:
+        sets: sets to draw from.
+        users: int32 [B].
+        n: items per user.
+        seed: int64 [2].
+
+    Returns:
+        int32 [B, n].
+
+    Example:
+        >>> sets = ComplementItems(train)  # all unobserved items
+        >>> with_replacement(sets, tf.constant([0, 1]), 5, root(0)).shape
+        TensorShape([2, 5])
     """
     bound = tf.maximum(sets.count(users), 1)[:, None]
     return sets.item(users, integers(seed, bound, [tf.size(users), n]))
 
 
 def without_replacement(sets: ItemSets, users: tf.Tensor, n: int, seed: tf.Tensor) -> tf.Tensor:
-    """Draw n distinct items, every n-subset of the set equally likely: [B] -> int32 [B, n].
+    """Draw n distinct items from each user's set; every subset of size n is equally likely.
 
-    A set of fewer than n items is drawn from with replacement instead, so that the shape and
-    the uniform share of each item stay; an empty set gives an unspecified item. Method: R. W.
-    Floyd's, in J. Bentley, "Programming Pearls", CACM 1987.
+    Sets of fewer than n items are drawn from with replacement, so that the shape is kept and all
+    items stay equally likely. An empty set gives unspecified items. Method: R. W. Floyd's, in
+    J. Bentley, "Programming Pearls", CACM 1987.
+
+    Args:
+        sets: sets to draw from.
+        users: int32 [B].
+        n: items per user.
+        seed: int64 [2].
+
+    Returns:
+        int32 [B, n].
+
+    Example:
+        >>> sets = ComplementItems(train)  # all unobserved items
+        >>> without_replacement(sets, tf.constant([0, 1]), 20, root(0)).shape
+        TensorShape([2, 20])
     """
     count = tf.maximum(sets.count(users), 1)
     last = count[:, None] - n + tf.range(n)
@@ -144,18 +180,19 @@ def accepted(
     n: int,
     seed: tf.Tensor,
 ) -> tf.Tensor:
-    """Draw n independent items a user from the law of `propose`, given that they are accepted.
+    """Draw n independent items per user by rejection sampling.
 
-    What is rejected takes the first acceptable of PROPOSALS new ones, REJECTION_ROUNDS times at
-    most. Where not one of some 300 was acceptable, because next to nothing of the user's is, the
-    item is drawn by `fallback`.
+    A rejected item is replaced by the first acceptable one of PROPOSALS new proposals, in up to
+    REJECTION_ROUNDS rounds. Items still rejected then, after some 300 proposals, are drawn by
+    `fallback`.
 
     Args:
-        propose, fallback: draw items: users [p], n, seed -> int32 [p, n].
-        accept: tells which items are accepted: [p], int32 [p, n] -> bool [p, n].
-        users: [B].
-        n: items a user.
-        seed: [2].
+        propose: draws proposals: users int32 [p], n, seed -> int32 [p, n].
+        accept: returns which items to accept: int32 [p], int32 [p, n] -> bool [p, n].
+        fallback: draws items with the signature of `propose`.
+        users: int32 [B].
+        n: items per user.
+        seed: int64 [2].
 
     Returns:
         int32 [B, n].
@@ -184,15 +221,19 @@ def accepted(
 def categorical(log_weights: tf.Tensor, k: int, seed: tf.Tensor) -> tf.Tensor:
     """Draw k independent columns of each row with probability proportional to exp(log_weight).
 
-    Weights are scaled by the largest of their row, so that none is lost where all are tiny.
+    Weights are divided by the largest of their row, so that tiny weights do not underflow.
 
     Args:
-        log_weights: [B, M] float32, each row with a finite maximum; -inf is never drawn.
-        k: number of draws a row, with replacement.
-        seed: [2].
+        log_weights: float32 [B, M], each row with a finite maximum; -inf is never drawn.
+        k: number of draws per row, with replacement.
+        seed: int64 [2].
 
     Returns:
-        int32 [B, k] of columns 0 … M - 1.
+        int32 [B, k], columns from 0 to M - 1.
+
+    Example:
+        >>> categorical(tf.math.log([[0.2, 0.8]]), 3, root(0)).shape
+        TensorShape([1, 3])
     """
     largest = tf.reduce_max(log_weights, axis=1, keepdims=True)
     uniform = tf.random.stateless_uniform([tf.shape(log_weights)[0], k], seed)
@@ -201,25 +242,25 @@ def categorical(log_weights: tf.Tensor, k: int, seed: tf.Tensor) -> tf.Tensor:
 
 
 def gumbel(shape: tf.Tensor | list[int], seed: tf.Tensor) -> tf.Tensor:
-    """Draw float32 of `shape` from the standard Gumbel law, all of them finite."""
+    """Draw float32 of `shape` from the standard Gumbel distribution, all finite."""
     uniform = tf.random.stateless_uniform(shape, seed)
     return -tf.math.log(-tf.math.log(tf.maximum(uniform, 1e-20)))
 
 
 def distinct_categorical(log_weights: tf.Tensor, k: int, seed: tf.Tensor) -> tf.Tensor:
-    """Draw k distinct columns of each row, one after the other, in proportion to what is left.
+    """Draw k distinct columns of each row, one by one, in proportion to exp(log_weight).
 
-    The k largest of log_weight + Gumbel noise: the law of sequential draws without replacement
-    with renormalised weights. Source: W. Kool et al., "Stochastic Beams and Where to Find Them",
-    ICML 2019.
+    The columns with the k largest values of log_weight + Gumbel noise have the distribution of
+    sequential draws without replacement with renormalized weights. Source: W. Kool et al.,
+    "Stochastic Beams and Where to Find Them", ICML 2019.
 
     Args:
-        log_weights: [..., n] float32 with at least k finite entries a row.
-        k: number of columns, in the order of the draws.
-        seed: [2].
+        log_weights: float32 [..., n], at least k finite entries per row.
+        k: number of columns per row.
+        seed: int64 [2].
 
     Returns:
-        int32 [..., k].
+        int32 [..., k], columns in the order of the draws.
     """
     return tf.math.top_k(log_weights + gumbel(tf.shape(log_weights), seed), k).indices
 
@@ -227,7 +268,7 @@ def distinct_categorical(log_weights: tf.Tensor, k: int, seed: tf.Tensor) -> tf.
 def sample_distribution(
     distribution: Distribution, shape: tf.Tensor | list[int], seed: tf.Tensor
 ) -> tf.Tensor:
-    """Draw float32 of `shape` independently from a law."""
+    """Draw independent float32 numbers of `shape` from a distribution."""
     return DISTRIBUTIONS[distribution.kind](distribution, shape, seed)
 
 

@@ -1,4 +1,4 @@
-"""Weighted draws from the items that a user has not: exact, by binary search, without rejection."""
+"""Weighted draws from the complements of item sets, exact and without rejection."""
 
 from __future__ import annotations
 
@@ -10,21 +10,27 @@ from scipy.sparse import csr_array
 from recns_tf.ops import random
 
 TOTAL = 2**30
-"""What whole weights add up to, about: one of 2^32 random numbers falls on each quarter of one."""
+"""Approximate sum of the integer weights; 2^32 random numbers leave four per unit of weight."""
 
 
 class WeightedComplement:
-    """All items but those of `rows`, each as likely as its weight among what is left.
+    """All items except those of `rows`, drawn in proportion to their weights.
 
-    With P the sorted missing items of a user, D_j is the weight of the items below P_j that are
-    left, and S_t that of the first t missing ones. A number r below the weight left belongs to
-    the item v for which r + S_t falls into v's stretch of all weights laid end to end, t being the
-    number of j with D_j <= r. Zero weights are never drawn.
+    Let P be the sorted missing items of a user, D_j the total weight of the remaining items below
+    P_j, and S_t the total weight of the first t missing items. A random integer r below the
+    remaining weight selects the item in whose interval of the cumulative weights r + S_t falls,
+    where t is the number of j with D_j <= r. Items of zero weight are never drawn.
 
     Args:
-        rows: boolean CSR array [U, I] of what is missing.
-        weights: [I], 0 or more, with a positive sum. Rounded to whole numbers that sum to about
-            2^30, a positive one to 1 at least.
+        rows: boolean CSR array [U, I] of the missing items.
+        weights: [I], nonnegative with a positive sum. They are scaled to sum to about 2^30 and
+            rounded to integers, positive ones to at least 1.
+
+    Example:
+        >>> missing = csr_array(np.array([[True, False, False]]))
+        >>> sets = WeightedComplement(missing, np.array([1.0, 0.0, 1.0]))
+        >>> sets.draw(tf.constant([0]), 2, random.root(0)).numpy()
+        array([[2, 2]], dtype=int32)
     """
 
     def __init__(self, rows: csr_array, weights: NDArray[np.floating]):
@@ -45,14 +51,14 @@ class WeightedComplement:
         self.running = tf.constant(running, tf.int64)
 
     def left(self, users: tf.Tensor) -> tf.Tensor:
-        """Return the weight that each user has left: [B] -> int64 [B]."""
+        """Return the total weight of the items that each user can draw: [B] -> int64 [B]."""
         first, last = tf.gather(self.starts, users), tf.gather(self.starts, users + 1)
         return self.total - tf.gather(self.running, last) + tf.gather(self.running, first)
 
     def draw(self, users: tf.Tensor, n: int, seed: tf.Tensor) -> tf.Tensor:
-        """Draw n independent items a user: [B] -> int32 [B, n].
+        """Draw n independent items per user: int32 [B] -> int32 [B, n].
 
-        A user with no weight left gets unspecified items.
+        A user without remaining weight gets unspecified items.
         """
         bound = tf.maximum(self.left(users), 1)[:, None]
         number = tf.cast(random.integers(seed, bound, [tf.size(users), n]), tf.int64)

@@ -1,4 +1,4 @@
-"""Built regions on disk: a folder a region, whole or absent, memory-mapped and verified on read."""
+"""On-disk cache of built regions, one folder each, written atomically and verified on read."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from recns_tf.utils.files import sha256, write_json
 FORMAT = 1
 ABOUT = "about.json"
 ARRAYS = {"lists": {"starts", "items", "missing"}, "bitmap": {"words"}, "sizes": set()}
-"""The arrays of each form, besides the counts."""
+"""The arrays of each form, in addition to the counts."""
 
 
 def cached(
@@ -31,20 +31,20 @@ def cached(
     settings: dict[str, Any],
     build: Callable[[], StoredRegion],
 ) -> StoredRegion:
-    """Return the regions that `build` makes, from `directory` where it holds them.
+    """Return the regions that `build` makes, read from `directory` if they are cached there.
 
-    The folder's name carries a hash of the train positives and of `settings`. Of two processes
-    that need the same one, the second waits for what the first builds. Where nothing may be
-    written regions are built and not kept.
+    The folder's name contains a hash of the train positives and of `settings`. If two processes
+    need the same regions, the second waits until the first has built them. In a read-only directory
+    the regions are built but not cached.
 
     Args:
-        directory: where to keep regions; nowhere if None.
+        directory: folder of the cache; None disables it.
         train: boolean CSR array [num_users, num_items] of train positives.
         settings: everything else that the regions depend on.
-        build: makes them.
+        build: builds the regions.
 
     Raises:
-        UserError: the cache is damaged.
+        UserError: the cached regions are damaged.
     """
     if directory is None:
         return build()
@@ -59,7 +59,7 @@ def cached(
         except OSError as error:
             if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
                 raise
-            print(f"{directory} may not be written: the region is not kept for the next run.")
+            print(f"{directory} is not writable: the region is not cached for the next run.")
             return build()
         with file:
             fcntl.flock(file, fcntl.LOCK_EX)
@@ -78,7 +78,7 @@ def checksum(train: csr_array) -> str:
 
 
 def save(path: Path, key: dict[str, Any], form: StoredRegion) -> None:
-    """Write regions into the new folder `path`, which no other process is writing."""
+    """Write regions into the new folder `path`; the caller holds its lock."""
     part = path.with_name(f".{path.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir()
@@ -94,18 +94,17 @@ def save(path: Path, key: dict[str, Any], form: StoredRegion) -> None:
 
 
 def read(path: Path, key: dict[str, Any]) -> StoredRegion:
-    """Read what `save` wrote; arrays are memory-mapped.
+    """Read regions written by `save`, with memory-mapped arrays.
 
     Raises:
-        UserError: a file is missing, cut off, or does not match its checksum, or the region is
-            of another key.
+        UserError: a file is missing, truncated or does not match its checksum, or the key differs.
     """
     try:
         about = json.loads((path / ABOUT).read_text(encoding="utf-8"))
         if about["key"] != key:
-            raise ValueError("it is of other data or settings")
+            raise ValueError("it belongs to other data or settings")
         if about["sha256"].keys() != {"counts"} | ARRAYS[about["form"]]:
-            raise ValueError("its files are not those of its form")
+            raise ValueError("its files do not match its form")
         arrays = {}
         for name, expected in about["sha256"].items():
             file = path / f"{name}.npy"

@@ -1,4 +1,4 @@
-"""A region in-graph: the sets that candidates are drawn from while training."""
+"""Item sets inside the graph that candidates are drawn from during training."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from recns_tf.regions.region import Region
 
 
 def exact_sets(region: Region) -> ItemSets | None:
-    """Return every user's region as it is stored, or None where only its size is known."""
+    """Return every user's exact region, or None if only the sizes are stored."""
     if region.form is None:
         return ComplementItems(region.train)
     num_items = region.train.shape[1]
@@ -26,17 +26,23 @@ def exact_sets(region: Region) -> ItemSets | None:
     return None
 
 
-class RegionSets:
-    """The sets of a region, with pools drawn in time where they are needed.
+class CandidateSets:
+    """The item sets of a region: exact sets, or pools if the exact sets are not stored.
 
     Args:
-        region: what to draw from.
-        pool_size: P, items in a pool.
-        pool_epochs: epochs before pools are drawn afresh; 0 for never.
+        region: the region to draw from.
+        pool_size: P, maximum number of items in a pool.
+        pool_epochs: epochs before pools are redrawn; 0 for never.
         seed: the run's seed.
 
     Attributes:
-        sets: for drawing. Pools are empty until `prepare` is called.
+        sets: the item sets to draw from. Pools are empty until `prepare` is called.
+
+    Example:
+        >>> region = build_region(train, "intermediate", khop=3)
+        >>> candidates = CandidateSets(region, pool_size=512, pool_epochs=1, seed=0)
+        >>> candidates.prepare(epoch=0)
+        >>> random.without_replacement(candidates.sets, users, 20, random.root(0))
     """
 
     def __init__(self, region: Region, *, pool_size: int, pool_epochs: int, seed: int):
@@ -52,19 +58,22 @@ class RegionSets:
         self.sets: ItemSets = sets
 
     def prepare(self, epoch: int) -> None:
-        """Draw the pools of an epoch, from 0, unless they are there: a function of the seed."""
+        """Draw the pools of an epoch, counted from 0, unless they are current.
+
+        Pools depend only on the seed and the epoch.
+        """
         generation = epoch // self.pool_epochs if self.pool_epochs else 0
         if self.pool is not None and generation != self.generation:
             self.pool.assign(*draw_pools(self.region, self.pool_size, self.seed, generation))
             self.generation = generation
 
     def summary(self, num_candidates: int) -> str:
-        """Return what the screen shows: the region, and pools if draws are from them."""
+        """Return a description of the region, and of the pools if they are used."""
         text = self.region.summary(num_candidates)
         if self.pool is not None:
             drawn = f"every {self.pool_epochs} epochs" if self.pool_epochs else "once"
             text += (
                 "\nthe exact region needs more than --region_memory: candidates are drawn from "
-                f"pools of {self.pool_size} of its items a user, drawn {drawn}"
+                f"pools of {self.pool_size} items per user, drawn {drawn}"
             )
         return text

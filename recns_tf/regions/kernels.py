@@ -1,9 +1,9 @@
 """Compiled loops over words of 64 bits: walks, lists of set bits, and draws of ranks.
 
-They stand in one file because numba keeps compiled code as long as the file of a function is
-unchanged, and would not notice a change to a helper or a constant in another one. They let go of
-Python's lock, and work on the rows from `first` to `last`: see parallel.py. Rows of bits are as
-`Bits` in walks.py.
+They are in one file because numba caches compiled code until the file of the function changes, and
+would miss a change to a helper or a constant in another file. They release Python's global
+interpreter lock and process the rows from `first` to `last` (see utils/parallel.py). Rows of bits
+have the layout of `Bits` in walks.py.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ WORD = 64
 BLOCK_ITEMS = 2048
 BLOCK_WORDS = BLOCK_ITEMS // WORD
 AHEAD = 8
-"""How many neighbours ahead the rows of bits are fetched into the cache."""
+"""How many neighbors ahead the rows of bits are prefetched."""
 
 
 @intrinsic
 def prefetch(_: Any, rows: types.Array, row: types.Integer) -> Any:
-    """Ask the processor for rows[row], BLOCK_WORDS words, while it is busy with others.
+    """Prefetch rows[row], BLOCK_WORDS words, into the processor's cache.
 
-    Random rows of a table larger than the cache arrive 1.5 times as fast.
+    This makes reading random rows of a table larger than the cache 1.5 times as fast.
     """
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -38,7 +38,7 @@ def prefetch(_: Any, rows: types.Array, row: types.Integer) -> Any:
         kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
         function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
         for line in range(0, BLOCK_ITEMS // 8, 64):
-            # To be read, to stay in every cache, data.
+            # Read access, keep in all cache levels, data cache.
             flags = [number(flag) for flag in (0, 3, 1)]
             builder.call(function, [builder.gep(start, [number(line)]), *flags])
         return context.get_dummy_value()
@@ -50,7 +50,7 @@ def prefetch(_: Any, rows: types.Array, row: types.Integer) -> Any:
 def propagate(  # type: ignore[no-untyped-def]
     starts, indices, source, source_lit, target, target_lit, first, last
 ):
-    """See Neighbours.step; for the rows of `target` from `first` to `last`."""
+    """Compute `NeighborBits.step` for the rows of `target` from `first` to `last`."""
     end = len(indices) - 1
     for row in range(first, last):
         target[row] = 0
@@ -59,11 +59,11 @@ def propagate(  # type: ignore[no-untyped-def]
             ahead = indices[min(place + AHEAD, end)]
             if source_lit[ahead]:
                 prefetch(source, np.int64(ahead))
-            neighbour = indices[place]
-            if source_lit[neighbour]:
+            neighbor = indices[place]
+            if source_lit[neighbor]:
                 lit = True
                 for word in range(source.shape[1]):
-                    target[row, word] |= source[neighbour, word]
+                    target[row, word] |= source[neighbor, word]
         target_lit[row] = lit
 
 
@@ -92,7 +92,7 @@ def count_bits(bits, counts, first, last):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True)
 def popcount(word):  # type: ignore[no-untyped-def]
-    """Return the number of set bits of a uint64. The compiler knows the pattern."""
+    """Return the number of set bits of a uint64; compiles to one instruction where available."""
     word = word - ((word >> np.uint64(1)) & np.uint64(0x5555555555555555))
     low = np.uint64(0x3333333333333333)
     word = (word & low) + ((word >> np.uint64(2)) & low)
@@ -102,13 +102,13 @@ def popcount(word):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True)
 def lowest(word):  # type: ignore[no-untyped-def]
-    """Return the place of the lowest set bit of a uint64, which has one."""
+    """Return the position of the lowest set bit of a nonzero uint64."""
     return popcount(~word & (word - np.uint64(1)))
 
 
 @njit(nogil=True, cache=True)
 def list_bits(bits, inverse, width, starts, offsets, first, last):  # type: ignore[no-untyped-def]
-    """List the set bits of each row, or the clear ones of its first `width` where `inverse`."""
+    """List the set bits of each row, or if `inverse`, the clear ones of its first `width` bits."""
     for row in range(first, last):
         place = starts[row]
         end = starts[row + 1]
@@ -126,7 +126,7 @@ def list_bits(bits, inverse, width, starts, offsets, first, last):  # type: igno
 def append_lists(  # type: ignore[no-untyped-def]
     starts, offsets, turned, skipped, first_item, width, places, items, first, last
 ):
-    """Append to `items` each row's offsets, or where `turned` those under `width` it lacks."""
+    """Append each row's offsets to `items`, or if `turned`, the other offsets below `width`."""
     for row in range(first, last):
         if skipped[row]:
             continue
@@ -151,10 +151,10 @@ def append_lists(  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True)
 def floyd(rng, counts, sizes, drawn, pools, first, last):  # type: ignore[no-untyped-def]
-    """Draw ranks for the users from `first` to `last`.
+    """Draw sizes[user] distinct ranks, ascending, for each user from `first` to `last`.
 
-    R. W. Floyd's method, in J. Bentley, "Programming Pearls", CACM 1987. `drawn` is a bitmap for
-    at least as many ranks as the largest count, all zero before and after.
+    R. W. Floyd's method, in J. Bentley, "Programming Pearls", CACM 1987. `drawn` is a bitmap with
+    at least as many bits as the largest count, all zero before and after.
     """
     one = np.uint64(1)
     for user in range(first, last):
@@ -174,15 +174,17 @@ def floyd(rng, counts, sizes, drawn, pools, first, last):  # type: ignore[no-unt
 
 @njit(nogil=True, cache=True)
 def replace_ranks(bits, first_item, sizes, passed, replaced, pools, first, last):  # type: ignore[no-untyped-def]
-    """Replace the ranks that fall into a block by the items of those ranks.
+    """Replace the ranks that fall into a block by the items with those ranks.
 
     Args:
         bits: [num_users, words], the sets among the block's items.
-        first_item: of the block.
-        sizes: of the pools.
-        passed: [num_users], elements of each set before the block; moved on.
-        replaced: [num_users], ranks replaced so far; moved on.
-        pools: [num_users, P], ascending ranks, after the items that have replaced some.
+        first_item: first item of the block.
+        sizes: [num_users], sizes of the pools.
+        passed: [num_users], elements of each set before the block; updated.
+        replaced: [num_users], ranks replaced so far; updated.
+        pools: [num_users, P], items for the ranks replaced so far, then ascending ranks; updated.
+        first: first user.
+        last: end of the users.
     """
     for user in range(first, last):
         place, before = replaced[user], passed[user]

@@ -1,8 +1,8 @@
-"""Pools of candidates, for regions too large to store: a few items a user, drawn afresh.
+"""Pools of candidates, for regions that are too large to store.
 
-A user's pool is a uniform subset, without replacement, of the user's region. The ranks of its
-items are drawn first, then replaced by the items of those ranks as the walk passes over the
-catalogue: P numbers a user and one block of the walk are all that is in memory.
+A user's pool is a uniform subset, without replacement, of the user's region. The ranks of its items
+are drawn first, then replaced by items while the walks pass over all blocks of items. Only P
+numbers per user and one block are in memory.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from recns_tf.regions.walks import Graph
 from recns_tf.utils.parallel import CORES, over_rows, row_cuts
 
 POOLS = 1
-"""What this stream of random numbers is for, beside the run's seed."""
+"""Branch of the run's seed from which pools are drawn."""
 
-USERS_A_STREAM = 4096
+USERS_PER_STREAM = 4096
 
 
 def draw_pools(
@@ -30,14 +30,17 @@ def draw_pools(
     """Draw a pool for every user.
 
     Args:
-        region: what to draw from; users whose region is empty draw from all unobserved items.
-        size: P, items in a pool.
+        region: the region; users whose region is empty draw from all unobserved items.
+        size: P, maximum number of items in a pool.
         seed: the run's seed.
-        generation: number of the drawing; each is independent of the others.
+        generation: number of this set of pools; generations are independent of each other.
 
     Returns:
-        int32 [num_users, P], each row's pool in ascending order and then zeros, and int32
-        [num_users], the sizes of the pools: P, or the whole set where it is smaller.
+        The pools, int32 [num_users, P], each row ascending and padded with zeros, and their sizes,
+        int32 [num_users]: P, or the size of the set if that is smaller.
+
+    Example:
+        >>> items, sizes = draw_pools(build_region(train, memory=0), size=512, seed=0)
     """
     train: csr_array = region.train
     num_users, num_items = train.shape
@@ -52,7 +55,7 @@ def draw_pools(
         Graph(train),
         region.kind,
         region.khop,
-        region.reading,
+        region.definition,
         unrestricted=empty,
         description="pools",
     )
@@ -71,17 +74,17 @@ def draw_ranks(
     sizes: NDArray[np.int32],
     pools: NDArray[np.int32],
 ) -> None:
-    """Draw sizes[u] of the ranks 0 … counts[u] - 1, every subset alike, in ascending order.
+    """Draw sizes[u] of the ranks 0 … counts[u] - 1, all subsets equally likely, ascending.
 
-    Users are dealt out in stretches of USERS_A_STREAM, each with a generator of its own, so that
-    the number of cores changes nothing.
+    Every USERS_PER_STREAM users have their own generator, so that the result does not depend on the
+    number of cores.
     """
-    firsts = range(0, len(counts), USERS_A_STREAM)
+    firsts = range(0, len(counts), USERS_PER_STREAM)
     most = int(counts.max())
 
     def draw(first: int, child: np.random.SeedSequence) -> None:
         drawn = np.zeros(-(-most // WORD), np.uint64)
-        last = min(first + USERS_A_STREAM, len(counts))
+        last = min(first + USERS_PER_STREAM, len(counts))
         floyd(np.random.default_rng(child), counts, sizes, drawn, pools, first, last)
 
     with ThreadPoolExecutor(CORES) as pool:

@@ -1,8 +1,8 @@
-"""How regions are stored: the smaller of two exact forms, or neither if both are too large.
+"""Storage of regions: the smaller of two exact forms, or only sizes if both are too large.
 
-- lists: one list a user, of the items in the region, or, where that is shorter, of those missing;
-- bitmap: one bit an item and user;
-- sizes: neither fits the memory given. Draws are then from pools (`pools.py`).
+- lists: for each user, the items in the region, or the items missing from it if they are fewer;
+- bitmap: one bit per user and item;
+- sizes: neither form fits into memory; candidates are then drawn from pools (`pools.py`).
 
 A user whose region is empty is stored with all unobserved items.
 """
@@ -21,21 +21,22 @@ from recns_tf.regions.walks import Bits, Block, Graph, count, ones
 from recns_tf.utils.parallel import over_rows, row_cuts
 
 LIST_BYTES = 8
-"""An item of a list takes 4 bytes as it is kept, and 4 in the graph."""
+"""Bytes per listed item: 4 in the stored list and 4 in the graph."""
 DIRECTORY = 5 / 4
-"""A bitmap and the directory it is searched with, as a multiple of the bitmap."""
+"""Size of a bitmap with its search directory, relative to the bitmap alone."""
 
 
 @dataclass(frozen=True, eq=False)
 class StoredRegion:
-    """The regions of all users, stored.
+    """The regions of all users in one of the storage forms.
 
     Attributes:
         name: "lists", "bitmap" or "sizes".
-        counts: [num_users] int64, size of each region, 0 where it is empty.
-        arrays: of "lists": `starts` int64 [num_users + 1] and `items` int32, ascending for each
-            user, and `missing` bool [num_users], whether a user's list is of what the region
-            lacks. Of "bitmap": `words` uint64 [num_users, ceil(num_items / 64)].
+        counts: int64 [num_users], size of each region, 0 if it is empty.
+        arrays: for "lists": `starts` int64 [num_users + 1]; `items` int32, ascending for each user;
+            and `missing` bool [num_users], whether a user's list holds the items missing from the
+            region. For "bitmap": `words` uint64 [num_users, ceil(num_items / 64)]. For "sizes":
+            none.
     """
 
     name: str
@@ -43,7 +44,15 @@ class StoredRegion:
     arrays: dict[str, NDArray[Any]]
 
     def rows(self, missing: bool, num_items: int) -> csr_array:
-        """Return the lists of what is missing, or of what is not; other users' rows are empty."""
+        """Return the lists of missing items, or those of present items.
+
+        Args:
+            missing: which of the two kinds of lists; rows of users with the other kind are empty.
+            num_items: number of items.
+
+        Returns:
+            Boolean CSR array [num_users, num_items].
+        """
         mine = self.arrays["missing"] == missing
         lengths = np.diff(self.arrays["starts"])
         starts = np.zeros(len(mine) + 1, np.int64)
@@ -55,11 +64,11 @@ class StoredRegion:
 
 
 class RegionBuilder:
-    """Takes regions block by block, and keeps them in the form that is best in the end.
+    """Collects regions block by block and stores them in the smallest form.
 
     Args:
-        graph: of train positives.
-        budget: bytes that the result may take in training.
+        graph: the graph of train positives.
+        budget: bytes that the stored regions may take in training.
     """
 
     def __init__(self, graph: Graph, budget: int):
@@ -74,7 +83,7 @@ class RegionBuilder:
         self.kept: list[ShortLists] | None = []
 
     def add(self, block: Block, bits: Bits) -> None:
-        """Take the region's bits [num_users, BLOCK_WORDS] among the block's items."""
+        """Add a block of items with the regions' bits, uint64 [num_users, BLOCK_WORDS]."""
         counts = count(bits)
         self.counts += counts
         if self.words is not None:
@@ -82,7 +91,7 @@ class RegionBuilder:
             kept = self.words[:, first : first + bits.shape[1]]
             kept[:] = bits[:, : kept.shape[1]]
         if self.kept is not None:
-            # No user's list over the whole catalogue is shorter than its parts' shorter lists.
+            # A user's list over all items is at least as long as the sum of its blocks' lists.
             entries = sum(len(lists.offsets) for lists in self.kept)
             entries += int(np.minimum(counts, block.width - counts).sum())
             if entries * LIST_BYTES > self.limit:
@@ -91,7 +100,12 @@ class RegionBuilder:
                 self.kept.append(ShortLists.of(block, bits, counts))
 
     def close(self, train: csr_array) -> StoredRegion:
-        """Return the regions; `train` is what users with an empty one have in place of it."""
+        """Return the stored regions.
+
+        Args:
+            train: boolean CSR array [num_users, num_items] of train positives; users with an empty
+                region get its complement.
+        """
         num_items = train.shape[1]
         empty = self.counts == 0
         missing = empty | (2 * self.counts > num_items)
@@ -116,12 +130,13 @@ class RegionBuilder:
 
 @dataclass(frozen=True, eq=False)
 class ShortLists:
-    """Of a block of items, for each user, those in the region or, if they are fewer, the others.
+    """For each user, the items of a block in the region, or the others if they are fewer.
 
     Attributes:
-        first, width: the first of the items, and their number.
-        counts: [num_users] uint16, how many of them are in the region.
-        offsets: uint16, of the listed items from the first, user by user.
+        first: first item of the block.
+        width: number of items of the block.
+        counts: uint16 [num_users], number of items of the block in each user's region.
+        offsets: uint16, offsets of the listed items from `first`, user by user.
     """
 
     first: int
@@ -131,7 +146,7 @@ class ShortLists:
 
     @classmethod
     def of(cls, block: Block, bits: Bits, counts: NDArray[np.uint16]) -> ShortLists:
-        """List the bits [num_users, BLOCK_WORDS] of a block, of which `counts` are set."""
+        """Make the lists from a block's bits [num_users, BLOCK_WORDS] and their counts."""
         lists = cls(block.items.start, block.width, counts, np.empty(0, np.uint16))
         starts = lists.starts()
         offsets = np.empty(starts[-1], np.uint16)
@@ -140,11 +155,11 @@ class ShortLists:
         return cls(block.items.start, block.width, counts, offsets)
 
     def inverse(self) -> NDArray[np.bool_]:
-        """Return [num_users], whether a list is of the items that are not in the region."""
+        """Return bool [num_users]: whether a user's list holds the items not in the region."""
         return self.counts > self.width // 2
 
     def starts(self) -> NDArray[np.int64]:
-        """Return [num_users + 1], where each user's list begins."""
+        """Return int64 [num_users + 1]: where each user's list begins."""
         lengths = np.where(self.inverse(), self.width - self.counts, self.counts)
         return np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
 
@@ -155,13 +170,13 @@ class ShortLists:
         places: NDArray[np.int64],
         items: NDArray[np.int32],
     ) -> None:
-        """Write the block's items, or those missing, into each user's final list.
+        """Append the block's present or missing items to each user's final list.
 
         Args:
-            missing: [num_users], whether the final list is of what is missing.
-            skipped: [num_users], users who get nothing.
-            places: [num_users], where in `items` to go on; moved on.
-            items: the final lists.
+            missing: [num_users], whether the final list holds the missing items.
+            skipped: [num_users], users to leave out.
+            places: [num_users], positions in `items` to write at; updated.
+            items: the final lists; updated.
         """
         turned = self.inverse() != missing
         over_rows(

@@ -1,8 +1,8 @@
-"""Which items walks of odd length reach from each user: the nonzeros of A^khop (§3.3).
+"""The items that walks of odd length reach from each user: the nonzeros of A^khop (§3.3).
 
-Bit-parallel, a bit an item, in blocks of BLOCK_ITEMS items: one step of the walk ORs, for every
-node, the bits of its neighbours. A block costs khop - 1 steps of edges * BLOCK_ITEMS / 64 words
-and (users + items) * BLOCK_ITEMS / 8 bytes of memory, however large the catalogue is.
+The computation is bit-parallel, one bit per item, in blocks of BLOCK_ITEMS items: one step of the
+walk ORs, for every node, the bits of its neighbors. A block takes khop - 1 steps over
+edges * BLOCK_ITEMS / 64 words, and (users + items) * BLOCK_ITEMS / 8 bytes of memory.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from recns_tf.regions.kernels import (
 from recns_tf.utils.parallel import even_cuts, over_rows, row_cuts
 
 Bits = NDArray[np.uint64]
-"""[rows, words]: bit j, from the lowest, of word w of a row stands for element 64 * w + j."""
+"""[rows, words]: bit j, from the lowest, of word w of a row represents element 64 * w + j."""
 
 Lit = NDArray[np.bool_]
-"""[rows]: whether a row has a bit set."""
+"""[rows]: whether any bit of a row is set."""
 
 
 class Block(NamedTuple):
-    """What walks reach among some neighbouring items.
+    """The items of a block that walks reach.
 
     Attributes:
-        items: which items: BLOCK_ITEMS of them, or fewer at the end of the catalogue.
-        reached: bits [num_users, BLOCK_WORDS] for each length of the walk. The arrays may be
-            overwritten, and are used again for the next block.
+        items: range of items: BLOCK_ITEMS of them, or fewer in the last block.
+        reached: bits [num_users, BLOCK_WORDS] for each walk length. The caller may overwrite the
+            arrays; the next block reuses them.
     """
 
     items: slice
@@ -51,10 +51,10 @@ class Block(NamedTuple):
 
 
 class NeighborBits:
-    """For each node of one side of the graph, its neighbours on the other.
+    """The neighbors of each node on one side of the graph.
 
     Args:
-        rows: boolean CSR array [nodes, neighbours].
+        rows: boolean CSR array [nodes, neighbors].
     """
 
     def __init__(self, rows: csr_array):
@@ -63,11 +63,13 @@ class NeighborBits:
         self.cuts = even_cuts(self.starts)
 
     def step(self, source: Bits, source_lit: Lit, target: Bits, target_lit: Lit) -> None:
-        """Set each node's row of `target` to the OR of its neighbours' rows of `source`.
+        """Set each node's row of `target` to the OR of its neighbors' rows of `source`.
 
         Args:
-            source, target: [neighbours, BLOCK_WORDS] and [nodes, BLOCK_WORDS].
-            source_lit, target_lit: of each row, whether it has a bit set; the latter is set.
+            source: bits [neighbors, BLOCK_WORDS].
+            source_lit: [neighbors], whether any bit of a row of `source` is set.
+            target: bits [nodes, BLOCK_WORDS]; overwritten.
+            target_lit: [nodes], the same for `target`; overwritten.
         """
         arguments = (self.starts, self.indices, source, source_lit, target, target_lit)
         over_rows(propagate, self.cuts, *arguments)
@@ -86,11 +88,11 @@ class Graph:
         self.users_of = NeighborBits(train.T.tocsr())
 
     def walks(self, khops: Sequence[int], description: str) -> Iterator[Block]:
-        """Yield what walks of each of `khops` steps reach, block of items by block.
+        """Yield the items that walks of each length in `khops` reach, one block at a time.
 
         Args:
-            khops: odd numbers of steps from 1 on, ascending.
-            description: of the progress bar.
+            khops: odd walk lengths of at least 1, ascending.
+            description: label of the progress bar.
         """
         reached = {khop: np.empty((self.num_users, BLOCK_WORDS), np.uint64) for khop in khops}
         users = reached[khops[-1]]
@@ -111,19 +113,19 @@ class Graph:
             yield block
 
     def set_train(self, items: slice, bits: Bits, value: bool) -> None:
-        """Set or clear each user's own train items in the bits [num_users, words] of `items`."""
+        """Set or clear each user's train items in the bits [num_users, words] of `items`."""
         users_of = self.users_of
         set_pairs(users_of.starts, users_of.indices, items.start, items.stop, value, bits)
 
 
 def ones(width: int, words: int) -> Bits:
-    """Return one row [words] whose first `width` bits are set."""
+    """Return a row, uint64 [words], whose first `width` bits are set."""
     row = np.arange(words * WORD) < width
     return np.packbits(row, bitorder="little").view(np.uint64)
 
 
 def count(bits: Bits) -> NDArray[np.uint16]:
-    """Return the number of set bits of each row [rows], of fewer than 65,536 bits each."""
+    """Return the number of set bits of each row, uint16 [rows]; rows have under 65,536 bits."""
     counts = np.empty(len(bits), np.uint16)
     over_rows(count_bits, row_cuts(len(bits)), bits, counts)
     return counts

@@ -1,1 +1,1 @@
-"""The training loop: model, batches, callbacks, and results."""
+"""The training loop: model, batches, callbacks and results."""

@@ -10,17 +10,17 @@ from recns_tf import registry
 from recns_tf.config.config import Config
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
-from recns_tf.regions.candidate_sets import RegionSets
+from recns_tf.regions.candidate_sets import CandidateSets
 from recns_tf.regions.region import build_region
 from recns_tf.samplers.base import SamplerContext
-from recns_tf.training.negative_statistics import SamplingReport
+from recns_tf.training.negative_statistics import NegativeStatistics
 from recns_tf.training.pipeline import Pipeline
 from recns_tf.training.sampled_rec import SampledRec
 
 
 def build(
     config: Config, interactions: Interactions, cache: Path | None = None
-) -> tuple[SampledRec, Pipeline, RegionSets]:
+) -> tuple[SampledRec, Pipeline, CandidateSets]:
     """Return the compiled model, its batches, and the region they are drawn from.
 
     Args:
@@ -40,7 +40,7 @@ def build(
             f"{interactions.num_items}, the number of items."
         )
     kind = sampler_class.default_region if config.region == "auto" else config.region
-    region = RegionSets(
+    region = CandidateSets(
         build_region(
             interactions.train,
             kind,
@@ -77,7 +77,7 @@ def build(
         loss,
         config.margin,
         config.l2,
-        SamplingReport(interactions),
+        NegativeStatistics.from_interactions(interactions),
         l2_scope=config.l2_scope,
         previous=previous,
     )

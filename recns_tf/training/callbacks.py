@@ -1,4 +1,4 @@
-"""What happens at the end of an epoch: validation, early stopping, log, checkpoint."""
+"""Callbacks at the start and end of epochs: refresh, validation, early stopping, checkpoints."""
 
 from __future__ import annotations
 
@@ -12,16 +12,22 @@ import tensorflow as tf
 
 from recns_tf.errors import UserError
 from recns_tf.evaluation.metrics import METRIC
-from recns_tf.regions.candidate_sets import RegionSets
+from recns_tf.regions.candidate_sets import CandidateSets
 from recns_tf.runs.folder import Row, RunFolder
 from recns_tf.training.sampled_rec import SampledRec
 from recns_tf.utils.files import atomic
 
 
 def best_row(rows: list[Row]) -> Row | None:
-    """Return the validated row with the highest Recall@20, the first of equals.
+    """Return the row with the highest validation Recall@20, the first one in case of a tie.
 
-    Where no row is validated (a dataset without validation positives) the last row is best.
+    If no row is validated (the dataset has no validation positives), the last row is best.
+
+    Args:
+        rows: rows of metrics.jsonl.
+
+    Returns:
+        The best row, or None without rows.
     """
     validated = [row for row in rows if "valid" in row]
     if not validated:
@@ -30,54 +36,54 @@ def best_row(rows: list[Row]) -> Row | None:
 
 
 def out_of_patience(rows: list[Row], patience: int) -> bool:
-    """Return whether the last `patience` validations have not risen above the best (§5.1)."""
+    """Return whether the last `patience` validations brought no improvement (§5.1)."""
     best = best_row(rows)
     since = [row for row in rows if "valid" in row and best and row["epoch"] > best["epoch"]]
     return len(since) >= patience
 
 
 class Refresh(keras.callbacks.Callback):
-    """Brings up to date, before an epoch's batches, what training draws from and scores with.
+    """Updates pools, sampler and score tables before the batches of an epoch.
 
     Args:
-        region: its pools are drawn afresh when it is time.
-        model: its sampler is told that an epoch begins, and its score tables are encoded as
-            each epoch starts, if it has any.
-        table_steps: steps between further refreshes within an epoch; 0 for none.
+        region: its pools are redrawn when due.
+        model: its sampler's `begin_epoch` is called, and its score tables, if any, are encoded at
+            the start of each epoch.
+        table_steps: steps between further encodings within an epoch; 0 for none.
     """
 
-    def __init__(self, region: RegionSets, model: SampledRec, table_steps: int):
+    def __init__(self, region: CandidateSets, model: SampledRec, table_steps: int):
         super().__init__()
         self.region = region
         self.sampled_rec = model
         self.table_steps = table_steps
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """See keras.callbacks.Callback; `epoch` counts from 0."""
+        """Prepare the pools and the sampler for `epoch`, counted from 0."""
         del logs
         self.region.prepare(epoch)
         self.sampled_rec.sampler.begin_epoch(epoch, self.sampled_rec.encoder)
 
     def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """See keras.callbacks.Callback; `batch` counts from 0 in each epoch."""
+        """Encode the score tables when due; `batch` counts from 0 in each epoch."""
         del logs
         if batch == 0 or (self.table_steps and batch % self.table_steps == 0):
             self.sampled_rec.refresh()
 
 
 class EpochEnd(keras.callbacks.Callback):
-    """Validates, logs, keeps the best weights, and makes the run resumable after each epoch.
+    """After each epoch, validates, logs, saves the best weights and writes a checkpoint.
 
-    How training stands (best epoch, patience left) is derived from the rows of metrics.jsonl,
-    so a resumed run goes on as if it had never stopped.
+    The state of early stopping (best epoch, remaining patience) is derived from the rows of
+    metrics.jsonl, so a resumed run continues as if it had never stopped.
 
     Args:
-        folder: where the run writes.
-        checkpoints: saves the model, the optimiser and `epoch` every epoch.
-        epoch: number of epochs done, part of the checkpoint.
-        validate: returns the metrics on the validation set, or None to go without.
+        folder: folder of the run.
+        checkpoints: saves the model, the optimizer and `epoch` after every epoch.
+        epoch: number of completed epochs, part of the checkpoint.
+        validate: returns the validation metrics; None disables validation.
         eval_every: epochs between validations; the last epoch is always validated.
-        patience: validations without a rise before training stops.
+        patience: validations without improvement before training stops.
     """
 
     def __init__(
@@ -101,14 +107,14 @@ class EpochEnd(keras.callbacks.Callback):
         self.started = 0.0
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Start the clock."""
+        """Start the timer."""
         self.started = time.perf_counter()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Close the epoch numbered `epoch` from 0; files number them from 1.
+        """Finish an epoch; `epoch` counts from 0, but files count from 1.
 
         Raises:
-            UserError: the loss is no longer a number; the last good checkpoint stays.
+            UserError: the loss is not finite; the checkpoint of the epoch before is kept.
         """
         seconds = time.perf_counter() - self.started
         number = epoch + 1
@@ -135,5 +141,5 @@ class EpochEnd(keras.callbacks.Callback):
 
 
 def rounded(value: Any) -> float:
-    """Return a float32 as the short decimal number that stands for it."""
+    """Round a float32 to 7 significant digits, for short decimal numbers in files."""
     return float(f"{float(value):.7g}")

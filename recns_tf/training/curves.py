@@ -1,4 +1,4 @@
-"""Picture of a run: training loss and validation metrics over epochs."""
+"""Learning curves of a run: training loss and validation metrics by epoch."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ FEW_EPOCHS = 10
 
 
 def plot_curves(rows: list[Row], best_epoch: int, title: str, path: Path) -> None:
-    """Draw the training loss and the validation metrics over epochs into a PNG file.
+    """Plot the training loss and the validation metrics by epoch into a PNG file.
 
     Args:
-        rows: the rows of metrics.jsonl.
-        best_epoch: marked by a vertical line.
-        title: over both panels.
-        path: of the PNG.
+        rows: rows of metrics.jsonl.
+        best_epoch: the epoch to mark by a vertical line.
+        title: title above both panels.
+        path: path of the PNG file.
     """
     figure = Figure(figsize=(10, 4), layout="constrained")
     loss_axes, metric_axes = figure.subplots(1, 2)

@@ -1,4 +1,4 @@
-"""Which positive pairs make a batch: the positive sampler S_p (§2.3)."""
+"""Positive samplers S_p, which choose the positive pairs of each batch (§2.3)."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from recns_tf.ops import random
 
 
 class PairSampling(Protocol):
-    """Chooses the pairs of each step of an epoch, by their numbers.
+    """Chooses the pairs of each step of an epoch by their indices.
 
-    It is made from the users of the train pairs, ascending, int [n], and the batch size B.
+    Args:
+        users: int [n], the users of the train pairs, ascending.
+        batch_size: B.
 
     Attributes:
-        steps: of an epoch.
+        steps: number of steps per epoch.
     """
 
     steps: int
@@ -25,20 +27,24 @@ class PairSampling(Protocol):
     def __init__(self, users: NDArray[np.integer], batch_size: int): ...
 
     def prepare(self, seed: tf.Tensor) -> tf.Tensor:
-        """Return what the steps of an epoch share; `seed` [2] is the epoch's."""
-
-    def choose(self, shared: tf.Tensor, step: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """Return the numbers of a step's pairs, int32 [B] or fewer.
+        """Return a tensor that all steps of an epoch share.
 
         Args:
-            shared: of `prepare`.
-            step: int64, from 0.
-            seed: [2], of the step.
+            seed: int64 [2], the epoch's seed.
+        """
+
+    def choose(self, shared: tf.Tensor, step: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """Return the indices of a step's pairs, int32 with at most B elements.
+
+        Args:
+            shared: the result of `prepare`.
+            step: int64 scalar, from 0.
+            seed: int64 [2], the step's seed.
         """
 
 
 class Edges:
-    """All train pairs in a new order each epoch, each once; the last batch may be short."""
+    """All train pairs once per epoch, in a new random order; the last batch may be smaller."""
 
     def __init__(self, users: NDArray[np.integer], batch_size: int):
         self.num_pairs = len(users)
@@ -46,33 +52,31 @@ class Edges:
         self.steps = -(-len(users) // batch_size)
 
     def prepare(self, seed: tf.Tensor) -> tf.Tensor:
-        """See PairSampling: the order."""
+        """Return the order of the pairs, int32 [n]."""
         return tf.random.experimental.stateless_shuffle(tf.range(self.num_pairs), seed)
 
     def choose(self, shared: tf.Tensor, step: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """See PairSampling."""
         del seed
         return shared[step * self.batch_size : (step + 1) * self.batch_size]
 
 
 class FilledEdges(Edges):
-    """As Edges, but the last batch is filled up with the first pairs of the epoch.
+    """Like Edges, but the last batch is filled up with the first pairs of the epoch.
 
     Source: the authors' PinSage (zyang-16/RecNS).
     """
 
     def choose(self, shared: tf.Tensor, step: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """See PairSampling."""
         del seed
         place = step * self.batch_size + tf.range(self.batch_size, dtype=tf.int64)
         return tf.gather(shared, place % self.num_pairs)
 
 
 class Users:
-    """B users, then one train item of each: users with few items have each of them more often.
+    """B random users and a random train item of each; pairs of users with few items are frequent.
 
-    The users are distinct where there are B of them, and independent where there are fewer; an
-    epoch has ⌊n / B⌋ + 1 steps. Source: the authors' LightGCN (zyang-16/RecNS).
+    The users are distinct if there are at least B of them, and independent otherwise. An epoch has
+    ⌊n / B⌋ + 1 steps. Source: the authors' LightGCN (zyang-16/RecNS).
     """
 
     def __init__(self, users: NDArray[np.integer], batch_size: int):
@@ -83,12 +87,11 @@ class Users:
         self.count = tf.constant(count, tf.int32)
 
     def prepare(self, seed: tf.Tensor) -> tf.Tensor:
-        """See PairSampling: nothing."""
+        """Return an unused constant, because the steps share nothing."""
         del seed
         return tf.constant(0)
 
     def choose(self, shared: tf.Tensor, step: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """See PairSampling."""
         del shared, step
         number = len(self.first)
         who, which = (random.stream(seed, branch) for branch in range(2))
@@ -106,4 +109,4 @@ PAIR_SAMPLINGS: dict[str, type[PairSampling]] = {
     "filled": FilledEdges,
     "users": Users,
 }
-"""The ways to choose a batch's pairs."""
+"""The positive samplers by the values of --pair_sampling."""

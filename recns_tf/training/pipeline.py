@@ -14,18 +14,28 @@ from recns_tf.training.pair_sampling import PAIR_SAMPLINGS
 
 
 class Pipeline:
-    """Streams the train pairs of a dataset, those of users who have an unobserved item.
+    """Streams batches of a dataset's train pairs, without users who have no unobserved item.
 
-    What is drawn depends on (seed, epoch, step) alone.
+    All draws depend only on (seed, epoch, step).
 
     Args:
         interactions: the dataset.
-        region: what candidates are drawn from.
-        batch_size: B.
-        num_candidates: M.
+        region: item sets that candidates are drawn from.
+        batch_size: B, positive pairs per batch.
+        num_candidates: M, candidates per pair.
         seed: the run's seed.
-        with_candidates, with_exposed: whether the sampler reads them.
-        pair_sampling: one of PAIR_SAMPLINGS.
+        with_candidates: whether the sampler reads candidates.
+        with_exposed: whether the sampler reads exposed items.
+        pair_sampling: key of PAIR_SAMPLINGS.
+
+    Example:
+        >>> pipeline = Pipeline(
+        ...     interactions, ComplementItems(interactions.train), batch_size=8192,
+        ...     num_candidates=20, seed=0, with_candidates=True, with_exposed=False,
+        ... )
+        >>> batch = next(iter(pipeline.batches()))
+        >>> batch.candidates.shape
+        TensorShape([8192, 20])
     """
 
     def __init__(
@@ -55,9 +65,9 @@ class Pipeline:
         self.steps_per_epoch = self.pairs.steps
 
     def batches(self, first_epoch: int = 0) -> tf.data.Dataset:
-        """Return the endless stream of Batch from the start of `first_epoch` on.
+        """Return an endless stream of Batch that starts with `first_epoch`.
 
-        Batches are made ahead within an epoch only: what is drawn from may change between two.
+        Batches are prefetched only within an epoch, because pools may change between epochs.
         """
         epochs = tf.data.Dataset.counter(start=first_epoch)
         options = tf.data.Options()
@@ -80,7 +90,12 @@ class Pipeline:
         return steps.map(batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
 
     def draw(self, chosen: tf.Tensor, seed: tf.Tensor) -> Batch:
-        """Return the Batch of the pairs numbered `chosen` [B], drawn from the step's seed."""
+        """Return the Batch of the pairs with indices `chosen`, int32 [B].
+
+        Args:
+            chosen: int32 [B], indices of train pairs.
+            seed: int64 [2], the step's seed.
+        """
         users = tf.gather(self.users, chosen)
         candidates = exposed = tf.zeros([tf.size(users), 0], tf.int32)
         if self.with_candidates:

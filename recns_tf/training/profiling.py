@@ -1,8 +1,8 @@
-"""Where a training step's time goes, part by part, and a trace for those who want every operation.
+"""Profiles the parts of a training step, and writes a trace of all operations.
 
-The steps are those of a model of their own, with the run's settings: to be told apart, operations
-carry the name of their part, and names change the order in which TensorFlow adds, and so the last
-digits. The run itself is what it is without a profile.
+The profiled steps use a separate model with the run's settings. Its operations carry the names of
+their parts. Names change the order in which TensorFlow adds numbers, and so the last digits of
+results; the run itself is therefore not profiled.
 """
 
 from __future__ import annotations
@@ -27,47 +27,47 @@ from recns_tf.utils import markdown
 from recns_tf.utils.files import write_text
 
 STEPS = 10
-"""Steps that are profiled, after one that traces and one that warms up."""
+"""Number of profiled steps, after one that traces and one that warms up."""
 
 ENCODING, CHOOSING, SCORING = "encoding", "choosing", "scoring"
 LOSS, LEARNING, UPDATING, REPORTING = "loss", "learning", "updating", "reporting"
 PARTS = (ENCODING, CHOOSING, SCORING, LOSS, LEARNING, UPDATING, REPORTING)
 STEP, GRADIENT, ITERATOR = "step", "gradient_tape", "Iterator::"
-"""Scopes of a whole step, and of what goes back; the beginning of what only waits for input."""
+"""Scopes of a whole step and of its gradients; prefix of operations that only wait for input."""
 
 PRODUCTS = "sparse products"
-"""What is of a step and of no part: our own gradients of sparse products carry no names."""
+"""Operations of a step outside all parts: the custom gradients of sparse products are unnamed."""
 
 INPUT = "input"
 ROWS = (*PARTS, PRODUCTS, INPUT)
 
 
 class Busy(NamedTuple):
-    """Milliseconds a step of all threads, forward and backward."""
+    """Milliseconds per step, summed over all threads, forward and backward."""
 
     forward: float
     backward: float
 
 
 def show(config: Config, interactions: Interactions, cache: Path | None, run: RunFolder) -> None:
-    """Profile a model like a run's, past any warm-up, and print the table of its parts.
+    """Profile a model like a run's, after any warm-up, and print the table of its parts.
 
     Args:
-        config: every setting.
+        config: all settings.
         interactions: the dataset.
-        cache: folder to keep the region in, if any.
+        cache: folder of cached regions, if any.
         run: folder of the run, in which `profile` writes profile/.
     """
     print("\n".join(as_markdown(profile(*past_warmup(config, interactions, cache), run.profile))))
-    print(f"milliseconds a step of all threads, over {STEPS} steps; {run.profile}/")
+    print(f"milliseconds per step, all threads, mean of {STEPS} steps; {run.profile}/")
 
 
 def past_warmup(
     config: Config, interactions: Interactions, cache: Path | None
 ) -> tuple[SampledRec, Pipeline]:
-    """Return a model at its first step after any warm-up of its sampler, and its batches."""
-    model, pipeline, region_sets = build(config, interactions, cache)
-    region_sets.prepare(0)
+    """Return a model whose sampler is past any warm-up, and its batches."""
+    model, pipeline, candidate_sets = build(config, interactions, cache)
+    candidate_sets.prepare(0)
     model.sampler.begin_epoch(config.generator_warmup, model.encoder)
     return model, pipeline
 
@@ -76,13 +76,13 @@ def profile(model: SampledRec, pipeline: Pipeline, folder: Path) -> dict[str, Bu
     """Profile some steps of a model, and write a trace and a table of its parts.
 
     Args:
-        model: ready to train. It is trained by this.
+        model: a model that is ready to train; profiling trains it.
         pipeline: its batches.
-        folder: to write into. What it held is deleted. The trace, `plugins/profile/…/*.xplane.pb`,
-            is for TensorBoard's profile plug-in.
+        folder: output folder; existing content is deleted. The trace,
+            `plugins/profile/…/*.xplane.pb`, can be viewed with TensorBoard's profile plug-in.
 
     Returns:
-        What each of ROWS took.
+        The time of each of ROWS.
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -103,7 +103,7 @@ def profile(model: SampledRec, pipeline: Pipeline, folder: Path) -> dict[str, Bu
 
 
 def name_parts(model: SampledRec) -> None:
-    """Have the operations of a model carry the names of their parts from now on."""
+    """Wrap the methods of a model so that new operations carry the names of their parts."""
     for part, owner, methods in (
         (STEP, model, ("train_step",)),
         (ENCODING, model.encoder, ("encode", "propagate", "layer")),
@@ -121,7 +121,7 @@ def name_parts(model: SampledRec) -> None:
 
 
 def scoped(part: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function that does the same under the name of a part."""
+    """Return the function wrapped in the name scope of a part."""
 
     @wraps(function)
     def named(*arguments: Any, **keywords: Any) -> Any:
@@ -132,14 +132,15 @@ def scoped(part: str, function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def operations(space: xplane_pb2.XSpace) -> Iterable[tuple[str, float]]:
-    """Yield the name of every operation of a trace with its own milliseconds.
+    """Yield the name and own milliseconds of every operation of a trace.
 
-    What an operation has others do, as a loop does, on the same thread, is theirs.
+    The time of operations nested in another one on the same thread, such as in a loop, is not
+    counted for the outer one.
     """
     for plane in space.planes:
         for line in plane.lines:
             known = (plane.event_metadata[event.metadata_id] for event in line.events)
-            # The operations of a graph alone have a name to display, their type.
+            # Only graph operations have a display name, their type.
             events = [
                 (event.offset_ps, -event.duration_ps, about.name)
                 for event, about in zip(line.events, known, strict=True)
@@ -149,10 +150,10 @@ def operations(space: xplane_pb2.XSpace) -> Iterable[tuple[str, float]]:
 
 
 def own_times(events: Iterable[tuple[int, int, str]]) -> Iterable[tuple[str, float]]:
-    """Yield the names of one thread's events with their own milliseconds.
+    """Yield the name and own milliseconds of every event of one thread.
 
     Args:
-        events: start, minus the duration, both in picoseconds, and name; in ascending order.
+        events: (start, negative duration, name) with times in picoseconds, sorted.
     """
     within: list[list[Any]] = []
     for start, minus, name in events:
@@ -166,11 +167,13 @@ def own_times(events: Iterable[tuple[int, int, str]]) -> Iterable[tuple[str, flo
 
 
 def by_part(times: Iterable[tuple[str, float]]) -> dict[str, Busy]:
-    """Return the milliseconds a step of each part: the innermost that an operation is named by.
+    """Return the milliseconds per step of each part.
+
+    An operation belongs to the innermost part in its name.
 
     Args:
         times: names of operations, such as "gradient_tape/scoring/encoding/mul:Mul", and their
-            milliseconds, of STEPS steps.
+            milliseconds over STEPS steps.
     """
     sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
     for name, own in times:
@@ -188,7 +191,7 @@ def by_part(times: Iterable[tuple[str, float]]) -> dict[str, Busy]:
 
 
 def as_markdown(found: dict[str, Busy]) -> list[str]:
-    """Return the parts as a table."""
+    """Return the lines of a table of the parts."""
     total = sum(map(sum, found.values())) or 1.0
     return markdown.table(
         ("part", "forward, ms", "backward, ms", "share"),

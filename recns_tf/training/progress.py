@@ -1,4 +1,4 @@
-"""What training shows on the screen: a bar within an epoch, then one line for it."""
+"""Screen output of training: a progress bar within each epoch, then one line for the epoch."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ WIDTH = 14
 
 
 class Progress(keras.callbacks.Callback):
-    """Shows each epoch's loss, sampler statistics, validation and time.
+    """Shows each epoch's loss, sampler statistics, validation metric and time.
 
-    The bar appears on a terminal only; the lines, in columns under one heading, everywhere.
+    The bar is shown only on a terminal; the lines are always printed, as columns under a heading.
 
     Args:
-        rows: the rows of metrics.jsonl so far; a callback before this one appends each epoch's.
+        rows: rows of metrics.jsonl so far; an earlier callback must append each epoch's row.
         statistics: names of the sampler's statistics.
     """
 
@@ -42,14 +42,14 @@ class Progress(keras.callbacks.Callback):
         )
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Move the bar on."""
+        """Advance the bar."""
         if self.bar is not None and not self.bar.disable:
             self.bar.update()
             values = " ".join(f"{name} {(logs or {})[name]:.4f}" for name in self.columns)
             self.bar.set_postfix_str(values, refresh=False)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Print the epoch's line; a star marks the best validation so far."""
+        """Print the epoch's line; an asterisk marks the best validation so far."""
         if self.bar is not None:
             self.bar.close()
         row = self.rows[-1]

@@ -1,4 +1,4 @@
-"""What a finished run leaves: its best weights tested once, embeddings, a picture, results.json."""
+"""Final evaluation of a run, and its output files: embeddings, learning curves, results.json."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from recns_tf.runs.provenance import git_commit, versions
 from recns_tf.runs.published import published
 from recns_tf.training.callbacks import best_row
 from recns_tf.training.curves import plot_curves
-from recns_tf.training.negative_statistics import NAMES
+from recns_tf.training.negative_statistics import STATISTICS
 from recns_tf.training.sampled_rec import SampledRec
 from recns_tf.utils.files import atomic, write_json
 
 PARTS = {"valid": "validation", "test": "test"}
-"""The held-out parts of a dataset, in words."""
+"""Names of the held-out parts of a dataset for messages."""
 
 
 def measure(
@@ -32,13 +32,18 @@ def measure(
     interactions: Interactions,
     part: str,
 ) -> Row:
-    """Return the metrics on "valid" or "test", all that came before it being seen.
+    """Return the metrics on a held-out part, excluding seen items from the rankings.
+
+    Seen items are those of train, and for "test" also those of valid.
 
     Args:
-        config: how to rank.
-        embeddings: to rank with, [U, d] and [I, d].
+        config: settings of the ranking.
+        embeddings: user and item embeddings, float32 [U, d] and [I, d].
         interactions: the dataset.
-        part: of it.
+        part: "valid" or "test".
+
+    Returns:
+        Metrics by name.
     """
     return ranking.evaluate(
         *embeddings,
@@ -52,12 +57,12 @@ def measure(
 def validation(
     config: Config, model: SampledRec, interactions: Interactions
 ) -> Callable[[], Row] | None:
-    """Return what measures the part of the data that early stopping looks at, None if empty."""
+    """Return a function that evaluates the model for early stopping, or None without positives."""
     part = config.validate_on
     if part == "test":
-        print("--validate_on=test: the test metrics will be those of the epoch that is best on it.")
+        print("--validate_on=test: the test metrics will be those of the best epoch on test.")
     if not getattr(interactions, part).nnz:
-        print(f"no {PARTS[part]} positives: training ends at --epochs, the last epoch is kept.")
+        print(f"no {PARTS[part]} positives: training runs for all --epochs and keeps the last one.")
         return None
     return lambda: measure(config, model.encoder.embeddings(), interactions, part)
 
@@ -69,7 +74,18 @@ def finish(
     region: Region,
     folder: RunFolder,
 ) -> dict[str, Any]:
-    """Restore the best weights, test them once, and write all that a run leaves behind."""
+    """Restore the best weights, test them once, and write the output files of a run.
+
+    Args:
+        config: all settings.
+        interactions: the dataset.
+        model: the trained model.
+        region: the region that candidates were drawn from.
+        folder: folder of the run.
+
+    Returns:
+        The content of results.json.
+    """
     rows = folder.rows()
     best = best_row(rows)
     assert best is not None, "a run has at least one epoch"
@@ -102,7 +118,7 @@ def finish(
         "seconds_per_epoch": round(float(np.median(seconds)), 3),
         "training_seconds": round(sum(seconds), 3),
         "sampling_seconds": round(sum(row["sampling_seconds"] for row in rows), 3),
-        "negatives": {name: best[name] for name in NAMES},
+        "negatives": {name: best[name] for name in STATISTICS},
         "region": region.describe(config.num_candidates),
         "config": config.to_json(),
         "data": {"checksum": interactions.checksum, "source": interactions.source},
@@ -114,14 +130,14 @@ def finish(
 
 
 def table(results: dict[str, Any], folder: RunFolder) -> str:
-    """Return the closing table of a run for the screen."""
+    """Return the summary of a finished run for the screen."""
     head = " ".join(f"{results[key]}" for key in ("dataset", "encoder", "sampler"))
     lines = [
         "",
         f"{head}, seed {results['seed']}: "
         f"best epoch {results['best_epoch']} of {results['epochs_run']}",
         *metric_lines({name: results[name] for name in ("valid", "test", "paper")}),
-        f"{results['seconds_per_epoch']:.2f} s an epoch, "
+        f"{results['seconds_per_epoch']:.2f} s per epoch, "
         f"{results['training_seconds']:.0f} s of training",
         f"{folder.path}/: results.json metrics.jsonl curves.png embeddings/ best/ config.json",
     ]

@@ -11,36 +11,14 @@ from recns_tf.encoders.base import Encoder, StaleTables, Tables
 from recns_tf.encoders.saving import DATA_KINDS, DataKind, Serializable, serializable
 from recns_tf.losses import Loss
 from recns_tf.ops import random
-from recns_tf.ops.item_sets import ListedItems
 from recns_tf.ops.random import Purpose
 from recns_tf.samplers.base import Negatives, Sampler
 from recns_tf.samplers.batch import Batch
 from recns_tf.training import negative_statistics
-from recns_tf.training.negative_statistics import SamplingReport
+from recns_tf.training.negative_statistics import NegativeStatistics
 
-
-class SavedReport(SamplingReport):
-    """A SamplingReport made from what it holds, as archives keep it.
-
-    Args:
-        held_out, exposed: the valid and test positives, and the exposed items, of each user.
-        popularity: float32 [I], the number of users who have each item in train.
-    """
-
-    def __init__(self, held_out: ListedItems, exposed: ListedItems, popularity: tf.Tensor):
-        self.held_out = held_out
-        self.exposed = exposed
-        self.popularity = popularity
-
-
-DATA_KINDS["sampling_report"] = DataKind(
-    SamplingReport,
-    lambda report: {
-        "held_out": report.held_out,
-        "exposed": report.exposed,
-        "popularity": report.popularity,
-    },
-    SavedReport,
+DATA_KINDS["negative_statistics"] = DataKind(
+    NegativeStatistics, lambda statistics: dict(vars(statistics)), NegativeStatistics
 )
 
 STATISTICS = ("ranking_loss", "penalty", "positive_score", "negative_score")
@@ -77,7 +55,7 @@ class SampledRec(Serializable, keras.Model):
         ranking_loss: Loss,
         margin: float,
         l2: float,
-        report: SamplingReport,
+        report: NegativeStatistics,
         l2_scope: str = "own",
         previous: Encoder | None = None,
     ):
@@ -90,7 +68,7 @@ class SampledRec(Serializable, keras.Model):
         self.l2_scope = l2_scope
         self.previous = previous
         self.report = report
-        names = (*STATISTICS, *negative_statistics.NAMES, *sampler.statistics)
+        names = (*STATISTICS, *negative_statistics.STATISTICS, *sampler.statistics)
         self.means = {name: keras.metrics.Mean(name=name) for name in names}
         self.seconds = keras.metrics.Sum(name="sampling_seconds")
         self.built = True

@@ -1,4 +1,4 @@
-"""The whole loop: data, region, model, training, test, and what is left behind."""
+"""A complete run: data, region, model, training, test and output files."""
 
 from __future__ import annotations
 
@@ -26,24 +26,30 @@ def train_and_evaluate(
     cache: Path | None = None,
     before: Callable[[RunFolder], None] | None = None,
 ) -> dict[str, Any]:
-    """Train a model, test it once, and leave the run's folder behind.
+    """Train a model, test it once, and write the run's folder.
 
-    A run of the same name and settings that was interrupted is resumed, to the same numbers;
-    one that is finished is shown again.
+    If a run of the same name and settings was interrupted, it is resumed and gives the same
+    numbers. If it is finished, its results are printed again.
 
     Args:
-        config: every setting of the result.
-        workspace: where to read and write.
-        interactions: the dataset; that of the catalogue called config.dataset, if None.
-        cache: folder to keep the region in; nowhere if None, but that of a dataset of the
-            catalogue.
-        before: called with the run's folder, once it is locked, before training.
+        config: all settings that the result depends on.
+        workspace: where to read and write files.
+        interactions: the dataset; None loads `config.dataset`.
+        cache: folder of cached regions; None disables the cache. Without `interactions`, the
+            folder of the dataset is used.
+        before: called with the run's folder after it is locked and before training.
 
     Returns:
         The content of results.json.
 
     Raises:
-        UserError: as told in its sentence; nothing of an earlier run is lost.
+        UserError: a setting is illegal, files are damaged, the folder belongs to another run or
+            is in use, or memory runs out. Files of an earlier run are kept.
+
+    Example:
+        >>> config = Config.for_run("ml-100k", "lightgcn", epochs=5)
+        >>> results = train_and_evaluate(config, Workspace(run_name="short"))
+        >>> results["test"]["recall@20"]
     """
     if interactions is None:
         interactions = datasets.load(config, workspace.data_dir)
@@ -70,13 +76,13 @@ def train_and_evaluate(
 def run(
     config: Config, interactions: Interactions, folder: RunFolder, cache: Path | None
 ) -> dict[str, Any]:
-    """Train from the last checkpoint, if any, to the end; test; write and return the results."""
+    """Train from the last checkpoint, if any, then test, and write and return the results."""
     print(interactions.summary())
-    model, pipeline, region_sets = build(config, interactions, cache)
-    print(region_sets.summary(config.num_candidates))
+    model, pipeline, candidate_sets = build(config, interactions, cache)
+    print(candidate_sets.summary(config.num_candidates))
 
     epoch = tf.Variable(0, dtype=tf.int64)
-    # TensorFlow overlooks the weights that a Keras layer holds in a list: they are named too.
+    # TensorFlow does not track weights that a Keras layer holds in a list: list all of them.
     checkpoint = tf.train.Checkpoint(
         model=model, weights=model.weights, optimizer=model.optimizer, epoch=epoch
     )
@@ -98,18 +104,18 @@ def run(
             eval_every=config.eval_every,
             patience=config.patience,
         )
-        region_sets.prepare(done)
+        candidate_sets.prepare(done)
         model.fit(
             pipeline.batches(first_epoch=done),
             steps_per_epoch=pipeline.steps_per_epoch,
             initial_epoch=done,
             epochs=config.epochs,
             callbacks=[
-                Refresh(region_sets, model, config.table_steps),
+                Refresh(candidate_sets, model, config.table_steps),
                 end,
                 Progress(end.rows, model.sampler.statistics),
             ],
             shuffle=False,
             verbose=0,
         )
-    return finish(config, interactions, model, region_sets.region, folder)
+    return finish(config, interactions, model, candidate_sets.region, folder)

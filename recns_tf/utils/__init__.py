@@ -1,1 +1,1 @@
-"""Files, threads, Markdown and messages; nothing about recommendation."""
+"""Helpers for files, threads, Markdown and messages, independent of recommendation."""

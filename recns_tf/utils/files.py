@@ -1,4 +1,4 @@
-"""Files that are either whole or absent: atomic writes and checksums."""
+"""Atomic writes and checksums of files."""
 
 from __future__ import annotations
 
@@ -13,10 +13,14 @@ from typing import Any
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path` that takes its place when the block succeeds.
+    """Yield a temporary path next to `path`, renamed to `path` when the block succeeds.
 
-    A block that raises leaves nothing behind, and a reader never sees half a file. The
-    temporary name ends like that of `path`, which some writers insist on.
+    If the block raises, the temporary file is deleted. Readers never see a partial file. The
+    temporary name keeps the suffix of `path`, which some writers require.
+
+    Example:
+        >>> with atomic(Path("out.npy")) as temporary:
+        ...     np.save(temporary, array)
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
@@ -45,7 +49,7 @@ def sha256(path: Path) -> str:
 
 
 def git_blob_sha1(path: Path) -> str:
-    """Return the SHA-1 by which git knows the file at `path`: what `git hash-object` prints."""
+    """Return the SHA-1 that `git hash-object` prints for the file at `path`."""
     with path.open("rb") as file:
         header = b"blob %d\0" % os.fstat(file.fileno()).st_size
         return hashlib.file_digest(file, lambda: hashlib.sha1(header)).hexdigest()

@@ -1,4 +1,4 @@
-"""How the user called the program, so that messages can repeat it."""
+"""The name under which the user started the program, for use in messages."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 VARIABLE = "RECNS_TF_PROGRAM"
-"""The environment variable by which run.sh passes its own name on."""
+"""The environment variable in which run.sh passes its own name."""
 
 
 def program() -> str:
-    """Return the program as the user called it: "./run.sh", "recns-tf" or "python -m recns_tf"."""
+    """Return how the user started the program: ./run.sh, recns-tf or python -m recns_tf."""
     if name := os.environ.get(VARIABLE):
         return name
     if Path(sys.argv[0]).name == "__main__.py":
@@ -20,5 +20,5 @@ def program() -> str:
 
 
 def short_name() -> str:
-    """Return what error messages begin with: "run.sh", "recns-tf" or "recns_tf"."""
+    """Return the prefix of error messages: "run.sh", "recns-tf" or "recns_tf"."""
     return Path(program().split()[-1]).name

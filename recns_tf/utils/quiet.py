@@ -1,4 +1,4 @@
-"""Imports that print nothing."""
+"""Imports that print no messages."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from contextlib import contextmanager
 
 @contextmanager
 def silenced_stderr() -> Iterator[None]:
-    """Drop what native code writes to file descriptor 2 while the block imports TensorFlow.
+    """Discard what native code writes to file descriptor 2 while the block imports TensorFlow.
 
-    TensorFlow reports a missing GPU there, before any log level takes effect: when it is imported,
-    and when it first looks for devices, which is done here for that reason.
+    TensorFlow reports a missing GPU there regardless of the log level, on import and when it first
+    lists the devices. This function therefore lists them before it restores the descriptor.
     """
     sys.stderr.flush()
     kept = os.dup(2)

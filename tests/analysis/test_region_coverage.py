@@ -85,7 +85,7 @@ def test_command_writes_numbers_a_plot_and_the_cached_region(tmp_path):
     command = [sys.executable, "-m", "recns_tf", "regions", "synthetic-small"]
     done = call(*command, f"--data_dir={tmp_path}", "--khop=9")
     assert done.returncode == 0 and done.stderr == "", done.stderr
-    assert "intermediate region, khop 9, walk" in done.stdout
+    assert "intermediate region, khop 9, walk definition" in done.stdout
     folder = tmp_path / "synthetic-small"
     about = json.loads((folder / "regions.json").read_text())
     assert list(about["intermediate"]) == ["khop 3", "khop 5", "khop 7", "khop 9"]

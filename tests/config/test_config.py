@@ -28,7 +28,7 @@ from recns_tf.errors import UserError
         ("alpha", "1e300", r"uniform\(a,b\)"),
     ],
 )
-def test_a_value_out_of_range_names_flag_and_legal_values(flag, value, legal):
+def test_illegal_value_error_names_the_flag_and_the_legal_values(flag, value, legal):
     with pytest.raises(UserError, match=f"^--{flag}=.*: choose {legal}"):
         Config(**{flag: value})
 
@@ -41,14 +41,14 @@ def test_defaults_are_the_papers():
     assert (default.patience, default.loss) == (10, "pairwise_hinge")
 
 
-def test_the_run_folder_carries_what_tells_runs_apart():
+def test_run_folder_name_distinguishes_runs():
     place = Workspace(runs_dir="r")
     assert str(place.run_folder(Config(sampler="dns"))) == "r/ml-100k-lightgcn-dns"
     assert str(place.run_folder(Config(seed=3))) == "r/ml-100k-lightgcn-recns-seed3"
     assert str(Workspace(runs_dir="r", run_name="x").run_folder(Config(seed=3))) == "r/x"
 
 
-def test_a_config_file_stands_for_its_flags_where_it_stands(tmp_path):
+def test_config_file_is_replaced_by_its_flags_in_place(tmp_path):
     path = tmp_path / "config.json"
     path.write_text(json.dumps(Config(khop=5, seed=7).to_json() | {"data_checksum": "abc"}))
     arguments, positional = expand(["main", "--khop=3", f"--config={path}", "--seed=8"])
@@ -60,7 +60,7 @@ def test_a_config_file_stands_for_its_flags_where_it_stands(tmp_path):
     assert spaced == arguments
 
 
-def test_a_flag_that_the_run_did_not_know_yet_stands_at_its_default(tmp_path):
+def test_flag_missing_from_a_config_file_gets_its_default(tmp_path):
     settings = Config(khop=5).to_json()
     del settings["layout"]
     path = tmp_path / "config.json"
@@ -70,7 +70,7 @@ def test_a_flag_that_the_run_did_not_know_yet_stands_at_its_default(tmp_path):
 
 
 @pytest.mark.parametrize("content", [None, "{", "[]", "{}", '{"dataset": "ml-100k"}'])
-def test_a_config_file_that_is_none_is_told(tmp_path, content):
+def test_invalid_config_file_is_an_error(tmp_path, content):
     path = tmp_path / "config.json"
     if content is not None:
         path.write_text(content)
@@ -78,7 +78,7 @@ def test_a_config_file_that_is_none_is_told(tmp_path, content):
         expand(["main", f"--config={path}"])
 
 
-def test_every_name_of_the_catalogue_leads_to_its_object():
+def test_every_name_in_the_registry_loads():
     for entries in (
         registry.DATASETS,
         registry.ENCODERS,
@@ -91,14 +91,14 @@ def test_every_name_of_the_catalogue_leads_to_its_object():
             assert name in registry.describe() and entry.summary in registry.describe()
 
 
-def test_for_run_resolves_flagfiles_and_what_is_given_wins():
+def test_for_run_reads_flagfiles_and_explicit_settings_override_them():
     config = Config.for_run("ml-100k", "pinsage", khop=7)
     assert (config.dataset, config.encoder, config.khop) == ("ml-100k", "pinsage", 7)
     assert (config.dim, config.l2, config.num_layers, config.batch_size) == (256, 1e-3, 2, 2048)
     assert config.differences(Config.for_run("ml-100k", "pinsage")) == {"khop": 7}
 
 
-def test_settings_of_earlier_versions_are_brought_up_to_date():
+def test_settings_of_earlier_versions_are_updated():
     old = Config(region_definition="shell").to_json() | {"data_checksum": "abc"}
     old["region_reading"] = old.pop("region_definition")
     del old["layout"]

@@ -25,6 +25,6 @@ def test_parse(text, distribution):
     ["", "beta(1,2)", "uniform(1,0)", "uniform(0,0)", "normal(0,0)", "normal(0,-1)", "uniform(0)",
      "nan", "1e999", "uniform(0,1e999)", "uniform(0,1);x"],
 )  # fmt: skip
-def test_what_is_no_distribution_is_refused_with_the_legal_forms(text):
+def test_invalid_distribution_error_names_the_legal_forms(text):
     with pytest.raises(UserError, match=r"write uniform\(a,b\)"):
         distributions.parse(text)

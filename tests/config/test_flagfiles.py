@@ -33,14 +33,14 @@ def test_later_files_win(tmp_path, monkeypatch):
     assert config.margin == 0.4 and config.khop == 7
 
 
-def test_the_project_s_own_flagfiles_are_read_without_touching_the_program_s_flags():
+def test_reading_built_in_flagfiles_leaves_the_global_flags_unchanged():
     config = Config.for_run("ml-100k", "pinsage")
     assert (config.dim, config.khop, config.batch_size) == (256, 3, 2048)
     assert config.learning_rate == 0.003
     assert "khop" not in flags.FLAGS or flags.FLAGS["khop"].value == Config().khop
 
 
-def test_a_bad_flagfile_is_named(tmp_path):
+def test_flagfile_errors_name_the_file_or_flag(tmp_path):
     write(tmp_path, lightgcn="--no_such_flag=1\n", toy="--khop=4\n")
     with pytest.raises(UserError, match=r"lightgcn\.flags: Unknown command line flag"):
         Config.from_flagfiles("toy", "lightgcn", [tmp_path / "lightgcn.flags"])
@@ -50,14 +50,14 @@ def test_a_bad_flagfile_is_named(tmp_path):
         Config.from_flagfiles("toy", "lightgcn", [tmp_path / "original.flags"])
 
 
-def test_given_flags_are_those_of_the_command_line_by_any_spelling():
+def test_explicit_flags_include_aliases():
     values = flags.FlagValues()
     define_flags(Config, values=values)
     values(["program", "--khop=3", "--K_negs=15", "--sampler=DNS"])
     assert explicit_flags(Config, values=values) == {"khop", "num_negatives", "sampler"}
 
 
-def test_a_command_line_s_flagfiles_are_told_from_its_flags(tmp_path):
+def test_explicit_settings_separates_flagfiles_from_flags(tmp_path):
     write(tmp_path, more="--khop=5\n")
     line = [
         *("ml-100k", "--strategy=DNS", f"--flagfile={tmp_path}/more.flags"),
@@ -69,8 +69,8 @@ def test_a_command_line_s_flagfiles_are_told_from_its_flags(tmp_path):
     assert explicit_flags(Config, flagfiles.parse(files[:1], Config)) == {"khop"}
 
 
-def test_a_missing_flagfile_of_a_built_in_part_is_an_error(tmp_path, monkeypatch):
-    """Its settings would otherwise be others without a word, as from a wheel without flagfiles."""
+def test_missing_built_in_flagfile_is_an_error(tmp_path, monkeypatch):
+    """Otherwise a wheel without flagfiles would silently train with other settings."""
     monkeypatch.setattr(flagfiles, "FOLDER", tmp_path)
     write(tmp_path, pinsage="--dim=256\n")
     with pytest.raises(UserError, match=r"ml-100k\.flags is missing: it holds the settings of"):
@@ -86,7 +86,7 @@ def test_every_built_in_dataset_and_encoder_has_a_flagfile():
             Config.for_run(dataset, encoder)
 
 
-def test_flagfiles_of_the_package_are_found_from_any_folder(tmp_path, monkeypatch):
+def test_built_in_flagfiles_are_found_from_any_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     line = flagfiles.locate(["--lr=1", "--flagfile=flags/original.flags", "--flagfile", "x.flags"])
     assert line == ["--lr=1", f"--flagfile={flagfiles.FOLDER}/original.flags", "--flagfile=x.flags"]

@@ -1,4 +1,4 @@
-"""Weighted sums of rows, scores of pairs of rows, and their gradients."""
+"""Weighted sums of rows, dot products of rows, and their gradients."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ COLUMNS = np.array([[6, 6, 1], [0, 3, 6], [1, 1, 1], [5, 2, 0]], np.int32)
 WEIGHTS = RNG.normal(size=COLUMNS.shape)
 
 
-def differentiated(left, right):
+def products_and_gradients(left, right):
     with tf.GradientTape() as tape:
         tape.watch([left, right])
         result = products(tf.gather(left, ROWS), right, tf.constant(COLUMNS))
@@ -24,8 +24,8 @@ def differentiated(left, right):
 
 
 @pytest.mark.parametrize("graph", [False, True])
-def test_products_and_gradients_pair_by_pair(graph):
-    run = tf.function(differentiated) if graph else differentiated
+def test_products_and_gradients_match_a_loop_over_pairs(graph):
+    run = tf.function(products_and_gradients) if graph else products_and_gradients
     result, (to_left, to_right) = run(*(tf.constant(t, tf.float32) for t in (LEFT, RIGHT)))
     expected_left, expected_right = np.zeros_like(LEFT), np.zeros_like(RIGHT)
     for b, row in enumerate(ROWS):
@@ -44,7 +44,7 @@ def test_products_of_no_pairs():
 
 @pytest.mark.parametrize("wrong", [-1, 7])
 @pytest.mark.parametrize("graph", [False, True])
-def test_products_with_rows_that_are_not_there_are_refused(wrong, graph):
+def test_products_with_missing_rows_are_errors(wrong, graph):
     columns = COLUMNS.copy()
     columns[2, 1] = wrong
     run = tf.function(products) if graph else products
@@ -53,13 +53,13 @@ def test_products_with_rows_that_are_not_there_are_refused(wrong, graph):
         run(vectors, table, tf.constant(columns))
 
 
-def test_products_of_what_is_not_a_number_are_not_numbers():
+def test_products_propagate_nan():
     table = np.array([[1, np.nan], [np.inf, 1], [1, 1]], np.float32)
     found = products(tf.constant([[0.0, 1.0]]), tf.constant(table), tf.constant([[0, 1, 2]]))
     np.testing.assert_array_equal(found, [[np.nan, np.nan, 1]])
 
 
-def test_products_are_the_same_however_rows_are_shared_out(monkeypatch):
+def test_products_do_not_depend_on_the_chunks_of_rows(monkeypatch):
     rng = np.random.default_rng(1)
     vectors, table = rng.normal(size=(2, 50, 33)).astype(np.float32)
     columns = rng.integers(0, 50, (50, 9)).astype(np.int32)
@@ -72,7 +72,7 @@ def test_products_are_the_same_however_rows_are_shared_out(monkeypatch):
 
 
 @pytest.mark.parametrize("items", [[[3, 1, 3, 3, 0], [1, 1, 0, 3, 1]], np.zeros((0, 4)), [[], []]])
-def test_places_that_repeat(items):
+def test_repeats_marks_entries_seen_before(items):
     items = np.array(items, np.int32)
     expected = [[item in row[:place] for place, item in enumerate(row)] for row in items.tolist()]
     np.testing.assert_array_equal(
@@ -80,7 +80,7 @@ def test_places_that_repeat(items):
     )
 
 
-def test_means_of_rows_and_their_gradient():
+def test_mean_of_rows_and_its_gradient():
     table = tf.constant(RIGHT, tf.float32)
     with tf.GradientTape() as tape:
         tape.watch(table)
@@ -94,7 +94,7 @@ def test_means_of_rows_and_their_gradient():
     np.testing.assert_allclose(tape.gradient(loss, table), expected, rtol=1e-5, atol=1e-6)
 
 
-def test_sums_of_rows_and_their_adjoint():
+def test_row_sums_and_their_adjoint():
     matrix = np.zeros((4, 7))
     for b, columns in enumerate(COLUMNS):
         np.add.at(matrix[b], columns, WEIGHTS[b])

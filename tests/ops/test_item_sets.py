@@ -36,7 +36,7 @@ def pool(inside):
 
 
 def check(sets, inside):
-    """Assert that ranks name the items of each row in order, eagerly and in a graph."""
+    """Assert that ranks enumerate the items of each row in order, eagerly and in a graph."""
     num_users, num_items = inside.shape
     users = tf.range(num_users)
     ranks = tf.tile(tf.range(num_items + 300)[None, :], [num_users, 1])
@@ -60,7 +60,7 @@ def check(sets, inside):
 
 @st.composite
 def sets_of_any_density(draw):
-    """Boolean [num_users, num_items]: rows from empty to full, some of runs, some of noise."""
+    """Boolean [num_users, num_items]: rows from empty to full, with runs or random bits."""
     num_items = draw(st.sampled_from([1, 2, 63, 64, 65, 127, 255, 256, 257, 320, 513, 1100]))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     rows = []
@@ -82,25 +82,25 @@ def sets_of_any_density(draw):
 
 @given(sets_of_any_density(), st.sampled_from([0, 1, 4]))
 @settings(max_examples=40)
-def test_a_bitmap_names_the_items_of_its_set_bits(inside, spare_words):
+def test_bitmap_holds_the_items_of_its_set_bits(inside, spare_words):
     check(bitmap(inside, spare_words), inside)
 
 
 @given(sets_of_any_density())
 @settings(max_examples=20)
-def test_a_pool_names_the_items_given_to_it(inside):
+def test_pool_holds_the_assigned_items(inside):
     check(pool(inside), inside)
 
 
 @pytest.mark.parametrize("position", range(64))
-def test_every_bit_of_a_word_is_found_among_others(position):
+def test_every_bit_position_of_a_word_is_found(position):
     inside = np.zeros((2, 512), dtype=bool)
     inside[0, [64 + position, 320 + position]] = True
     inside[1] = ~inside[0]
     check(bitmap(inside), inside)
 
 
-def test_a_rank_outside_an_empty_bitmap_gives_an_item():
+def test_bitmap_rank_out_of_range_gives_a_valid_item():
     sets = bitmap(np.zeros((3, 70), dtype=bool))
     ranks = tf.constant([[-(2**31), -1, 0, 1, 69, 2**31 - 1]] * 3)
     items = sets.item(tf.range(3), ranks).numpy()
@@ -111,7 +111,7 @@ def test_a_rank_outside_an_empty_bitmap_gives_an_item():
 
 @pytest.mark.parametrize("form", [bitmap, pool])
 @pytest.mark.parametrize("function", [random.with_replacement, random.without_replacement])
-def test_the_same_ranks_are_the_same_items_in_every_form(form, function):
+def test_all_forms_draw_the_same_items(form, function):
     rng = np.random.default_rng(0)
     inside = rng.random((50, 700)) < rng.random((50, 1)) ** 2
     inside[[7, 49]] = False
@@ -139,7 +139,7 @@ def test_draws_from_every_form_are_uniform(form):
     assert chi_square(np.bincount(items.ravel(), minlength=300), inside[1]) > 1e-3
 
 
-def test_a_pool_is_filled_slice_by_slice_and_refilled(monkeypatch):
+def test_pool_can_be_reassigned_in_slices(monkeypatch):
     monkeypatch.setattr(item_sets, "ROWS_PER_SLICE", 3)
     sets = Pool(10, 50, 4)
     users = tf.range(10)
@@ -157,7 +157,7 @@ def test_a_pool_is_filled_slice_by_slice_and_refilled(monkeypatch):
 
 
 @pytest.mark.parametrize("form", [bitmap, pool])
-def test_an_input_pipeline_reads_every_form(form):
+def test_every_form_works_in_an_input_pipeline(form):
     inside = np.eye(5, 80, dtype=bool)
     sets = form(inside)
     users = tf.data.Dataset.range(5).map(lambda u: tf.cast(u, tf.int32)[None])
@@ -166,7 +166,7 @@ def test_an_input_pipeline_reads_every_form(form):
 
 
 @pytest.mark.parametrize("form", [bitmap, pool])
-def test_a_fallback_joins_forms(form):
+def test_fallback_combines_two_forms(form):
     first = np.zeros((3, 130), dtype=bool)
     first[1, [3, 64, 129]] = True
     sets = Fallback(form(first), ComplementItems(csr_array(first)))
@@ -180,7 +180,7 @@ def test_a_fallback_joins_forms(form):
 
 @given(st.integers(1, 6), st.integers(1, 9), st.data())
 @settings(max_examples=60)
-def test_ranks_name_each_item_of_a_set_once(num_users, num_items, data):
+def test_ranks_enumerate_each_item_of_a_set_once(num_users, num_items, data):
     cells = data.draw(
         st.lists(st.booleans(), min_size=num_users * num_items, max_size=num_users * num_items)
     )
@@ -196,10 +196,10 @@ def test_ranks_name_each_item_of_a_set_once(num_users, num_items, data):
             np.testing.assert_array_equal(items[u, : counts[u]], np.flatnonzero(inside[u]))
 
 
-def test_a_search_from_the_left_would_return_positives(monkeypatch):
-    """The named mutant of the rank search: it must break what the law test forbids."""
+def test_mutant_left_search_returns_positives(monkeypatch):
+    """Searching from the left must break the exclusion that the uniformity test checks."""
 
-    def from_the_left(starts, items, users, ranks):
+    def search_left(starts, items, users, ranks):
         found = np.empty(ranks.shape, np.int32)
         for row, user in enumerate(users):
             missing = items[starts[user] : starts[user + 1]]
@@ -207,12 +207,12 @@ def test_a_search_from_the_left_would_return_positives(monkeypatch):
             found[row] = ranks[row] + np.searchsorted(below, ranks[row], "left")
         return found
 
-    monkeypatch.setattr(item_sets.kernels, "unlisted", from_the_left)
+    monkeypatch.setattr(item_sets.kernels, "unlisted", search_left)
     items = draw(random.with_replacement, ComplementItems(csr_array(POSITIVES)), 2, 4, 1000)
     assert POSITIVES[2][items].any()
 
 
-def test_an_empty_set_falls_back_and_a_full_one_does_not():
+def test_only_empty_sets_use_the_fallback():
     first = np.zeros((2, 6), dtype=bool)
     first[1, 2] = True
     sets = Fallback(ListedItems(csr_array(first)), ComplementItems(csr_array(first)))
@@ -221,7 +221,7 @@ def test_an_empty_set_falls_back_and_a_full_one_does_not():
     np.testing.assert_array_equal(sets.count(tf.constant([0, 1])), [6, 1])
 
 
-def test_an_empty_set_without_fallback_still_gives_a_legal_item():
+def test_empty_set_without_fallback_gives_a_valid_item():
     sets = ListedItems(csr_array(np.zeros((1, 4), dtype=bool)))
     items = draw(random.without_replacement, sets, 0, 3, 5)
     assert ((items >= 0) & (items < 4)).all()

@@ -67,13 +67,13 @@ def test_every_subset_is_equally_likely_without_replacement(form):
     assert (np.diff(with_repeats, axis=1) == 0).any(), "drawing with replacement must differ"
 
 
-def test_a_set_drawn_whole_is_a_permutation_of_it():
+def test_drawing_a_whole_set_gives_a_permutation():
     sets = ListedItems(csr_array(np.ones((1, 5), dtype=bool)))
     items = draw(random.without_replacement, sets, 0, 5, 200)
     np.testing.assert_array_equal(np.sort(items, axis=1), np.tile(np.arange(5), (200, 1)))
 
 
-def test_a_set_too_small_is_drawn_from_with_replacement():
+def test_set_with_too_few_items_is_drawn_from_with_replacement():
     inside = np.zeros((2, 6), dtype=bool)
     inside[0, [1, 4]] = True
     inside[1] = True
@@ -96,8 +96,8 @@ def test_integers_are_uniform_for_every_bound():
     assert values.max(axis=1).tolist() == [1, 4]
 
 
-def test_integers_reach_a_large_catalogue_evenly():
-    """A float32 between 0 and 1 has 2^23 values: some items would own 36 of them, some 37."""
+def test_integers_are_uniform_for_a_large_bound():
+    """A float32 in [0, 1) has 2^23 values: some integers would get 36 of them, others 37."""
     bound = 227_410
     values = random.integers(seed(), tf.constant(bound), [4_000_000]).numpy()
     edges = np.ceil(np.arange(bound + 1) * (2**23 / bound))
@@ -122,28 +122,28 @@ def test_categorical_draws_follow_their_weights():
     assert independence(pair[np.ix_([0, 2, 3], [0, 2, 3])]) > 1e-3
 
 
-def test_categorical_draws_keep_their_law_where_all_weights_are_tiny():
-    """e^-200 is no float32: weights must be scaled before they are exponentiated."""
+def test_categorical_draws_follow_tiny_weights():
+    """e^-200 underflows in float32: weights must be scaled before they are exponentiated."""
     log_weights = np.array([-200.0, -201.0, -200.5], dtype=np.float32)
     columns = random.categorical(tf.tile(log_weights[None], [60_000, 1]), 1, seed()).numpy()
-    law = np.exp(log_weights + 200)
-    assert chi_square(np.bincount(columns.ravel(), minlength=3), law) > 1e-3
+    expected = np.exp(log_weights + 200)
+    assert chi_square(np.bincount(columns.ravel(), minlength=3), expected) > 1e-3
 
 
-def test_a_uniform_number_chooses_the_column_its_share_falls_in():
+def test_columns_inverts_cumulative_weights():
     weights = np.array([[0, 1, 2, 0, 1, 0], [3, 0, 0, 0, 0, 0]], np.float32)
     uniform = np.array([[0, 0.24, 0.25, 0.74, 0.75, 0.999]] * 2, np.float32)
     chosen = kernels.columns(weights, uniform)
     np.testing.assert_array_equal(chosen, [[1, 1, 2, 2, 4, 4], [0] * 6])
 
 
-def test_categorical_draws_never_leave_the_row():
+def test_categorical_draws_stay_in_range_for_nan_weights():
     columns = random.categorical(tf.fill([1000, 3], np.nan), 2, seed()).numpy()
     assert ((columns >= 0) & (columns < 3)).all()
 
 
 @pytest.mark.parametrize(
-    ("text", "law", "arguments"),
+    ("text", "name", "arguments"),
     [
         ("uniform(0,1)", "uniform", (0, 1)),
         ("uniform(-1, 0.5)", "uniform", (-1, 1.5)),
@@ -151,22 +151,22 @@ def test_categorical_draws_never_leave_the_row():
         ("normal(2,1)", "norm", (2, 1)),
     ],
 )
-def test_laws_are_drawn_as_named(text, law, arguments):
+def test_sample_distribution_draws_the_named_distribution(text, name, arguments):
     values = random.sample_distribution(distributions.parse(text), [20_000], seed()).numpy()
-    assert kstest(values, law, arguments).pvalue > 1e-3
-    if law == "norm" and arguments[1] != 1:
-        mutant = kstest(values, law, (arguments[0], arguments[1] ** 2)).pvalue
+    assert kstest(values, name, arguments).pvalue > 1e-3
+    if name == "norm" and arguments[1] != 1:
+        mutant = kstest(values, name, (arguments[0], arguments[1] ** 2)).pvalue
         assert mutant < 1e-6, "reading the second number as a standard deviation must fail"
 
 
-def test_a_number_is_a_constant_law():
+def test_sample_distribution_of_a_number_is_constant():
     np.testing.assert_array_equal(
         random.sample_distribution(distributions.parse("0.25"), [2, 3], seed()), 0.25
     )
 
 
 def test_no_two_purposes_share_a_seed():
-    """Every leaf that a run of 6 epochs of 5 steps draws from, and every node above it."""
+    """All seeds of a run of 6 epochs of 5 steps, and the nodes of the tree above them."""
     root = random.root(3)
     nodes = {"root": root, "weights": random.stream(root, Purpose.WEIGHTS)}
     nodes |= {f"table {n}": random.stream(nodes["weights"], n) for n in range(6)}
@@ -185,7 +185,7 @@ def test_no_two_purposes_share_a_seed():
     assert len({int(purpose) for purpose in Purpose}) == len(Purpose.__members__)
 
 
-def test_streams_differ_by_every_branch_and_repeat():
+def test_streams_differ_by_branch_and_are_repeatable():
     streams = {
         tuple(random.stream(random.root(s), e, t).numpy())
         for s in range(3)
@@ -198,7 +198,7 @@ def test_streams_differ_by_every_branch_and_repeat():
     )
 
 
-def test_integers_by_id_are_those_of_splitmix64():
+def test_integers_by_id_match_splitmix64():
     ids, bound, n = [0, 5, 2, 5], [1, 1000, 7, 2**31 - 1], 3
     first = tf.random.stateless_uniform(
         [], random.root(4), minval=None, maxval=None, dtype=tf.uint64
@@ -210,7 +210,7 @@ def test_integers_by_id_are_those_of_splitmix64():
             assert ours[row, j] == bits * b >> 32
 
 
-def test_the_splitmix64_of_the_oracle_is_java_s():
-    """The first numbers that java.util.SplittableRandom and xoshiro's site give for 1234567."""
+def test_splitmix64_oracle_matches_published_values():
+    """The first numbers of java.util.SplittableRandom and of xoshiro's website for 1234567."""
     known = [6457827717110365317, 3203168211198807973, 9817491932198370423]
     assert [oracles.splitmix64(1234567, n) for n in range(3)] == known

@@ -1,4 +1,4 @@
-"""Draws by rejection, and distinct draws in proportion to weights."""
+"""Rejection sampling, and distinct draws in proportion to weights."""
 
 import itertools
 
@@ -14,7 +14,7 @@ NUM_ITEMS = 6
 PROPOSAL = np.array([[0.3, 0.2, 0.1, 0.2, 0.1, 0.1], [0.1, 0.1, 0.4, 0.1, 0.2, 0.1]])
 ACCEPTED = np.array([[1, 0, 0, 1, 1, 0], [0, 1, 1, 0, 0, 1]], dtype=bool)
 SENTINEL = NUM_ITEMS
-"""What a fallback gives, so that it is seen."""
+"""The item that the fallback returns, to recognize its draws."""
 
 
 def seed(n=1):
@@ -40,7 +40,7 @@ def give_up(users, n, seed):
 
 
 def drawn(table=ACCEPTED, rows=50_000, n=4, fallback=give_up):
-    """Draw for rows of both users, one after the other, inside a tf.function."""
+    """Draw for both users in turn, `rows` times, inside a tf.function."""
     users = tf.tile(tf.range(2), [rows])
     accept = accepting(table)
     function = tf.function(lambda: random.accepted(propose, accept, fallback, users, n, seed()))
@@ -54,14 +54,14 @@ def counts(items):
     return np.bincount(items.ravel(), minlength=NUM_ITEMS + 1)
 
 
-def test_the_law_is_the_proposal_s_given_acceptance():
+def test_accepted_follows_the_proposals_given_acceptance():
     items = drawn()
     for user in (0, 1):
-        law = np.append(PROPOSAL[user] * ACCEPTED[user], 0)
+        expected = np.append(PROPOSAL[user] * ACCEPTED[user], 0)
         observed = counts(items[:, user])
-        assert chi_square(observed, law) > 1e-3
-        assert chi_square(observed, np.append(PROPOSAL[user], 0)) < 1e-6, "rejected ones kept"
-        assert chi_square(observed, np.append(ACCEPTED[user], 0)) < 1e-6, "proposal forgotten"
+        assert chi_square(observed, expected) > 1e-3
+        assert chi_square(observed, np.append(PROPOSAL[user], 0)) < 1e-6, "rejected items kept"
+        assert chi_square(observed, np.append(ACCEPTED[user], 0)) < 1e-6, "proposal ignored"
         other = np.append(PROPOSAL[1 - user] * ACCEPTED[user], 0)
         assert chi_square(observed, other) < 1e-6, "another user's proposal"
         once = PROPOSAL[user] * ACCEPTED[user]
@@ -69,11 +69,11 @@ def test_the_law_is_the_proposal_s_given_acceptance():
         assert chi_square(observed, np.append(again, 0)) < 1e-6, "another user's second proposal"
 
 
-def test_too_few_rounds_let_the_fallback_in(monkeypatch):
+def test_fallback_is_used_after_too_few_rounds(monkeypatch):
     monkeypatch.setattr(random, "REJECTION_ROUNDS", 3)
     monkeypatch.setattr(random, "PROPOSALS", 1)
-    law = np.append(PROPOSAL[0] * ACCEPTED[0], 0)
-    assert chi_square(counts(drawn()[:, 0]), law) < 1e-6
+    expected = np.append(PROPOSAL[0] * ACCEPTED[0], 0)
+    assert chi_square(counts(drawn()[:, 0]), expected) < 1e-6
 
 
 def test_columns_and_rows_are_independent():
@@ -91,7 +91,7 @@ def test_columns_and_rows_are_independent():
         assert independence(table[np.ix_(rows, columns)]) > 1e-3
 
 
-def test_every_round_and_the_fallback_draw_with_seeds_of_their_own():
+def test_every_round_and_the_fallback_use_their_own_seed():
     seeds, sizes = [], []
 
     def remember(users, n, seed):
@@ -105,7 +105,7 @@ def test_every_round_and_the_fallback_draw_with_seeds_of_their_own():
     assert sizes == [(2, 3)] + [(6, random.PROPOSALS)] * random.REJECTION_ROUNDS + [(6, 1)]
 
 
-def test_where_nothing_is_acceptable_the_fallback_draws():
+def test_fallback_draws_if_nothing_is_acceptable():
     def fallback(users, n, seed):
         return 3 * users[:, None] + random.integers(seed, tf.constant(3), [tf.size(users), n])
 
@@ -113,14 +113,14 @@ def test_where_nothing_is_acceptable_the_fallback_draws():
         table = ACCEPTED.copy()
         table[hopeless] = False
         items = drawn(table, rows=20_000, fallback=fallback)
-        law = np.arange(NUM_ITEMS + 1) // 3 == hopeless
-        assert chi_square(counts(items[:, hopeless]), law) > 1e-3
+        expected = np.arange(NUM_ITEMS + 1) // 3 == hopeless
+        assert chi_square(counts(items[:, hopeless]), expected) > 1e-3
         assert set(items[:, 1 - hopeless].ravel()) == set(np.flatnonzero(ACCEPTED[1 - hopeless]))
 
 
 @pytest.mark.parametrize("share", [0.1, 0.02])
-def test_the_fallback_draws_what_was_rejected_in_every_round(share, monkeypatch):
-    """One proposal and then 3 times 4 more: its share is (1 - p)^13 where p is accepted."""
+def test_fallback_draws_items_rejected_in_every_round(share, monkeypatch):
+    """One proposal and 3 rounds of 4: with acceptance p, the fallback's share is (1 - p)^13."""
     monkeypatch.setattr(random, "REJECTION_ROUNDS", 3)
     monkeypatch.setattr(random, "PROPOSALS", 4)
 
@@ -145,7 +145,7 @@ def test_the_fallback_draws_what_was_rejected_in_every_round(share, monkeypatch)
         assert chi_square(seen, [other, 1 - other]) < 1e-6
 
 
-def test_nothing_is_traced_again_however_much_is_rejected():
+def test_accepted_is_traced_once():
     proposals = 0
 
     def counted(users, n, seed):
@@ -173,16 +173,16 @@ def test_nothing_is_traced_again_however_much_is_rejected():
     assert proposals == 2, "one outside and one inside the loop"
 
 
-def sequential_law(weights, k):
-    """P of every ordered k-tuple: each draw in proportion to what the ones before it left."""
-    law = {}
+def sequential_distribution(weights, k):
+    """Return P of every ordered k-tuple drawn one by one in proportion to remaining weights."""
+    expected = {}
     for order in itertools.permutations(np.flatnonzero(weights).tolist(), k):
         left, p = weights.sum(), 1.0
         for column in order:
             p, left = p * weights[column] / left, left - weights[column]
-        law[order] = p
-    assert sum(law.values()) == pytest.approx(1)
-    return law
+        expected[order] = p
+    assert sum(expected.values()) == pytest.approx(1)
+    return expected
 
 
 def distinct_counts(weights, k, orders, rows=200_000):
@@ -201,27 +201,27 @@ WEIGHTS = np.array([4.0, 0.0, 1.0, 2.5, 0.5])
 
 
 @pytest.mark.parametrize("k", [1, 2, 3, 4])
-def test_distinct_draws_have_the_law_of_draws_one_after_the_other(k):
-    law = sequential_law(WEIGHTS, k)
-    observed, _ = distinct_counts(WEIGHTS, k, law)
-    assert chi_square(observed, list(law.values())) > 1e-3
+def test_distinct_draws_follow_sequential_draws(k):
+    expected = sequential_distribution(WEIGHTS, k)
+    observed, _ = distinct_counts(WEIGHTS, k, expected)
+    assert chi_square(observed, list(expected.values())) > 1e-3
     mutants = {
         "weights for log weights": np.exp(WEIGHTS) * (WEIGHTS > 0),
-        "all alike": (WEIGHTS > 0) * 1.0,
-        "weights upside down": np.divide(1, WEIGHTS, where=WEIGHTS > 0, out=WEIGHTS * 0),
+        "equal weights": (WEIGHTS > 0) * 1.0,
+        "inverse weights": np.divide(1, WEIGHTS, where=WEIGHTS > 0, out=WEIGHTS * 0),
     }
     for name, weights in mutants.items():
-        wrong = sequential_law(weights, k)
-        assert chi_square(observed, [wrong[order] for order in law]) < 1e-6, name
+        wrong = sequential_distribution(weights, k)
+        assert chi_square(observed, [wrong[order] for order in expected]) < 1e-6, name
     if k > 1:
-        ordered = [law[tuple(sorted(order))] for order in law]
+        ordered = [expected[tuple(sorted(order))] for order in expected]
         assert chi_square(observed, ordered) < 1e-6, "the order of the draws must be kept"
-        product = [np.prod(WEIGHTS[list(order)]) for order in law]
-        assert chi_square(observed, product) < 1e-6, "what is left must be renormalised"
+        product = [np.prod(WEIGHTS[list(order)]) for order in expected]
+        assert chi_square(observed, product) < 1e-6, "remaining weights must be renormalized"
 
 
 @pytest.mark.parametrize("noise", ["none", "shared", "normal"])
-def test_other_noise_gives_distinct_draws_another_law(noise, monkeypatch):
+def test_mutant_noise_changes_the_distribution_of_distinct_draws(noise, monkeypatch):
     def wrong(shape, seed):
         if noise == "none":
             return tf.zeros(shape)
@@ -231,14 +231,14 @@ def test_other_noise_gives_distinct_draws_another_law(noise, monkeypatch):
         return tf.broadcast_to(-tf.math.log(-tf.math.log(uniform)), shape)
 
     monkeypatch.setattr(random, "gumbel", wrong)
-    law = sequential_law(WEIGHTS, 2)
-    observed, _ = distinct_counts(WEIGHTS, 2, law, rows=50_000)
-    assert chi_square(observed, list(law.values())) < 1e-6
+    expected = sequential_distribution(WEIGHTS, 2)
+    observed, _ = distinct_counts(WEIGHTS, 2, expected, rows=50_000)
+    assert chi_square(observed, list(expected.values())) < 1e-6
 
 
-def test_distinct_draws_of_neighbouring_rows_are_independent():
-    law = sequential_law(WEIGHTS, 2)
-    _, columns = distinct_counts(WEIGHTS, 2, law)
+def test_distinct_draws_of_adjacent_rows_are_independent():
+    expected = sequential_distribution(WEIGHTS, 2)
+    _, columns = distinct_counts(WEIGHTS, 2, expected)
     table = np.zeros((5, 5))
     np.add.at(table, (columns[:-1, 1], columns[1:, 0]), 1)
     some = np.flatnonzero(WEIGHTS)
@@ -251,7 +251,7 @@ def test_distinct_draws_keep_leading_axes():
     np.testing.assert_array_equal(np.sort(columns), np.broadcast_to(np.arange(7), (3, 4, 7)))
 
 
-def test_gumbel_noise_has_its_law_and_is_finite(monkeypatch):
+def test_gumbel_noise_follows_its_distribution_and_is_finite(monkeypatch):
     values = random.gumbel([200_000], seed()).numpy()
     assert kstest(values, "gumbel_r").pvalue > 1e-3
     assert kstest(-values, "gumbel_r").pvalue < 1e-6

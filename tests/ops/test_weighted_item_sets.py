@@ -1,4 +1,4 @@
-"""Exactness of weighted draws: every number that can be drawn is tried, then the law."""
+"""Exactness of weighted draws: all possible random numbers, then the distribution."""
 
 import numpy as np
 import pytest
@@ -27,17 +27,19 @@ def seed(n=1):
 
 
 def whole(missing, weights):
-    """Return sets whose whole weights are `weights` themselves: one number a unit of weight."""
+    """Return sets whose integer weights are `weights`: one random number per unit of weight."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(weighted_item_sets, "TOTAL", int(weights.sum()))
         return WeightedComplement(csr_array(missing), weights)
 
 
 def counts_of_every_number(missing, weights, search=None):
-    """Return how many of the numbers below the weight left lead to each item, [U, I].
+    """Return how many of the possible random numbers select each item, [U, I].
 
     Args:
-        search: stands in for tf.searchsorted, to make a mistake.
+        missing: bool [U, I].
+        weights: [I].
+        search: replaces tf.searchsorted by a faulty version.
     """
     sets = whole(missing, weights)
     total = int(weights.sum())
@@ -69,28 +71,28 @@ def worlds(draw):
 
 @given(worlds())
 @settings(max_examples=50)
-def test_each_item_left_owns_as_many_numbers_as_it_weighs(world):
+def test_random_numbers_per_item_equal_its_weight(world):
     missing, weights = world
     np.testing.assert_array_equal(counts_of_every_number(missing, weights), ~missing * weights)
 
 
 def searching(name, side="right", shift=0):
-    """Return a search in one of the arrays that takes the other side, or is off by some."""
+    """Return a faulty search for one of the arrays: on the other side, or shifted."""
 
     def search(sets, real):
-        def mistaken(sequence, values, given_side, dtype):
+        def faulty(sequence, values, given_side, dtype):
             if sequence is not getattr(sets, name):
                 return real(sequence, values, given_side, dtype)
             found = real(sequence, values, side, dtype) + shift
             return tf.clip_by_value(found, 0, tf.size(sequence, dtype))
 
-        return mistaken
+        return faulty
 
     return search
 
 
 MUTANTS = {
-    "a search from the left for what is missing": searching("below", side="left"),
+    "a search from the left for the missing items": searching("below", side="left"),
     "the weight of one missing item too many": searching("below", shift=1),
     "the weight of one missing item too few": searching("below", shift=-1),
     "a search from the left for the item": searching("ends", side="left"),
@@ -98,15 +100,15 @@ MUTANTS = {
 
 
 @pytest.mark.parametrize("mutant", MUTANTS)
-def test_a_wrong_search_gives_items_other_shares(mutant):
-    law = ~MISSING * WEIGHTS
-    np.testing.assert_array_equal(counts_of_every_number(MISSING, WEIGHTS), law)
+def test_mutant_search_changes_the_counts(mutant):
+    expected_counts = ~MISSING * WEIGHTS
+    np.testing.assert_array_equal(counts_of_every_number(MISSING, WEIGHTS), expected_counts)
     wrong = counts_of_every_number(MISSING, WEIGHTS, MUTANTS[mutant])
-    assert (wrong != law).any()
-    assert wrong[law == 0].any(), "it would draw what must not be drawn"
+    assert (wrong != expected_counts).any()
+    assert wrong[expected_counts == 0].any(), "it would draw missing items"
 
 
-def test_the_weight_left_is_what_is_not_missing():
+def test_left_is_the_weight_of_the_items_not_missing():
     sets = whole(MISSING, WEIGHTS)
     expected = (~MISSING * WEIGHTS).sum(axis=1)
     assert expected[4] == 0
@@ -115,7 +117,7 @@ def test_the_weight_left_is_what_is_not_missing():
         np.testing.assert_array_equal(left(users), expected[users.numpy()])
 
 
-def test_weights_become_whole_numbers_and_none_is_lost():
+def test_weights_become_integers_and_positive_ones_stay_positive():
     weights = np.array([1e12, 0.0, 1e-9, 0.5e12])
     sets = WeightedComplement(csr_array(np.zeros((1, 4), dtype=bool)), weights)
     units = np.diff(sets.ends.numpy(), prepend=0)
@@ -125,22 +127,22 @@ def test_weights_become_whole_numbers_and_none_is_lost():
     assert sets.total == units.sum() < 2**31
 
 
-def drawn_counts(rows_a_user=40_000, n=5, weights=WEIGHTS):
-    """Draw for all users at once, their rows in random order."""
+def drawn_counts(rows_per_user=40_000, n=5, weights=WEIGHTS):
+    """Draw for all users at once, with rows in random order."""
     sets = WeightedComplement(csr_array(MISSING), weights)
-    users = np.random.default_rng(0).permutation(np.repeat(WITH_WEIGHT, rows_a_user))
+    users = np.random.default_rng(0).permutation(np.repeat(WITH_WEIGHT, rows_per_user))
     items = tf.function(lambda u: sets.draw(u, n, seed()))(tf.constant(users, tf.int32)).numpy()
     assert items.dtype == np.int32
     counts = {u: np.bincount(items[users == u].ravel(), minlength=NUM_ITEMS) for u in WITH_WEIGHT}
     return counts, users, items
 
 
-def test_draws_for_many_users_at_once_have_the_law_of_each():
+def test_draws_for_many_users_follow_each_users_weights():
     counts, _, _ = drawn_counts()
     kept = WEIGHTS / WEIGHTS.sum()
     for u in WITH_WEIGHT:
-        law = ~MISSING[u] * WEIGHTS
-        assert chi_square(counts[u], law / law.sum()) > 1e-3
+        expected_counts = ~MISSING[u] * WEIGHTS
+        assert chi_square(counts[u], expected_counts / expected_counts.sum()) > 1e-3
         assert chi_square(counts[u], ~MISSING[u] * 1.0) < 1e-6, "no weights must fail"
         assert chi_square(counts[u], ~MISSING[u] * (WEIGHTS + 0.05)) < 1e-6, (
             "a little weight for all must fail"
@@ -148,7 +150,7 @@ def test_draws_for_many_users_at_once_have_the_law_of_each():
         if (MISSING[u] * WEIGHTS).any():
             assert chi_square(counts[u], kept) < 1e-6, "missing items kept must fail"
         other = ~MISSING[WITH_WEIGHT[WITH_WEIGHT.index(u) - 1]] * WEIGHTS
-        assert chi_square(counts[u], other) < 1e-6, "another user's law must fail"
+        assert chi_square(counts[u], other) < 1e-6, "another user's weights must fail"
 
 
 def test_fractional_weights_keep_their_ratios():
@@ -159,7 +161,7 @@ def test_fractional_weights_keep_their_ratios():
         assert chi_square(counts[u], ~MISSING[u] * WEIGHTS) < 1e-6, "no exponent must fail"
 
 
-def test_draws_of_a_row_and_of_neighbouring_rows_are_independent():
+def test_draws_within_and_across_rows_are_independent():
     _, users, items = drawn_counts()
     allowed = np.flatnonzero(WEIGHTS > 0)
     own = items[users == 0]
@@ -170,14 +172,14 @@ def test_draws_of_a_row_and_of_neighbouring_rows_are_independent():
         assert np.diag(table).sum() > 0, "draws are with replacement"
 
 
-def test_a_user_without_weight_left_gets_items_of_the_catalogue():
+def test_user_without_remaining_weight_gets_valid_items():
     sets = WeightedComplement(csr_array(MISSING), WEIGHTS)
     items = sets.draw(tf.constant([4, 4, 0]), 50, seed()).numpy()
     assert ((items >= 0) & (items < NUM_ITEMS)).all()
     assert WEIGHTS[items[2]].all()
 
 
-def test_nothing_missing_from_anyone_works():
+def test_draws_without_missing_items():
     sets = WeightedComplement(csr_array(np.zeros((2, 3), dtype=bool)), np.array([0.0, 1.0, 3.0]))
     items = tf.function(lambda: sets.draw(tf.zeros([50_000], tf.int32) + 1, 4, seed()))().numpy()
     assert chi_square(np.bincount(items.ravel(), minlength=3), [0, 1, 3]) > 1e-3

@@ -14,44 +14,44 @@ from recns_tf.regions.storage import StoredRegion
 from tests.conftest import make_toy
 
 
-def no_building(*_):
-    raise AssertionError("the region is in the cache")
+def forbid_build(*_):
+    raise AssertionError("the region should be read from the cache")
 
 
-def only(folder):
+def cached_folder(folder):
     (path,) = folder.glob("region-*")
     return path
 
 
 @pytest.mark.parametrize("memory", [2.0, 0.0])
-def test_a_region_is_built_once(toy, tmp_path, monkeypatch, memory):
+def test_region_is_built_once(toy, tmp_path, monkeypatch, memory):
     first = build_region(toy.train, memory=memory, cache=tmp_path)
-    monkeypatch.setattr("recns_tf.regions.region.Graph", no_building)
+    monkeypatch.setattr("recns_tf.regions.region.Graph", forbid_build)
     again = build_region(toy.train, memory=memory, cache=tmp_path)
     assert again.form.name == first.form.name == ("sizes" if memory == 0 else "bitmap")
     np.testing.assert_array_equal(again.counts, first.counts)
     for name, array in first.form.arrays.items():
         assert isinstance(again.form.arrays[name], np.memmap)
         np.testing.assert_array_equal(again.form.arrays[name], array)
-    assert [path.name for path in tmp_path.iterdir()] == [only(tmp_path).name]
+    assert [path.name for path in tmp_path.iterdir()] == [cached_folder(tmp_path).name]
 
 
 @pytest.mark.parametrize(
-    "other", [{"khop": 5}, {"reading": "shell"}, {"kind": "distant"}, {"memory": 1.0}]
+    "other", [{"khop": 5}, {"definition": "shell"}, {"kind": "distant"}, {"memory": 1.0}]
 )
-def test_other_settings_are_another_region(toy, tmp_path, other):
+def test_other_settings_use_another_folder(toy, tmp_path, other):
     build_region(toy.train, cache=tmp_path)
     build_region(toy.train, cache=tmp_path, **other)
     assert len(list(tmp_path.glob("region-*"))) == 2
 
 
-def test_other_data_are_another_region(toy, tmp_path):
+def test_other_data_use_another_folder(toy, tmp_path):
     build_region(toy.train, cache=tmp_path)
     build_region(make_toy(seed=1).train, cache=tmp_path)
     assert len(list(tmp_path.glob("region-*"))) == 2
 
 
-def spoil_byte(path):
+def flip_last_bit(path):
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
@@ -65,7 +65,7 @@ def change_about(path, **changes):
 @pytest.mark.parametrize(
     "spoil",
     [
-        lambda path: spoil_byte(path / "words.npy"),
+        lambda path: flip_last_bit(path / "words.npy"),
         lambda path: (path / "words.npy").write_bytes((path / "words.npy").read_bytes()[:-4]),
         lambda path: (path / "counts.npy").unlink(),
         lambda path: (path / "about.json").write_text("{"),
@@ -77,21 +77,21 @@ def change_about(path, **changes):
         lambda path: change_about(path, key={}),
     ],
 )
-def test_a_damaged_region_is_refused(toy, tmp_path, spoil):
+def test_damaged_region_is_an_error(toy, tmp_path, spoil):
     build_region(toy.train, cache=tmp_path)
-    spoil(only(tmp_path))
+    spoil(cached_folder(tmp_path))
     with pytest.raises(UserError, match=r"cached region .*region-\w+ is damaged .*delete it"):
         build_region(toy.train, cache=tmp_path)
 
 
-def test_the_region_of_other_data_under_this_name_is_refused(toy, tmp_path):
+def test_region_of_other_data_under_the_same_name_is_an_error(toy, tmp_path):
     build_region(toy.train, cache=tmp_path)
-    own = only(tmp_path)
+    own = cached_folder(tmp_path)
     build_region(make_toy(seed=1).train, cache=tmp_path)
     (other,) = set(tmp_path.glob("region-*")) - {own}
     shutil.rmtree(own)
     other.rename(own)
-    with pytest.raises(UserError, match="of other data or settings"):
+    with pytest.raises(UserError, match="belongs to other data or settings"):
         build_region(toy.train, cache=tmp_path)
 
 
@@ -103,18 +103,18 @@ def rows(starts, items, num_items=3):
     "other",
     [rows([0, 2, 2], [0, 1]), rows([0, 1, 2], [0, 2]), rows([0, 1, 2], [0, 1], num_items=4)],
 )
-def test_the_checksum_is_of_all_of_the_data(other):
+def test_checksum_covers_rows_items_and_shape(other):
     assert cache.checksum(other) != cache.checksum(rows([0, 1, 2], [0, 1]))
 
 
-def test_another_format_is_another_region(toy, tmp_path, monkeypatch):
+def test_another_format_uses_another_folder(toy, tmp_path, monkeypatch):
     build_region(toy.train, cache=tmp_path)
     monkeypatch.setattr(cache, "FORMAT", cache.FORMAT + 1)
     build_region(toy.train, cache=tmp_path)
     assert len(list(tmp_path.glob("region-*"))) == 2
 
 
-def test_a_disk_that_fills_up_leaves_no_folder(toy, tmp_path, monkeypatch):
+def test_full_disk_leaves_no_folder(toy, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "no space left")
 
@@ -125,7 +125,7 @@ def test_a_disk_that_fills_up_leaves_no_folder(toy, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS])
-def test_where_nothing_may_be_written_the_region_is_built_for_once(
+def test_region_is_built_but_not_cached_in_a_read_only_folder(
     toy, tmp_path, monkeypatch, number, capsys
 ):
     def refuses(*_, **__):
@@ -134,10 +134,10 @@ def test_where_nothing_may_be_written_the_region_is_built_for_once(
     monkeypatch.setattr("pathlib.Path.open", refuses)
     region = build_region(toy.train, cache=tmp_path)
     np.testing.assert_array_equal(region.counts, build_region(toy.train).counts)
-    assert "may not be written" in capsys.readouterr().out
+    assert "is not writable" in capsys.readouterr().out
 
 
-def test_a_build_that_fails_leaves_nothing(toy, tmp_path):
+def test_failed_build_leaves_no_folder(toy, tmp_path):
     def failing():
         raise RuntimeError("no")
 
@@ -146,9 +146,9 @@ def test_a_build_that_fails_leaves_nothing(toy, tmp_path):
     assert not [path for path in tmp_path.iterdir() if path.is_dir()]
 
 
-def test_what_a_killed_build_left_is_replaced(toy, tmp_path):
+def test_partial_folder_of_a_killed_build_is_replaced(toy, tmp_path):
     build_region(toy.train, cache=tmp_path)
-    path = only(tmp_path)
+    path = cached_folder(tmp_path)
     part = tmp_path / f".{path.name}.part"
     path.rename(part)
     (part / "about.json").unlink()
@@ -156,7 +156,7 @@ def test_what_a_killed_build_left_is_replaced(toy, tmp_path):
     assert not part.exists() and (path / "about.json").exists()
 
 
-def test_the_second_of_two_waits_for_the_first(toy, tmp_path):
+def test_concurrent_build_waits_for_the_first(toy, tmp_path):
     built = []
     entered, finish = threading.Event(), threading.Event()
 

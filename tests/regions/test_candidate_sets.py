@@ -9,14 +9,14 @@ from scipy.sparse import csr_array
 from recns_tf.errors import UserError
 from recns_tf.ops.bitmap import Bitmap
 from recns_tf.ops.item_sets import ComplementItems, Fallback, ListedItems, Pool
-from recns_tf.regions.candidate_sets import RegionSets, exact_sets
+from recns_tf.regions.candidate_sets import CandidateSets, exact_sets
 from recns_tf.regions.region import build_region
 from recns_tf.training.build import build
 from tests.regions.test_storage import effective, world
 
 
 def make(region, pool_epochs=1, seed=0):
-    return RegionSets(region, pool_size=6, pool_epochs=pool_epochs, seed=seed)
+    return CandidateSets(region, pool_size=6, pool_epochs=pool_epochs, seed=seed)
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def make(region, pool_epochs=1, seed=0):
         (0.003, "distant", 3, Bitmap),
     ],
 )
-def test_draws_are_from_the_region(density, kind, khop, form):
+def test_sets_equal_the_region(density, kind, khop, form):
     train = world(density)
     region = build_region(csr_array(train), kind, khop)
     sets = make(region).sets
@@ -43,13 +43,13 @@ def test_draws_are_from_the_region(density, kind, khop, form):
         np.testing.assert_array_equal(row[: counts[user]], np.flatnonzero(expected[user]))
 
 
-def test_users_who_all_reach_little_need_no_complement():
+def test_short_lists_need_no_complement():
     train = np.zeros((6, 500), bool)
     train[np.arange(6), np.arange(6)] = train[np.arange(6), 499] = True
     assert type(make(build_region(csr_array(train))).sets) is ListedItems
 
 
-def test_all_unobserved_items_need_no_walk(toy):
+def test_region_all_is_the_complement_of_train(toy):
     sets = exact_sets(build_region(toy.train, "all"))
     assert type(sets) is ComplementItems
     np.testing.assert_array_equal(
@@ -57,11 +57,11 @@ def test_all_unobserved_items_need_no_walk(toy):
     )
 
 
-def contents(region_sets):
-    return region_sets.pool.items.numpy()
+def pool_items(candidate_sets):
+    return candidate_sets.pool.items.numpy()
 
 
-def test_pools_are_drawn_when_they_are_due(toy):
+def test_pools_are_redrawn_every_pool_epochs(toy):
     region = build_region(toy.train, memory=0)
     each, second, once = (make(region, pool_epochs=n) for n in (1, 2, 0))
     assert type(each.sets) is Pool
@@ -69,7 +69,7 @@ def test_pools_are_drawn_when_they_are_due(toy):
     for name, sets in {"each": each, "second": second, "once": once}.items():
         for epoch in range(4):
             sets.prepare(epoch)
-            drawn[name, epoch] = contents(sets)
+            drawn[name, epoch] = pool_items(sets)
     assert all((drawn["each", 0] != drawn["each", n]).any() for n in (1, 2, 3))
     for name, expected in {"second": (0, 0, 1, 1), "once": (0, 0, 0, 0)}.items():
         for epoch, generation in enumerate(expected):
@@ -77,28 +77,30 @@ def test_pools_are_drawn_when_they_are_due(toy):
     resumed, other = make(region), make(region, seed=1)
     resumed.prepare(3)
     other.prepare(3)
-    np.testing.assert_array_equal(contents(resumed), drawn["each", 3])
-    assert (contents(other) != drawn["each", 3]).any()
+    np.testing.assert_array_equal(pool_items(resumed), drawn["each", 3])
+    assert (pool_items(other) != drawn["each", 3]).any()
     assert "drawn every 1 epochs" in each.summary(4) and "drawn once" in once.summary(4)
 
 
-def test_no_batch_of_an_epoch_is_drawn_before_its_pools(toy, toy_config):
+def test_batches_are_drawn_from_the_pools_of_their_epoch(toy, toy_config):
     config = dataclasses.replace(toy_config, region_memory=0, pool_size=6, num_candidates=3)
-    _, pipeline, region_sets = build(config, toy)
-    region_sets.prepare(0)
+    _, pipeline, candidate_sets = build(config, toy)
+    candidate_sets.prepare(0)
     stream = iter(pipeline.batches())
     for epoch in range(4):
-        region_sets.prepare(epoch)
-        pools = contents(region_sets)
+        candidate_sets.prepare(epoch)
+        pools = pool_items(candidate_sets)
         for _ in range(pipeline.steps_per_epoch):
             batch = next(stream)
             candidates = batch.candidates.numpy()
             theirs = pools[batch.users.numpy()]
             assert (candidates[:, :, None] == theirs[:, None, :]).any(axis=2).all()
-        time.sleep(0.2)  # enough for a batch of the next epoch to be drawn, were one made ahead
+        time.sleep(
+            0.2
+        )  # time for an input pipeline that draws ahead to draw the next epoch's batch
 
 
-def test_pools_of_fewer_items_than_candidates_are_refused(toy, toy_config):
+def test_pool_size_below_num_candidates_is_an_error(toy, toy_config):
     config = dataclasses.replace(toy_config, region_memory=0, pool_size=3, num_candidates=4)
     with pytest.raises(UserError, match="--pool_size=3: choose at least 4, --num_candidates"):
         build(config, toy)

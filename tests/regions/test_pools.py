@@ -8,16 +8,16 @@ from recns_tf.regions.region import build_region
 from tests.goodness_of_fit import chi_square
 from tests.regions.test_storage import effective, world
 
-WHICH = [("intermediate", "walk"), ("intermediate", "shell"), ("distant", "walk")]
+REGIONS = [("intermediate", "walk"), ("intermediate", "shell"), ("distant", "walk")]
 
 
-@pytest.mark.parametrize(("kind", "reading"), WHICH)
+@pytest.mark.parametrize(("kind", "definition"), REGIONS)
 @pytest.mark.parametrize("size", [1, 40, 6_000])
-def test_a_pool_is_a_subset_of_the_region_without_repeats(kind, reading, size):
+def test_pool_is_a_subset_of_the_region_without_repeats(kind, definition, size):
     train = world(0.003)
-    region = build_region(csr_array(train), kind, 3, reading, memory=0)
+    region = build_region(csr_array(train), kind, 3, definition, memory=0)
     table, sizes = draw_pools(region, size, seed=1)
-    allowed = effective(train, kind, 3, reading)
+    allowed = effective(train, kind, 3, definition)
     assert table.shape == (len(train), size) and table.dtype == sizes.dtype == np.int32
     np.testing.assert_array_equal(sizes, np.minimum(allowed.sum(axis=1), size))
     for user, pool in enumerate(table):
@@ -28,7 +28,7 @@ def test_a_pool_is_a_subset_of_the_region_without_repeats(kind, reading, size):
 
 
 def test_every_subset_is_equally_likely():
-    """The same eight items for 4,000 users, on both sides of a border between blocks."""
+    """All 4,000 users have the same eight items, on both sides of a block boundary."""
     items = [1, 2, 4, 5, 2_047, 2_048, 2_049, 2_050]
     train = np.zeros((4_001, 2_100), bool)
     train[:, 0] = True
@@ -44,7 +44,7 @@ def test_every_subset_is_equally_likely():
     assert chi_square(pairs, np.arange(28) // 14 + 1) < 1e-6
 
 
-def test_pools_differ_by_seed_and_generation_and_repeat():
+def test_pools_depend_on_seed_and_generation_only():
     region = build_region(csr_array(world(0.003)), memory=0)
     drawn = [draw_pools(region, 9, *which)[0] for which in ((0, 0), (0, 1), (1, 0), (0, 0))]
     for one, other in ((0, 1), (0, 2), (1, 2)):
@@ -52,8 +52,8 @@ def test_pools_differ_by_seed_and_generation_and_repeat():
     np.testing.assert_array_equal(drawn[0], drawn[3])
 
 
-def test_each_stretch_of_users_has_a_stream_of_its_own(monkeypatch):
-    monkeypatch.setattr(pools, "USERS_A_STREAM", 100)
+def test_each_group_of_users_has_its_own_random_stream(monkeypatch):
+    monkeypatch.setattr(pools, "USERS_PER_STREAM", 100)
     counts, sizes = np.full(250, 70), np.full(250, 5, np.int32)
     drawn, expected = np.zeros((2, 250, 5), np.int32)
     pools.draw_ranks(np.random.SeedSequence(1), counts, sizes, drawn)
@@ -64,7 +64,7 @@ def test_each_stretch_of_users_has_a_stream_of_its_own(monkeypatch):
     assert not (drawn[:100] == drawn[100:200]).all()
 
 
-def test_the_bitmap_of_drawn_ranks_holds_the_largest_region(monkeypatch):
+def test_bitmap_of_drawn_ranks_fits_the_largest_region(monkeypatch):
     sizes = []
     monkeypatch.setattr(pools, "floyd", lambda rng, c, s, drawn, *rest: sizes.append(len(drawn)))
     pools.draw_ranks(

@@ -15,7 +15,7 @@ from tests.conftest import SHARED, members
 
 @st.composite
 def graphs(draw):
-    """Sparse and dense graphs, some of two components, with and without empty rows and columns."""
+    """Sparse and dense graphs, some with two components or with empty or full rows and columns."""
     num_users, num_items = draw(st.integers(1, 9)), draw(st.integers(1, 11))
     density = draw(st.sampled_from([0.05, 0.15, 0.3, 0.9]))
     train = np.random.default_rng(draw(st.integers(0, 10_000))).random((num_users, num_items))
@@ -32,7 +32,7 @@ def graphs(draw):
 
 @given(graphs(), st.sampled_from([3, 5, 7]))
 @settings(max_examples=400)
-def test_regions_are_those_of_a_search_from_each_user(train, khop):
+def test_regions_match_a_search_from_each_user(train, khop):
     graph = oracles.bipartite(train)
     walk = members(train, "intermediate", khop, "walk")
     shell = members(train, "intermediate", khop, "shell")
@@ -48,8 +48,8 @@ def test_regions_are_those_of_a_search_from_each_user(train, khop):
 
 
 @pytest.mark.parametrize(("khop", "density"), [(3, 0.02), (5, 0.005)])
-def test_blocks_of_items_fit_together(khop, density):
-    """4,500 items are two whole blocks and a part of one, which ends inside a word."""
+def test_regions_are_correct_across_blocks_of_items(khop, density):
+    """4,500 items make two whole blocks and a partial one that ends within a word."""
     rng = np.random.default_rng(0)
     train = rng.random((70, 4_500)) < density
     train[:5] = False
@@ -63,13 +63,13 @@ def test_blocks_of_items_fit_together(khop, density):
     np.testing.assert_array_equal(members(train, "distant", khop, "walk"), ~(power > 0) & ~train)
 
 
-def test_real_zhihu_clicks_against_a_boolean_product():
-    """khop 3 on the public sample, beside SciPy's A A^T A for a quarter of its users."""
+def test_regions_of_zhihu_clicks_match_a_boolean_product():
+    """khop 3 on the public sample, against SciPy's A A^T A for a quarter of its users."""
     folder = SHARED / "data" / "zhihu-original" / "pinsage"
     files = [folder / name for name in ("valid.txt", "test.txt")]
     if not all(file.exists() for file in files):
-        pytest.skip(f"{folder} is not there")
-    train = zhihu_sample(files)
+        pytest.skip(f"{folder} is missing")
+    train = load_clicks(files)
     assert train.nnz == 653_717
     inside = members(train, "intermediate", 3, "walk")
     region = build_region(train, "intermediate", 3)
@@ -82,42 +82,44 @@ def test_real_zhihu_clicks_against_a_boolean_product():
     np.testing.assert_array_equal(inside[chosen], reached & ~adjacent)
 
 
-def zhihu_sample(files):
+def load_clicks(files):
     pairs = np.concatenate([np.loadtxt(file, dtype=np.int64) for file in files])
     return to_rows(pairs, tuple(pairs.max(axis=0) + 1))
 
 
-@pytest.mark.parametrize("reading", REGION_DEFINITIONS)
-def test_unrestricted_users_get_all_unobserved_items(toy, reading):
+@pytest.mark.parametrize("definition", REGION_DEFINITIONS)
+def test_unrestricted_users_get_all_unobserved_items(toy, definition):
     chosen = np.arange(toy.num_users) % 3 == 0
     graph = walks.Graph(toy.train)
-    ((block, bits),) = region.region_blocks(graph, "intermediate", 3, reading, unrestricted=chosen)
+    ((block, bits),) = region.region_blocks(
+        graph, "intermediate", 3, definition, unrestricted=chosen
+    )
     dense = np.unpackbits(bits.view(np.uint8), axis=1, bitorder="little")[:, : block.width]
     train = toy.train.toarray()
-    plain = members(train, "intermediate", 3, reading)
+    plain = members(train, "intermediate", 3, definition)
     np.testing.assert_array_equal(dense, np.where(chosen[:, None], ~train, plain))
 
 
-def test_coverage_counts_items_of_the_catalogue():
+def test_coverage_is_a_share_of_all_items():
     train = np.eye(4, 10, dtype=bool)
     train[1, 0] = True
     region = build_region(csr_array(train), "intermediate", 3)
-    # Users 0 and 1 share item 0, so that user 0 reaches item 1; the others reach nothing new.
+    # Users 0 and 1 share item 0, so user 0 reaches item 1; the others reach nothing new.
     assert region.counts.tolist() == [1, 0, 0, 0]
     assert region.coverage()["mean"] == pytest.approx(0.1 / 4)
     assert region.share_of_unobserved() == pytest.approx(1 / 9 / 4)
     described = region.describe(num_candidates=1)
     assert described["users_under_num_candidates"] == described["users_without"] == 3
     assert described["kind"] == "intermediate" and described["khop"] == 3
-    assert "2.5%" in region.summary(1) and "users with under 1 items: 3" in region.summary(1)
-    assert region.summary(1).count("warning") == 1, "of the items that no walk reaches alone"
+    assert "2.5%" in region.summary(1) and "users with fewer than 1 items: 3" in region.summary(1)
+    assert region.summary(1).count("warning") == 1, "only about unreachable items"
     assert "restricts little" not in region.summary(1)
 
 
-def test_items_that_no_walk_reaches_are_told():
+def test_summary_warns_of_unreachable_items():
     train = np.eye(4, 10, dtype=bool)
     region = build_region(csr_array(train), "intermediate", 3)
-    assert region.out_of_reach() == 6
+    assert region.count_unreachable() == 6
     assert "warning: 6 of the 10 items have no train positive" in region.summary(1)
     for kind in ("distant", "all"):
         assert "no train positive" not in build_region(csr_array(train), kind, 3).summary(1)
@@ -125,18 +127,19 @@ def test_items_that_no_walk_reaches_are_told():
     assert "no train positive" not in whole.summary(1)
 
 
-def test_a_region_of_nearly_all_items_is_told():
+def test_summary_warns_if_the_region_restricts_little():
     train = np.zeros((20, 20), bool)
     train[:, 0] = True
     train[np.arange(20), np.arange(20)] = True
     near = build_region(csr_array(train), "intermediate", 3)
     assert near.share_of_unobserved() == 1
+    assert near.summary(5).startswith("intermediate region, khop 3, walk definition: ")
     assert "warning: that is 100.0% of a user's unobserved items" in near.summary(5)
     everything = build_region(csr_array(train), "all")
     assert everything.share_of_unobserved() == 1 and "warning" not in everything.summary(5)
 
 
-def test_users_without_any_unobserved_item_are_no_trouble():
+def test_users_without_unobserved_items_are_supported():
     region = build_region(csr_array(np.ones((3, 4), bool)), "intermediate", 3)
     assert region.counts.tolist() == [0, 0, 0] and region.share_of_unobserved() == 0
 
@@ -147,9 +150,9 @@ def test_users_without_any_unobserved_item_are_no_trouble():
         ({"khop": 4}, "--khop=4: choose an odd number"),
         ({"khop": 1}, "--khop=1: choose an odd number"),
         ({"kind": "near"}, "--region=near: choose one of intermediate, distant, all"),
-        ({"reading": "jump"}, "--region_definition=jump: choose one of walk, shell"),
+        ({"definition": "jump"}, "--region_definition=jump: choose one of walk, shell"),
     ],
 )
-def test_bad_settings_are_refused(arguments, sentence):
+def test_illegal_settings_are_errors(arguments, sentence):
     with pytest.raises(UserError, match=sentence):
         build_region(csr_array(np.eye(3, dtype=bool)), **arguments)

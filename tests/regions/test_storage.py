@@ -12,7 +12,7 @@ from tests.regions.test_region import graphs
 
 
 def stored(form, shape):
-    """Return the sets of a form as a dense array."""
+    """Return the stored sets as a dense array."""
     if form.name == "bitmap":
         words = np.ascontiguousarray(form.arrays["words"])
         dense = np.unpackbits(words.view(np.uint8), axis=1, bitorder="little").astype(bool)
@@ -23,9 +23,9 @@ def stored(form, shape):
     return np.where(form.arrays["missing"][:, None], ~lacking, inside)
 
 
-def effective(train, kind, khop, reading):
-    """Return what draws are from: the region, or all unobserved items where it is empty."""
-    inside = members(train, kind, khop, reading)
+def effective(train, kind, khop, definition):
+    """Return the sets to draw from: the region, or all unobserved items if it is empty."""
+    inside = members(train, kind, khop, definition)
     return np.where(inside.any(axis=1, keepdims=True), inside, ~train)
 
 
@@ -35,24 +35,24 @@ def effective(train, kind, khop, reading):
     st.sampled_from([("intermediate", "walk"), ("intermediate", "shell"), ("distant", "walk")]),
 )
 @settings(max_examples=100)
-def test_every_form_holds_the_same_sets(train, khop, which):
-    kind, reading = which
-    region = build_region(csr_array(train), kind, khop, reading)
-    np.testing.assert_array_equal(region.counts, members(train, kind, khop, reading).sum(axis=1))
+def test_stored_sets_equal_the_region(train, khop, which):
+    kind, definition = which
+    region = build_region(csr_array(train), kind, khop, definition)
+    np.testing.assert_array_equal(region.counts, members(train, kind, khop, definition).sum(axis=1))
     np.testing.assert_array_equal(
-        stored(region.form, train.shape), effective(train, kind, khop, reading)
+        stored(region.form, train.shape), effective(train, kind, khop, definition)
     )
 
 
 BITMAP = 1_000 * 79 * 8 * 5 / 4
-"""Bytes of the bitmap of the world and its directory."""
+"""Bytes of the bitmap of `world` with its directory."""
 
 
 def world(density):
-    """1,000 users and 5,000 items: blocks, words and lists that end where they may.
+    """Return train positives of 1,000 users and 5,000 items, a number divisible by no block size.
 
-    User 3 has nothing, user 4 an item of its own; users 5 and 6 share the last item and have
-    three others, all of them nobody else's.
+    User 3 has no item, and user 4 one that no other user has. Users 5 and 6 share the last item
+    and have three more items that no other user has.
     """
     train = np.random.default_rng(1).random((1_000, 5_000)) < density
     train[3:7] = False
@@ -73,7 +73,7 @@ def world(density):
         (0.003, "distant", 3, "bitmap"),
     ],
 )
-def test_the_smaller_form_is_chosen(density, kind, khop, name):
+def test_smaller_form_is_chosen(density, kind, khop, name):
     train = world(density)
     region = build_region(csr_array(train), kind, khop)
     form = region.form
@@ -94,7 +94,7 @@ def test_the_smaller_form_is_chosen(density, kind, khop, name):
 
 
 @pytest.mark.parametrize(("bitmaps", "name"), [(0.9, "sizes"), (1.0, "bitmap")])
-def test_what_does_not_fit_the_memory_is_not_stored(bitmaps, name):
+def test_sets_beyond_the_memory_limit_are_not_stored(bitmaps, name):
     train = world(0.003)
     region = build_region(csr_array(train), memory=bitmaps * BITMAP / 1e9)
     assert region.form.name == name
@@ -103,7 +103,7 @@ def test_what_does_not_fit_the_memory_is_not_stored(bitmaps, name):
     )
 
 
-def test_lists_may_fit_where_the_bitmap_does_not():
+def test_lists_are_stored_if_only_they_fit():
     train = world(0.006)
     lists = build_region(csr_array(train), khop=5).form
     needed = 8 * len(lists.arrays["items"])
@@ -114,8 +114,8 @@ def test_lists_may_fit_where_the_bitmap_does_not():
     assert build_region(csr_array(train), khop=5, memory=(needed - 1) / 1e9).form.name == "sizes"
 
 
-def test_building_lists_takes_no_more_memory_than_they_may():
-    """As soon as the shorter lists of the blocks so far are too long, they are let go."""
+def test_lists_over_the_memory_limit_are_dropped_while_building():
+    """The lists are dropped as soon as those of the blocks so far exceed the limit."""
     graph = Graph(csr_array(world(0.006)))
     blocks = [
         (block, bits.copy()) for block, bits in region_blocks(graph, "intermediate", 5, "walk")

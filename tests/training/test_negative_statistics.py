@@ -6,12 +6,12 @@ import tensorflow as tf
 
 from recns_tf.interactions import make_interactions
 from recns_tf.training.build import build
-from recns_tf.training.negative_statistics import NAMES, SamplingReport
+from recns_tf.training.negative_statistics import STATISTICS, NegativeStatistics
 
 
 @pytest.fixture
 def world():
-    """Two users and six items: what is shown of each is known."""
+    """A dataset of two users and six items."""
     return make_interactions(
         "world",
         train=np.array([[0, 0], [1, 0], [1, 1]]),
@@ -24,27 +24,27 @@ def world():
     )
 
 
-def told(world, users, ids):
-    report = SamplingReport(world)
-    values = tf.function(lambda: report(tf.constant(users), tf.constant(ids)))()
-    assert tuple(values) == NAMES
-    return [float(values[name]) for name in NAMES]
+def compute_statistics(world, users, ids):
+    statistics = NegativeStatistics.from_interactions(world)
+    values = tf.function(lambda: statistics(tf.constant(users), tf.constant(ids)))()
+    assert tuple(values) == STATISTICS
+    return [float(values[name]) for name in STATISTICS]
 
 
-def test_one_negative_a_pair_is_looked_at_in_turn(world):
-    # Pair b shows column b mod 2: items 2, 4, 0, 5; the others would be counted otherwise.
+def test_statistics_use_one_negative_per_pair_in_turn(world):
+    # Pair b contributes column b mod 2: items 2, 4, 0, 5; other columns give other counts.
     ids = [[2, 5], [5, 4], [0, 2], [4, 5]]
-    false, exposed, popularity = told(world, [0, 1, 0, 1], ids)
+    false, exposed, popularity = compute_statistics(world, [0, 1, 0, 1], ids)
     assert false == pytest.approx(2 / 4), "0 has 2 in valid, 1 has 4 in test"
     assert exposed == pytest.approx(1 / 4), "5 was exposed to 1, and 4 to 0 alone"
     assert popularity == pytest.approx((0 + 0 + 2 + 0) / 4)
 
 
-def test_train_positives_of_others_are_no_false_negatives(world):
-    assert told(world, [0, 0], [[1], [5]])[0] == 0
+def test_train_positives_of_other_users_are_not_false_negatives(world):
+    assert compute_statistics(world, [0, 0], [[1], [5]])[0] == 0
 
 
-def test_the_report_is_the_shares_of_a_real_step(toy, toy_config):
+def test_statistics_of_a_training_step(toy, toy_config):
     config = dataclasses.replace(toy_config, sampler="unins", num_negatives=1)
     model, pipeline, _ = build(config, toy)
     batch = next(iter(pipeline.batches()))
@@ -59,7 +59,7 @@ def test_the_report_is_the_shares_of_a_real_step(toy, toy_config):
     assert float(values["sampling_seconds"]) > 0
 
 
-def test_exposed_negatives_are_told_of_a_sampler_that_takes_nothing_else(toy, toy_config):
+def test_exposed_negatives_of_a_sampler_of_exposed_items(toy, toy_config):
     config = dataclasses.replace(toy_config, sampler="expns")
     model, pipeline, _ = build(config, toy)
     batch = next(iter(pipeline.batches()))

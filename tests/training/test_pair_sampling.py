@@ -1,4 +1,4 @@
-"""Which pairs make a batch."""
+"""Positive samplers."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def epoch(name, batch_size, seed=0):
 
 
 @pytest.mark.parametrize("size", [3, 5, 10, 12])
-def test_edges_are_each_there_once(size):
+def test_edges_appear_once_per_epoch(size):
     batches = epoch("edges", size)
     assert sorted(np.concatenate(batches)) == list(range(10))
     assert [len(batch) for batch in batches[:-1]] == [size] * (len(batches) - 1)
@@ -29,7 +29,7 @@ def test_edges_are_each_there_once(size):
 
 
 @pytest.mark.parametrize("size", [3, 5, 12, 25])
-def test_filled_edges_begin_again_from_the_front(size):
+def test_filled_edges_fill_the_last_batch_from_the_start(size):
     batches = epoch("filled", size)
     assert [len(batch) for batch in batches] == [size] * -(-10 // size)
     chosen = np.concatenate(batches)
@@ -38,25 +38,25 @@ def test_filled_edges_begin_again_from_the_front(size):
 
 
 @pytest.mark.parametrize("name", ["edges", "filled"])
-def test_each_epoch_has_an_order_of_its_own(name):
+def test_order_of_edges_depends_on_the_seed(name):
     one, again, other = (np.concatenate(epoch(name, 3, seed)) for seed in (1, 1, 2))
     np.testing.assert_array_equal(one, again)
     assert not np.array_equal(one, other)
 
 
-def test_users_are_distinct_where_there_are_enough():
+def test_users_of_a_batch_are_distinct_if_there_are_enough():
     batches = epoch("users", 3)
     assert len(batches) == 10 // 3 + 1
     for batch in batches:
         assert len(set(USERS[batch])) == len(batch) == 3
 
 
-def test_every_user_is_as_likely_as_any_other_and_so_is_each_of_their_items():
-    """Pairs drawn from all edges alike, or a rank that is not uniform, would fail."""
-    for size in (2, 400):  # fewer than there are users, and more
+def test_users_and_their_items_are_equally_likely():
+    """Drawing uniformly from all edges, or a rank that is not uniform, would fail."""
+    for size in (2, 400):  # below and above the number of users
         pairs = PAIR_SAMPLINGS["users"](USERS, size)
         seeds = [random.root(n) for n in range(4_000 // size)]
         chosen = np.concatenate([pairs.choose(None, None, seed) for seed in seeds])
-        law = 1 / (4 * np.bincount(USERS)[USERS])
-        assert chi_square(np.bincount(chosen, minlength=10), law) > 1e-3
+        expected = 1 / (4 * np.bincount(USERS)[USERS])
+        assert chi_square(np.bincount(chosen, minlength=10), expected) > 1e-3
         assert chi_square(np.bincount(chosen, minlength=10), np.full(10, 0.1)) < 1e-6

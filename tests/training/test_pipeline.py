@@ -38,7 +38,7 @@ def same(one, two):
     )
 
 
-def test_an_epoch_visits_every_train_pair_once_in_another_order(toy):
+def test_epochs_visit_every_train_pair_once_in_different_orders(toy):
     pipeline = make(toy)
     batches = take(pipeline, epochs=2)
     assert pipeline.steps_per_epoch == -(-toy.train.nnz // BATCH) == len(batches) // 2
@@ -51,7 +51,7 @@ def test_an_epoch_visits_every_train_pair_once_in_another_order(toy):
     assert orders[0] != orders[1]
 
 
-def test_draws_depend_on_seed_epoch_and_step_alone(toy):
+def test_draws_depend_on_seed_epoch_and_step_only(toy):
     whole = take(make(toy, seed=3), epochs=3)
     resumed = take(make(toy, seed=3), epochs=1, first_epoch=2)
     assert same(whole[-len(resumed) :], resumed)
@@ -69,8 +69,8 @@ def test_candidates_are_distinct_items_of_the_region(toy):
         assert all(len(set(row)) == M for row in batch.candidates)
 
 
-def test_exposures_follow_row_9(toy):
-    """M distinct of many, repeats of few, and the candidates where there is none."""
+def test_exposures_by_number_of_exposed_items(toy):
+    """M distinct items if there are enough, else repeats, and the candidates if there are none."""
     exposed = toy.exposed.toarray()
     counts = exposed.sum(axis=1)
     seen = set()
@@ -87,7 +87,7 @@ def test_exposures_follow_row_9(toy):
 
 
 def test_candidates_and_exposures_are_drawn_independently(toy):
-    """From the same sets, one stream for both would give the same items twice."""
+    """With the same sets for both, a shared random stream would give the same items."""
     rows = (~toy.train.toarray()).nonzero()
     data = make_interactions(
         "same",
@@ -107,7 +107,7 @@ def test_candidates_and_exposures_are_drawn_independently(toy):
     assert np.concatenate(equal).mean() == pytest.approx(np.concatenate(expected).mean(), abs=0.01)
 
 
-def test_few_exposures_are_repeated(toy):
+def test_single_exposures_are_repeated(toy):
     pairs = to_pairs(toy.exposed)
     few = pairs[np.concatenate([[True], np.diff(pairs[:, 0]) > 0])]
     data = make_interactions(
@@ -127,14 +127,14 @@ def test_few_exposures_are_repeated(toy):
                 assert set(row) == {only[user]}
 
 
-def test_what_no_sampler_reads_is_not_drawn(toy):
+def test_unused_parts_of_a_batch_are_not_drawn(toy):
     batch = take(make(toy, candidates=False, exposed=False))[0]
     assert batch.candidates.shape == batch.exposed.shape == (BATCH, 0)
     batch = take(make(toy, candidates=True, exposed=False))[0]
     assert batch.candidates.shape == (BATCH, M) and batch.exposed.shape == (BATCH, 0)
 
 
-def test_a_user_who_has_every_item_is_left_out_of_the_batches():
+def test_users_with_every_item_are_left_out():
     pairs = [(0, v) for v in range(4)] + [(1, 0), (1, 1)]
     data = make_interactions(
         "full",
@@ -153,12 +153,12 @@ def test_a_user_who_has_every_item_is_left_out_of_the_batches():
 
 
 @pytest.mark.parametrize("size", [1, 7, 10_000])
-def test_any_batch_size_covers_the_epoch(toy, size):
+def test_every_batch_size_covers_the_epoch(toy, size):
     pipeline = make(toy, batch_size=size, candidates=False, exposed=False)
     assert sum(len(batch.users) for batch in take(pipeline)) == toy.train.nnz
 
 
-def test_the_stream_has_one_signature_for_full_and_short_batches(toy):
+def test_full_and_short_batches_have_the_same_signature(toy):
     spec = make(toy).batches().element_spec
     assert spec.users == tf.TensorSpec([None], tf.int32)
     assert spec.candidates == tf.TensorSpec([None, M], tf.int32)

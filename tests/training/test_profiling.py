@@ -1,4 +1,4 @@
-"""A profile tells the parts of a step, and leaves the run as it is without one."""
+"""Profiles report the parts of a step and do not change the run."""
 
 import dataclasses
 from functools import partial
@@ -13,7 +13,7 @@ from recns_tf.training.train import train_and_evaluate
 MILLISECOND = 10**9
 
 
-def test_own_times_leave_out_what_runs_within():
+def test_own_times_exclude_nested_events():
     events = [
         (0, -10, "loop"),
         (2, -3, "body"),
@@ -39,19 +39,19 @@ def test_own_times_leave_out_what_runs_within():
         ("UpperBound:UpperBound", INPUT, False),
     ],
 )
-def test_an_operation_belongs_to_the_innermost_part(name, row, backward):
+def test_operation_belongs_to_its_innermost_part(name, row, backward):
     found = by_part([(name, 3.0 * profiling.STEPS)])
     assert found.pop(row) == (Busy(0, 3.0) if backward else Busy(3.0, 0))
     assert set(found.values()) == {Busy(0, 0)}
 
 
-def test_waiting_for_input_is_no_work():
+def test_waiting_for_input_is_not_counted():
     found = by_part([("Iterator::Root::FlatMap[1]::Prefetch", 5.0)])
     assert set(found.values()) == {Busy(0, 0)}
 
 
 @pytest.mark.parametrize(("encoder", "sampler"), [("lightgcn", "recns"), ("pinsage", "advns")])
-def test_a_profile_tells_every_part(toy, toy_config, tmp_path, encoder, sampler):
+def test_profile_reports_every_part(toy, toy_config, tmp_path, encoder, sampler):
     config = dataclasses.replace(toy_config, encoder=encoder, sampler=sampler, epochs=1)
     model, pipeline = profiling.past_warmup(config, toy, None)
     (tmp_path / "profile").mkdir()
@@ -68,7 +68,7 @@ def test_a_profile_tells_every_part(toy, toy_config, tmp_path, encoder, sampler)
     assert not (tmp_path / "profile" / "old").exists()
 
 
-def test_a_run_is_what_it_is_without_a_profile(toy, toy_config, tmp_path, capsys):
+def test_profiling_does_not_change_the_run(toy, toy_config, tmp_path, capsys):
     config = dataclasses.replace(toy_config, epochs=2)
     plain, profiled = (
         train_and_evaluate(config, Workspace(runs_dir=str(tmp_path / name)), toy, None, before)

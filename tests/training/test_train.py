@@ -1,20 +1,23 @@
-"""The whole loop on small worlds: what a run leaves behind, and how it resumes."""
+"""Complete runs on small datasets: their output files, and how they resume."""
 
 import dataclasses
 import json
 import shutil
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
 
 from recns_tf import registry
 from recns_tf.config.config import Workspace
+from recns_tf.encoders.base import Encoder
 from recns_tf.errors import UserError
 from recns_tf.evaluation import ranking
 from recns_tf.interactions import make_interactions
 from recns_tf.runs.folder import RunFolder
 from recns_tf.samplers.batch import Batch
+from recns_tf.samplers.unins import UniNS
 from recns_tf.training import callbacks
 from recns_tf.training.build import build
 from recns_tf.training.callbacks import best_row, out_of_patience
@@ -28,7 +31,7 @@ def workspace(tmp_path):
 
 
 def rows(folder):
-    """Return the rows of a run's metrics.jsonl without their times."""
+    """Return the rows of a run's metrics.jsonl without the times."""
     lines = (folder / "metrics.jsonl").read_text().splitlines()
     found = [json.loads(line) for line in lines]
     for row in found:
@@ -36,11 +39,11 @@ def rows(folder):
     return found
 
 
-def untimed(results):
+def without_times(results):
     return {key: value for key, value in results.items() if "seconds" not in key}
 
 
-def test_a_run_leaves_the_contract_behind(toy, toy_config, workspace, capsys):
+def test_run_writes_all_output_files(toy, toy_config, workspace, capsys):
     results = train_and_evaluate(toy_config, workspace, toy)
     folder = workspace.run_folder(toy_config)
     assert folder.name == "ml-100k-lightgcn-recns"
@@ -72,7 +75,7 @@ def test_a_run_leaves_the_contract_behind(toy, toy_config, workspace, capsys):
     assert np.load(folder / "embeddings" / "user_ids.npy").tolist() == list(toy.user_ids)
     assert np.load(folder / "embeddings" / "item_ids.npy").tolist() == list(toy.item_ids)
     again = ranking.evaluate(user, item, toy.test, seen=toy.train + toy.valid)
-    assert again == results["test"], "the saved embeddings are those that were tested"
+    assert again == results["test"], "the saved embeddings are the tested ones"
     valid = ranking.evaluate(user, item, toy.valid, seen=toy.train)
     assert valid["recall@20"] == results["valid"]["recall@20"], "and those of the best epoch"
 
@@ -93,11 +96,11 @@ def test_a_run_leaves_the_contract_behind(toy, toy_config, workspace, capsys):
 
 
 @pytest.mark.parametrize("sampler", registry.SAMPLERS)
-def test_one_seed_gives_one_run_and_two_seeds_two(toy, toy_config, workspace, sampler):
+def test_runs_depend_on_the_seed_only(toy, toy_config, workspace, sampler):
     def run(name, seed):
         config = dataclasses.replace(toy_config, sampler=sampler, seed=seed, epochs=2)
         place = dataclasses.replace(workspace, run_name=name)
-        results = untimed(train_and_evaluate(config, place, toy))
+        results = without_times(train_and_evaluate(config, place, toy))
         return rows(place.run_folder(config)), results
 
     one, again, other = run("one", 5), run("again", 5), run("other", 6)
@@ -105,13 +108,15 @@ def test_one_seed_gives_one_run_and_two_seeds_two(toy, toy_config, workspace, sa
     assert one[0] != other[0]
 
 
-def test_the_seed_reaches_weights_and_batches_alike(toy, toy_config):
-    def made(seed):
+def test_seed_changes_weights_and_batches(toy, toy_config):
+    def weights_and_batch(seed):
         model, pipeline, _ = build(dataclasses.replace(toy_config, seed=seed), toy)
         batch = next(iter(pipeline.batches()))
         return [model.encoder.nodes.numpy(), *(part.numpy() for part in batch)]
 
-    for name, one, two in zip(("weights", *Batch._fields), made(1), made(2), strict=True):
+    for name, one, two in zip(
+        ("weights", *Batch._fields), weights_and_batch(1), weights_and_batch(2), strict=True
+    ):
         assert not np.array_equal(one, two), name
 
 
@@ -131,12 +136,12 @@ def test_the_seed_reaches_weights_and_batches_alike(toy, toy_config):
         ("in_epoch", 2.0, "lightgcn", "rns-as"),
     ],
 )
-def test_a_killed_run_resumes_to_the_same_numbers(
+def test_killed_run_resumes_to_the_same_numbers(
     toy, toy_config, workspace, monkeypatch, moment, memory, encoder, sampler, capsys
 ):
-    """Pools are drawn every second epoch, NGCF drops out, PinSage draws and caches scores.
+    """Covers pools redrawn every second epoch, dropout (NGCF) and sampled neighbors (PinSage).
 
-    Chains, memories, snapshots, generators and their baselines go on where they stood.
+    Also covers samplers with state: chains, memories, snapshots, generators and their baselines.
     """
     config = dataclasses.replace(
         toy_config,
@@ -149,14 +154,14 @@ def test_a_killed_run_resumes_to_the_same_numbers(
         table_steps=3,
     )
     whole = dataclasses.replace(workspace, run_name="whole")
-    expected = untimed(train_and_evaluate(config, whole, toy))
+    expected = without_times(train_and_evaluate(config, whole, toy))
     place = dataclasses.replace(workspace, run_name="killed")
     folder = place.run_folder(config)
 
     class Killed(BaseException):
-        """Stands for the end of the process: nothing after it runs."""
+        """Simulates the end of the process."""
 
-    def dies(*arguments, **options):
+    def die(*arguments, **options):
         raise Killed
 
     with monkeypatch.context() as patch:
@@ -172,9 +177,9 @@ def test_a_killed_run_resumes_to_the_same_numbers(
                     if moment == "before_row":
                         raise Killed
                     if moment == "after_row":
-                        patch.setattr(self.model, "save_weights", dies)
+                        patch.setattr(self.model, "save_weights", die)
                     if moment == "before_checkpoint":
-                        patch.setattr(self.checkpoints, "save", dies)
+                        patch.setattr(self.checkpoints, "save", die)
                 super().on_epoch_end(epoch, logs)
                 if epoch == 2 and moment == "after_row":
                     raise Killed
@@ -187,10 +192,10 @@ def test_a_killed_run_resumes_to_the_same_numbers(
         with (folder / "metrics.jsonl").open("a") as file:
             file.write('{"epoch": 4, "lo')
     capsys.readouterr()
-    resumed = untimed(train_and_evaluate(config, place, toy))
+    resumed = without_times(train_and_evaluate(config, place, toy))
     screen = capsys.readouterr().out
     assert "resuming after epoch" in screen
-    assert ("pools of 6 of its items a user, drawn every 2 epochs" in screen) == (memory == 0)
+    assert ("pools of 6 items per user, drawn every 2 epochs" in screen) == (memory == 0)
     assert resumed == expected
     assert rows(folder) == rows(whole.run_folder(config))
     for name in ("user", "item"):
@@ -200,7 +205,7 @@ def test_a_killed_run_resumes_to_the_same_numbers(
         np.testing.assert_array_equal(one, two)
 
 
-def test_a_run_killed_after_its_last_epoch_is_only_finished(toy, toy_config, workspace):
+def test_run_killed_after_its_last_epoch_is_not_trained_again(toy, toy_config, workspace):
     expected = train_and_evaluate(toy_config, workspace, toy)
     folder = workspace.run_folder(toy_config)
     lines = (folder / "metrics.jsonl").read_bytes()
@@ -209,7 +214,7 @@ def test_a_run_killed_after_its_last_epoch_is_only_finished(toy, toy_config, wor
     assert (folder / "metrics.jsonl").read_bytes() == lines, "no epoch was trained again"
 
 
-def test_a_finished_run_is_shown_and_not_run_again(toy, toy_config, workspace, capsys):
+def test_finished_run_is_shown_and_not_run_again(toy, toy_config, workspace, capsys):
     first = train_and_evaluate(toy_config, workspace, toy)
     folder = workspace.run_folder(toy_config)
     stamps = {path: path.stat().st_mtime_ns for path in folder.rglob("*.*") if path.is_file()}
@@ -221,7 +226,7 @@ def test_a_finished_run_is_shown_and_not_run_again(toy, toy_config, workspace, c
             assert path.stat().st_mtime_ns == stamp
 
 
-def test_other_settings_never_touch_a_run_unless_told(toy, toy_config, workspace):
+def test_other_settings_need_overwrite(toy, toy_config, workspace):
     train_and_evaluate(toy_config, workspace, toy)
     folder = workspace.run_folder(toy_config)
     kept = (folder / "results.json").read_bytes()
@@ -235,8 +240,8 @@ def test_other_settings_never_touch_a_run_unless_told(toy, toy_config, workspace
     assert train_and_evaluate(other, overwrite, toy)["config"]["margin"] == 0.2
 
 
-def test_a_run_of_a_version_that_knew_fewer_settings_is_shown_again(toy, toy_config, workspace):
-    """What it did not know stood at its default; with another value it is another run."""
+def test_finished_run_of_an_earlier_version_is_shown(toy, toy_config, workspace):
+    """A setting missing from config.json counts as its default; another value is another run."""
     results = train_and_evaluate(toy_config, workspace, toy)
     path = workspace.run_folder(toy_config) / "config.json"
     settings = json.loads(path.read_text())
@@ -248,7 +253,7 @@ def test_a_run_of_a_version_that_knew_fewer_settings_is_shown_again(toy, toy_con
     assert train_and_evaluate(toy_config, workspace, toy) == results
 
 
-def test_two_processes_do_not_share_a_run(toy, toy_config, workspace):
+def test_locked_run_is_an_error(toy, toy_config, workspace):
     folder = RunFolder(workspace.run_folder(toy_config))
     settings = toy_config.to_json() | {"data_checksum": toy.checksum}
     with (
@@ -258,13 +263,13 @@ def test_two_processes_do_not_share_a_run(toy, toy_config, workspace):
         train_and_evaluate(toy_config, workspace, toy)
 
 
-def test_a_run_killed_while_it_overwrites_never_resumes_from_the_old_one(
+def test_run_killed_during_overwrite_never_resumes_the_old_run(
     toy, toy_config, workspace, monkeypatch
 ):
-    """At each file that is deleted: what is left must be refused, or start from nothing."""
+    """Wherever the deletion stops, the remains must be refused or the run must start anew."""
     other = dataclasses.replace(toy_config, margin=0.2, epochs=2)
     clean = dataclasses.replace(workspace, run_name="clean")
-    expected = untimed(train_and_evaluate(other, clean, toy))
+    expected = without_times(train_and_evaluate(other, clean, toy))
     overwrite = dataclasses.replace(workspace, overwrite=True)
     old = dataclasses.replace(workspace, run_name="old")
     train_and_evaluate(toy_config, old, toy)
@@ -303,12 +308,12 @@ def test_a_run_killed_while_it_overwrites_never_resumes_from_the_old_one(
             results = train_and_evaluate(
                 other, dataclasses.replace(overwrite, run_name=fresh.run_name), toy
             )
-        assert untimed(results) == expected
-    raise AssertionError("clear was never let through")
+        assert without_times(results) == expected
+    raise AssertionError("clear never completed")
 
 
 @pytest.mark.parametrize("lost", ["metrics.jsonl", "best/model.weights.h5"])
-def test_files_lost_from_a_run_are_told(toy, toy_config, workspace, lost):
+def test_missing_files_of_a_run_are_errors(toy, toy_config, workspace, lost):
     train_and_evaluate(toy_config, workspace, toy)
     folder = workspace.run_folder(toy_config)
     (folder / "results.json").unlink()
@@ -317,7 +322,7 @@ def test_files_lost_from_a_run_are_told(toy, toy_config, workspace, lost):
         train_and_evaluate(toy_config, workspace, toy)
 
 
-def test_damaged_files_of_a_run_are_told(toy, toy_config, workspace):
+def test_damaged_files_of_a_run_are_errors(toy, toy_config, workspace):
     train_and_evaluate(toy_config, workspace, toy)
     folder = workspace.run_folder(toy_config)
     (folder / "results.json").unlink()
@@ -340,7 +345,7 @@ def test_damaged_files_of_a_run_are_told(toy, toy_config, workspace):
         ("checkpoint/ckpt-3.index", "checkpoint is damaged"),
     ],
 )
-def test_a_file_cut_short_is_told(toy, toy_config, workspace, file, sentence):
+def test_truncated_file_is_an_error(toy, toy_config, workspace, file, sentence):
     train_and_evaluate(toy_config, workspace, toy)
     folder = workspace.run_folder(toy_config)
     if file != "results.json":
@@ -353,7 +358,7 @@ def test_a_file_cut_short_is_told(toy, toy_config, workspace, file, sentence):
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
-def test_a_folder_that_is_not_a_run_s_is_left_alone(toy, toy_config, workspace, overwrite):
+def test_folder_that_is_not_a_run_is_left_unchanged(toy, toy_config, workspace, overwrite):
     folder = workspace.run_folder(toy_config)
     (folder / "best").mkdir(parents=True)
     (folder / "best" / "notes").write_text("keep")
@@ -363,7 +368,7 @@ def test_a_folder_that_is_not_a_run_s_is_left_alone(toy, toy_config, workspace, 
     assert sorted(path.name for path in folder.rglob("*")) == ["best", "notes"]
 
 
-def test_what_killed_writers_left_is_tidied(toy, toy_config, workspace):
+def test_temporary_files_of_killed_writers_are_deleted(toy, toy_config, workspace):
     train_and_evaluate(toy_config, workspace, toy)
     folder = workspace.run_folder(toy_config)
     left = [folder / ".123.results.json", folder / "best" / ".45.model.weights.h5"]
@@ -381,18 +386,18 @@ def test_what_killed_writers_left_is_tidied(toy, toy_config, workspace):
     assert (folder / ".lock").exists()
 
 
-def test_more_candidates_than_items_are_refused(toy, toy_config, workspace):
+def test_more_candidates_than_items_is_an_error(toy, toy_config, workspace):
     config = dataclasses.replace(toy_config, num_candidates=61)
     with pytest.raises(UserError, match="--num_candidates=61: choose at most 60"):
         train_and_evaluate(config, workspace, toy)
 
 
-def test_training_stops_when_validation_no_longer_rises(toy, toy_config, workspace):
+def test_training_stops_when_validation_stops_improving(toy, toy_config, workspace):
     config = dataclasses.replace(toy_config, epochs=60, patience=2, learning_rate=0.05)
     results = train_and_evaluate(config, workspace, toy)
     (workspace.run_folder(config) / "results.json").unlink()
     again = train_and_evaluate(config, workspace, toy)
-    assert untimed(again) == untimed(results), "a stopped run that was killed stays stopped"
+    assert without_times(again) == without_times(results), "early stopping survives a resumption"
     assert results["epochs_run"] < 60
     recalls = [row["valid"]["recall@20"] for row in rows(workspace.run_folder(config))]
     assert results["best_epoch"] == int(np.argmax(recalls)) + 1
@@ -406,8 +411,8 @@ def make_rows(*recalls):
     ]
 
 
-def test_patience_counts_checks_not_epochs():
-    assert best_row(make_rows(0.1, 0.3, 0.3, 0.2))["epoch"] == 2, "the first of equals"
+def test_patience_counts_validations_not_epochs():
+    assert best_row(make_rows(0.1, 0.3, 0.3, 0.2))["epoch"] == 2, "the first in case of a tie"
     assert not out_of_patience(make_rows(0.1, 0.3, 0.3, 0.2), 3)
     assert out_of_patience(make_rows(0.1, 0.3, 0.3, 0.2, 0.1), 3)
     assert not out_of_patience(make_rows(0.3, None, 0.2, None, 0.1), 3)
@@ -416,14 +421,14 @@ def test_patience_counts_checks_not_epochs():
     assert best_row([]) is None and not out_of_patience([], 1)
 
 
-def test_checks_may_be_rarer_than_epochs(toy, toy_config, workspace):
+def test_eval_every_sets_the_validated_epochs(toy, toy_config, workspace):
     config = dataclasses.replace(toy_config, epochs=5, eval_every=2)
     train_and_evaluate(config, workspace, toy)
     checked = [row["epoch"] for row in rows(workspace.run_folder(config)) if "valid" in row]
     assert checked == [2, 4, 5]
 
 
-def test_without_validation_positives_the_last_epoch_is_kept(toy, toy_config, workspace, capsys):
+def test_last_epoch_is_kept_without_validation_positives(toy, toy_config, workspace, capsys):
     from recns_tf.interactions import to_pairs
 
     data = make_interactions(
@@ -442,21 +447,25 @@ def test_without_validation_positives_the_last_epoch_is_kept(toy, toy_config, wo
     assert "no validation positives" in capsys.readouterr().out
 
 
-def test_early_stopping_on_the_test_set_says_so_and_keeps_valid_apart(
+def test_early_stopping_on_test_warns_and_reports_valid_separately(
     toy, toy_config, workspace, capsys
 ):
     config = dataclasses.replace(toy_config, validate_on="test")
     results = train_and_evaluate(config, workspace, toy)
     assert "--validate_on=test: the test metrics will be those" in capsys.readouterr().out
-    looked_at = [row["valid"] for row in rows(workspace.run_folder(config))]
-    best = max(row["recall@20"] for row in looked_at)
-    assert results["test"]["recall@20"] == best == looked_at[results["best_epoch"] - 1]["recall@20"]
-    assert results["valid"] not in looked_at, "results.json has the metrics on valid under valid"
+    stopping_metrics = [row["valid"] for row in rows(workspace.run_folder(config))]
+    best = max(row["recall@20"] for row in stopping_metrics)
+    assert (
+        results["test"]["recall@20"]
+        == best
+        == stopping_metrics[results["best_epoch"] - 1]["recall@20"]
+    )
+    assert results["valid"] not in stopping_metrics, "results.json has valid metrics under valid"
     plain = train_and_evaluate(toy_config, dataclasses.replace(workspace, run_name="x"), toy)
     assert results["valid"]["users"] == plain["valid"]["users"]
 
 
-def test_a_loss_that_is_no_number_ends_the_run_in_one_sentence(toy, toy_config, workspace):
+def test_nonfinite_loss_is_an_error(toy, toy_config, workspace):
     config = dataclasses.replace(toy_config, learning_rate=1e30, loss="bpr")
     with pytest.raises(UserError, match=r"the loss became .* try a smaller --learning_rate"):
         train_and_evaluate(config, workspace, toy)
@@ -464,9 +473,7 @@ def test_a_loss_that_is_no_number_ends_the_run_in_one_sentence(toy, toy_config, 
 
 
 @pytest.mark.parametrize(("encoder", "sampler"), PAIRS)
-def test_every_pair_trains_and_is_the_same_when_loaded(
-    toy, toy_config, workspace, encoder, sampler
-):
+def test_every_encoder_and_sampler_trains_and_loads(toy, toy_config, workspace, encoder, sampler):
     config = dataclasses.replace(toy_config, encoder=encoder, sampler=sampler, epochs=1)
     train_and_evaluate(config, workspace, toy)
     folder = workspace.run_folder(config)
@@ -488,16 +495,16 @@ def test_every_pair_trains_and_is_the_same_when_loaded(
     [("lightgcn", sampler) for sampler in registry.SAMPLERS if sampler != "simns"]
     + [(encoder, "recns") for encoder in registry.ENCODERS if encoder != "lightgcn"],
 )
-def test_a_checkerboard_is_recovered(encoder, sampler, toy_config, workspace):
-    """Even users like even items, odd users odd ones; each held-out item must come first.
+def test_checkerboard_is_recovered(encoder, sampler, toy_config, workspace):
+    """Even users like even items, odd users odd items; the held-out items must rank first.
 
-    Half of the items of the other colour were exposed. SimNS, whose negatives are like the
-    positive, draws the held-out ones alone as soon as it has learned the colours.
+    Half of the items of the other color were exposed. SimNS is left out: its negatives resemble
+    the positive, so once it has learned the colors it draws only held-out items.
     """
     size = 24
     cells = np.add.outer(np.arange(size), np.arange(size)) % 2 == 0
     board = np.argwhere(cells)
-    # Item u is valid and item u + 2 is test for user u; both are of u's own colour.
+    # Item u is valid and item u + 2 is test for user u; both have u's color.
     gap = (board[:, 1] - board[:, 0]) % size
     data = make_interactions(
         "checkerboard",
@@ -521,8 +528,8 @@ def test_a_checkerboard_is_recovered(encoder, sampler, toy_config, workspace):
         assert set(top[u]) == {u, (u + 2) % size}
 
 
-def test_score_tables_are_encoded_when_they_should_be(toy, toy_config, workspace, monkeypatch):
-    """At the start of each epoch, and every second of its steps; by who scores many alone."""
+def test_score_tables_are_encoded_at_the_right_steps(toy, toy_config, workspace, monkeypatch):
+    """At the start of each epoch and every table_steps steps, only for samplers that need them."""
 
     def encodings(**settings):
         config = dataclasses.replace(toy_config, encoder="pinsage", epochs=2, **settings)
@@ -540,7 +547,52 @@ def test_score_tables_are_encoded_when_they_should_be(toy, toy_config, workspace
         return len(steps), pipeline.steps_per_epoch
 
     number, steps = encodings(sampler="dns")
-    assert number == 1 + 2, "when the model is built, and for each epoch"
+    assert number == 1 + 2, "once when the model is built, and once per epoch"
     number, steps = encodings(sampler="dns", table_steps=2)
     assert number == 1 + 2 * -(-steps // 2) > 3
     assert encodings(sampler="recns")[0] == 0
+
+
+class SpySampler(UniNS):
+    """Records the calls of `begin_epoch`."""
+
+    epochs: ClassVar[list[int]] = []
+    encoders: ClassVar[list[Encoder]] = []
+
+    def begin_epoch(self, epoch, encoder):
+        self.epochs.append(epoch)
+        self.encoders.append(encoder)
+
+
+def test_begin_epoch_is_called_once_per_epoch_and_continues_when_resumed(
+    toy, toy_config, workspace, monkeypatch
+):
+    spy = f"{__name__}:SpySampler"
+    config = dataclasses.replace(toy_config, sampler=spy, epochs=4)
+
+    def called():
+        epochs, SpySampler.epochs[:] = list(SpySampler.epochs), []
+        return epochs
+
+    train_and_evaluate(config, workspace, toy)
+    assert called() == [0, 1, 2, 3]
+    assert all(isinstance(encoder, Encoder) for encoder in SpySampler.encoders)
+
+    class Killed(BaseException):
+        """Simulates the end of the process."""
+
+    end_epoch = callbacks.EpochEnd.on_epoch_end
+
+    def die_in_epoch_2(self, epoch, logs=None):
+        if epoch == 2:
+            raise Killed
+        end_epoch(self, epoch, logs)
+
+    killed = dataclasses.replace(workspace, run_name="killed")
+    with monkeypatch.context() as patch:
+        patch.setattr(callbacks.EpochEnd, "on_epoch_end", die_in_epoch_2)
+        with pytest.raises(Killed):
+            train_and_evaluate(config, killed, toy)
+    assert called() == [0, 1, 2]
+    train_and_evaluate(config, killed, toy)
+    assert called() == [2, 3], "epoch 2 is repeated, because it was not completed"

@@ -15,17 +15,17 @@ BIG = bytes(range(256)) * 5000
         (b"hello\n", "ce013625030ba8dba906f756967f9e9ca394464a"),
     ],
 )
-def test_the_sha1_of_a_blob_is_the_known_one(tmp_path, content, sha1):
+def test_git_blob_sha1_matches_known_values(tmp_path, content, sha1):
     (tmp_path / "file").write_bytes(content)
     assert git_blob_sha1(tmp_path / "file") == sha1
 
 
 @pytest.mark.skipif(not shutil.which("git"), reason="no git")
 @pytest.mark.parametrize("content", [b"", b"one\r\ntwo\n", BIG])
-def test_the_sha1_of_a_blob_is_that_of_git(tmp_path, content):
+def test_git_blob_sha1_matches_git(tmp_path, content):
     path = tmp_path / "file"
     path.write_bytes(content)
-    # Without the filters of this user's settings, which may change the ends of lines.
+    # Without the user's git filters, which may change line endings.
     command = ["git", "hash-object", "--no-filters", str(path)]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert git_blob_sha1(path) == printed.strip()
