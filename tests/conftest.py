@@ -3,6 +3,8 @@
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# Messages name the program as it was called: here by the tests, not by run.sh.
+os.environ.pop("RECNS_TF_PROGRAM", None)
 # Toy graphs need only one thread, and idle spinning threads would slow down other test workers.
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 

@@ -38,6 +38,7 @@ def few_models(monkeypatch):
     monkeypatch.setattr(encoders, "ENCODERS", ("lightgcn", "pinsage"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", bench.WHATS)
 def test_benchmark_reports_times_and_ratios(what, few_models):
     module = importlib.import_module(f"benchmarks.{what}")
@@ -55,6 +56,7 @@ def test_benchmark_reports_times_and_ratios(what, few_models):
     json.dumps(found.to_json())
 
 
+@pytest.mark.slow
 def test_parts_of_an_epoch_add_up(few_models):
     found = epoch.measure(TINY, 1, Model(encoder="mf", sampler="unins"))
     rows = {row["name"]: row["milliseconds"] for row in found.rows}
@@ -73,6 +75,7 @@ def test_ratios_are_relative_to_the_named_row():
     assert (half["busy_milliseconds"], half["busy_ratio"]) == (3000, 0.75)
 
 
+@pytest.mark.slow
 def test_implementations_of_propagation_agree():
     matrix = symmetric_adjacency(random_train(TINY))
     nodes = tf.Variable(tf.random.stateless_normal([matrix.shape[0], 8], [0, 1]))
@@ -106,6 +109,7 @@ def test_brute_force_ranking_agrees():
     np.testing.assert_array_equal(ranking.brute_force(users, items, train), expected)
 
 
+@pytest.mark.slow
 def test_bench_command_writes_figures(tmp_path):
     sizes = ["bench", "ranking", "--shapes=small", "--rounds=1", f"--output={tmp_path}"]
     done = call(sys.executable, "-m", "recns_tf", *sizes)
@@ -138,6 +142,7 @@ def test_picture_has_every_kind_of_panel(tmp_path):
     assert "<!-- times propagation -->" in drawn and "<!-- train pairs -->" in drawn
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

@@ -89,6 +89,7 @@ def test_user_defined_sampler_trains(place, toy, toy_config):
     assert type(model.sampler).__name__ == "Nearest"
 
 
+@pytest.mark.slow
 def test_new_users_get_recommendations(place, toy, toy_config, monkeypatch, capsys):
     config = dataclasses.replace(toy_config, encoder="pinsage", epochs=1)
     train_and_evaluate(config, Workspace(), toy)

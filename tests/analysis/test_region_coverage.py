@@ -81,6 +81,7 @@ def test_without_held_out_positives_only_coverage_is_reported():
     assert "20.0%" in result.report()
 
 
+@pytest.mark.slow
 def test_command_writes_numbers_a_plot_and_the_cached_region(tmp_path):
     command = [sys.executable, "-m", "recns_tf", "regions", "synthetic-small"]
     done = call(*command, f"--data_dir={tmp_path}", "--khop=9")

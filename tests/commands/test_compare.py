@@ -83,6 +83,7 @@ def mean_of(interactions, tables, masked, **mode):
     return {name: pytest.approx(value) for name, value in found.items()}
 
 
+@pytest.mark.slow
 def test_documented_command_runs(place, data):
     """The command of docs/comparing.md, with embeddings in another row order."""
     text = (ROOT / "docs" / "comparing.md").read_text(encoding="utf-8")
@@ -137,6 +138,7 @@ def run_folder(data, toy_config, tmp_path_factory):
     return place.run_folder(config), train_and_evaluate(config, place, data[1])
 
 
+@pytest.mark.slow
 def test_comparison_with_a_run_reports_differences(place, data, tables, run_main, run_folder):
     folder, results = run_folder
     # The given embeddings are those of the run: there must be no difference in any mode.

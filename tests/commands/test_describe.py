@@ -53,6 +53,7 @@ def command(name, *arguments):
     return call(sys.executable, "-m", "recns_tf", name, *arguments)
 
 
+@pytest.mark.slow
 def test_describe_writes_numbers_and_a_plot(tmp_path):
     done = command("describe", "synthetic-small", f"--data_dir={tmp_path}")
     assert done.returncode == 0 and done.stderr == "", done.stderr
@@ -64,6 +65,7 @@ def test_describe_writes_numbers_and_a_plot(tmp_path):
     assert (folder / "description.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_exported_files_can_be_read_again(tmp_path):
     data = datasets.load(Config(dataset="synthetic-small"), tmp_path)
     where = f"--data_dir={tmp_path}"
@@ -82,6 +84,7 @@ def test_exported_files_can_be_read_again(tmp_path):
     assert (again.positives.nnz, again.exposed.nnz) == (40_000, 46_000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

@@ -46,6 +46,7 @@ def log(tmp_path):
 COLUMNS = ("--user=who", "--item=what", "--label=clicked")
 
 
+@pytest.mark.slow
 def test_prepared_log_can_be_trained_on(tmp_path, log):
     done = prepare(tmp_path, "shop", f"--input={log}", *COLUMNS)
     assert done.returncode == 0, done.stderr
@@ -113,6 +114,7 @@ def test_temporal_split_drops_exposures_of_the_held_out_period(tmp_path):
     assert account.late_exposures == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -157,6 +159,7 @@ def test_invalid_input_is_an_error_and_writes_nothing(tmp_path, log, arguments, 
     assert [path.name for path in tmp_path.iterdir()] == ["log.csv"]
 
 
+@pytest.mark.slow
 def test_dataset_is_replaced_only_with_overwrite_and_only_by_a_valid_one(tmp_path, log):
     def checksum():
         return datasets.load(Config(dataset="shop"), tmp_path / "data").checksum
@@ -234,6 +237,7 @@ def test_interrupt_is_reported_and_writes_nothing(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["log.csv"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["log.npz", "prepared.json"])
 @pytest.mark.parametrize("damage", [b"", b"{}", b"PK\x03\x04"])
 def test_damaged_prepared_file_is_an_error(tmp_path, log, name, damage):
@@ -270,6 +274,7 @@ def test_kuairand(tmp_path):
     assert (data.num_users, data.num_items) == (20_949, 4_982)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["test", "train", "help", "ml-100k", "lightgcn", "table2", "all"])
 def test_reserved_names_are_refused(tmp_path, name, log):
     done = prepare(tmp_path, name, f"--input={log}", *COLUMNS)

@@ -67,6 +67,7 @@ def reproduced(tmp_path_factory):
     return done, runs / "table2-synthetic", found
 
 
+@pytest.mark.slow
 def test_table_shows_means_and_deviations_of_finished_runs(reproduced):
     done, folder, found = reproduced
     assert done.returncode == 0, done.stderr
@@ -214,6 +215,7 @@ def test_ablation_writes_tables_of_finished_runs(tmp_path, monkeypatch):
     assert written == {"ablation.md", "ablation.csv", "ablation.png", "ablation.svg", "cells.csv"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "arguments", "sentence"),
     [
@@ -236,6 +238,7 @@ def test_bad_input_is_a_one_line_error(command, arguments, sentence, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_dry_run_lists_runs_and_writes_nothing(tmp_path):
     base = Config.for_run("ml-100k", "lightgcn")
     for cell in cells.make_cells(dataclasses.replace(base, sampler="dns"), [0], base):

@@ -34,6 +34,7 @@ def main(*arguments):
     return call(sys.executable, "-m", "recns_tf", *arguments)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -56,6 +57,7 @@ def test_bad_input_is_one_sentence_and_a_status(arguments, sentence):
     assert done.stdout == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("flag", "words"),
     [
@@ -73,6 +75,7 @@ def test_a_flag_that_cannot_be_is_one_sentence(flag, words):
     assert done.stderr.startswith(f"recns_tf: {words}") and done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_what_the_system_refuses_is_one_sentence(project):
     (project / "afile").write_text("")
     done = run_toy(project, f"--runs_dir={project}/afile")
@@ -80,6 +83,7 @@ def test_what_the_system_refuses_is_one_sentence(project):
     assert re.fullmatch(r"recns-tf: .*afile.*: Not a directory\.\n", done.stderr)
 
 
+@pytest.mark.slow
 def test_nobody_reading_is_no_traceback(project):
     program, arguments = toy_command(project, "--run_name=piped")
     line = shlex.join([sys.executable, "-c", program, *arguments]) + " | head -n 1"
@@ -87,6 +91,7 @@ def test_nobody_reading_is_no_traceback(project):
     assert "users" in done.stdout and done.stderr == ""
 
 
+@pytest.mark.slow
 def test_an_interrupt_says_how_to_go_on(project):
     program, arguments = toy_command(project, "--run_name=cut", "--epochs=500", "--patience=500")
     process = subprocess.Popen(
@@ -141,6 +146,7 @@ def run_toy(project, *flags, before=""):
     return call(sys.executable, "-c", program, *arguments)
 
 
+@pytest.mark.slow
 def test_a_run_from_the_command_line_and_again_from_its_config(project):
     done = run_toy(project, "--alpha=normal(0.5,0.1)", "--seed=2", "--strategy=RecNS-O")
     assert done.returncode == 0, done.stderr
@@ -157,6 +163,7 @@ def test_a_run_from_the_command_line_and_again_from_its_config(project):
     np.testing.assert_array_equal(*tables)
 
 
+@pytest.mark.slow
 def test_aliases_work_and_the_command_line_wins_over_a_flagfile(project):
     flagfile = project / "a.flags"
     flagfile.write_text("# a comment\n--khop=7\n--learning_rate=0.1\n")
@@ -167,6 +174,7 @@ def test_aliases_work_and_the_command_line_wins_over_a_flagfile(project):
     assert settings["khop"] == 5 and settings["learning_rate"] == 0.02
 
 
+@pytest.mark.slow
 def test_a_corrupt_cache_is_one_sentence(project):
     assert run_toy(project, "--epochs=1").returncode == 0
     (cache,) = (project / "data" / "ml-100k").glob("interactions-*.npz")
@@ -190,6 +198,7 @@ def test_no_network_is_one_sentence(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_killed_process_resumes(project):
     """SIGKILL in the middle; the same command ends with the numbers of an unbroken run."""
     flags = ("--epochs=40", "--patience=40")

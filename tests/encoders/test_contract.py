@@ -107,6 +107,7 @@ def test_node_without_neighbors_has_a_finite_embedding_and_gradient(make, toy):
     assert tf.convert_to_tensor(gradients[0])[0].numpy().any(), "its own features matter"
 
 
+@pytest.mark.slow
 def test_training_embeddings_depend_on_the_seed_alone_in_graph_and_eager_mode(make):
     encoder = make()
     users = tf.constant([3, 9, 17])

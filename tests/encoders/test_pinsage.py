@@ -44,6 +44,7 @@ def all_neighbors(toy):
     return lambda layer, node: graph.indices[graph.indptr[node] : graph.indptr[node + 1]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_layers", [1, 2, 3, 4])
 def test_ranking_embeddings_use_all_neighbors(toy, config, num_layers):
     config = dataclasses.replace(config, num_layers=num_layers)
@@ -59,6 +60,7 @@ def known_ranks(seed, ids, bound, n):
     return (ids[:, None] * 7 + tf.range(n) * 3 + ids[:, None] // 5 * tf.range(n)) % bound[:, None]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_layers", [1, 2, 3])
 def test_training_embeddings_use_drawn_neighbors(toy, config, num_layers, monkeypatch):
     """Layer 1 uses 5 neighbors, and later layers 3, for every node."""
@@ -229,6 +231,7 @@ def test_new_user_is_encoded_from_clicks_alone(encoder, toy):
     np.testing.assert_allclose(np.linalg.norm(new, axis=1), 1, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_new_users_of_a_checkerboard_find_their_color(toy_config, tmp_path):
     """Trains without four users, then finds their items from three clicks each."""
     size, old = 24, 20

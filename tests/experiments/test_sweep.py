@@ -154,6 +154,7 @@ TRAINED = SMALL | {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_killed_sweep_resumes_to_the_tables_of_an_uninterrupted_one(tmp_path):
     """One run is finished, the other is killed midway and must not outlive its sweep."""
     runs, data = tmp_path / "runs", str(tmp_path / "data")

@@ -54,6 +54,7 @@ def proposals(studies):
     return [[(t.params, t.value) for t in study.trials.trials] for study in studies]
 
 
+@pytest.mark.slow
 def test_samplers_have_equal_trials_and_validation_selects_the_best(tmp_path):
     studies, failures = tuned(tmp_path, 5)
     assert failures == [] and [len(study.trials.trials) for study in studies] == [5, 5]
@@ -68,6 +69,7 @@ def test_samplers_have_equal_trials_and_validation_selects_the_best(tmp_path):
         assert all(0.001 <= params["learning_rate"] <= 0.1 for params, _ in trials)
 
 
+@pytest.mark.slow
 def test_interrupted_tuning_continues_with_the_same_proposals(tmp_path):
     whole, _ = tuned(tmp_path / "whole", 3, jobs=2)
     tuned(tmp_path / "cut", 2)

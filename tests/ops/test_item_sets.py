@@ -80,18 +80,21 @@ def sets_of_any_density(draw):
     return np.array(rows)
 
 
+@pytest.mark.slow
 @given(sets_of_any_density(), st.sampled_from([0, 1, 4]))
 @settings(max_examples=40)
 def test_bitmap_holds_the_items_of_its_set_bits(inside, spare_words):
     check(bitmap(inside, spare_words), inside)
 
 
+@pytest.mark.slow
 @given(sets_of_any_density())
 @settings(max_examples=20)
 def test_pool_holds_the_assigned_items(inside):
     check(pool(inside), inside)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("position", range(64))
 def test_every_bit_position_of_a_word_is_found(position):
     inside = np.zeros((2, 512), dtype=bool)
@@ -109,6 +112,7 @@ def test_bitmap_rank_out_of_range_gives_a_valid_item():
     assert ((full >= 0) & (full < 70)).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", [bitmap, pool])
 @pytest.mark.parametrize("function", [random.with_replacement, random.without_replacement])
 def test_all_forms_draw_the_same_items(form, function):

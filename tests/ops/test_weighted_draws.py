@@ -105,6 +105,7 @@ def test_every_round_and_the_fallback_use_their_own_seed():
     assert sizes == [(2, 3)] + [(6, random.PROPOSALS)] * random.REJECTION_ROUNDS + [(6, 1)]
 
 
+@pytest.mark.slow
 def test_fallback_draws_if_nothing_is_acceptable():
     def fallback(users, n, seed):
         return 3 * users[:, None] + random.integers(seed, tf.constant(3), [tf.size(users), n])
@@ -200,6 +201,7 @@ def distinct_counts(weights, k, orders, rows=200_000):
 WEIGHTS = np.array([4.0, 0.0, 1.0, 2.5, 0.5])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("k", [1, 2, 3, 4])
 def test_distinct_draws_follow_sequential_draws(k):
     expected = sequential_distribution(WEIGHTS, k)

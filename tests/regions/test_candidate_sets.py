@@ -19,6 +19,7 @@ def make(region, pool_epochs=1, seed=0):
     return CandidateSets(region, pool_size=6, pool_epochs=pool_epochs, seed=seed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("density", "kind", "khop", "form"),
     [
@@ -61,6 +62,7 @@ def pool_items(candidate_sets):
     return candidate_sets.pool.items.numpy()
 
 
+@pytest.mark.slow
 def test_pools_are_redrawn_every_pool_epochs(toy):
     region = build_region(toy.train, memory=0)
     each, second, once = (make(region, pool_epochs=n) for n in (1, 2, 0))

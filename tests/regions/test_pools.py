@@ -11,6 +11,7 @@ from tests.regions.test_storage import effective, world
 REGIONS = [("intermediate", "walk"), ("intermediate", "shell"), ("distant", "walk")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "definition"), REGIONS)
 @pytest.mark.parametrize("size", [1, 40, 6_000])
 def test_pool_is_a_subset_of_the_region_without_repeats(kind, definition, size):

@@ -30,6 +30,7 @@ def graphs(draw):
     return train
 
 
+@pytest.mark.slow
 @given(graphs(), st.sampled_from([3, 5, 7]))
 @settings(max_examples=400)
 def test_regions_match_a_search_from_each_user(train, khop):
@@ -63,6 +64,7 @@ def test_regions_are_correct_across_blocks_of_items(khop, density):
     np.testing.assert_array_equal(members(train, "distant", khop, "walk"), ~(power > 0) & ~train)
 
 
+@pytest.mark.slow
 def test_regions_of_zhihu_clicks_match_a_boolean_product():
     """khop 3 on the public sample, against SciPy's A A^T A for a quarter of its users."""
     folder = SHARED / "data" / "zhihu-original" / "pinsage"

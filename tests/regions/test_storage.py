@@ -29,6 +29,7 @@ def effective(train, kind, khop, definition):
     return np.where(inside.any(axis=1, keepdims=True), inside, ~train)
 
 
+@pytest.mark.slow
 @given(
     graphs(),
     st.sampled_from([3, 5]),

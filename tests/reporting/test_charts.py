@@ -59,6 +59,7 @@ def assert_is_affine_image(drawn, points, sign):
     np.testing.assert_allclose(drawn, drawn[low] + scale * (points - points[low]), atol=0.03)
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(st.lists(NUMBERS, min_size=1, max_size=30))
 def test_points_are_an_affine_image_of_the_data_inside_the_axes(ys):

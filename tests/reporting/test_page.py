@@ -149,6 +149,7 @@ def test_every_number_of_an_epoch_has_a_chart(place):
     assert "lightgcn recns, seed 1" in chart
 
 
+@pytest.mark.slow
 def test_a_note_explains_missing_slices(place):
     for run in ("a", "b"):
         path = place / "runs" / run / "config.json"
@@ -204,6 +205,7 @@ def test_markup_in_names_is_escaped(place):
     assert page.count("<script>") == 1
 
 
+@pytest.mark.slow
 def test_any_field_may_be_missing_or_of_another_type(place):
     """Whatever is wrong with one field of an old or damaged run, the page is valid HTML."""
     path = place / "runs" / "a" / "results.json"
@@ -258,6 +260,7 @@ def command(*arguments, cwd):
     )
 
 
+@pytest.mark.slow
 def test_command_writes_the_page(place):
     done = command(*sorted((place / "runs").iterdir()), cwd=place)
     assert done.returncode == 0, done.stderr
@@ -267,6 +270,7 @@ def test_command_writes_the_page(place):
     assert page == write(place)[0], "the page depends only on the runs"
 
 
+@pytest.mark.slow
 def test_wrong_arguments_are_errors_of_one_line():
     for arguments, sentence in (
         (
@@ -291,6 +295,7 @@ document.body.innerHTML =
 </script></body>"""
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 @pytest.mark.parametrize("width", [360, 1280])
 def test_page_fits_the_screen_and_its_legend_works(place, width):

@@ -206,6 +206,7 @@ def expected_gain(temperature, baseline):
     return mean / count, square / count - (mean / count) ** 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("baseline", [0.0, 0.4])
 def test_gradient_estimates_are_unbiased(baseline):
     def error(sampler, temperature=0.7):
@@ -263,6 +264,7 @@ def test_the_baseline_is_a_running_mean_or_the_mean_of_the_other_rewards():
     np.testing.assert_allclose(alone.advantage, alone.rewards[0], atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("sampler", "rises"), [(AdvNS, True), (WrongSign, False)])
 def test_reward_rises_with_a_fixed_recommender(sampler, rises):
     made = make(3, sampler=sampler, nodes=0 * NODES + 0.1, bias=0 * BIAS, learning_rate=0.02)

@@ -84,6 +84,7 @@ def mean_score(world, config, weights):
     return function
 
 
+@pytest.mark.slow
 def test_hard_samplers_find_hard_negatives(mean_score):
     """Negatives from the user's own block are the hard ones by the model's scores."""
     uniform = mean_score("unins")
@@ -95,9 +96,11 @@ def test_hard_samplers_find_hard_negatives(mean_score):
     assert mean_score("srns", 5) > uniform + 0.5 * (hardest - uniform)
 
 
+@pytest.mark.slow
 def test_untrained_generator_is_no_harder_than_chance(mean_score):
     assert mean_score("advns", 25) > mean_score("advns", 0)
 
 
+@pytest.mark.slow
 def test_memory_without_updates_is_no_harder_than_chance(mean_score):
     assert mean_score("srns", 5) > mean_score("srns", 0)

@@ -39,6 +39,7 @@ def stage(request, toy, toy_config):
     return Stage(config, model, batches[0], batches[-1], sample)
 
 
+@pytest.mark.slow
 def test_shapes_and_ranges(stage, toy):
     for batch in (stage.batch, stage.short):
         negatives = stage.sample(batch, batch.seed)
@@ -84,6 +85,7 @@ def test_second_call_does_not_retrace(stage):
     assert stage.sample.experimental_get_tracing_count() == traced
 
 
+@pytest.mark.slow
 def test_choice_uses_frozen_embeddings_only(stage):
     """Zeros in the live tables do not change the choice, and frozen tables get no gradient."""
     known = FullTables(*(tf.constant(table) for table in stage.model.encoder.embeddings()))
@@ -136,6 +138,7 @@ def test_only_update_state_changes_the_sampler_and_never_the_encoder(stage):
     assert bool(own) == (stage.config.sampler in ("advns", "rns-as"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("region", "memory"), [("intermediate", 2.0), ("intermediate", 0.0), ("distant", 2.0)]
 )
@@ -163,6 +166,7 @@ def test_region_restricts_what_is_drawn(stage, toy, region, memory):
     assert seen > 0
 
 
+@pytest.mark.slow
 def test_default_region_is_that_of_the_paper_and_uses_train_only(stage, toy):
     _, pipeline, region_sets = build(stage.config, toy)
     region = region_sets.region
@@ -174,6 +178,7 @@ def test_default_region_is_that_of_the_paper_and_uses_train_only(stage, toy):
         np.testing.assert_array_equal(pipeline.region.count(tf.range(toy.num_users)), unobserved)
 
 
+@pytest.mark.slow
 def test_one_negative_and_one_candidate_work(stage, toy):
     config = dataclasses.replace(stage.config, num_negatives=1, num_candidates=1)
     model, pipeline, _ = build(config, toy)

@@ -165,6 +165,7 @@ def test_every_transition_is_that_of_the_kernel():
             )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("shift", "scale"), [(0.0, 1.0), (-200.0, 0.3)])
 def test_chains_converge_to_the_positive_distribution(shift, scale):
     """Starts outside the pool, and includes scores whose σ is 0 in float32."""

@@ -72,6 +72,7 @@ def mixed_law(form, user, share):
     return share * uniform(SHOWN[user]) + (1 - share) * others if SHOWN[user].any() else others
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", POOLS)
 def test_items_have_the_distribution_of_the_mixture(form):
     for user, ids in drawn(form, 0.3, [0, 1]).items():
@@ -170,6 +171,7 @@ def test_user_without_exposures_has_omega_0(form):
     assert chi_square(observed, uniform(SHOWN.any(axis=0))) < 1e-6, "exposures of others"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("form", "share"),
     [("complement", 0.0), ("complement of more", 0.4), ("listed", 0.4)],
@@ -187,6 +189,7 @@ def test_fully_exposed_pool_is_used_as_a_whole(form, share):
             assert chi_square(observed, mixed_law(form, user, share + 0.1)) < 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["complement", "pool"])
 def test_users_of_one_batch_have_their_own_distributions(form):
     ids = drawn(form, 0.5, range(5))

@@ -97,6 +97,7 @@ FORMS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("form", "power"), [*((form, 0.75) for form in FORMS), ("listed", 0.0)])
 def test_distribution_is_renormalized_in_every_form_of_pool(form, power):
     ids = drawn(popns(FORMS[form](REGION), power))
@@ -118,6 +119,7 @@ def test_distribution_is_renormalized_in_every_form_of_pool(form, power):
             assert independence(table[np.ix_(allowed, allowed)]) > 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["complement", "bitmap"])
 def test_a_pool_without_popular_items_is_drawn_from_uniformly(form):
     train = np.zeros((4, 8), dtype=bool)

@@ -115,6 +115,7 @@ def test_equation_9_on_random_sets():
     np.testing.assert_array_equal(result, expected)
 
 
+@pytest.mark.slow
 def test_equation_8_picks_the_largest_amplified_score():
     rng = np.random.default_rng(1)
     flipped = 0

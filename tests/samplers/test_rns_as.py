@@ -247,6 +247,7 @@ def test_a_constant_generator_draws_exposed_items_by_their_share_of_the_candidat
     assert not exposed_share(make(constant=True, exposed=0)).any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.0, 0.75])
 def test_share_of_exposed_negatives_grows_with_a_fixed_recommender(share):
     sampler = make(constant=True, weight=20.0, feature_share=share)

@@ -15,6 +15,7 @@ from recns_tf.training.build import build
 from tests.samplers import worlds
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("region", ["all", "intermediate"])
 @pytest.mark.parametrize("name", registry.SAMPLERS)
 def test_sampler_is_restored_from_config_weights_and_assets(

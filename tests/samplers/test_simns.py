@@ -91,6 +91,7 @@ def pools(size, power, number, k=32):
     return {items: found.count(items) for items in set(found)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("power", "number"), [(1.0, 8_000), (0.5, 3_000), (0.0, 3_000)])
 def test_batch_pool_is_drawn_sequentially_by_popularity(power, number):
     weight = POPULARITY.astype(float) ** power

@@ -15,6 +15,7 @@ from recns_tf.training.train import train_and_evaluate
 from tests.conftest import make_toy
 
 
+@pytest.mark.slow
 def test_loaded_run_has_the_tested_embeddings(toy, toy_config, tmp_path):
     workspace = Workspace(runs_dir=str(tmp_path))
     config = dataclasses.replace(toy_config, encoder="pinsage")
@@ -28,6 +29,7 @@ def test_loaded_run_has_the_tested_embeddings(toy, toy_config, tmp_path):
     assert new.shape == (2, 8)
 
 
+@pytest.mark.slow
 def test_other_data_and_other_folders_are_an_error(toy, toy_config, tmp_path):
     workspace = Workspace(runs_dir=str(tmp_path))
     train_and_evaluate(dataclasses.replace(toy_config, epochs=1), workspace, toy)
@@ -38,6 +40,7 @@ def test_other_data_and_other_folders_are_an_error(toy, toy_config, tmp_path):
         load.load(tmp_path / "nothing", interactions=toy)
 
 
+@pytest.mark.slow
 def test_saved_model_is_loaded_in_a_new_process(toy, toy_config, tmp_path):
     model, _, _ = build(dataclasses.replace(toy_config, sampler="srns"), toy)
     model.save(tmp_path / "model.keras")

@@ -51,6 +51,7 @@ def test_users_of_a_batch_are_distinct_if_there_are_enough():
         assert len(set(USERS[batch])) == len(batch) == 3
 
 
+@pytest.mark.slow
 def test_users_and_their_items_are_equally_likely():
     """Drawing uniformly from all edges, or a rank that is not uniform, would fail."""
     for size in (2, 400):  # below and above the number of users

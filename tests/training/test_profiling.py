@@ -50,6 +50,7 @@ def test_waiting_for_input_is_not_counted():
     assert set(found.values()) == {Busy(0, 0)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("encoder", "sampler"), [("lightgcn", "recns"), ("pinsage", "advns")])
 def test_profile_reports_every_part(toy, toy_config, tmp_path, encoder, sampler):
     config = dataclasses.replace(toy_config, encoder=encoder, sampler=sampler, epochs=1)
@@ -68,6 +69,7 @@ def test_profile_reports_every_part(toy, toy_config, tmp_path, encoder, sampler)
     assert not (tmp_path / "profile" / "old").exists()
 
 
+@pytest.mark.slow
 def test_profiling_does_not_change_the_run(toy, toy_config, tmp_path, capsys):
     config = dataclasses.replace(toy_config, epochs=2)
     plain, profiled = (

@@ -175,6 +175,7 @@ def assert_same_steps(one, other, batches):
         np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pair", PAIRS, ids="-".join)
 def test_saved_model_continues_training_with_the_same_steps(toy, toy_config, tmp_path, pair):
     encoder, sampler = pair

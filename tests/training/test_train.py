@@ -95,6 +95,7 @@ def test_run_writes_all_output_files(toy, toy_config, workspace, capsys):
     assert len(shown) == 3 and "*" in shown[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", registry.SAMPLERS)
 def test_runs_depend_on_the_seed_only(toy, toy_config, workspace, sampler):
     def run(name, seed):
@@ -120,6 +121,7 @@ def test_seed_changes_weights_and_batches(toy, toy_config):
         assert not np.array_equal(one, two), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("moment", "memory", "encoder", "sampler"),
     [
@@ -226,6 +228,7 @@ def test_finished_run_is_shown_and_not_run_again(toy, toy_config, workspace, cap
             assert path.stat().st_mtime_ns == stamp
 
 
+@pytest.mark.slow
 def test_other_settings_need_overwrite(toy, toy_config, workspace):
     train_and_evaluate(toy_config, workspace, toy)
     folder = workspace.run_folder(toy_config)
@@ -263,6 +266,7 @@ def test_locked_run_is_an_error(toy, toy_config, workspace):
         train_and_evaluate(toy_config, workspace, toy)
 
 
+@pytest.mark.slow
 def test_run_killed_during_overwrite_never_resumes_the_old_run(
     toy, toy_config, workspace, monkeypatch
 ):
@@ -312,6 +316,7 @@ def test_run_killed_during_overwrite_never_resumes_the_old_run(
     raise AssertionError("clear never completed")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lost", ["metrics.jsonl", "best/model.weights.h5"])
 def test_missing_files_of_a_run_are_errors(toy, toy_config, workspace, lost):
     train_and_evaluate(toy_config, workspace, toy)
@@ -322,6 +327,7 @@ def test_missing_files_of_a_run_are_errors(toy, toy_config, workspace, lost):
         train_and_evaluate(toy_config, workspace, toy)
 
 
+@pytest.mark.slow
 def test_damaged_files_of_a_run_are_errors(toy, toy_config, workspace):
     train_and_evaluate(toy_config, workspace, toy)
     folder = workspace.run_folder(toy_config)
@@ -336,6 +342,7 @@ def test_damaged_files_of_a_run_are_errors(toy, toy_config, workspace):
             train_and_evaluate(toy_config, workspace, toy)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "sentence"),
     [
@@ -368,6 +375,7 @@ def test_folder_that_is_not_a_run_is_left_unchanged(toy, toy_config, workspace, 
     assert sorted(path.name for path in folder.rglob("*")) == ["best", "notes"]
 
 
+@pytest.mark.slow
 def test_temporary_files_of_killed_writers_are_deleted(toy, toy_config, workspace):
     train_and_evaluate(toy_config, workspace, toy)
     folder = workspace.run_folder(toy_config)
@@ -421,6 +429,7 @@ def test_patience_counts_validations_not_epochs():
     assert best_row([]) is None and not out_of_patience([], 1)
 
 
+@pytest.mark.slow
 def test_eval_every_sets_the_validated_epochs(toy, toy_config, workspace):
     config = dataclasses.replace(toy_config, epochs=5, eval_every=2)
     train_and_evaluate(config, workspace, toy)
@@ -447,6 +456,7 @@ def test_last_epoch_is_kept_without_validation_positives(toy, toy_config, worksp
     assert "no validation positives" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_early_stopping_on_test_warns_and_reports_valid_separately(
     toy, toy_config, workspace, capsys
 ):
@@ -472,6 +482,7 @@ def test_nonfinite_loss_is_an_error(toy, toy_config, workspace):
     assert not (workspace.run_folder(config) / "results.json").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("encoder", "sampler"), PAIRS)
 def test_every_encoder_and_sampler_trains_and_loads(toy, toy_config, workspace, encoder, sampler):
     config = dataclasses.replace(toy_config, encoder=encoder, sampler=sampler, epochs=1)
@@ -490,6 +501,7 @@ def test_every_encoder_and_sampler_trains_and_loads(toy, toy_config, workspace, 
     np.testing.assert_array_equal(*tops)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("encoder", "sampler"),
     [("lightgcn", sampler) for sampler in registry.SAMPLERS if sampler != "simns"]
@@ -528,6 +540,7 @@ def test_checkerboard_is_recovered(encoder, sampler, toy_config, workspace):
         assert set(top[u]) == {u, (u + 2) % size}
 
 
+@pytest.mark.slow
 def test_score_tables_are_encoded_at_the_right_steps(toy, toy_config, workspace, monkeypatch):
     """At the start of each epoch and every table_steps steps, only for samplers that need them."""
 
@@ -564,6 +577,7 @@ class SpySampler(UniNS):
         self.encoders.append(encoder)
 
 
+@pytest.mark.slow
 def test_begin_epoch_is_called_once_per_epoch_and_continues_when_resumed(
     toy, toy_config, workspace, monkeypatch
 ):

@@ -88,6 +88,7 @@ def test_graph_folders(layout, data):
     assert_equal(one, two)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", TABLES)
 @settings(max_examples=40)
 @given(data=st.data())
