@@ -78,6 +78,7 @@ def place(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_user_defined_sampler_trains(place, toy, toy_config):
     (place / "nearest.py").write_text(program("docs/samplers.md"), encoding="utf-8")
     config = dataclasses.replace(toy_config, sampler="nearest:Nearest")
@@ -110,6 +111,7 @@ def test_a_user_defined_part_that_cannot_be_loaded_is_an_error():
         Config(sampler="nothing")
 
 
+@pytest.mark.slow
 def test_program_of_the_readme_runs(place, toy, monkeypatch, capsys):
     monkeypatch.setattr(datasets, "load", lambda config, data_dir: toy)
     (place / "readme.py").write_text(program("README.md"), encoding="utf-8")

@@ -11,6 +11,7 @@ from tests.commands.test_train import call
 from tests.conftest import make_toy, members
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(40, 60, 0.15), (60, 4_500, 0.01)])
 def test_coverage_matches_the_regions(shape):
     """With one block of items, and with three."""

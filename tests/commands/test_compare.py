@@ -106,6 +106,7 @@ def test_documented_command_runs(place, data):
     assert "| given | exact | train and valid | " in table and table.split("\n\n")[1] in done.stdout
 
 
+@pytest.mark.slow
 def test_results_of_every_mode_match_the_ranking(place, data, tables, run_main):
     said = run_main("synthetic-small", **FILES, depth="60,30")
     folder = place / "comparisons" / "synthetic-small"

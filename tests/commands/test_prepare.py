@@ -183,6 +183,7 @@ def test_dataset_is_replaced_only_with_overwrite_and_only_by_a_valid_one(tmp_pat
     assert sorted(path.name for path in (tmp_path / "data").iterdir()) == ["mine", "new", "shop"]
 
 
+@pytest.mark.slow
 def test_split_flag_overrides_the_prepared_split(tmp_path, log):
     prepare(tmp_path, "shop", f"--input={log}", *COLUMNS, "--timestamp=at", "--split=temporal")
 
@@ -220,6 +221,7 @@ def test_interrupted_replacement_keeps_the_existing_dataset(tmp_path, monkeypatc
     assert list(tmp_path.iterdir()) == [directory], "leftovers of a killed process are removed, too"
 
 
+@pytest.mark.slow
 def test_interrupt_is_reported_and_writes_nothing(tmp_path):
     path = tmp_path / "log.csv"
     path.write_text("user_id,item_id\n" + "1,2\n" * 3_000_000)
@@ -262,6 +264,7 @@ def test_unknown_dataset_is_an_error_that_lists_prepared_ones(tmp_path, log):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not KUAIRAND.exists(), reason="the KuaiRand sample is missing")
 def test_kuairand(tmp_path):
     wanted = Preparation(

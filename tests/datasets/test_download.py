@@ -196,6 +196,7 @@ def test_other_checksum_functions_are_supported(site, target, tmp_path):
     assert files_in_folder(target) == {"file": CONTENT}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("framing", ["length", "chunked", "none"])
 def test_slow_server_does_not_time_out(site, target, monkeypatch, framing):
     monkeypatch.setattr(module, "TIMEOUT_SECONDS", 0.5)  # less than the total time

@@ -96,6 +96,7 @@ def test_one_propagation_without_dropout(toy, toy_config):
     assert live.without_dropout is None
 
 
+@pytest.mark.slow
 def test_gradients_agree_with_the_oracle(toy, toy_config):
     config = dataclasses.replace(toy_config, message_dropout=0.0)
     encoder = NGCF.from_settings(config, toy)

@@ -84,6 +84,7 @@ def test_training_embeddings_use_drawn_neighbors(toy, config, num_layers, monkey
     np.testing.assert_allclose(tables.items(tf.constant(items)), expected[40 + items], atol=2e-6)
 
 
+@pytest.mark.slow
 def test_gradients_agree_with_the_oracle(encoder, toy, monkeypatch):
     monkeypatch.setattr(random, "integers_by_id", known_ranks)
     graph = bipartite(toy.train)

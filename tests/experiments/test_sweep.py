@@ -79,6 +79,7 @@ def test_cells_run_once_and_at_most_jobs_in_parallel(world, tmp_path, capfd, mon
     assert said[3:] == ["3 of 3 runs are finished already"]
 
 
+@pytest.mark.slow
 def test_failure_does_not_affect_other_cells(world, tmp_path, capfd):
     found, run = world
     programs = {
@@ -98,6 +99,7 @@ def test_failure_does_not_affect_other_cells(world, tmp_path, capfd):
     assert run() == [], "the same command runs the failed cells again"
 
 
+@pytest.mark.slow
 def test_sweep_waits_for_a_folder_locked_by_another_process(world, tmp_path, capfd):
     found, run = world
     (tmp_path / found[0].name).mkdir()
@@ -118,6 +120,7 @@ def test_sweep_waits_for_a_folder_locked_by_another_process(world, tmp_path, cap
     assert said.splitlines()[-1].startswith(f"[3 of 3] {found[0].name}")
 
 
+@pytest.mark.slow
 def test_cell_whose_folder_was_locked_meanwhile_is_tried_again(world, tmp_path):
     """Another sweep may start the same run after the check."""
     found, run = world

@@ -54,6 +54,7 @@ def counts(items):
     return np.bincount(items.ravel(), minlength=NUM_ITEMS + 1)
 
 
+@pytest.mark.slow
 def test_accepted_follows_the_proposals_given_acceptance():
     items = drawn()
     for user in (0, 1):

@@ -64,12 +64,14 @@ def world(request, toy):
     return model, batch, propagate, step
 
 
+@pytest.mark.slow
 def test_final_embeddings(world):
     model, _, propagate, _ = world
     final = np.concatenate(model.encoder.embeddings())
     np.testing.assert_allclose(final, propagate(model.encoder.nodes.numpy()), rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_loss_parts_and_gradient(world):
     model, batch, _, step = world
     with tf.GradientTape() as tape:

@@ -84,6 +84,7 @@ def test_pools_are_redrawn_every_pool_epochs(toy):
     assert "drawn every 1 epochs" in each.summary(4) and "drawn once" in once.summary(4)
 
 
+@pytest.mark.slow
 def test_batches_are_drawn_from_the_pools_of_their_epoch(toy, toy_config):
     config = dataclasses.replace(toy_config, region_memory=0, pool_size=6, num_candidates=3)
     _, pipeline, candidate_sets = build(config, toy)

@@ -64,6 +64,7 @@ def world(density):
     return train
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("density", "kind", "khop", "name"),
     [

@@ -103,6 +103,7 @@ def write(place, **settings):
     return build_page(runs, notes, Report(**data | settings)), notes
 
 
+@pytest.mark.slow
 def test_page_is_self_contained(place):
     page, notes = write(place)
     reader = Reader(page)
@@ -178,6 +179,7 @@ def test_runs_that_chose_their_epoch_on_the_test_set_are_named(place):
     assert "c: the best epoch was chosen on the test set" in write(place, groups=0)[0]
 
 
+@pytest.mark.slow
 def test_slices_use_the_ranking_depth_of_the_run(place):
     """A truncated search, as in the authors' code, finds fewer test items."""
     data = worlds.load(place / "data")

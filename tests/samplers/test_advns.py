@@ -68,6 +68,7 @@ def pairs(sampler):
     return counts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("temperature", [0.5, 1.0])
 def test_negatives_are_drawn_from_the_softmax_over_a_pair_s_candidates(temperature):
     counts = pairs(make(2, temperature=temperature))
@@ -87,6 +88,7 @@ def test_negatives_are_drawn_from_the_softmax_over_a_pair_s_candidates(temperatu
         assert chi_square(counts, wrong) < 1e-6, name
 
 
+@pytest.mark.slow
 def test_one_candidate_constant_generator_or_warmup_are_uniform():
     uniform = np.isin(np.arange(NUM_ITEMS), FREE) / len(FREE)
     one = worlds.sample(make(num_candidates=1), worlds.batch(ROWS, user=1), TABLES).ids

@@ -55,6 +55,7 @@ def test_shapes_and_ranges(stage, toy):
     assert len(stage.short.users) < stage.config.batch_size, "the last batch is to be short"
 
 
+@pytest.mark.slow
 def test_no_train_positive_is_ever_a_negative(stage, toy):
     train = toy.train.toarray()
     for n in range(20):
@@ -69,6 +70,7 @@ def test_result_depends_on_the_seed(stage):
         assert not np.array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_graph_and_eager_execution_agree(stage):
     graph = stage.sample(stage.batch, stage.batch.seed)
     eager = stage.model.sampler.sample(
@@ -115,6 +117,7 @@ def test_statistics_are_the_declared_scalars(stage):
         assert value.shape == () and np.isfinite(value)
 
 
+@pytest.mark.slow
 def test_only_update_state_changes_the_sampler_and_never_the_encoder(stage):
     def weights(part):
         return [weight.numpy() for weight in part.weights]

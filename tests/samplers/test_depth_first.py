@@ -88,6 +88,7 @@ def listed(train, length, search, seed):
     return lists, np.array([len(items) for items in found], np.int32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("length", [1, 4, 30])
 def test_lists_agree_with_a_recursive_search(length):
     wrong = {breadth_first: 0, all_at_once: 0}

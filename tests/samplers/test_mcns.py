@@ -183,6 +183,7 @@ def test_chains_converge_to_the_positive_distribution(shift, scale):
             assert chi_square(observed, distribution(kind) > 0) < 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("scale", "power"), [(0.0, POWER), (1.0, 0.0)])
 def test_constant_scores_or_power_0_give_uniform_sampling(scale, power):
     users = np.zeros(ROWS // 2, int)
@@ -215,6 +216,7 @@ def test_the_k_negatives_are_states_of_one_chain(monkeypatch):
     assert chi_square(pairs(users)[0], joint[0]) < 1e-6, "the same numbers in every step"
 
 
+@pytest.mark.slow
 def test_rows_are_independent(monkeypatch):
     uniform = tf.random.stateless_uniform
 

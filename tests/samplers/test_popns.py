@@ -61,6 +61,7 @@ def popns(sets, power, k=4):
     return PopNS(k, sets, csr_array(TRAIN), power)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("power", [0.0, 0.75, 1.0])
 def test_items_are_drawn_in_proportion_to_a_power_of_their_popularity(power):
     ids = drawn(popns(ComplementItems(csr_array(TRAIN)), power))

@@ -73,6 +73,7 @@ def unobserved_list():
     return ListedItems(csr_array(rows))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pool", [POOL, unobserved_list()], ids=["complement", "list"])
 def test_candidates_are_unexposed_items_and_then_exposed_ones(pool):
     rows = 40_000
@@ -165,6 +166,7 @@ def features(users, items):
     return USER[users] * ITEM[items]
 
 
+@pytest.mark.slow
 def test_rewards_of_hard_exposed_and_similar_negatives():
     """Users with one exposure each, so that the exposed item drawn is known."""
     users = np.array([2, 3, 3, 2, 3, 2, 0, 1, 2])

@@ -77,6 +77,7 @@ def test_weight_0_takes_the_k_highest_scores_in_the_memory():
     assert max(score[list(outside)]) > score[best[0]], "it is the memory that bounds the choice"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("epoch", [0, 1, 2, 5, 11])
 def test_deviation_is_that_of_probabilities_after_past_epochs(epoch):
     sampler = with_past(epoch=epoch)

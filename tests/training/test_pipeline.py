@@ -51,6 +51,7 @@ def test_epochs_visit_every_train_pair_once_in_different_orders(toy):
     assert orders[0] != orders[1]
 
 
+@pytest.mark.slow
 def test_draws_depend_on_seed_epoch_and_step_only(toy):
     whole = take(make(toy, seed=3), epochs=3)
     resumed = take(make(toy, seed=3), epochs=1, first_epoch=2)

@@ -118,6 +118,7 @@ def test_reported_means_are_over_the_epoch(stage):
     }
 
 
+@pytest.mark.slow
 def test_fit_traces_one_graph_for_full_and_short_batches(toy, toy_config, monkeypatch):
     model, pipeline, _ = build(toy_config, toy)
     traces = []
@@ -133,6 +134,7 @@ def state_of(sampler):
     return [weight.numpy() for weight in sampler.weights]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", ["advns", "rns-as", "mcns", "srns"])
 def test_train_step_changes_the_state_of_the_sampler(stage, sampler):
     _, model, batch = stage(sampler=sampler)
@@ -154,6 +156,7 @@ def test_train_step_changes_the_state_of_the_sampler(stage, sampler):
     assert changed == expected[sampler]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["compute", "forward"])
 @pytest.mark.parametrize("sampler", ["advns", "rns-as", "mcns", "srns"])
 def test_computing_the_loss_changes_no_state(stage, sampler, method):
@@ -189,6 +192,7 @@ def test_saved_model_continues_training_with_the_same_steps(toy, toy_config, tmp
     assert_same_steps(keras.saving.load_model(tmp_path / "model.keras"), model, others)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [
@@ -209,6 +213,7 @@ def test_saved_model_keeps_its_other_settings(toy, toy_config, tmp_path, changes
     assert_same_steps(keras.saving.load_model(tmp_path / "model.keras"), model, others)
 
 
+@pytest.mark.slow
 def test_keras_callbacks_work_in_fit(toy, toy_config, tmp_path):
     model, pipeline, _ = build(toy_config, toy)
     callbacks = keras.callbacks
@@ -239,6 +244,7 @@ def test_keras_callbacks_work_in_fit(toy, toy_config, tmp_path):
             np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.slow
 def test_early_stopping_restores_the_best_weights(toy, toy_config):
     model, pipeline, _ = build(toy_config, toy)
     # No epoch improves on the first by so much.

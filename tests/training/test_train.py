@@ -43,6 +43,7 @@ def without_times(results):
     return {key: value for key, value in results.items() if "seconds" not in key}
 
 
+@pytest.mark.slow
 def test_run_writes_all_output_files(toy, toy_config, workspace, capsys):
     results = train_and_evaluate(toy_config, workspace, toy)
     folder = workspace.run_folder(toy_config)
@@ -109,6 +110,7 @@ def test_runs_depend_on_the_seed_only(toy, toy_config, workspace, sampler):
     assert one[0] != other[0]
 
 
+@pytest.mark.slow
 def test_seed_changes_weights_and_batches(toy, toy_config):
     def weights_and_batch(seed):
         model, pipeline, _ = build(dataclasses.replace(toy_config, seed=seed), toy)
@@ -207,6 +209,7 @@ def test_killed_run_resumes_to_the_same_numbers(
         np.testing.assert_array_equal(one, two)
 
 
+@pytest.mark.slow
 def test_run_killed_after_its_last_epoch_is_not_trained_again(toy, toy_config, workspace):
     expected = train_and_evaluate(toy_config, workspace, toy)
     folder = workspace.run_folder(toy_config)
@@ -216,6 +219,7 @@ def test_run_killed_after_its_last_epoch_is_not_trained_again(toy, toy_config, w
     assert (folder / "metrics.jsonl").read_bytes() == lines, "no epoch was trained again"
 
 
+@pytest.mark.slow
 def test_finished_run_is_shown_and_not_run_again(toy, toy_config, workspace, capsys):
     first = train_and_evaluate(toy_config, workspace, toy)
     folder = workspace.run_folder(toy_config)
@@ -243,6 +247,7 @@ def test_other_settings_need_overwrite(toy, toy_config, workspace):
     assert train_and_evaluate(other, overwrite, toy)["config"]["margin"] == 0.2
 
 
+@pytest.mark.slow
 def test_finished_run_of_an_earlier_version_is_shown(toy, toy_config, workspace):
     """A setting missing from config.json counts as its default; another value is another run."""
     results = train_and_evaluate(toy_config, workspace, toy)
@@ -437,6 +442,7 @@ def test_eval_every_sets_the_validated_epochs(toy, toy_config, workspace):
     assert checked == [2, 4, 5]
 
 
+@pytest.mark.slow
 def test_last_epoch_is_kept_without_validation_positives(toy, toy_config, workspace, capsys):
     from recns_tf.interactions import to_pairs
 
@@ -475,6 +481,7 @@ def test_early_stopping_on_test_warns_and_reports_valid_separately(
     assert results["valid"]["users"] == plain["valid"]["users"]
 
 
+@pytest.mark.slow
 def test_nonfinite_loss_is_an_error(toy, toy_config, workspace):
     config = dataclasses.replace(toy_config, learning_rate=1e30, loss="bpr")
     with pytest.raises(UserError, match=r"the loss became .* try a smaller --learning_rate"):

@@ -72,6 +72,7 @@ def assert_equal(one, two):
     assert one.checksum == two.checksum
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", ["lightgcn", "pinsage"])
 @settings(max_examples=60)
 @given(data=st.data())

@@ -57,6 +57,7 @@ def test_first_draw_follows_the_rates():
         assert chi_square(np.bincount(items[user::3], minlength=4), RATES[user]) > 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rounds", [0, 1, weighted_sampling.ROUNDS])
 @pytest.mark.parametrize(("count", "excluded"), [(2, None), (3, None), (2, 1)])
 def test_inclusion_probabilities_are_those_of_successive_draws(
