@@ -127,6 +127,7 @@ def test_bench_command_writes_figures(tmp_path):
         assert f"| {row['name']} | {row['milliseconds']:,.1f} | {row['ratio']:.2f} |" in table
 
 
+@pytest.mark.slow
 def test_picture_has_every_kind_of_panel(tmp_path):
     scales = {f"step, {scale}%": Timing(scale / 1e3) for scale in (25, 50, 100)}
     edges = {f"edges, {scale}%": 9 * scale for scale in (25, 50, 100)}

@@ -143,6 +143,7 @@ def test_bench_is_said_to_need_a_checkout(capsys, monkeypatch):
     assert status == "run.sh: 'bench' needs a checkout of the project."
 
 
+@pytest.mark.slow
 def test_the_three_ways_to_call_it_are_one_program(tmp_path):
     outputs = {
         subprocess.run(

@@ -106,6 +106,7 @@ def test_summary_shows_a_baseline(toy, workspace):
     assert cells[8:] == ["", "", ""]
 
 
+@pytest.mark.slow
 def test_command_writes_the_run_folder(tmp_path):
     folders = [f"--data_dir={tmp_path}/data", f"--runs_dir={tmp_path}/runs"]
     done = subprocess.run(

@@ -255,6 +255,7 @@ def test_first_split_is_cached_by_prepare(tmp_path, log):
     assert datasets.load(Config(dataset="shop"), tmp_path / "data").train.nnz
 
 
+@pytest.mark.slow
 def test_unknown_dataset_is_an_error_that_lists_prepared_ones(tmp_path, log):
     prepare(tmp_path, "shop", f"--input={log}", *COLUMNS)
     done = main("shpo", "lightgcn", f"--data_dir={tmp_path}/data")

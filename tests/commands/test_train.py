@@ -184,6 +184,7 @@ def test_a_corrupt_cache_is_one_sentence(project):
     assert re.fullmatch(r"recns-tf: the cache .* is damaged .*: delete it .*\n", done.stderr)
 
 
+@pytest.mark.slow
 def test_no_network_is_one_sentence(tmp_path):
     done = call(
         *(sys.executable, "-m", "recns_tf", "ml-100k", "lightgcn"),

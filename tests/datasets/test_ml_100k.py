@@ -92,6 +92,7 @@ def test_unknown_dataset_is_an_error_that_lists_the_known_ones(tmp_path):
         datasets.load(config, tmp_path)
 
 
+@pytest.mark.slow
 def test_real_ratings(tmp_path):
     """943 users, 1,682 items, 55,375 positives and 44,625 exposures, from the network."""
     try:

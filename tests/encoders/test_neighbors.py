@@ -38,6 +38,7 @@ def test_table_is_uniform():
     np.testing.assert_array_equal(neighbor_table(GRAPH, 20, 7), neighbor_table(GRAPH, 20, 7))
 
 
+@pytest.mark.slow
 def test_all_nodes_share_the_columns_of_a_step_and_layers_do_not():
     neighbors = SharedColumns(GRAPH, (3, 2), seed=0)
     table = neighbors.table.numpy()

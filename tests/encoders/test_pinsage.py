@@ -109,6 +109,7 @@ def test_gradients_agree_with_the_oracle(encoder, toy, monkeypatch):
     assert_slopes(encoder, final, oracle, tries=25)
 
 
+@pytest.mark.slow
 def test_gradients_through_all_neighbors_agree_with_the_oracle(encoder, toy):
     neighbors = all_neighbors(toy)
 
@@ -204,6 +205,7 @@ def test_node_without_neighbors_uses_its_own_features(encoder, toy):
     np.testing.assert_allclose(drawn[0], expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_ranking_can_use_drawn_neighbors(toy, config, monkeypatch):
     everything = PinSage.from_settings(config, toy).embeddings()
     config = dataclasses.replace(config, ranking_neighbors="drawn")

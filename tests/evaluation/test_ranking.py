@@ -25,6 +25,7 @@ def world(num_users, num_items, seed, seen_share=0.3):
     return user, item, held_out, seen
 
 
+@pytest.mark.slow
 @given(
     st.integers(1, 30),
     st.integers(1, 150),

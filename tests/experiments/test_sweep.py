@@ -60,6 +60,7 @@ def world(tmp_path):
     return found, run
 
 
+@pytest.mark.slow
 def test_cells_run_once_and_at_most_jobs_in_parallel(world, tmp_path, capfd, monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(sweep, "CORES", 4)

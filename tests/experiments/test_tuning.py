@@ -79,6 +79,7 @@ def test_interrupted_tuning_continues_with_the_same_proposals(tmp_path):
     assert len(before) == 4 and all(path.stat().st_mtime_ns == t for path, t in before.items())
 
 
+@pytest.mark.slow
 def test_tuning_files_hold_the_search_space_and_every_trial(tmp_path):
     studies, failures = tuned(tmp_path, 2, samplers=("popns", "recns"), given=("learning_rate",))
     tuning.write_tables(studies, tmp_path)
@@ -97,6 +98,7 @@ def test_tuning_files_hold_the_search_space_and_every_trial(tmp_path):
     assert failures == []
 
 
+@pytest.mark.slow
 def test_failed_trial_is_reported_and_does_not_affect_others(tmp_path):
     studies, failures = tuned(tmp_path, 4, samplers=("popns",))
     values = [value for _, value in proposals(studies)[0]]

@@ -129,6 +129,7 @@ def test_all_forms_draw_the_same_items(form, function):
         np.testing.assert_array_equal(of_listed(seed)[filled], of_other(seed)[filled])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", [bitmap, pool])
 def test_draws_from_every_form_are_uniform(form):
     inside = np.zeros((2, 300), dtype=bool)
@@ -169,6 +170,7 @@ def test_every_form_works_in_an_input_pipeline(form):
     assert [int(item[0, 0]) for item in items] == [0, 1, 2, 3, 4]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", [bitmap, pool])
 def test_fallback_combines_two_forms(form):
     first = np.zeros((3, 130), dtype=bool)
@@ -182,6 +184,7 @@ def test_fallback_combines_two_forms(form):
         np.testing.assert_array_equal(items[u, : expected[u].sum()], np.flatnonzero(expected[u]))
 
 
+@pytest.mark.slow
 @given(st.integers(1, 6), st.integers(1, 9), st.data())
 @settings(max_examples=60)
 def test_ranks_enumerate_each_item_of_a_set_once(num_users, num_items, data):

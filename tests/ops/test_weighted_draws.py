@@ -120,6 +120,7 @@ def test_fallback_draws_if_nothing_is_acceptable():
         assert set(items[:, 1 - hopeless].ravel()) == set(np.flatnonzero(ACCEPTED[1 - hopeless]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.1, 0.02])
 def test_fallback_draws_items_rejected_in_every_round(share, monkeypatch):
     """One proposal and 3 rounds of 4: with acceptance p, the fallback's share is (1 - p)^13."""
@@ -147,6 +148,7 @@ def test_fallback_draws_items_rejected_in_every_round(share, monkeypatch):
         assert chi_square(seen, [other, 1 - other]) < 1e-6
 
 
+@pytest.mark.slow
 def test_accepted_is_traced_once():
     proposals = 0
 

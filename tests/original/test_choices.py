@@ -94,6 +94,7 @@ def test_five_steps_of_adam(world):
     assert np.abs(expected - start).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_stale_scores_choose_with_the_encoder_of_one_step_before(toy):
     model = build_original(toy, dim=4, batch_size=32, num_candidates=5)
     seen = []
@@ -205,6 +206,7 @@ def test_flagfiles_are_valid_and_differ_from_the_defaults_as_stated(name):
     assert changed == expected
 
 
+@pytest.mark.slow
 def test_nodes_without_neighbors_have_the_spare_one():
     """In the authors' table, the only neighbor of a user without train items is the spare node."""
     toy = make_interactions(

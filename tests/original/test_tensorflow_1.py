@@ -35,6 +35,7 @@ def test_adam_has_tensorflow_1_s_epsilon(toy, toy_config):
     assert np.abs(moved[1e-8] - moved[1e-7]).min() > 1e-4
 
 
+@pytest.mark.slow
 def test_adam_moves_every_row_as_tensorflow_1_s_does(toy, toy_config):
     """The gradient of a gather is sparse, but Adam updates every row."""
     model, pipeline, _ = build(dataclasses.replace(toy_config, encoder="pinsage"), toy)

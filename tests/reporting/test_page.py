@@ -194,6 +194,7 @@ def test_slices_use_the_ranking_depth_of_the_run(place):
     assert "left out for" not in write(place)[0]
 
 
+@pytest.mark.slow
 def test_markup_in_names_is_escaped(place):
     data = worlds.load(place / "data")
     hostile = worlds.write_run(
@@ -232,6 +233,7 @@ def test_any_field_may_be_missing_or_of_another_type(place):
             Reader(write(place, groups=0)[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "line",
     [

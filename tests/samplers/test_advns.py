@@ -247,6 +247,7 @@ def test_rewards_are_those_of_the_frozen_recommender():
     assert float(negatives.statistics["generator_reward"]) == pytest.approx(np.mean(rewards))
 
 
+@pytest.mark.slow
 def test_the_baseline_is_a_running_mean_or_the_mean_of_the_other_rewards():
     batch = worlds.batch(6, user=1)
     for warmup in (0, 1):

@@ -104,6 +104,7 @@ def test_lists_agree_with_a_recursive_search(length):
         assert min(wrong.values()) > 20, "another order of search must show"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("length", [3, 30])
 def test_a_list_has_distinct_items_of_the_component_without_the_start(length):
     sizes = set()

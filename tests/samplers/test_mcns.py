@@ -195,6 +195,7 @@ def test_constant_scores_or_power_0_give_uniform_sampling(scale, power):
     assert independence([one[free], other[free]]) > 1e-3
 
 
+@pytest.mark.slow
 def test_the_k_negatives_are_states_of_one_chain(monkeypatch):
     users = np.zeros(ROWS, int)
     transitions = kernel(distribution(0))
@@ -285,6 +286,7 @@ def test_acceptance_is_the_share_of_accepted_proposals():
         assert abs(other - expected) > 4e-3, name
 
 
+@pytest.mark.slow
 def test_only_update_state_moves_the_chains():
     sampler = make(k=3, burn=2, thin=2)
     starts = np.where(AT_ALL_ITEMS % 3 == 0, NOT_STARTED, AT_ALL_ITEMS)
@@ -304,6 +306,7 @@ def test_only_update_state_moves_the_chains():
     np.testing.assert_array_equal(sampler.chain, expected)
 
 
+@pytest.mark.slow
 def test_next_batch_continues_from_the_stored_state():
     sampler = make()
     users = np.zeros(ROWS, int)

@@ -95,6 +95,7 @@ def test_items_have_the_distribution_of_the_mixture(form):
         assert chi_square(joint, np.outer(law_of_one, law_of_one)) > 1e-3, "independence"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["complement", "bitmap"])
 def test_negatives_are_independent(form):
     share = 0.3
@@ -136,6 +137,7 @@ def test_exposed_items_in_the_pool_fail_the_check(form, monkeypatch):
     assert chi_square(observed, mixed_law(form, 0, 0.3)) < 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["complement", "listed"])
 def test_omega_0_is_uniform_over_unexposed_items(form):
     inside = POOLS[form][1]
@@ -149,6 +151,7 @@ def test_omega_0_is_uniform_over_unexposed_items(form):
         assert independence([observed[some], counts(same[user])[some]]) > 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["complement", "listed"])
 def test_omega_1_is_uniform_over_the_exposed_items_with_replacement(form):
     ids = drawn(form, 1.0, [0, 1])
@@ -163,6 +166,7 @@ def test_omega_1_is_uniform_over_the_exposed_items_with_replacement(form):
         assert independence([counts(mine)[some], counts(same[user])[some]]) > 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["complement", "bitmap"])
 def test_user_without_exposures_has_omega_0(form):
     observed = counts(drawn(form, 0.6, [2])[2])

@@ -190,6 +190,7 @@ def test_rewards_of_hard_exposed_and_similar_negatives():
         assert np.abs(wrong.feedback.rewards[2] - expected).max() > 1e-2, mutant.__name__
 
 
+@pytest.mark.slow
 def test_users_without_exposures_earn_nothing_for_them():
     none = worlds.sample(make(), batch_of([1] * 5), TABLES).feedback.rewards
     assert not np.any(none[1:])
@@ -242,6 +243,7 @@ def exposed_share(sampler, rows=70_000):
     return np.isin(ids, EXPOSED[0])
 
 
+@pytest.mark.slow
 def test_a_constant_generator_draws_exposed_items_by_their_share_of_the_candidates():
     found = exposed_share(make(constant=True))
     assert stats.binomtest(int(found.sum()), found.size, NE / N).pvalue > 1e-3

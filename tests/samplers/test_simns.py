@@ -122,6 +122,7 @@ def test_one_pool_per_batch():
     assert len(seen) > 20, "the next batch has another pool"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dim", [3, 4, 8])
 def test_items_are_drawn_by_the_rarity_of_their_cosine(dim):
     item = items_at(COSINE, dim, LENGTH)
@@ -237,6 +238,7 @@ def plain_categorical(log_weights, k, seed):
     return tf.minimum(found, tf.shape(log_weights)[1] - 1)
 
 
+@pytest.mark.slow
 def test_many_columns_and_cosines_near_1_stay_finite(monkeypatch):
     """The weights, about e^1660 for two items, e^2330 for one, are beyond float32 and float64."""
     near = 1 - 1e-6

@@ -99,6 +99,7 @@ def test_deviation_is_that_of_probabilities_after_past_epochs(epoch):
             assert np.abs(result[0] - wrong).max() > 1e-3, name
 
 
+@pytest.mark.slow
 def test_weight_of_the_deviation_grows_during_the_warmup():
     weight, warmup = 1.5, 4
     for epoch, ramp in ((0, 0.0), (2, 0.5), (8, 1.0)):
@@ -110,6 +111,7 @@ def test_weight_of_the_deviation_grows_during_the_warmup():
     np.testing.assert_array_equal(ids, ranking(weight, deviation_of(2)))
 
 
+@pytest.mark.slow
 def test_varying_score_wins_with_a_large_weight():
     item = np.zeros((NUM_ITEMS, WIDTH))
     item[1, 0], item[2, 0] = 1.0, 0.9
@@ -155,6 +157,7 @@ def renewals(temperature):
     return counts
 
 
+@pytest.mark.slow
 def test_memory_is_updated_by_sequential_draws():
     counts = renewals(0.7)
     assert chi_square(counts, renewal_law(0.7)) > 1e-3
@@ -286,6 +289,7 @@ def test_pool_may_be_smaller_than_the_memory():
         sampler.update_state(batch, negatives.feedback)
 
 
+@pytest.mark.slow
 def test_memory_of_all_items_gives_the_global_best():
     for user, positives in enumerate(POSITIVES):
         sampler = make(memory=NUM_ITEMS - len(positives), weight=0.0)
