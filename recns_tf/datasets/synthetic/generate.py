@@ -17,7 +17,7 @@ import numpy as np
 from recns_tf.datasets.cache import cached
 from recns_tf.datasets.preprocessing.log import Log, split_rules, to_interactions
 from recns_tf.datasets.synthetic import weighted_sampling
-from recns_tf.datasets.synthetic.preferences import Shape, plant
+from recns_tf.datasets.synthetic.preferences import Shape, sample_preference_model
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
 
@@ -93,14 +93,14 @@ def generate(shape: Shape, seed: int) -> Log:
         >>> int(log.positive.sum()), len(log.users)
         (50, 80)
     """
-    world_seeds, click_seeds, exposure_seeds = np.random.SeedSequence(seed).spawn(3)
-    world = plant(shape, world_seeds)
+    model_seeds, click_seeds, exposure_seeds = np.random.SeedSequence(seed).spawn(3)
+    model = sample_preference_model(shape, model_seeds)
     clicked = weighted_sampling.weighted_sampling_without_replacement(
-        world.click_rates, world.clicks, np.random.default_rng(click_seeds), description="clicks"
+        model.click_rates, model.clicks, np.random.default_rng(click_seeds), description="clicks"
     )
     exposed = weighted_sampling.weighted_sampling_without_replacement(
-        world.exposure_rates,
-        world.exposures,
+        model.exposure_rates,
+        model.exposures,
         np.random.default_rng(exposure_seeds),
         excluded=clicked,
         description="exposures",

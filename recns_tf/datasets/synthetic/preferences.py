@@ -57,7 +57,7 @@ class Shape:
     num_exposures: int
 
 
-class World(NamedTuple):
+class PreferenceModel(NamedTuple):
     """The parameters of a synthetic dataset, from which its pairs are sampled.
 
     Attributes:
@@ -72,7 +72,7 @@ class World(NamedTuple):
     exposure_rates: Rates
 
 
-def plant(shape: Shape, seeds: np.random.SeedSequence) -> World:
+def sample_preference_model(shape: Shape, seeds: np.random.SeedSequence) -> PreferenceModel:
     """Sample the parameters of a dataset; the result depends only on the shape and the seeds."""
     degree_rng, item_rng, taste_rng = map(np.random.default_rng, seeds.spawn(3))
     mean = shape.num_clicks / shape.num_users
@@ -93,7 +93,7 @@ def plant(shape: Shape, seeds: np.random.SeedSequence) -> World:
     traits = taste_rng.standard_normal((shape.num_items, DIM))
     targets = item_rng.permutation(target_item_degrees(shape))
     weights = calibrate_weights(targets, STRENGTH * np.linalg.norm(traits, axis=1), clicks)
-    return World(
+    return PreferenceModel(
         clicks,
         exposures,
         Rates(weights, tastes, traits, STRENGTH),

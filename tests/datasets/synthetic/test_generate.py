@@ -82,7 +82,9 @@ def test_clicks_depend_on_preference_and_popularity():
     """True preferences rank clicks above exposures, and exposures above all other items."""
     shape, rng = PRESETS["small"], np.random.default_rng(0)
     log = generate(shape, 0)
-    rates = preferences.plant(shape, np.random.SeedSequence(0).spawn(3)[0]).click_rates
+    rates = preferences.sample_preference_model(
+        shape, np.random.SeedSequence(0).spawn(3)[0]
+    ).click_rates
     data, _ = to_interactions(log, "x", Rules(), {})
 
     def preference(users, items):
@@ -114,7 +116,7 @@ def test_clicks_depend_on_preference_and_popularity():
 
 def test_weights_are_independent_of_traits():
     """They are also independent of the index of the item."""
-    rates = preferences.plant(SCALED, np.random.SeedSequence(4)).click_rates
+    rates = preferences.sample_preference_model(SCALED, np.random.SeedSequence(4)).click_rates
     logs = np.log(rates.weights)
     columns = [*rates.traits.T, np.arange(len(logs))]
     assert max(abs(np.corrcoef(logs, column)[0, 1]) for column in columns) < 0.05

@@ -5,15 +5,15 @@ from hypothesis import strategies as st
 
 from recns_tf.datasets.synthetic import preferences, weighted_sampling
 from recns_tf.datasets.synthetic.generate import PRESETS
-from recns_tf.datasets.synthetic.preferences import Shape, plant
+from recns_tf.datasets.synthetic.preferences import Shape, sample_preference_model
 from recns_tf.datasets.synthetic.weighted_sampling import Rates
 
 SHAPE = Shape(1_500, 4_000, 80_000, 92_000)
 
 
 @pytest.fixture(scope="module")
-def world():
-    return plant(SHAPE, np.random.SeedSequence(0))
+def model():
+    return sample_preference_model(SHAPE, np.random.SeedSequence(0))
 
 
 @given(st.lists(st.floats(0.01, 100), min_size=1, max_size=30), st.integers(0, 3), st.floats(0, 1))
@@ -28,10 +28,10 @@ def test_scaled_integers_have_the_requested_sum_and_bounds(sizes, low, at):
     assert np.abs(shares - exact).max() < 1 + 1e-9
 
 
-def test_sums_are_exact_and_item_targets_match_zhihu(world):
-    assert world.clicks.sum() == 80_000 and world.exposures.sum() == 92_000
-    assert world.clicks.min() >= 1
-    assert np.all(world.clicks + world.exposures <= 4_000)
+def test_sums_are_exact_and_item_targets_match_zhihu(model):
+    assert model.clicks.sum() == 80_000 and model.exposures.sum() == 92_000
+    assert model.clicks.min() >= 1
+    assert np.all(model.clicks + model.exposures <= 4_000)
     zhihu = preferences.target_item_degrees(PRESETS["zhihu"])
     assert zhihu.sum() == pytest.approx(3_284_734)
     for level, degree in zip(preferences.ITEM_LEVELS, preferences.ITEM_DEGREES, strict=True):
@@ -39,7 +39,9 @@ def test_sums_are_exact_and_item_targets_match_zhihu(world):
 
 
 def test_user_degrees_are_log_normal():
-    clicks = plant(Shape(20_000, 500, 1_000_000, 0), np.random.SeedSequence(1)).clicks
+    clicks = sample_preference_model(
+        Shape(20_000, 500, 1_000_000, 0), np.random.SeedSequence(1)
+    ).clicks
     logs = np.log(clicks)
     assert logs.std() == pytest.approx(preferences.USER_SIGMA, rel=0.02)
     assert np.median(clicks) == pytest.approx(
@@ -47,20 +49,20 @@ def test_user_degrees_are_log_normal():
     )
 
 
-def test_distribution_of_tastes_and_traits(world):
-    rates = world.click_rates
+def test_distribution_of_tastes_and_traits(model):
+    rates = model.click_rates
     np.testing.assert_allclose(np.linalg.norm(rates.tastes, axis=1), 1)
     assert np.abs(rates.tastes.mean(axis=0)).max() < 0.06
     assert rates.traits.std() == pytest.approx(1, abs=0.03)
     assert rates.strength == 1.25 and rates.tastes.shape == (1_500, 4)
-    shown = world.exposure_rates
+    shown = model.exposure_rates
     np.testing.assert_allclose(shown.weights, rates.weights**0.85)
     assert shown.strength == 0.75 * 1.25
     assert shown.tastes is rates.tastes and shown.traits is rates.traits
 
 
-def test_weights_are_shuffled(world):
-    targets = np.log(world.click_rates.weights)
+def test_weights_are_shuffled(model):
+    targets = np.log(model.click_rates.weights)
     assert abs(np.corrcoef(targets, np.arange(len(targets)))[0, 1]) < 0.06
     assert (np.diff(targets) > 0).mean() == pytest.approx(0.5, abs=0.04)
 
@@ -98,11 +100,11 @@ def test_calibrated_weights_reach_the_target_degrees():
     assert error(preferences.calibrate_weights(targets, scales, clicks)) < 0.01
 
 
-def test_expected_degrees_of_a_world_match_the_targets(world):
+def test_expected_degrees_of_a_model_match_the_targets(model):
     """The length of an item's trait has no effect."""
-    rates = world.click_rates
+    rates = model.click_rates
     scales = rates.strength * np.linalg.norm(rates.traits, axis=1)
-    expected = preferences.expected_degrees(rates.weights, scales, world.clicks)
+    expected = preferences.expected_degrees(rates.weights, scales, model.clicks)
     np.testing.assert_allclose(np.sort(expected), preferences.target_item_degrees(SHAPE), rtol=0.1)
     assert abs(np.corrcoef(np.log(expected), scales)[0, 1]) < 0.05
 
@@ -118,6 +120,6 @@ def test_expected_degrees_of_a_world_match_the_targets(world):
     ],
 )
 def test_extreme_shapes(shape):
-    world = plant(shape, np.random.SeedSequence(0))
-    assert world.clicks.sum() == shape.num_clicks and world.exposures.sum() == shape.num_exposures
-    assert np.isfinite(world.click_rates.weights).all()
+    model = sample_preference_model(shape, np.random.SeedSequence(0))
+    assert model.clicks.sum() == shape.num_clicks and model.exposures.sum() == shape.num_exposures
+    assert np.isfinite(model.click_rates.weights).all()

@@ -60,7 +60,7 @@ def test_first_draw_follows_the_rates():
 @pytest.mark.slow
 @pytest.mark.parametrize("rounds", [0, 1, weighted_sampling.ROUNDS])
 @pytest.mark.parametrize(("count", "excluded"), [(2, None), (3, None), (2, 1)])
-def test_inclusion_probabilities_are_those_of_successive_draws(
+def test_inclusion_probabilities_are_those_of_sampling_without_replacement(
     monkeypatch, rounds, count, excluded
 ):
     """This holds for any number of rounds of proposals before the exponential race."""
