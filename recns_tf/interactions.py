@@ -107,10 +107,12 @@ class Interactions:
             or train is empty.
 
     Example:
+        >>> from recns_tf import datasets
+        >>> from recns_tf.config.config import Config
         >>> data = datasets.load(Config(dataset="synthetic-small"))
-        >>> data.train.shape == (data.num_users, data.num_items)
-        True
-        >>> data.train[[0]].indices  # the train items of user 0
+        >>> data.train.shape
+        (1000, 2000)
+        >>> items = data.train[[0]].indices  # the train items of user 0
     """
 
     name: str

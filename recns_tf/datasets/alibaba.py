@@ -1,7 +1,8 @@
 """The paper's Alibaba data (§5.1): 434,442 users, 227,410 items; it was never published.
 
 If you have it, put it into data/alibaba/pinsage or data/alibaba/lightgcn, in one of the two formats
-in which the authors published Zhihu (formats/graph_files.py).
+in which the authors published Zhihu (formats/graph_files.py). A clicked item is a positive; an item
+shown but not clicked is an exposure.
 """
 
 from __future__ import annotations

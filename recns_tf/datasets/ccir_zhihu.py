@@ -6,6 +6,8 @@ line per user and no header. Its fields are separated by tabs: the user id, poss
 list of shown items, and more. The list is `item|shown|clicked,item|shown|clicked,…` with two Unix
 times, the second 0 if the item was not clicked. The first column whose first line contains such a
 list is read.
+
+Clicked items are positives, the other shown items exposures.
 """
 
 from __future__ import annotations

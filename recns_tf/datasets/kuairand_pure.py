@@ -5,6 +5,9 @@ Videos", CIKM 2022; https://kuairand.com, https://zenodo.org/records/10439422 (C
 logs are CSV with a header: user_id, video_id, …, time_ms, is_click, …, long_view, …; each row is a
 video that was shown. Both logs of the standard policy are read. The log of random exposures is not
 read, because its exposures follow another distribution.
+
+A video with long_view = 1 is a positive (is_click = 1 with --positive_label=is_click); the other
+shown videos are exposures.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
 Source: He et al., "LightGCN", SIGIR 2020; https://github.com/gusye1234/LightGCN-PyTorch, folder
 data/NAME, and https://github.com/kuandeng/LightGCN, folder Data/NAME: train.txt and test.txt,
 user_list.txt and item_list.txt, in LightGCN's format (formats/graph_files.py). They have no
-validation part, so a share of train becomes one (--valid_share=0 for none).
+validation part, so a share of train becomes one (--valid_share=0 for none). Every listed pair is a
+positive; there are no exposures.
 """
 
 from __future__ import annotations

@@ -5,6 +5,8 @@ https://msnews.github.io (Microsoft Research License). behaviors.tsv has one lin
 no header. Its fields are separated by tabs: impression id, user id, time (11/11/2019 9:05:58 AM),
 history, shown news. Shown news are `N55689-1 N35729-0`, with 1 for clicked and 0 for not clicked.
 The history is not read, because it lists clicks without impressions and times.
+
+Clicked news are positives, the other shown news exposures.
 """
 
 from __future__ import annotations

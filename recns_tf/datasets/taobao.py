@@ -3,6 +3,8 @@
 Source: https://tianchi.aliyun.com/dataset/56 ("Ad Display/Click Data on Taobao.com", Alibaba). Only
 raw_sample.csv is read. Each row is an ad that was shown; the header is user, time_stamp,
 adgroup_id, pid, nonclk, clk; clk is 1 for a click and 0 for none. The item is the ad (adgroup_id).
+
+Clicked ads are positives, the other shown ads exposures.
 """
 
 from __future__ import annotations

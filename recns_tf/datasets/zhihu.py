@@ -1,9 +1,10 @@
 """The authors' Zhihu data (§5.1): 16,015 users, 44,175 items, clicks and exposures.
 
-Source: https://github.com/zyang-16/RecNS, in two formats (see formats/graph_files.py) with
-the same clicks. The format of PinSage (the default) has a validation part, that of LightGCN has
-none. Files are downloaded on first use and verified by the SHA-1 of their git blobs. Existing files
-are used as they are, with a warning if they differ.
+Source: https://github.com/zyang-16/RecNS, in two formats (see formats/graph_files.py) with the same
+clicks. A clicked item is a positive; an item shown but not clicked is an exposure. The format of
+PinSage (the default) has a validation part, that of LightGCN has none. Files are downloaded on
+first use and verified by the SHA-1 of their git blobs. Existing files are used as they are, with a
+warning if they differ.
 """
 
 from __future__ import annotations
