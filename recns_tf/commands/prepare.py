@@ -77,7 +77,7 @@ class Preparation(Checked):
     conflicts: str = option(
         "train",
         "remove exposed pairs that are train positives (train) or any positives (any); with any, "
-        "the exposures reveal which items are held out",
+        "no exposed item is a held-out positive, which leaks labels",
         one_of(*CONFLICTS),
     )
 
@@ -202,7 +202,7 @@ def report(interactions: Interactions, counts: RowCounts, settings: Preparation)
     if held_out:
         lines.append(
             f"note  {held_out:>13,} of the exposed pairs are held-out positives; they are kept, "
-            "because removing them would reveal which items are held out"
+            "because removing them would leak labels"
         )
     if not counts.exposed:
         lines.append(

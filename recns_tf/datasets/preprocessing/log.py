@@ -62,8 +62,9 @@ class Rules:
         user_core, item_core: minimum numbers of positives per user and per item; 0 keeps all,
             even users and items without positives.
         conflicts: which positives remove the same pair from the exposures. With "train", an
-            exposed pair that is a held-out positive stays exposed: removing it would reveal to a
-            sampler which items are positives of valid and test. With "any", it is removed.
+            exposed pair that is a held-out positive stays exposed: if it were removed, a sampler
+            could infer that no exposed item is a positive of valid or test. With "any", it is
+            removed.
     """
 
     split: str = "random"

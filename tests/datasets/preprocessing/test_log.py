@@ -85,7 +85,7 @@ def test_temporal_split_uses_the_first_time_of_each_pair():
 
 
 def test_exposed_pairs_that_are_held_out_positives_stay_exposed():
-    """Removing them would reveal which items are positives of valid and test."""
+    """Otherwise, no exposed item would be a positive of valid or test, which leaks labels."""
     rows = [(0, item, True, item) for item in range(5)]
     rows += [(0, item, False, 0) for item in range(7)]
     data, counts = to_interactions(make_log(rows), "t", Rules(split="temporal"), {})
