@@ -164,4 +164,4 @@ def run(measure: Callable[..., Report], *settings: type[Checked]) -> None:
         run=main,
         interrupted="nothing is written",
     )
-    app.main(command, f"python -m benchmarks.{Path(sys.argv[0]).stem}")
+    app.run(command, sys.argv[1:], f"python -m benchmarks.{Path(sys.argv[0]).stem}")

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from recns_tf import registry
-from recns_tf.utils.program import program, short_name
+from recns_tf.utils.program import HELP, program, short_name
 
 EXAMPLES = (
     "ml-100k lightgcn",
@@ -22,7 +22,6 @@ EXAMPLES = (
     "prepare shop --input=clicks.csv --user=user_id --item=item_id --label=clicked",
     "shop lightgcn",
 )
-HELP = ("help", "-h", "--help", "-help")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -39,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             sys.exit(
                 f"{short_name()}: unknown command '{line[0]}': '{program()}' lists them.{hint}"
             )
-    if not line or line[0] in HELP:
+    if not line or line[0] in ("help", *HELP):
         print(usage())
         return
     name = "train"
@@ -49,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # Commands need packages, which the usage above does not.
         command = registry.COMMANDS[name].load()
     except ModuleNotFoundError as error:
-        if error.name not in registry.CHECKOUT_PACKAGES:
+        if error.name != registry.BENCHMARKS:
             raise
         sys.exit(f"{short_name()}: '{name}' needs a checkout of the project.")
     from recns_tf.commands import app

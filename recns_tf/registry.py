@@ -69,8 +69,8 @@ COMMANDS = {
     "test": Entry("recns_tf.commands.test:COMMAND", "run the tests (checkout only)"),
 }
 
-CHECKOUT_PACKAGES = ("benchmarks", "tests")
-"""Top-level packages that exist in a checkout but not in an installation."""
+BENCHMARKS = "benchmarks"
+"""The top-level package of `bench`, which only a checkout has."""
 
 DATASETS = {
     "zhihu": Entry(

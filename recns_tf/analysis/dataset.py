@@ -7,11 +7,9 @@ from typing import Any
 import numpy as np
 
 from recns_tf.analysis import statistics
-from recns_tf.analysis.region_coverage import measure_coverage
+from recns_tf.analysis.region_coverage import KHOPS, measure_coverage
 from recns_tf.interactions import Interactions
 from recns_tf.regions.region import quantiles_of
-
-KHOPS = (3, 5, 7)
 
 
 def describe(interactions: Interactions, khops: tuple[int, ...] = KHOPS) -> dict[str, Any]:

@@ -22,6 +22,9 @@ from recns_tf.regions.walks import Bits, Graph, count
 
 PARTS = ("valid", "test")
 
+KHOPS = (3, 5, 7)
+"""Walk lengths that are measured by default."""
+
 
 @dataclass(frozen=True, eq=False)
 class RegionCoverage:

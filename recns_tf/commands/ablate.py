@@ -10,11 +10,10 @@ from pathlib import Path
 
 from recns_tf import datasets, registry
 from recns_tf.commands.app import Call, Command
-from recns_tf.config.config import Config, explicit_settings
-from recns_tf.errors import UserError
+from recns_tf.config.config import Config
 from recns_tf.experiments import ablation, results
 from recns_tf.experiments.ablation import Preset, Row
-from recns_tf.experiments.options import AblateSettings
+from recns_tf.experiments.options import AblateSettings, fixed_settings
 from recns_tf.experiments.results import Line
 from recns_tf.experiments.runner import report, run_cells
 from recns_tf.utils.files import write_text
@@ -32,9 +31,7 @@ def main(call: Call) -> None:
     options = call.settings(AblateSettings)
     datasets.require(dataset, options.data_dir)
     registry.find(registry.ENCODERS, "encoder", encoder)
-    files, given = explicit_settings(call.arguments, dataset, encoder)
-    if "seed" in given:
-        raise UserError("--seed is what a sweep varies: choose seeds with --seeds=0,1,2.")
+    files, given = fixed_settings(call.arguments, dataset, encoder)
     original, other = ablation.presets(dataset, encoder, given, options.letter, further=files)
     starts = {"original": (original, other), "default": (other, original)}
     chosen = starts if options.base == "both" else {options.base: starts[options.base]}

@@ -1,21 +1,24 @@
-"""Runs a command: parses its flags, and turns what the user can mend into one sentence."""
+"""Runs a command: parses its flags, and reports errors that the user can fix in one sentence."""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from absl import flags, logging
 
+from recns_tf import datasets
 from recns_tf.config import flagfiles
-from recns_tf.config.flags import Checked, define_flags, flag_fields, from_flags
+from recns_tf.config.config import Config, Workspace
+from recns_tf.config.flags import Checked, flag_fields, from_flags, make_flags
 from recns_tf.errors import UserError
+from recns_tf.interactions import Interactions
 from recns_tf.registry import COMMANDS, suggestion
-from recns_tf.utils.program import program, short_name
+from recns_tf.utils.program import HELP, short_name
 
-HELP = ("--help", "-help", "-h")
 OPTIONAL, MORE = "[", "…"
 
 Settings = TypeVar("Settings", bound=Checked)
@@ -72,6 +75,18 @@ class Command(NamedTuple):
     raw: bool = False
 
 
+def load_dataset(call: Call) -> tuple[Config, Interactions, Path]:
+    """Return the settings of a call, the dataset that its first word names, and its folder.
+
+    Raises:
+        UserError: the dataset is unknown or cannot be loaded, or a setting is not legal.
+    """
+    name, data_dir = call.words[0], call.settings(Workspace).data_dir
+    datasets.require(name, data_dir)
+    config = call.settings(Config, dataset=name)
+    return config, datasets.load(config, data_dir), Path(data_dir) / name
+
+
 def run(command: Command, arguments: Sequence[str], called: str) -> None:
     """Run a command, and exit with a status other than 0 if it fails.
 
@@ -92,7 +107,7 @@ def run(command: Command, arguments: Sequence[str], called: str) -> None:
     except UserError as error:
         sys.exit(f"{short_name()}: {error}")
     except BrokenPipeError:
-        # The reader of our output is gone, as in "| head": nobody to tell.
+        # The reader closed the pipe, as in "| head".
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
@@ -129,8 +144,7 @@ def read(
     Raises:
         UserError: a flag is unknown, or its value is not of its type.
     """
-    values = flags.FlagValues()
-    define_flags(*command.settings, values=values)
+    values = make_flags(*command.settings)
     values.set_gnu_getopt(True)
     try:
         words = values([called, *arguments])
@@ -180,8 +194,7 @@ def example(command: Command, called: str) -> str:
 
 def help_text(command: Command, called: str) -> str:
     """Return the usage of a command and every flag with its meaning and default."""
-    values = flags.FlagValues()
-    define_flags(*command.settings, values=values)
+    values = make_flags(*command.settings)
     lines = [
         f"Usage: {called} {command.words} [--flag=value …]",
         f"Example: {example(command, called)}",
@@ -193,8 +206,3 @@ def help_text(command: Command, called: str) -> str:
     # absl sorts flags by the module that defines them, which is one and the same here.
     _, _, listed = values.get_help(prefix="  ").lstrip().partition("\n")
     return "\n".join([*lines, "", "Flags:", listed])
-
-
-def main(command: Command, called: str = "") -> None:
-    """Run a command with the arguments of the process; `called` is as of `run`."""
-    run(command, sys.argv[1:], called or program())

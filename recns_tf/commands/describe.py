@@ -8,10 +8,7 @@ data/DATASET/description.json, and a plot of the degrees to description.png.
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from recns_tf import datasets
-from recns_tf.commands.app import Call, Command
+from recns_tf.commands.app import Call, Command, load_dataset
 from recns_tf.config.config import Config, Workspace
 from recns_tf.utils.files import write_json
 from recns_tf.utils.quiet import silenced_stderr
@@ -19,16 +16,12 @@ from recns_tf.utils.quiet import silenced_stderr
 
 def main(call: Call) -> None:
     """Run the command."""
-    workspace = call.settings(Workspace)
-    datasets.require(call.words[0], workspace.data_dir)
-    settings = call.settings(Config, dataset=call.words[0])
-    interactions = datasets.load(settings, workspace.data_dir)
+    settings, interactions, folder = load_dataset(call)
     with silenced_stderr():
         from recns_tf.analysis.dataset import KHOPS, describe, report
         from recns_tf.analysis.plots import plot_degrees
     about = describe(interactions, tuple(sorted({*KHOPS, settings.khop})))
     print(report(about))
-    folder = Path(workspace.data_dir) / call.words[0]
     write_json(folder / "description.json", about)
     plot_degrees(interactions, folder / "description.png")
     print(f"\n{folder}/: description.json description.png")

@@ -7,29 +7,20 @@ plot to regions.png. The region is cached for training.
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from recns_tf import datasets
-from recns_tf.commands.app import Call, Command
+from recns_tf.commands.app import Call, Command, load_dataset
 from recns_tf.config.config import Config, Workspace
 from recns_tf.utils.files import write_json
 from recns_tf.utils.quiet import silenced_stderr
 
-KHOPS = (3, 5, 7)
-
 
 def main(call: Call) -> None:
     """Run the command."""
-    workspace = call.settings(Workspace)
-    datasets.require(call.words[0], workspace.data_dir)
-    settings = call.settings(Config, dataset=call.words[0])
-    interactions = datasets.load(settings, workspace.data_dir)
+    settings, interactions, folder = load_dataset(call)
     with silenced_stderr():
         from recns_tf.analysis.plots import plot_coverage
-        from recns_tf.analysis.region_coverage import measure_coverage
+        from recns_tf.analysis.region_coverage import KHOPS, measure_coverage
         from recns_tf.regions.region import build_region
     print(interactions.summary())
-    folder = Path(workspace.data_dir) / call.words[0]
     region = build_region(
         interactions.train,
         "intermediate" if settings.region == "auto" else settings.region,

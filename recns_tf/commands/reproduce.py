@@ -13,12 +13,12 @@ from typing import Any
 
 from recns_tf import datasets, registry
 from recns_tf.commands.app import Call, Command
-from recns_tf.config.config import Config, explicit_settings
+from recns_tf.config.config import Config
 from recns_tf.errors import UserError
 from recns_tf.experiments import baseline_rows, plans, write_results
 from recns_tf.experiments.cells import make_cells
 from recns_tf.experiments.grids import Experiment
-from recns_tf.experiments.options import ReproduceSettings
+from recns_tf.experiments.options import ReproduceSettings, fixed_settings
 from recns_tf.experiments.plans import Point
 from recns_tf.experiments.runner import report, run_cells
 from recns_tf.experiments.sweep import Failure
@@ -30,9 +30,7 @@ def main(call: Call) -> None:
     dataset, wanted = dataset_and_experiments(call.words)
     options = call.settings(ReproduceSettings)
     datasets.require(dataset, options.data_dir)
-    files, given = explicit_settings(call.arguments, dataset, "lightgcn")
-    if "seed" in given:
-        raise UserError("--seed is what a sweep varies: choose seeds with --seeds=0,1,2.")
+    files, given = fixed_settings(call.arguments, dataset, "lightgcn")
     encoders = [name for name in options.encoders.split(",") if name]
     grid = plans.parse_grid(options.grid, options.samplers)
     # Everything is checked before the first run.

@@ -11,7 +11,7 @@ import sys
 
 from recns_tf.commands.app import Call, Command
 from recns_tf.errors import UserError
-from recns_tf.runs.provenance import PACKAGE
+from recns_tf.utils.program import PACKAGE
 
 FAST = ("-m", "not slow")
 

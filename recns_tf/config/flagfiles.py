@@ -12,11 +12,12 @@ from pathlib import Path
 
 from absl import flags
 
-from recns_tf.config.flags import Checked, define_flags
+from recns_tf.config.flags import Checked, make_flags
 from recns_tf.errors import UserError
 from recns_tf.registry import DATASETS, ENCODERS
+from recns_tf.utils.program import PACKAGE
 
-FOLDER = Path(__file__).resolve().parents[1] / "flagfiles"
+FOLDER = PACKAGE / "flagfiles"
 """Folder of the built-in flagfiles; in a checkout, a link to flags/."""
 
 SUFFIX = ".flags"
@@ -78,8 +79,7 @@ def parse(files: Sequence[Path], *classes: type[Checked]) -> flags.FlagValues:
     Raises:
         UserError: a file is missing or names an unknown flag.
     """
-    values = flags.FlagValues()
-    define_flags(*classes, values=values)
+    values = make_flags(*classes)
     values(["flags"])
     for path in files:
         if not path.exists():
@@ -106,8 +106,7 @@ def split(arguments: Sequence[str], *classes: type[Checked]) -> tuple[list[Path]
             files.append(Path(path))
         else:
             rest.append(argument)
-    values = flags.FlagValues()
-    define_flags(*classes, values=values)
+    values = make_flags(*classes)
     values(["flags", *rest], known_only=True)
     return files, values
 

@@ -1,6 +1,6 @@
 """Settings declared as dataclass fields with a help text, a rule and an optional alias.
 
-`define_flags` defines absl flags from such classes, and `from_flags` reads them back.
+`make_flags` defines absl flags from such classes, and `from_flags` reads them back.
 """
 
 from __future__ import annotations
@@ -115,13 +115,13 @@ def flag_fields(cls: type) -> list[dataclasses.Field[Any]]:
     return [field for field in dataclasses.fields(cls) if field.name not in POSITIONAL]
 
 
-def define_flags(*classes: type, values: flags.FlagValues) -> None:
-    """Define one absl flag, and its alias, for every field that is not positional.
+def make_flags(*classes: type) -> flags.FlagValues:
+    """Return new absl flags: one, and its alias, for every field that is not positional.
 
     Args:
-        classes: dataclasses whose fields are made by `option`.
-        values: receives the flags.
+        classes: dataclasses of option fields.
     """
+    values = flags.FlagValues()
     for cls in classes:
         for field in flag_fields(cls):
             text, rule, alias = (field.metadata[key] for key in ("text", "rule", "alias"))
@@ -130,6 +130,7 @@ def define_flags(*classes: type, values: flags.FlagValues) -> None:
             define(field.name, field.default, help_text, flag_values=values)
             if alias:
                 flags.DEFINE_alias(alias, field.name, flag_values=values)
+    return values
 
 
 def explicit_flags(cls: type, values: flags.FlagValues) -> set[str]:

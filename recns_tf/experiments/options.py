@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
-from recns_tf.config.config import Workspace
+from recns_tf.config.config import Workspace, explicit_settings
 from recns_tf.config.flags import NOT_EMPTY, Checked, Rule, at_least, one_of, option
+from recns_tf.errors import UserError
 
 SEEDS = Rule("seeds such as 0,1,2", lambda text: bool(re.fullmatch(r"\d+(,\d+)*", text)))
 BASES = ("both", "original", "default")
@@ -69,3 +73,17 @@ class AblateSettings(SweepSettings):
     letter: bool = option(
         False, "use flags/paper.flags, which follow the paper exactly, in place of the defaults"
     )
+
+
+def fixed_settings(
+    arguments: Sequence[str], dataset: str, encoder: str
+) -> tuple[list[Path], dict[str, Any]]:
+    """Return what a command line fixes for all runs of a sweep, as `explicit_settings` does.
+
+    Raises:
+        UserError: it fixes the seed, or a value is illegal.
+    """
+    files, fixed = explicit_settings(arguments, dataset, encoder)
+    if "seed" in fixed:
+        raise UserError("--seed is what a sweep varies: choose seeds with --seeds=0,1,2.")
+    return files, fixed

@@ -23,8 +23,8 @@ from recns_tf.config.config import Workspace
 from recns_tf.experiments.cells import DONE, Cell, is_locked, results_of, state, unique_cells
 from recns_tf.utils.files import write_json
 from recns_tf.utils.parallel import CORES
+from recns_tf.utils.program import PACKAGE
 
-ROOT = Path(__file__).resolve().parents[2]
 PR_SET_PDEATHSIG = 1
 WRITTEN_TO = "another process is writing to"
 POLL_SECONDS = 0.2
@@ -189,7 +189,7 @@ def start(cell: Cell, workspace: Workspace, folder: Path, jobs: int, command: Co
     log = folder / "logs" / f"{cell.name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     threads = str(max(1, CORES // jobs))
-    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    path = os.pathsep.join(filter(None, [str(PACKAGE.parent), os.environ.get("PYTHONPATH")]))
     environment = {"TF_NUM_INTRAOP_THREADS": threads, "OMP_NUM_THREADS": threads}
     parent = os.getpid()
     with log.open("wb") as output:

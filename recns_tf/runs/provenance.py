@@ -5,11 +5,10 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import subprocess
-from pathlib import Path
 
 from recns_tf import __version__
+from recns_tf.utils.program import PACKAGE
 
-PACKAGE = Path(__file__).resolve().parents[1]
 PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "faiss-cpu")
 
 

@@ -1,10 +1,16 @@
-"""The name under which the user started the program, for use in messages."""
+"""The location of the package, and the name the user called the program by."""
 
 from __future__ import annotations
 
 import os
 import sys
 from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parents[1]
+"""The folder of recns_tf."""
+
+HELP = ("--help", "-help", "-h")
+"""The flags that ask for help."""
 
 VARIABLE = "RECNS_TF_PROGRAM"
 """The environment variable in which run.sh passes its own name."""

@@ -1,4 +1,4 @@
-"""The commands reproduce and ablate, with made-up runs."""
+"""The commands reproduce and ablate, on synthetic runs."""
 
 import csv
 import dataclasses

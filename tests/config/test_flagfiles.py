@@ -6,7 +6,7 @@ from absl import flags
 from recns_tf import registry
 from recns_tf.config import flagfiles
 from recns_tf.config.config import Config, explicit_settings
-from recns_tf.config.flags import define_flags, explicit_flags
+from recns_tf.config.flags import explicit_flags, make_flags
 from recns_tf.errors import UserError
 
 
@@ -51,8 +51,7 @@ def test_flagfile_errors_name_the_file_or_flag(tmp_path):
 
 
 def test_explicit_flags_include_aliases():
-    values = flags.FlagValues()
-    define_flags(Config, values=values)
+    values = make_flags(Config)
     values(["program", "--khop=3", "--K_negs=15", "--sampler=DNS"])
     assert explicit_flags(Config, values=values) == {"khop", "num_negatives", "sampler"}
 

@@ -1,4 +1,4 @@
-"""Tables of made-up results against precomputed values."""
+"""Tables of synthetic results against precomputed values."""
 
 import csv
 import json

@@ -213,16 +213,25 @@ def test_saved_model_keeps_its_other_settings(toy, toy_config, tmp_path, changes
     assert_same_steps(keras.saving.load_model(tmp_path / "model.keras"), model, others)
 
 
+def fit(model, pipeline, **options):
+    """Call Keras' fit on the batches of a pipeline."""
+    return model.fit(
+        pipeline.batches(),
+        steps_per_epoch=pipeline.steps_per_epoch,
+        verbose=0,
+        shuffle=False,
+        **options,
+    )
+
+
 @pytest.mark.slow
 def test_keras_callbacks_work_in_fit(toy, toy_config, tmp_path):
     model, pipeline, _ = build(toy_config, toy)
     callbacks = keras.callbacks
-    history = model.fit(
-        pipeline.batches(),
-        steps_per_epoch=pipeline.steps_per_epoch,
+    history = fit(
+        model,
+        pipeline,
         epochs=3,
-        verbose=0,
-        shuffle=False,
         callbacks=[
             callbacks.ModelCheckpoint(tmp_path / "model.keras", monitor="loss"),
             callbacks.ModelCheckpoint(
@@ -255,12 +264,10 @@ def test_early_stopping_restores_the_best_weights(toy, toy_config):
     record = keras.callbacks.LambdaCallback(
         on_epoch_end=lambda epoch, logs: tables.append(model.encoder.nodes.numpy())
     )
-    history = model.fit(
-        pipeline.batches(),
-        steps_per_epoch=pipeline.steps_per_epoch,
+    history = fit(
+        model,
+        pipeline,
         epochs=5,
-        verbose=0,
-        shuffle=False,
         callbacks=[record, stop],
     )
     assert len(history.history["loss"]) == 2 and stop.best_epoch == 0
@@ -271,12 +278,10 @@ def test_early_stopping_restores_the_best_weights(toy, toy_config):
 def test_training_stops_at_a_loss_that_is_not_a_number(toy, toy_config):
     model, pipeline, _ = build(dataclasses.replace(toy_config, sampler="unins"), toy)
     model.encoder.nodes.assign(np.nan * model.encoder.nodes)
-    history = model.fit(
-        pipeline.batches(),
-        steps_per_epoch=pipeline.steps_per_epoch,
+    history = fit(
+        model,
+        pipeline,
         epochs=5,
-        verbose=0,
-        shuffle=False,
         callbacks=[keras.callbacks.TerminateOnNaN()],
     )
     assert len(history.history["loss"]) == 1
