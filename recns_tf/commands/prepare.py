@@ -1,7 +1,7 @@
 """Make a dataset from your own log.
 
-The log is one table, or several with the same columns (--input=a.csv,b.csv), in CSV, TSV, RecBole's
-.inter (all three optionally gzipped) or Parquet. NAME is then a dataset like the built-in ones.
+The log is one table, or several with the same columns, in CSV, TSV, RecBole's .inter, JSON lines or
+Parquet, also compressed (.gz, .bz2, .zst, .zip). NAME is then a dataset like the built-in ones.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,13 @@ from recns_tf import registry
 from recns_tf.commands.app import Call, Command
 from recns_tf.config.flags import NOT_EMPTY, Checked, Rule, at_least, one_of, option
 from recns_tf.datasets import prepared
-from recns_tf.datasets.formats.events import ANY_POSITIVE, NONE, REST, Events, read_events
+from recns_tf.datasets.formats.events import Events, read_events
+from recns_tf.datasets.formats.json_lines import is_json
 from recns_tf.datasets.formats.labels import LEGAL, is_label_filter
+from recns_tf.datasets.formats.outcomes import ANY_POSITIVE, NONE, REST
 from recns_tf.datasets.formats.parquet import is_parquet
-from recns_tf.datasets.formats.tables import Layout
+from recns_tf.datasets.formats.sources import find_sources
+from recns_tf.datasets.formats.text import AUTO, QUOTINGS, UTF8, Layout, is_text_encoding
 from recns_tf.datasets.preprocessing.log import CONFLICTS, SPLITS, RowCounts, Rules
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
@@ -31,9 +35,23 @@ A_LABEL_FILTER = Rule(LEGAL, is_label_filter)
 A_SHARE = Rule("a share from 0 to less than 1", lambda value: 0 <= value < 1)
 
 
+CODED = re.compile(r"\\t|\\x([0-9a-fA-F]{2})")
+"""A character of a separator that is hard to type: \\t for a tab, \\x01 for one by its number."""
+
+
+def separator(text: str) -> str:
+    """Return a separator with the coded characters replaced."""
+    return CODED.sub(lambda code: chr(int(code[1], 16)) if code[1] else "\t", text)
+
+
 def is_separator(text: str) -> bool:
     """Return whether `text` is a valid separator of fields, or empty."""
-    return text == r"\t" or (len(text) < 2 and text.isascii() and text not in ('"', "\n", "\r"))
+    return text.isascii() and not set('"\n\r\0') & set(separator(text))
+
+
+def is_escape(text: str) -> bool:
+    """Return whether `text` is a valid escape character, or empty."""
+    return len(text) < 2 and is_separator(text)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,12 +59,21 @@ class Preparation(Checked):
     """The settings with which a log is read and split."""
 
     name: str = option("", "name of the new dataset")
-    input: str = option("", "table to read, or several with the same columns: a.csv,b.csv")
+    input: str = option(
+        "",
+        "table to read, or several with the same columns: a.csv,b.csv; a folder, a glob such as "
+        "'part-*.csv', or a file in an archive, logs.zip/clicks.csv",
+    )
     user: str = option("user_id", "column of user ids")
     item: str = option("item_id", "column of item ids")
     label: str = option("", "column of the labels; if empty, all rows are positives")
     timestamp: str = option("", "column of times: numbers (larger is later) or ISO dates")
-    positive: str = option(ANY_POSITIVE, "labels of positives", A_LABEL_FILTER)
+    time_format: str = option(
+        "", "format of other dates, as in Python's strptime: '%d.%m.%Y %H:%M:%S'"
+    )
+    positive: str = option(
+        ANY_POSITIVE, "labels of positives, such as '>=4' or '==cart|purchase'", A_LABEL_FILTER
+    )
     exposed: str = option(
         REST,
         f"labels of items shown but not chosen; {REST}: all that are not positive; {NONE}",
@@ -54,14 +81,36 @@ class Preparation(Checked):
     )
     separator: str = option(
         "",
-        "character between fields; if empty, a comma in .csv and a tab in .tsv, .inter and .txt",
-        Rule(r"one ASCII character except a quote, or \t for a tab", is_separator),
+        "characters between fields, such as ';' or '::'; if empty, a comma in .csv and a tab in "
+        ".tsv, .inter and .txt",
+        Rule(r"ASCII characters except a quote; \t is a tab, \x01 the character 1", is_separator),
+    )
+    quoting: str = option(
+        AUTO,
+        'double: fields may be enclosed in " and contain it doubled; none: a quote is an ordinary '
+        "character; auto: none after a tab or a separator of several characters, else double",
+        one_of(*QUOTINGS),
+    )
+    escape: str = option(
+        "",
+        "character that makes the next one ordinary: a backslash in files of Spark, MySQL and Hive",
+        Rule("one ASCII character except a quote", is_escape),
+    )
+    encoding: str = option(
+        UTF8,
+        "encoding of text files, such as latin-1, cp1252, utf-16 or gbk",
+        Rule("a text encoding that Python knows, such as latin-1", is_text_encoding),
     )
     columns: str = option("", "column names, a,b,c, of a file without a header line")
     ids: str = option(
         "auto",
         "auto: refuse ids that look like damaged numbers (-1, 2.0, 1e5); text: accept any text",
         one_of("auto", "text"),
+    )
+    missing: str = option(
+        "refuse",
+        "refuse: stop at a row without an id, a label or a time; drop: leave such rows out",
+        one_of("refuse", "drop"),
     )
     user_core: int = option(1, "minimum number of positives per user (k-core)", at_least(0))
     item_core: int = option(0, "minimum number of positives per item (k-core)", at_least(0))
@@ -111,13 +160,13 @@ def main(call: Call) -> None:
             f"{directory} is not a prepared dataset: choose another name, or remove the folder."
         )
     started = time.perf_counter()
-    interactions, counts = make(settings, directory)
-    print(report(interactions, counts, settings))
+    interactions, counts, notes = make(settings, directory)
+    print(report(interactions, counts, settings, notes))
     print(f"\n{directory}/: ready in {time.perf_counter() - started:.1f} s. Train on it with")
     print(f"  {program()} {name} lightgcn")
 
 
-def make(settings: Preparation, directory: Path) -> tuple[Interactions, RowCounts]:
+def make(settings: Preparation, directory: Path) -> tuple[Interactions, RowCounts, tuple[str, ...]]:
     """Read a log and store it as a dataset.
 
     Args:
@@ -125,7 +174,7 @@ def make(settings: Preparation, directory: Path) -> tuple[Interactions, RowCount
         directory: data/NAME, which is replaced atomically.
 
     Returns:
-        The dataset, and what happened to the rows of the log.
+        The dataset, what happened to the rows of the log, and notes on what looks wrong in it.
 
     Raises:
         UserError: the settings or the log are invalid; nothing is written.
@@ -145,11 +194,13 @@ def make(settings: Preparation, directory: Path) -> tuple[Interactions, RowCount
             f"--valid={settings.valid} and --test={settings.test} leave nothing to train on: "
             "choose shares with a sum below 1."
         )
-    paths = [Path(path.strip()).expanduser() for path in settings.input.split(",")]
-    separator = "\t" if settings.separator == r"\t" else settings.separator
+    if settings.time_format and not settings.timestamp:
+        raise UserError("--time_format requires --timestamp, the column of the times.")
+    sources = find_sources(settings.input)
     columns = tuple(settings.columns.split(",")) if settings.columns else ()
-    if columns and any(map(is_parquet, paths)):
-        raise UserError(f"--columns={settings.columns}: Parquet files already name their columns.")
+    for source in sources:
+        if columns and (is_parquet(source) or is_json(source)):
+            raise UserError(f"--columns={settings.columns}: {source} already names its columns.")
     events = Events(
         user=settings.user,
         item=settings.item,
@@ -159,7 +210,16 @@ def make(settings: Preparation, directory: Path) -> tuple[Interactions, RowCount
         positive=settings.positive,
         exposed=settings.exposed,
         any_text=settings.ids == "text",
-        layout=Layout(separator, columns),
+        time_format=settings.time_format,
+        drop_missing=settings.missing == "drop",
+        advise=True,
+        layout=Layout(
+            separator=separator(settings.separator),
+            names=columns,
+            quoting=settings.quoting,
+            escape=settings.escape,
+            encoding=settings.encoding,
+        ),
     )
     rules = Rules(
         **{
@@ -167,19 +227,30 @@ def make(settings: Preparation, directory: Path) -> tuple[Interactions, RowCount
             for name in ("split", "valid", "test", "user_core", "item_core", "conflicts")
         }
     )
-    log = read_events(paths, events)
-    print(f"{len(log.users) + log.ignored:,} rows read; sorting and splitting them …", flush=True)
+    log = read_events(sources, events)
+    rows = len(log.users) + log.ignored + log.missing
+    print(f"{rows:,} rows read; sorting and splitting them …", flush=True)
     about: dict[str, Any] = {
         "settings": dataclasses.asdict(settings),
-        "inputs": [{"path": str(path), "sha256": sha256(path)} for path in paths],
+        "inputs": [
+            {"path": str(path), "sha256": sha256(path)}
+            for path in dict.fromkeys(source.path for source in sources)
+        ],
+        "notes": list(log.notes),
     }
-    return prepared.prepare(directory, log, rules, about)
+    return *prepared.prepare(directory, log, rules, about), log.notes
 
 
-def report(interactions: Interactions, counts: RowCounts, settings: Preparation) -> str:
+def report(
+    interactions: Interactions,
+    counts: RowCounts,
+    settings: Preparation,
+    notes: Sequence[str] = (),
+) -> str:
     """Return what happened to the rows of the log, in lines whose numbers add up."""
     core = f"--user_core={settings.user_core}, --item_core={settings.item_core}"
     descriptions = {
+        "missing": "rows without an id, a label or a time (--missing=drop)",
         "ignored": "rows that are neither positive nor exposed",
         "repeated_positives": "rows that repeat a positive pair",
         "repeated_exposures": "rows that repeat an exposed pair",
@@ -210,6 +281,7 @@ def report(interactions: Interactions, counts: RowCounts, settings: Preparation)
         )
     if not counts.valid + counts.test:
         lines.append("note  no positive is held out: validation and testing are not possible")
+    lines += [f"note  {note}" for note in notes]
     lines.append(f"\n{interactions.summary()}")
     return "\n".join(lines)
 

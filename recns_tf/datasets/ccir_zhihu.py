@@ -20,8 +20,10 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from recns_tf.datasets.formats.delimited import lines
 from recns_tf.datasets.formats.impressions import Impressions, read_lists, require, unnest
-from recns_tf.datasets.formats.tables import Layout, lines
+from recns_tf.datasets.formats.sources import Source
+from recns_tf.datasets.formats.text import Layout
 from recns_tf.datasets.preprocessing.log import Log
 from recns_tf.datasets.public_log import load_log
 from recns_tf.errors import UserError
@@ -69,7 +71,7 @@ def layout_of(path: Path) -> tuple[Layout, str]:
     Raises:
         UserError: no field of the first line contains a list.
     """
-    fields = next((fields for _, fields in lines(path, "\t") if fields), [])
+    fields = next((fields for _, fields in lines(Source(path), Layout("\t")) if fields), [])
     for place, field in enumerate(fields):
         if re.fullmatch(TRIPLE, field.partition(",")[0].strip()):
             return Layout("\t", tuple(map(str, range(len(fields))))), str(place)

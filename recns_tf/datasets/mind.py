@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from recns_tf.datasets.formats.impressions import Impressions, read_lists, require, unnest
-from recns_tf.datasets.formats.tables import Layout
+from recns_tf.datasets.formats.text import Layout
 from recns_tf.datasets.preprocessing.log import Log
 from recns_tf.datasets.public_log import load_log
 from recns_tf.interactions import Interactions

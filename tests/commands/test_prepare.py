@@ -93,10 +93,10 @@ def test_conflicts_any_removes_held_out_positives_from_the_exposures(tmp_path):
     path = tmp_path / "log.csv"
     rows = [f"{user},{item},{label}" for user in range(5) for item in range(10) for label in "01"]
     path.write_text("\n".join(["user_id,item_id,label", *rows]))
-    kept, account = make(Preparation(name="a", input=str(path), label="label"), tmp_path / "a")
+    kept, account, _ = make(Preparation(name="a", input=str(path), label="label"), tmp_path / "a")
     assert account.conflicts == kept.train.nnz == 40 and kept.exposed.nnz == 10
     wanted = Preparation(name="b", input=str(path), label="label", conflicts="any")
-    none, account = make(wanted, tmp_path / "b")
+    none, account, _ = make(wanted, tmp_path / "b")
     assert account.conflicts == 50 and none.exposed.nnz == 0
     assert account.rows == 100 == sum(account[1:])
 
@@ -107,7 +107,7 @@ def test_temporal_split_drops_exposures_of_the_held_out_period(tmp_path):
     shows = [f"1,{20 + when},0,{when}" for when in range(12)]
     path.write_text("\n".join(["user_id,item_id,label,t", *likes, *shows, "2,5,1,3", "2,25,0,99"]))
     wanted = Preparation(name="a", input=str(path), label="label", timestamp="t", split="temporal")
-    data, account = make(wanted, tmp_path / "a")
+    data, account, _ = make(wanted, tmp_path / "a")
     exposed = {(data.user_ids[u], data.item_ids[v]) for u, v in to_pairs(data.exposed)}
     # User 1's items 8 and 9 are held out, at times 8 and 9; user 2 has nothing held out.
     assert exposed == {(1, 20 + when) for when in range(8)} | {(2, 25)}
@@ -124,20 +124,23 @@ def test_temporal_split_drops_exposures_of_the_held_out_period(tmp_path):
         (["shop", "--input=LOG", *COLUMNS, "--positive=4"], "--positive=4: choose a comparison"),
         (["shop", "--input=LOG", *COLUMNS, "--exposed=x"], "--exposed=x: choose rest, none, or"),
         (["shop", "--input=LOG", *COLUMNS, "--ids=any"], "--ids=any: choose one of auto, text."),
-        (["shop", "--input=LOG", *COLUMNS, "--separator=ab"], "--separator=ab: choose one ASCI"),
+        (["shop", "--input=LOG", *COLUMNS, "--separator=a\""], "--separator=a\": choose ASCII char"),
+        (["shop", "--input=LOG", *COLUMNS, "--escape=ab"], "--escape=ab: choose one ASCII char"),
+        (["shop", "--input=LOG", *COLUMNS, "--encoding=x"], "--encoding=x: choose a text encoding"),
+        (["shop", "--input=LOG", *COLUMNS, "--time_format=%Y"], "--time_format requires --times"),
+        (["shop", "--input=LOG", *COLUMNS, "--missing=no"], "--missing=no: choose one of refuse"),
         (["shop", "--input=LOG", *COLUMNS, "--test=1"], "--test=1.0: choose a share"),
         (["shop", "--input=LOG", *COLUMNS, "--test=0.5", "--valid=0.5"], "--valid=0.5 and --test="),
         (["shop", "--input=LOG", *COLUMNS, "--split=temporal"], "--split=temporal requires --tim"),
         (["shop", "--input=LOG", *COLUMNS, "--split=given"], "--split=given and --split_column="),
         (["shop", "--input=LOG", *COLUMNS, "--item_core=99"], "shop: no positive is left to train"),
         (["shop", "--input=nowhere.csv"], "nowhere.csv does not exist (current folder: "),
-        (["shop", "--input=FOLDER"], "FOLDER is a folder: name a table."),
+        (["shop", "--input=FOLDER/*.tsv"], "FOLDER/*.tsv holds no file: name a table, or"),
         (["shop", "--input=LOG", "--user=what", "--item=what"], "--user=what and --item=what are"),
         (["shop", "--input=LOG", "--input=LOG"], "--input is given 2 times: give it once."),
         (["shop", "--input=LOG", "--positive=>=4"], "--positive and --exposed require --label"),
-        (["shop", "--input=LOG", *COLUMNS, "--separator=é"], "--separator=é: choose one ASCII"),
-        (["shop", "--input=a.parquet", "--columns=a,b"], "--columns=a,b: Parquet files already"),
-        (
+        (["shop", "--input=LOG", *COLUMNS, "--separator=é"], "--separator=é: choose ASCII char"),
+                (
             ["shop", "--input=LOG", "--user=who", "--item=what", "--label=at"],
             "LOG line 2: at '2024-01-",
         ),
@@ -271,7 +274,7 @@ def test_kuairand(tmp_path):
     wanted = Preparation(
         name="k", input=str(KUAIRAND), user="user_id", item="video_id", label="long_view"
     )
-    data, account = make(wanted, tmp_path / "k")
+    data, account, _ = make(wanted, tmp_path / "k")
     assert account.rows == 992_771 == sum(account[1:])
     assert account.train + account.valid + account.test == 442_498
     assert (account.exposed, account.conflicts) == (550_273, 0)

@@ -8,7 +8,7 @@ import pytest
 from recns_tf import datasets
 from recns_tf.config.config import Config
 from recns_tf.datasets import ccir_zhihu, kuairand_pure, mind, taobao
-from recns_tf.datasets.formats import tables
+from recns_tf.datasets.formats import delimited
 from recns_tf.errors import UserError
 from recns_tf.interactions import to_pairs
 
@@ -120,7 +120,7 @@ def test_flags_choose_the_split(tmp_path):
 
 
 def test_error_in_a_later_batch_gives_the_right_line(tmp_path, monkeypatch):
-    monkeypatch.setattr(tables, "BLOCK_BYTES", 300)
+    monkeypatch.setattr(delimited, "BLOCK_BYTES", 300)
     lines = [f"{n}\tU{n % 7}\t11/11/2019 9:05:58 AM\t\tN{n}-1  N{n + 1}-0\n" for n in range(60)]
     config = write_files(tmp_path, "mind", {"behaviors.tsv": "".join(lines)})
     log = mind.read([tmp_path / "mind" / "behaviors.tsv"])

@@ -4,25 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from recns_tf.datasets.formats.ids import BadValue, IdColumn
-from recns_tf.datasets.formats.labels import label_filter
-from recns_tf.datasets.formats.tables import BY_NAME, Layout, line_of_row, read_batches
+from recns_tf.datasets.formats.ids import BadValue, IdColumn, missing_values
+from recns_tf.datasets.formats.outcomes import (
+    ANY_POSITIVE,
+    IGNORED,
+    POSITIVE,
+    REST,
+    OutcomeColumn,
+    UnusedLabels,
+    likely_labels,
+)
+from recns_tf.datasets.formats.sources import Source
+from recns_tf.datasets.formats.tables import as_source, column_names, line_of_row, read_batches
+from recns_tf.datasets.formats.text import BY_NAME, Layout
 from recns_tf.datasets.formats.timestamps import TimeColumn
 from recns_tf.datasets.preprocessing.log import Log
 from recns_tf.datasets.preprocessing.split import TEST, TRAIN, VALID
 from recns_tf.errors import UserError
 
 PARTS = {"train": TRAIN, "valid": VALID, "test": TEST}
-ANY_POSITIVE = ">0"
-REST, NONE = "rest", "none"
-POSITIVE, EXPOSED, IGNORED = np.int8(1), np.int8(0), np.int8(-1)
 
 
 class Events(NamedTuple):
@@ -37,6 +44,10 @@ class Events(NamedTuple):
         exposed: label filter for items shown but not chosen; REST selects all other rows, NONE
             selects none. Rows that are neither positive nor exposed are ignored.
         any_text: whether ids that look like malformed numbers are accepted as text.
+        time_format: format of the times, see TimeColumn.
+        drop_missing: whether to leave out rows without a user, an item, a label or a time, rather
+            than to refuse them.
+        advise: whether messages name the flags of `prepare` that would help.
         layout: the layout of text tables.
     """
 
@@ -48,85 +59,159 @@ class Events(NamedTuple):
     positive: str = ANY_POSITIVE
     exposed: str = REST
     any_text: bool = False
+    time_format: str = ""
+    drop_missing: bool = False
+    advise: bool = False
     layout: Layout = BY_NAME
 
 
-def read_events(paths: Sequence[Path], events: Events) -> Log:
+def read_events(tables: Sequence[Source | Path], events: Events, parts: Sequence[int] = ()) -> Log:
     """Return the log stored in one or more tables.
 
     Memory: 9 bytes per row, 17 with times, plus the ids.
+
+    Args:
+        tables: the files, in order.
+        events: their columns.
+        parts: TRAIN, VALID or TEST for each table if the tables are split; () if they are not.
 
     Raises:
         UserError: a table cannot be read, or contains an invalid value; the message names the
             file and the line.
     """
-    reader = Reader(events)
+    sources = [as_source(table) for table in tables]
+    reader = Reader(events, unused_label(sources[0], events))
     starts = []
     try:
-        for path in paths:
-            starts.append(reader.rows)
-            for batch in read_batches(path, reader.columns, events.layout):
-                reader.add(dict(zip(reader.columns, batch, strict=True)))
-        return reader.finish()
+        for place, source in enumerate(sources):
+            starts.append(reader.rows_read)
+            for batch in read_batches(source, reader.columns, events.layout):
+                arrays = dict(zip(reader.columns, batch, strict=True))
+                reader.add(arrays, parts[place] if parts else None)
+        if not reader.rows_read:
+            raise UserError(f"{sources[0]} and the other parts have no rows.")
+        return reader.finish(starts if events.layout.names else ())
     except BadValue as bad:
-        place = int(np.searchsorted(starts, bad.row, side="right")) - 1
-        where = line_of_row(paths[place], bad.row - starts[place], events.layout)
-        raise UserError(f"{where}: {bad.reason}.") from bad
+        row = reader.row_read(bad.row)
+        place = int(np.searchsorted(starts, row, side="right")) - 1
+        where = line_of_row(sources[place], row - starts[place], events.layout)
+        advice = f"; {bad.advice}" if bad.advice and events.advise else ""
+        if events.layout.names and row == starts[place] and "heading" not in bad.reason:
+            advice = "; if this line is a heading, leave --columns out"
+        raise UserError(f"{where}: {bad.reason}{advice}.") from bad
+
+
+def unused_label(source: Source, events: Events) -> str:
+    """Return the column of a table that seems to hold the labels if --label does not name it."""
+    used = (events.user, events.item, events.timestamp, events.part)
+    if events.label or not events.advise or not source.path.stat().st_size:
+        return ""
+    names = [name for name in column_names(source, events.layout) if name not in used]
+    return likely_labels(names)
 
 
 class Reader:
-    """Collects batches of tables into a Log. BadValue.row counts from the first batch."""
+    """Collects batches of tables into a Log. BadValue.row counts the rows that were kept.
 
-    def __init__(self, events: Events):
+    Args:
+        events: the columns of the tables.
+        unused: a column that may hold labels although `events` names none; "" if there is none.
+    """
+
+    def __init__(self, events: Events, unused: str = ""):
         self.events = events
-        named = (events.user, events.item, events.label, events.timestamp, events.part)
+        named = (events.user, events.item, events.label, events.timestamp, events.part, unused)
         self.columns = [name for name in named if name]
         self.users = IdColumn(events.user, events.any_text)
         self.items = IdColumn(events.item, events.any_text)
+        self.rows_read = 0
         self.rows = 0
-        self.label_rows: list[NDArray[np.int8]] = []
-        self.times = TimeColumn(events.timestamp)
+        self.dropped: list[NDArray[np.int64]] = []
+        self.outcomes = OutcomeColumn(events.label, events.positive, events.exposed)
+        self.times = TimeColumn(events.timestamp, events.time_format)
         self.parts: list[NDArray[np.int8]] = []
+        self.unused = UnusedLabels(unused)
 
-    def add(self, batch: Mapping[str, pa.Array]) -> None:
-        """Append a batch, given as one Arrow array per column.
+    def add(self, batch: Mapping[str, pa.Array], part: int | None = None) -> None:
+        """Append a batch.
+
+        Args:
+            batch: one Arrow array per column.
+            part: TRAIN, VALID or TEST for all rows; None if the tables are not split.
 
         Raises:
             BadValue: a value is invalid.
         """
         events = self.events
+        if events.drop_missing:
+            batch = self.drop_missing(batch)
+        else:
+            self.rows_read += len(batch[events.user])
         self.users.add(batch[events.user])
         self.items.add(batch[events.item])
         try:
+            positive = None
             if events.label:
-                self.label_rows.append(label_rows(batch[events.label], events))
+                positive = self.outcomes.add(batch[events.label]) == POSITIVE
             if events.timestamp:
                 self.times.add(batch[events.timestamp])
             if events.part:
-                positive = self.label_rows[-1] == POSITIVE if events.label else None
                 self.parts.append(to_parts(batch[events.part], events.part, positive))
         except BadValue as bad:
-            raise BadValue(self.rows + bad.row, bad.reason) from bad
+            raise BadValue(self.rows + bad.row, bad.reason, bad.advice) from bad
+        if part is not None:
+            self.parts.append(np.full(len(batch[events.user]), part, np.int8))
+        if self.unused.name:
+            self.unused.add(batch[self.unused.name])
         self.rows += len(batch[events.user])
 
-    def finish(self) -> Log:
+    def drop_missing(self, batch: Mapping[str, pa.Array]) -> Mapping[str, pa.Array]:
+        """Return a batch without the rows in which an id, a label or a time is missing."""
+        events = self.events
+        missing = np.zeros(len(batch[events.user]), dtype=bool)
+        for name in (events.user, events.item):
+            missing |= missing_values(batch[name], events.any_text)
+        for name in filter(None, (events.label, events.timestamp)):
+            missing |= missing_values(batch[name])
+        self.dropped.append(self.rows_read + np.flatnonzero(missing))
+        self.rows_read += len(missing)
+        kept = pa.array(~missing)
+        return {name: values.filter(kept) for name, values in batch.items()}
+
+    def row_read(self, row: int) -> int:
+        """Return the number of a kept row among all rows read."""
+        dropped = np.concatenate([np.zeros(0, np.int64), *self.dropped])
+        before = np.searchsorted(dropped - np.arange(len(dropped)), row, side="right")
+        return row + int(before)
+
+    def finish(self, first_rows: Sequence[int] = ()) -> Log:
         """Return the log and release the batches.
+
+        Args:
+            first_rows: the first row of each table without a header line, among the rows read.
 
         Raises:
             BadValue: an id is invalid.
         """
+        if not self.rows:
+            raise UserError(
+                f"no row is left: all {self.rows_read:,} lack a user, an item, a label or a time."
+            )
+        dropped = np.concatenate([np.zeros(0, np.int64), *self.dropped])
+        first_kept = [row - int(np.searchsorted(dropped, row)) for row in first_rows]
+        for column in (self.users, self.items):
+            column.reject_heading(first_kept)
         users, user_ids = self.users.finish()
         items, item_ids = self.items.finish()
-        outcome = concatenate(self.label_rows)
         kept = slice(None)
-        ignored = 0
-        if outcome is None:
-            outcome = np.full(self.rows, POSITIVE)
-        elif ignored := int((outcome == IGNORED).sum()):
+        outcome, label_notes = np.full(self.rows, POSITIVE), self.unused.notes()
+        if self.events.label:
+            outcome, label_notes = self.outcomes.finish()
+        if ignored := int((outcome == IGNORED).sum()):
             kept = outcome != IGNORED
             users, user_ids = drop_unused_ids(users[kept], user_ids)
             items, item_ids = drop_unused_ids(items[kept], item_ids)
-        times, parts = concatenate(self.times.batches), concatenate(self.parts)
+        times, time_notes = self.times.finish()
         return Log(
             users=users,
             items=items,
@@ -134,24 +219,11 @@ class Reader:
             times=None if times is None else times[kept],
             user_ids=user_ids,
             item_ids=item_ids,
-            parts=None if parts is None else parts[kept],
+            parts=np.concatenate(self.parts)[kept] if self.parts else None,
             ignored=ignored,
+            missing=self.rows_read - self.rows,
+            notes=(*label_notes, *time_notes),
         )
-
-
-def label_rows(labels: pa.Array, events: Events) -> NDArray[np.int8]:
-    """Return POSITIVE, EXPOSED or IGNORED for each label of a batch, int8 [n].
-
-    Raises:
-        BadValue: a label is invalid.
-    """
-    positive = label_filter(events.positive).matches(labels, events.label)
-    if events.exposed == REST:
-        return np.where(positive, POSITIVE, EXPOSED)
-    if events.exposed == NONE:
-        return np.where(positive, POSITIVE, IGNORED)
-    exposed = label_filter(events.exposed).matches(labels, events.label)
-    return np.where(positive, POSITIVE, np.where(exposed, EXPOSED, IGNORED))
 
 
 def to_parts(
@@ -177,13 +249,6 @@ def to_parts(
         row = int(np.flatnonzero(places.is_null().to_numpy(zero_copy_only=False))[0])
         raise BadValue(row, f"{column} '{names[row].as_py()}' is not one of {', '.join(PARTS)}")
     return np.array(list(PARTS.values()), dtype=np.int8)[places.to_numpy()]
-
-
-def concatenate(batches: list[NDArray[Any]]) -> NDArray[Any] | None:
-    """Concatenate the batches and clear the list; return None if it is empty."""
-    whole = np.concatenate(batches) if batches else None
-    batches.clear()
-    return whole
 
 
 def drop_unused_ids(

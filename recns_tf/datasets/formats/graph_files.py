@@ -25,7 +25,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from recns_tf.datasets.formats.ids import BadValue, IdColumn, parse_integers
-from recns_tf.datasets.formats.tables import Layout, line_of_row, read_batches
+from recns_tf.datasets.formats.tables import line_of_row, read_batches
+from recns_tf.datasets.formats.text import Layout
 from recns_tf.errors import UserError
 from recns_tf.interactions import Pairs
 

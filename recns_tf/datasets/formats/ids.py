@@ -8,17 +8,28 @@ numbered in ascending order, so the result does not depend on the order of the r
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from recns_tf.datasets.formats.quotes import NULL
+
 LARGEST = 2**63 - 1
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?inf(inity)?", re.IGNORECASE)
-MISSING = ("", "nan", "null", "none", "na", "n/a", "<na>")
+MISSING = ("", "nan", "null", "none", "na", "n/a", "<na>", r"\n", NULL)
+"""Words for a missing value, in lower case."""
+
+ALWAYS_MISSING = ("", NULL)
+"""What stands for a missing value even in a column where any text is valid."""
+
 LINE_BREAK = re.compile(r"[\n\r\0]")
 MAX_LENGTH = 256
+DROP_MISSING = "--missing=drop leaves such rows out"
+HEADINGS = ("user", "userid", "item", "itemid")
+"""Usual headings of columns of ids, in lower case, letters only."""
 
 
 class BadValue(Exception):
@@ -27,12 +38,36 @@ class BadValue(Exception):
     Attributes:
         row: row of the value, counted from 0.
         reason: what is wrong with the value.
+        advice: which flag of `prepare` accepts the value, if any.
     """
 
-    def __init__(self, row: int, reason: str):
+    def __init__(self, row: int, reason: str, advice: str = ""):
         super().__init__(reason)
         self.row = row
         self.reason = reason
+        self.advice = advice
+
+
+def missing_values(values: pa.Array, any_text: bool = False) -> NDArray[np.bool_]:
+    """Return which values of a batch are missing, bool [n].
+
+    Args:
+        values: Arrow array of text, numbers or times, [n].
+        any_text: whether words such as "NA" are valid.
+    """
+    missing = pc.is_null(values, nan_is_null=True)
+    if pa.types.is_string(values.type):
+        words = values if any_text else pc.utf8_lower(values)
+        named = pc.is_in(words, pa.array(ALWAYS_MISSING if any_text else MISSING))
+        missing = pc.or_(missing, named)
+    return np.asarray(missing.to_numpy(zero_copy_only=False))
+
+
+def require_present(values: pa.Array, name: str, any_text: bool = False) -> None:
+    """Raise BadValue if a value of a batch is missing; see missing_values."""
+    missing = np.flatnonzero(missing_values(values, any_text))
+    if len(missing):
+        raise BadValue(int(missing[0]), f"{name} is missing", DROP_MISSING)
 
 
 class IdColumn:
@@ -59,20 +94,21 @@ class IdColumn:
             BadValue: an id is missing, too long, or contains a line break.
         """
         numbers = parse_integers(values)
+        if numbers is None:
+            try:
+                require_present(values, self.name, self.any_text)
+            except BadValue as bad:
+                raise BadValue(self.rows + bad.row, bad.reason, bad.advice) from bad
         if pa.types.is_floating(values.type):
             # Keep the ".0" that Arrow's cast drops: 1.0 is not an integer id.
-            values = pa.array(
-                [None if value is None else str(value) for value in values.to_pylist()]
-            )
+            values = pa.array([str(value) for value in values.to_pylist()])
         if numbers is None:
-            values = pc.cast(values, pa.string()).fill_null("")
+            values = pc.cast(values, pa.string())
         chunk = (values if numbers is None else numbers).dictionary_encode()
         self.chunks.append(chunk)
         self.rows += len(chunk)
         if numbers is None:
             for text in chunk.dictionary.to_pylist():
-                if not text or (text.lower() in MISSING and not self.any_text):
-                    raise BadValue(self.first_row(text), f"{self.name} is missing")
                 if LINE_BREAK.search(text):
                     reason = (
                         f"{self.name} contains a line break or NUL: is a closing quote missing?"
@@ -117,9 +153,44 @@ class IdColumn:
         if malformed is not None:
             raise BadValue(
                 self.first_row(malformed),
-                f"{self.name} '{malformed}' is not an integer from 0 to {LARGEST}; "
-                "use --ids=text to accept any text as an id",
+                f"{self.name} '{malformed}' is not an integer from 0 to {LARGEST}",
+                "--ids=text accepts any text as an id",
             )
+
+    def reject_heading(self, first_rows: Sequence[int]) -> None:
+        """Raise BadValue if the first row of a file without a header looks like one.
+
+        It does if its id is the name of the column or a usual heading, or if all ids are numbers
+        except for those of first rows.
+
+        Args:
+            first_rows: the first row of each file, ascending.
+        """
+        found = {self.value(row): row for row in first_rows if row < self.rows}
+        texts = {text for text in found if isinstance(text, str)}
+        known = {letters(self.name), *HEADINGS}
+        suspects = {text for text in texts if letters(text) in known}
+        if not suspects and texts:
+            distinct: set[str] = set()
+            for chunk in self.chunks:
+                distinct.update(map(str, chunk.dictionary.to_pylist()))
+            words = {text for text in distinct if not NUMBER.fullmatch(text)}
+            suspects = words if words <= texts and words < distinct else set()
+        if suspects:
+            text = min(suspects, key=lambda each: found[each])
+            raise BadValue(
+                found[text],
+                f"{self.name} '{text}' looks like a heading, not an id: leave --columns out if the "
+                "file has a header line, or remove the line",
+            )
+
+    def value(self, row: int) -> int | str:
+        """Return the id of a row."""
+        for chunk in self.chunks:
+            if row < len(chunk):
+                return chunk[row].as_py()
+            row -= len(chunk)
+        raise IndexError(row)
 
     def first_row(self, text: str) -> int:
         """Return the first row with the id `text`."""
@@ -131,6 +202,11 @@ class IdColumn:
                     return first + int(pc.index(chunk.indices, code).as_py())
             first += len(chunk)
         raise AssertionError(f"no row has the id {text!r}")
+
+
+def letters(text: str) -> str:
+    """Return a text in lower case without characters other than letters and digits."""
+    return "".join(filter(str.isalnum, text.lower()))
 
 
 def is_text(chunk: pa.DictionaryArray) -> bool:

@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from recns_tf.datasets.formats.ids import BadValue, IdColumn
-from recns_tf.datasets.formats.tables import Layout, line_of_row, read_batches
+from recns_tf.datasets.formats.tables import line_of_row, read_batches
+from recns_tf.datasets.formats.text import Layout
 from recns_tf.datasets.preprocessing.log import Log
 from recns_tf.errors import UserError
 

@@ -1,4 +1,4 @@
-"""Label filters such as ">=4", which select the positive or the exposed rows of a log."""
+"""Label filters such as ">=4" or "==cart|purchase", which select rows of a log."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from recns_tf.datasets.formats.ids import BadValue
+from recns_tf.datasets.formats.ids import BadValue, require_present
 from recns_tf.errors import UserError
 
 COMPARISONS = {
@@ -25,19 +25,27 @@ COMPARISONS = {
 FORM = re.compile(rf"\s*({'|'.join(COMPARISONS)})\s*(.+?)\s*")
 NOT_FINITE = re.compile(r"[+-]?(nan|inf|infinity)", re.IGNORECASE)
 TRUTH = {"true": 1.0, "false": 0.0}
-LEGAL = "a comparison with a number, such as '>=4', or '==click', '!=click' for text labels"
+OR = "|"
+LEGAL = (
+    "a comparison with a number, such as '>=4', or with labels, such as '==click', "
+    "'==cart|purchase' or '!=skip'"
+)
+
+
+Label = float | str
 
 
 class LabelFilter(NamedTuple):
-    """A comparison of a label with a number or with text.
+    """A comparison of a label with a number, or with one or more labels.
 
     Attributes:
         comparison: one of COMPARISONS.
-        bound: a number or text to compare with.
+        bounds: the number to compare with; for "==" and "!=", the labels, either all numbers or
+            all text. "==" selects a label that is among them, "!=" one that is not.
     """
 
     comparison: str
-    bound: float | str
+    bounds: tuple[Label, ...]
 
     def matches(self, labels: pa.Array, name: str) -> NDArray[np.bool_]:
         """Return which labels match, bool [n].
@@ -49,19 +57,28 @@ class LabelFilter(NamedTuple):
         Raises:
             BadValue: a label is missing, or is not a number where one is needed.
         """
-        if isinstance(self.bound, str):
+        if isinstance(self.bounds[0], str):
             texts: Any = pc.cast(labels, pa.string()).fill_null("")
-            missing = np.flatnonzero(pc.equal(texts, "").to_numpy(zero_copy_only=False))
-            if len(missing):
-                raise BadValue(int(missing[0]), f"{name} is missing")
-            same = np.asarray(pc.equal(texts, self.bound).to_numpy(zero_copy_only=False))
-            return same if self.comparison == "==" else ~same
-        try:
-            numbers = to_numbers(labels, name)
-        except BadValue as bad:
-            hint = f"{bad.reason}; compare text labels as in '==click'"
-            raise BadValue(bad.row, hint) from bad
-        return np.asarray(COMPARISONS[self.comparison](numbers, self.bound))
+            require_present(labels, name, any_text=True)
+            among = np.asarray(
+                pc.is_in(texts, pa.array(self.bounds)).to_numpy(zero_copy_only=False)
+            )
+            return among if self.comparison == "==" else ~among
+        numbers = to_numbers(labels, name, "--positive='==click' compares text labels")
+        if len(self.bounds) > 1:
+            among = np.isin(numbers, self.bounds)
+            return among if self.comparison == "==" else ~among
+        return np.asarray(COMPARISONS[self.comparison](numbers, self.bounds[0]))
+
+    def absent(self, labels: pa.Array) -> set[Label]:
+        """Return those of the labels to select with "==" that do not occur in a batch."""
+        if self.comparison != "==":
+            return set()
+        if isinstance(self.bounds[0], str):
+            occurring: set[Label] = set(pc.unique(pc.cast(labels, pa.string())).to_pylist())
+        else:
+            occurring = set(to_numbers(pc.unique(labels), ""))
+        return set(self.bounds) - occurring
 
 
 def parse_label_filter(text: str) -> LabelFilter | None:
@@ -70,11 +87,14 @@ def parse_label_filter(text: str) -> LabelFilter | None:
     if not form:
         return None
     comparison, bound = form.groups()
-    number = to_number(bound)
-    if np.isfinite(number):
-        return LabelFilter(comparison, number)
-    is_text = not NOT_FINITE.fullmatch(bound) and comparison in ("==", "!=")
-    return LabelFilter(comparison, bound) if is_text else None
+    labels = tuple(label.strip() for label in bound.split(OR))
+    numbers = tuple(map(to_number, labels))
+    is_set = comparison in ("==", "!=")
+    if np.isfinite(numbers).all() and (is_set or len(numbers) == 1):
+        return LabelFilter(comparison, numbers)
+    if not is_set or not all(labels) or any(map(NOT_FINITE.fullmatch, labels)):
+        return None
+    return LabelFilter(comparison, labels)
 
 
 def is_label_filter(text: str) -> bool:
@@ -94,8 +114,13 @@ def label_filter(text: str) -> LabelFilter:
     return parsed
 
 
-def to_numbers(values: pa.Array, name: str) -> NDArray[np.float64]:
+def to_numbers(values: pa.Array, name: str, advice: str = "") -> NDArray[np.float64]:
     """Convert a batch of numbers, or of numbers written as text, to float64 [n].
+
+    Args:
+        values: Arrow array [n].
+        name: name of the column, for messages.
+        advice: what to do if a value is not a number.
 
     Raises:
         BadValue: a value is missing, NaN, infinite or not a number.
@@ -106,8 +131,9 @@ def to_numbers(values: pa.Array, name: str) -> NDArray[np.float64]:
         numbers = np.array([to_number(value) for value in values.to_pylist()], dtype=np.float64)
     bad = np.flatnonzero(~np.isfinite(numbers))
     if len(bad):
+        require_present(values, name)
         row = int(bad[0])
-        raise BadValue(row, f"{name} '{values[row].as_py()}' is not a number")
+        raise BadValue(row, f"{name} '{values[row].as_py()}' is not a number", advice)
     return np.asarray(numbers)
 
 

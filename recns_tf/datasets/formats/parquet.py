@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet
 
-from recns_tf.datasets.formats.reading import describe_columns, one_line, progress
+from recns_tf.datasets.formats.reading import UNREADABLE, describe_columns, one_line, progress
+from recns_tf.datasets.formats.sources import Source, opened
 from recns_tf.errors import UserError
 
 BATCH_ROWS = 1 << 20
@@ -30,30 +30,44 @@ TEXTS = (
 )
 
 
-def is_parquet(path: Path) -> bool:
+def is_parquet(source: Source) -> bool:
     """Return whether the file name has the extension of a Parquet file."""
-    return path.suffix.lower() in (".parquet", ".pq")
+    return source.extension in (".parquet", ".pq") and not source.codec
 
 
-def read_parquet(path: Path, columns: Sequence[str]) -> Iterator[list[pa.Array]]:
+def read_parquet(source: Source, columns: Sequence[str]) -> Iterator[list[pa.Array]]:
     """Yield the batches of a Parquet file; see tables.read_batches."""
     try:
-        with pa.parquet.ParquetFile(path) as file, progress(path, file.metadata.num_rows) as bar:
+        with opened(source) as opened_file, pa.parquet.ParquetFile(opened_file.stream) as file:
             names = file.schema_arrow.names
             for column in columns:
                 if column not in names:
-                    raise UserError(f"{path}: no column '{column}'; {describe_columns(names)}.")
+                    raise UserError(f"{source}: no column '{column}'; {describe_columns(names)}.")
                 if names.count(column) > 1:
                     many = f"{names.count(column)} columns are named '{column}'"
-                    raise UserError(f"{path}: {many}.")
-            for batch in file.iter_batches(BATCH_ROWS, columns=list(dict.fromkeys(columns))):
-                bar.update(batch.num_rows)
-                yield [simplify(path, column, batch.column(column)) for column in columns]
-    except (pa.ArrowException, OSError) as error:
-        raise UserError(f"{path} is not a valid Parquet file ({one_line(error)}).") from error
+                    raise UserError(f"{source}: {many}.")
+            with progress(source, file.metadata.num_rows) as bar:
+                for batch in file.iter_batches(BATCH_ROWS, columns=list(dict.fromkeys(columns))):
+                    bar.update(batch.num_rows)
+                    yield [simplify(source, column, batch.column(column)) for column in columns]
+    except (pa.ArrowException, *UNREADABLE) as error:
+        raise UserError(f"{source} is not a valid Parquet file ({one_line(error)}).") from error
 
 
-def simplify(path: Path, column: str, values: pa.Array) -> pa.Array:
+def column_names(source: Source) -> list[str]:
+    """Return the names of the columns of a Parquet file.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    try:
+        with opened(source) as file:
+            return list(pa.parquet.read_schema(file.stream).names)
+    except (pa.ArrowException, *UNREADABLE) as error:
+        raise UserError(f"{source} is not a valid Parquet file ({one_line(error)}).") from error
+
+
+def simplify(source: Source, column: str, values: pa.Array) -> pa.Array:
     """Convert a column of a Parquet file to a simple Arrow type: text, numbers or times.
 
     Raises:
@@ -69,8 +83,8 @@ def simplify(path: Path, column: str, values: pa.Array) -> pa.Array:
             return pc.utf8_trim_whitespace(pc.cast(values, pa.string()))
         except pa.ArrowInvalid as error:
             raise UserError(
-                f"{path}: column '{column}' contains text that is not UTF-8."
+                f"{source}: column '{column}' contains text that is not UTF-8."
             ) from error
     raise UserError(
-        f"{path}: column '{column}' has type {kind}, which is not text, numbers or times."
+        f"{source}: column '{column}' has type {kind}, which is not text, numbers or times."
     )

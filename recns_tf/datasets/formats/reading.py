@@ -1,19 +1,28 @@
-"""Helpers shared by the file readers: a progress bar and parts of messages."""
+"""Helpers shared by the file readers: a progress bar, exceptions and parts of messages."""
 
 from __future__ import annotations
 
+import csv
+import zipfile
+import zlib
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
+from recns_tf.datasets.formats.sources import Source
+
 SHOWN_COLUMNS = 12
 
+UNREADABLE = (OSError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile, csv.Error)
+"""Exceptions raised for damaged or encrypted files."""
 
-def progress(path: Path, total: int, unit: str = "row") -> tqdm[Any]:
+
+def progress(source: Source, total: int, unit: str = "row") -> tqdm[Any]:
     """Return a progress bar for reading a file, shown only on a terminal."""
-    return tqdm(total=total, desc=path.name, unit=unit, unit_scale=True, leave=False, disable=None)
+    return tqdm(
+        total=total, desc=str(source), unit=unit, unit_scale=True, leave=False, disable=None
+    )
 
 
 def describe_columns(names: Sequence[str]) -> str:
@@ -25,3 +34,15 @@ def describe_columns(names: Sequence[str]) -> str:
 def one_line(error: Exception) -> str:
     """Return an error's message as one line, without the final period."""
     return " ".join(str(error).split()).rstrip(".")
+
+
+def describe_unreadable(source: Source, line: int, error: Exception) -> str:
+    """Return a message that says why a text file cannot be read after a line."""
+    if "password" in str(error):
+        return f"{source} is encrypted: unpack it first."
+    packed = source.codec or ("zip" if source.member else "")
+    if packed and ("Truncated" in str(error) or isinstance(error, EOFError)):
+        return f"{source} is truncated after line {line}: its compressed data end early."
+    if packed:
+        return f"{source} is not a valid {packed} file after line {line} ({one_line(error)})."
+    return f"{source} line {line + 1} cannot be read ({one_line(error)})."

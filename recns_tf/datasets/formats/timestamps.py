@@ -1,19 +1,30 @@
-"""Parse the times of a log: numbers (larger is later) or ISO 8601 dates (seconds since 1970)."""
+"""Parse the times of a log: numbers (larger is later), ISO 8601 dates, or dates in a given format.
+
+Dates become seconds since 1970.
+"""
 
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from recns_tf.datasets.formats.ids import BadValue
+from recns_tf.datasets.formats.ids import BadValue, require_present
 from recns_tf.datasets.formats.labels import to_number, to_numbers
 
 NUMBER, DATE, DATE_WITH_OFFSET = "a number", "a date", "a date with an offset from UTC"
+UTC_NAMES = r" ?(UTC|GMT)$"
+UNITS = {"seconds": 1e8, "milliseconds": 1e11, "microseconds": 1e14, "nanoseconds": 1e17}
+"""The smallest number that is taken for a time since 1970 in each unit. A hundred times that number
+is the end: times in seconds reach from 1973 to 2286."""
+
+BAND = 100
+EARLIEST, LATEST = (datetime(year, 1, 1, tzinfo=UTC).timestamp() for year in (1900, 2200))
+OTHER_FORMAT = "--time_format='%d.%m.%Y %H:%M' names another format"
 
 
 class TimeColumn:
@@ -21,17 +32,21 @@ class TimeColumn:
 
     Args:
         name: name of the column, for messages.
+        time_format: format of the dates, as in Python's datetime.strptime; "" for numbers and ISO
+            dates. Dates without an offset are taken as UTC.
     """
 
-    def __init__(self, name: str):
+    def __init__(self, name: str, time_format: str = ""):
         self.name = name
+        self.time_format = time_format
         self.form = ""
         self.batches: list[NDArray[np.float64]] = []
 
     def add(self, values: pa.Array) -> None:
         """Append a batch: an Arrow array of numbers, times, or text in either form.
 
-        Examples of dates: 2022-04-08, 2022-04-08 12:00:01, 2022-04-08T12:00:01+08:00.
+        Examples of dates: 2022-04-08, 2022-04-08 12:00:01, 2022-04-08T12:00:01+08:00,
+        2022-04-08 12:00:01 UTC.
 
         Raises:
             BadValue: a value is missing, is not a time, or differs in form from earlier values;
@@ -39,13 +54,45 @@ class TimeColumn:
         """
         if not len(values):
             return
-        form, times = to_times(values, self.name)
+        require_present(values, self.name)
+        if self.time_format and not pa.types.is_temporal(values.type):
+            form, times = DATE, parse_dates(values, self.name, self.time_format)
+        else:
+            form, times = to_times(values, self.name)
         if self.form and form != self.form:
             first = values[0].as_py()
             reason = f"{self.name} '{first}' is {form}, but each earlier value is {self.form}"
             raise BadValue(0, reason)
         self.form = form
         self.batches.append(times)
+
+    def finish(self) -> tuple[NDArray[np.float64] | None, list[str]]:
+        """Return the times, float64 [n], or None without a batch; and notes on doubtful ones."""
+        if not self.batches:
+            return None, []
+        times = np.concatenate(self.batches)
+        self.batches = []
+        return times, notes(times, self.name, self.form)
+
+
+def notes(times: NDArray[np.float64], name: str, form: str) -> list[str]:
+    """Return sentences on times that look wrong: mixed units, placeholders for no date."""
+    if form != NUMBER:
+        odd = int(((times < EARLIEST) | (times > LATEST)).sum())
+        text = (
+            f"{odd:,} dates of {name} are before 1900 or after 2200: if they stand for a missing "
+            "date, remove them, since they count as the earliest or latest events"
+        )
+        return [text] if odd else []
+    counts = {
+        unit: int(((times >= low) & (times < low * BAND)).sum()) for unit, low in UNITS.items()
+    }
+    found = [f"{count:,} like {unit}" for unit, count in counts.items() if count]
+    text = (
+        f"the numbers of {name} seem to mix units ({', '.join(found)} since 1970): convert them to "
+        "one unit, since the order of events is wrong otherwise"
+    )
+    return [text] if len(found) > 1 else []
 
 
 def to_times(values: pa.Array, name: str) -> tuple[str, NDArray[np.float64]]:
@@ -59,13 +106,14 @@ def to_times(values: pa.Array, name: str) -> tuple[str, NDArray[np.float64]]:
         form, values = to_dates(values, name)
     elif pa.types.is_temporal(values.type):
         form = DATE
-    if pa.types.is_temporal(values.type):
-        try:
-            times = pc.cast(values, pa.timestamp("us"), safe=False)
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-            raise BadValue(0, f"{name} holds {values.type}, not points in time") from error
-        values = pc.divide(pc.cast(pc.cast(times, pa.int64()), pa.float64()), 1e6)
-    return form, to_numbers(values, name)
+    if not pa.types.is_temporal(values.type):
+        return form, to_numbers(values, name, OTHER_FORMAT)
+    try:
+        times = pc.cast(values, pa.timestamp("us"), safe=False)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise BadValue(0, f"{name} holds {values.type}, not points in time") from error
+    # NumPy converts large values that Arrow's safe cast to float64 refuses, such as the year 9999.
+    return form, pc.cast(times, pa.int64()).to_numpy(zero_copy_only=False) / 1e6
 
 
 def to_dates(texts: pa.Array, name: str) -> tuple[str, pa.Array]:
@@ -74,9 +122,11 @@ def to_dates(texts: pa.Array, name: str) -> tuple[str, pa.Array]:
     Raises:
         BadValue: a text is not a date, or differs in form from the first one.
     """
+    texts = pc.replace_substring_regex(texts, UTC_NAMES, "Z")
     for form, zone in ((DATE, None), (DATE_WITH_OFFSET, "UTC")):
-        with suppress(pa.ArrowInvalid):
-            return form, pc.cast(texts, pa.timestamp("us", zone))
+        for unit in ("us", "ns"):
+            with suppress(pa.ArrowInvalid):
+                return form, pc.cast(texts, pa.timestamp(unit, zone))
     forms = []
     for row, text in enumerate(texts.to_pylist()):
         try:
@@ -84,9 +134,31 @@ def to_dates(texts: pa.Array, name: str) -> tuple[str, pa.Array]:
             pc.cast(pa.array([text]), pa.timestamp("us", "UTC" if offset else None))
         except (ValueError, TypeError) as error:
             form = "neither a number nor an ISO date such as 2022-04-08 12:00:01"
-            raise BadValue(row, f"{name} '{text}' is {form}") from error
+            raise BadValue(row, f"{name} '{text}' is {form}", OTHER_FORMAT) from error
         forms.append(DATE_WITH_OFFSET if offset else DATE)
         if forms[-1] != forms[0]:
             reason = f"{name} '{text}' is {forms[-1]}, but each earlier value is {forms[0]}"
             raise BadValue(row, reason)
     raise AssertionError("Arrow parses each date, but not the batch")
+
+
+def parse_dates(values: pa.Array, name: str, time_format: str) -> NDArray[np.float64]:
+    """Parse a batch of dates in a format of Python's datetime.strptime, float64 [n].
+
+    Arrow's strptime would be faster, but it accepts days that do not exist, such as February 30.
+
+    Raises:
+        BadValue: a text does not have the format.
+    """
+    distinct = pc.cast(values, pa.string()).dictionary_encode()
+    seconds = np.empty(len(distinct.dictionary))
+    codes = distinct.indices.to_numpy()
+    for code, text in enumerate(distinct.dictionary.to_pylist()):
+        try:
+            date = datetime.strptime(text, time_format)
+        except ValueError as error:
+            row = int(np.flatnonzero(codes == code)[0])
+            reason = f"{name} '{text}' does not have the format --time_format='{time_format}'"
+            raise BadValue(row, reason) from error
+        seconds[code] = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
+    return seconds[codes]

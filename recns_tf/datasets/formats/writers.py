@@ -18,18 +18,17 @@ import pyarrow.parquet
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from recns_tf.datasets.formats.events import PARTS
-from recns_tf.datasets.formats.parquet import is_parquet
-from recns_tf.datasets.formats.tables import (
-    BY_NAME,
-    KNOWN_EXTENSIONS,
+from recns_tf.datasets.formats.delimited import (
     SEPARATORS,
-    extension,
-    is_gzip,
+    TEXT_TABLES,
     is_inter,
     is_quoted,
     separator_of,
 )
+from recns_tf.datasets.formats.events import PARTS
+from recns_tf.datasets.formats.parquet import is_parquet
+from recns_tf.datasets.formats.sources import Source
+from recns_tf.datasets.formats.text import BY_NAME
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions, to_pairs
 from recns_tf.utils.files import atomic
@@ -87,8 +86,9 @@ def write_table(interactions: Interactions, path: Path) -> None:
         UserError: the extension is unknown, or an id contains a character that the format cannot
             represent.
     """
-    if not is_parquet(path) and extension(path) not in SEPARATORS:
-        raise UserError(f"{path}: choose a name that ends in {KNOWN_EXTENSIONS}.")
+    source = Source(path)
+    if not is_parquet(source) and source.extension not in SEPARATORS:
+        raise UserError(f"{path}: choose a name that ends in {TEXT_TABLES} or .parquet.")
     rows = [*((getattr(interactions, part), 1, part) for part in PARTS)]
     rows.append((interactions.exposed, 0, "train"))
     pairs = np.concatenate([to_pairs(part) for part, _, _ in rows])
@@ -99,14 +99,14 @@ def write_table(interactions: Interactions, path: Path) -> None:
         np.repeat([label for _, label, _ in rows], counts),
         np.repeat([part for _, _, part in rows], counts),
     ]
-    if is_parquet(path):
+    if is_parquet(source):
         with atomic(path) as temporary:
             pa.parquet.write_table(pa.table(dict(zip(COLUMNS, columns, strict=True))), temporary)
         return
     header: tuple[str, ...] = COLUMNS
-    if is_inter(path):
+    if is_inter(source):
         header = tuple(map(":".join, zip(COLUMNS, INTER_TYPES, strict=True)))
-    write_columns(path, separator_of(path, BY_NAME), columns, header)
+    write_columns(path, separator_of(source, BY_NAME), columns, header)
 
 
 WRITERS: dict[str, Callable[[Interactions, Path], None]] = {
@@ -144,7 +144,7 @@ def write_lists(interactions: Interactions, folder: Path) -> None:
 def write_columns(
     path: Path, separator: str, columns: list[NDArray[Any]], header: tuple[str, ...] = ()
 ) -> None:
-    """Write columns as a text table, compressed if the file name ends in .gz.
+    """Write columns as a text table, compressed as the file name says.
 
     Raises:
         UserError: a value contains a character that a table without quotes cannot represent.
@@ -153,12 +153,11 @@ def write_columns(
     options = pa.csv.WriteOptions(
         include_header=False,
         delimiter=separator,
-        quoting_style="needed" if is_quoted(separator) else "none",
+        quoting_style="needed" if is_quoted(separator, BY_NAME) else "none",
     )
-    compression = "gzip" if is_gzip(path) else None
     with (
         atomic(path) as temporary,
-        pa.output_stream(str(temporary), compression=compression) as stream,
+        pa.output_stream(str(temporary), compression=Source(path).codec) as stream,
     ):
         if header:
             stream.write((separator.join(header) + "\n").encode())

@@ -35,6 +35,8 @@ class Log(NamedTuple):
         user_ids, item_ids: the distinct original ids.
         parts: int8 [n], TRAIN, VALID or TEST, or None if the log does not define a split.
         ignored: number of rows left out because they are neither positive nor exposed.
+        missing: number of rows left out because an id, a label or a time is missing.
+        notes: sentences on what looks wrong in the log.
     """
 
     users: NDArray[np.integer]
@@ -45,6 +47,8 @@ class Log(NamedTuple):
     item_ids: NDArray[Any]
     parts: NDArray[np.int8] | None = None
     ignored: int = 0
+    missing: int = 0
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,7 @@ class RowCounts(NamedTuple):
 
     Attributes:
         rows: rows of the log.
+        missing: rows in which an id, a label or a time is missing.
         ignored: rows that are neither positive nor exposed.
         repeated_positives: further rows of a positive pair.
         repeated_exposures: further rows of an exposed pair.
@@ -112,6 +117,7 @@ class RowCounts(NamedTuple):
     """
 
     rows: int
+    missing: int
     ignored: int
     repeated_positives: int
     repeated_exposures: int
@@ -187,7 +193,8 @@ def to_interactions(
         source=source,
     )
     counts = RowCounts(
-        rows=len(log.positive) + log.ignored,
+        rows=len(log.positive) + log.ignored + log.missing,
+        missing=log.missing,
         ignored=log.ignored,
         repeated_positives=num_positive - len(kept_liked),
         repeated_exposures=len(log.positive) - num_positive - len(kept_shown),

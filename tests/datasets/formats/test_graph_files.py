@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from recns_tf.datasets.formats import tables
+from recns_tf.datasets.formats import delimited
 from recns_tf.datasets.formats.graph_files import (
     read_adjacency,
     read_lightgcn,
@@ -141,7 +141,7 @@ def test_one_id_list_is_enough_to_number_the_items(tmp_path):
 
 
 def test_errors_after_the_first_batch_name_the_line(tmp_path, monkeypatch):
-    monkeypatch.setattr(tables, "BLOCK_BYTES", 100)
+    monkeypatch.setattr(delimited, "BLOCK_BYTES", 100)
     nodes = [f"{n % 3}\t{3 + n % 4}\n" for n in range(80)]
     nodes[61] = "0\tx\n"
     put(tmp_path, train="0\t3\tPos\n", valid="".join(nodes), test="1\t3\n")

@@ -103,7 +103,7 @@ def test_tables(ending, data):
             name="t", input=str(path), label="label", split="given", split_column="split",
             user_core=0, ids="text",
         )  # fmt: skip
-        two, account = make(wanted, Path(name) / "t")
+        two, account, _ = make(wanted, Path(name) / "t")
         assert account.rows == sum(account[1:])
         again = prepared.load(Path(name) / "t", Config())
     assert_equal(one, two)

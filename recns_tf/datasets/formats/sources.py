@@ -1,0 +1,175 @@
+"""Find the files that --input names, and open them: folders, globs, archives, compressed files.
+
+Decompression is Apache Arrow's, and Python's for ZIP archives.
+"""
+
+from __future__ import annotations
+
+import glob
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import unquote
+
+import pyarrow as pa
+
+from recns_tf.errors import UserError
+
+CODECS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
+"""Arrow's names of compression formats, by file extension."""
+
+ZIP = ".zip"
+HIDDEN = ("_", ".")
+"""First characters of the files in a folder that hold no rows, such as Spark's _SUCCESS."""
+
+HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
+SHOWN_MEMBERS = 5
+
+
+class Source(NamedTuple):
+    """A file to read.
+
+    Attributes:
+        path: the file.
+        member: the file inside `path` if that is a ZIP archive; "" otherwise.
+        constants: (name, value) of the columns that the folders of a partitioned table give, as
+            in "day=2024-05-01/part-0.parquet".
+        is_part: whether it was found in a folder or by a glob, where files may have no rows.
+    """
+
+    path: Path
+    member: str = ""
+    constants: tuple[tuple[str, str], ...] = ()
+    is_part: bool = False
+
+    def __str__(self) -> str:
+        """Return the name of the file in messages."""
+        return f"{self.path}/{self.member}" if self.member else str(self.path)
+
+    @property
+    def codec(self) -> str | None:
+        """Arrow's name of the compression format, or None."""
+        return CODECS.get(Path(self.member or self.path).suffix.lower())
+
+    @property
+    def extension(self) -> str:
+        """The file extension in lower case, without that of a compression format."""
+        name = Path(self.member or self.path)
+        return (name.with_suffix("") if self.codec else name).suffix.lower()
+
+
+class Opened(NamedTuple):
+    """An open source.
+
+    Attributes:
+        stream: its decompressed bytes; seekable unless they are compressed.
+        total: number of bytes of the file, for a progress bar.
+        position: returns how many of them have been read.
+    """
+
+    stream: Any
+    total: int
+    position: Callable[[], int]
+
+
+def find_sources(inputs: str) -> list[Source]:
+    """Return the files that the value of --input names, in order.
+
+    Args:
+        inputs: names separated by commas. Each is a file; a folder, which stands for all files in
+            it and in its subfolders whose names do not start with "_" or "."; a glob such as
+            "clicks/part-*"; or a file in a ZIP archive, "logs.zip/clicks.csv". Files of folders
+            and globs are sorted by name.
+
+    Raises:
+        UserError: a name stands for no file, or for several files of an archive.
+    """
+    return [source for name in inputs.split(",") for source in find(name.strip())]
+
+
+def find(name: str) -> list[Source]:
+    """Return the files that one name stands for; see find_sources."""
+    path = Path(name).expanduser()
+    if path.is_dir():
+        found = sorted(each for each in path.rglob("*") if each.is_file())
+        return parts(name, [each for each in found if not is_hidden(each.relative_to(path))], path)
+    if path.is_file():
+        return [in_archive(path)] if path.suffix.lower() == ZIP else [Source(path)]
+    for archive in path.parents:
+        if archive.is_file() and archive.suffix.lower() == ZIP:
+            return [in_archive(archive, path.relative_to(archive).as_posix())]
+    if glob.has_magic(name):
+        return parts(name, sorted(map(Path, glob.glob(str(path), recursive=True))), Path())
+    raise UserError(f"{name} does not exist (current folder: {Path.cwd()}): name a table.")
+
+
+def parts(name: str, paths: list[Path], root: Path) -> list[Source]:
+    """Return the parts of a table that is stored in several files.
+
+    Args:
+        name: the folder or glob, for the message.
+        paths: its files.
+        root: the folder below which folders called "column=value" are partitions.
+    """
+    files = [path for path in paths if path.is_file()]
+    if not files:
+        raise UserError(f"{name} holds no file: name a table, or a folder or glob of tables.")
+    found = []
+    for path in files:
+        folders = path.relative_to(root).parent.parts if path.is_relative_to(root) else ()
+        pairs = (unquote(folder).partition("=") for folder in folders if "=" in folder)
+        constants = tuple((key, "" if value == HIVE_NULL else value) for key, _, value in pairs)
+        source = in_archive(path) if path.suffix.lower() == ZIP else Source(path)
+        found.append(source._replace(constants=constants, is_part=True))
+    return found
+
+
+def is_hidden(path: Path) -> bool:
+    """Return whether a file, relative to the named folder, holds no rows of the table."""
+    return any(part.startswith(HIDDEN) and "=" not in part for part in path.parts)
+
+
+def in_archive(path: Path, member: str = "") -> Source:
+    """Return a file of a ZIP archive; if `member` is "", the archive must have only one.
+
+    Raises:
+        UserError: the archive is damaged, has no such file, or has several to choose from.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [
+                each.filename
+                for each in archive.infolist()
+                if not each.is_dir() and not is_hidden(Path(each.filename.split("/")[-1]))
+            ]
+    except (zipfile.BadZipFile, OSError) as error:
+        raise UserError(f"{path} is not a valid ZIP archive ({error}).") from error
+    if member in names or (not member and len(names) == 1):
+        return Source(path, member or names[0])
+    shown = ", ".join(names[:SHOWN_MEMBERS]) + (", …" if len(names) > SHOWN_MEMBERS else "")
+    if not names:
+        raise UserError(f"{path} holds no file.")
+    what = f"has no file {member}" if member else f"holds {len(names)} files"
+    raise UserError(f"{path} {what}: name one of {shown}, as in --input={path}/{names[0]}.")
+
+
+@contextmanager
+def opened(source: Source) -> Iterator[Opened]:
+    """Open a source for reading.
+
+    Raises:
+        OSError, zipfile.BadZipFile, RuntimeError: it cannot be read; later reads raise them, too.
+    """
+    if source.member:
+        with zipfile.ZipFile(source.path) as archive, archive.open(source.member) as member:
+            size = archive.getinfo(source.member).file_size
+            codec = source.codec
+            stream = pa.CompressedInputStream(pa.PythonFile(member), codec) if codec else member
+            yield Opened(stream, size, member.tell)
+        return
+    with pa.OSFile(str(source.path)) as file:
+        size = source.path.stat().st_size
+        stream = pa.CompressedInputStream(file, source.codec) if source.codec else file
+        yield Opened(stream, size, file.tell)

@@ -1,0 +1,134 @@
+"""The bytes of text files: their layout, and a stream that converts them to plain UTF-8."""
+
+from __future__ import annotations
+
+import codecs
+import io
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from recns_tf.datasets.formats.quotes import QuoteCheck
+
+UTF8 = "utf-8"
+BOM = codecs.BOM_UTF8
+UNIT_SEPARATOR = b"\x1f"
+"""Stands for a separator of several characters, because Arrow's parser takes only one."""
+
+AUTO, DOUBLE, NO_QUOTING = "auto", "double", "none"
+QUOTINGS = (AUTO, DOUBLE, NO_QUOTING)
+
+
+class Layout(NamedTuple):
+    """The layout of a text table.
+
+    Attributes:
+        separator: characters between fields; "" means a comma for .csv and a tab for .tsv, .inter
+            and .txt.
+        names: column names if the table has no header line; () if it has one.
+        quoting: "double": fields may be enclosed in double quotes, and a quote in them is
+            doubled; "none": a quote is a character like others; "auto": none if the fields are
+            separated by a tab or by several characters, double otherwise.
+        escape: the character before a character to take literally; "" if there is none.
+        encoding: name of a text encoding.
+    """
+
+    separator: str = ""
+    names: tuple[str, ...] = ()
+    quoting: str = AUTO
+    escape: str = ""
+    encoding: str = UTF8
+
+
+BY_NAME = Layout()
+"""The layout that the file name implies."""
+
+
+class BadText(Exception):
+    """Text that cannot be a table of the given layout."""
+
+
+def is_text_encoding(name: str) -> bool:
+    """Return whether Python knows a text encoding of this name."""
+    try:
+        "".encode(name)
+    except (LookupError, UnicodeError):
+        return False
+    return True
+
+
+def undecoded(layout: Layout) -> str:
+    """Return what is wrong with a line that contains bytes that are not valid text."""
+    return f"not {layout.encoding.upper()} text; name its encoding, as in --encoding=latin-1"
+
+
+class Utf8Stream(io.RawIOBase):
+    """Reads a text file as UTF-8 without a byte order mark, with a one-byte field separator.
+
+    Bytes that are not valid in the encoding stay as they are, so that the result is invalid UTF-8
+    in the same places.
+
+    Args:
+        stream: the file.
+        encoding: its encoding.
+        separator: the field separator. If it has several characters, UNIT_SEPARATOR replaces it.
+        check: follows the quotes; None for no check.
+
+    Raises:
+        BadText: while reading, the file contains UNIT_SEPARATOR, which stands for the separator.
+        BadQuote: while reading, see QuoteCheck.
+    """
+
+    def __init__(
+        self, stream: Any, encoding: str, separator: str = "", check: QuoteCheck | None = None
+    ):
+        super().__init__()
+        self.stream = stream
+        self.check = check
+        is_utf8 = codecs.lookup(encoding).name in (UTF8, "utf-8-sig")
+        self.decoder = (
+            None if is_utf8 else codecs.getincrementaldecoder(encoding)("surrogateescape")
+        )
+        self.long_separator = separator.encode() if len(separator) > 1 else b""
+        self.pending = b""
+        self.held = b""
+        self.at_start = True
+        self.at_end = False
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill the buffer, and return the number of bytes written; 0 at the end of the file."""
+        while not self.pending and not self.at_end:
+            self.pending = self.convert(self.stream.read(max(len(buffer), len(BOM))))
+        count = min(len(buffer), len(self.pending))
+        buffer[:count] = self.pending[:count]
+        self.pending = self.pending[count:]
+        if self.check is not None:
+            self.check.add(np.frombuffer(buffer, np.uint8, count))
+        return count
+
+    def convert(self, block: bytes) -> bytes:
+        """Return the converted bytes of a block; an empty one is the end of the file."""
+        self.at_end = not block
+        if self.decoder is not None:
+            text = self.decoder.decode(block, final=self.at_end)
+            block = text.encode(UTF8, "surrogateescape")
+        if self.at_start and block:
+            self.at_start = False
+            block = block.removeprefix(BOM)
+        return self.replace_separator(block) if self.long_separator else block
+
+    def replace_separator(self, block: bytes) -> bytes:
+        """Return a block with each separator replaced; a partial one at its end waits."""
+        if UNIT_SEPARATOR in block:
+            raise BadText("contains the control character 0x1F; choose a one-byte --separator")
+        block = (self.held + block).replace(self.long_separator, UNIT_SEPARATOR)
+        self.held = b""
+        for length in range(len(self.long_separator) - 1, 0, -1):
+            if not self.at_end and block.endswith(self.long_separator[:length]):
+                self.held = block[-length:]
+                return block[:-length]
+        return block
