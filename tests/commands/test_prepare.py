@@ -124,7 +124,7 @@ def test_temporal_split_drops_exposures_of_the_held_out_period(tmp_path):
         (["shop", "--input=LOG", *COLUMNS, "--positive=4"], "--positive=4: choose a comparison"),
         (["shop", "--input=LOG", *COLUMNS, "--exposed=x"], "--exposed=x: choose rest, none, or"),
         (["shop", "--input=LOG", *COLUMNS, "--ids=any"], "--ids=any: choose one of auto, text."),
-        (["shop", "--input=LOG", *COLUMNS, "--separator=a\""], "--separator=a\": choose ASCII char"),
+        (["shop", "--input=LOG", *COLUMNS, '--separator=a"'], '--separator=a": choose ASCII char'),
         (["shop", "--input=LOG", *COLUMNS, "--escape=ab"], "--escape=ab: choose one ASCII char"),
         (["shop", "--input=LOG", *COLUMNS, "--encoding=x"], "--encoding=x: choose a text encoding"),
         (["shop", "--input=LOG", *COLUMNS, "--time_format=%Y"], "--time_format requires --times"),
@@ -140,7 +140,7 @@ def test_temporal_split_drops_exposures_of_the_held_out_period(tmp_path):
         (["shop", "--input=LOG", "--input=LOG"], "--input is given 2 times: give it once."),
         (["shop", "--input=LOG", "--positive=>=4"], "--positive and --exposed require --label"),
         (["shop", "--input=LOG", *COLUMNS, "--separator=é"], "--separator=é: choose ASCII char"),
-                (
+        (
             ["shop", "--input=LOG", "--user=who", "--item=what", "--label=at"],
             "LOG line 2: at '2024-01-",
         ),

@@ -160,29 +160,35 @@ class IdColumn:
     def reject_heading(self, first_rows: Sequence[int]) -> None:
         """Raise BadValue if the first row of a file without a header looks like one.
 
-        It does if its id is the name of the column or a usual heading, or if all ids are numbers
-        except for those of first rows.
+        It does if its id is the name of the column or a usual heading, or if no other id is text.
 
         Args:
             first_rows: the first row of each file, ascending.
         """
-        found = {self.value(row): row for row in first_rows if row < self.rows}
-        texts = {text for text in found if isinstance(text, str)}
+        found = {self.value(row): row for row in reversed(first_rows) if row < self.rows}
+        texts = {value: row for value, row in found.items() if isinstance(value, str)}
         known = {letters(self.name), *HEADINGS}
-        suspects = {text for text in texts if letters(text) in known}
-        if not suspects and texts:
-            distinct: set[str] = set()
-            for chunk in self.chunks:
-                distinct.update(map(str, chunk.dictionary.to_pylist()))
-            words = {text for text in distinct if not NUMBER.fullmatch(text)}
-            suspects = words if words <= texts and words < distinct else set()
-        if suspects:
-            text = min(suspects, key=lambda each: found[each])
-            raise BadValue(
-                found[text],
-                f"{self.name} '{text}' looks like a heading, not an id: leave --columns out if the "
-                "file has a header line, or remove the line",
-            )
+        for text, row in sorted(texts.items(), key=lambda each: each[1]):
+            if letters(text) in known or self.is_only_text(text):
+                raise BadValue(
+                    row,
+                    f"{self.name} '{text}' looks like a heading, not an id: leave --columns out if "
+                    "the file has a header line, or remove the line",
+                )
+
+    def is_only_text(self, text: str) -> bool:
+        """Return whether all rows but one have a number, and that one has the id `text`."""
+        rows = 0
+        for chunk in self.chunks:
+            if not is_text(chunk):
+                continue
+            code = pc.index(chunk.dictionary, text).as_py()
+            others = (each for each in chunk.dictionary.to_pylist() if each != text)
+            if not all(map(NUMBER.fullmatch, others)):
+                return False
+            if code >= 0:
+                rows += int(pc.sum(pc.equal(chunk.indices, code)).as_py())
+        return rows == 1 < self.rows and not NUMBER.fullmatch(text)
 
     def value(self, row: int) -> int | str:
         """Return the id of a row."""

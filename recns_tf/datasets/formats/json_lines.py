@@ -47,13 +47,15 @@ def read_json_lines(
     In each batch, a column is int64, float64 or boolean if all of its values are, and text
     otherwise. A value that is null or absent is null.
     """
-    names: dict[str, None] = {}
+    names: list[str] = []
+    absent = list(columns)
     for batch in batches(source, layout):
         records = parse_together(batch) or [parse(source, line, layout) for line in batch]
-        for record in records:
-            names |= dict.fromkeys(record)
+        names = names or list(records[0])
+        absent = [column for column in absent if not any(column in each for each in records)]
         yield [to_array(source, column, records, batch) for column in columns]
-    require_columns(source, columns, names)
+    if names and absent:
+        raise UserError(f"{source}: no column '{absent[0]}'; {describe_columns(names)}.")
 
 
 def column_names(source: Source, layout: Layout) -> list[str]:
@@ -61,13 +63,6 @@ def column_names(source: Source, layout: Layout) -> list[str]:
     for first, *_ in batches(source, layout):
         return list(parse(source, first, layout))
     return []
-
-
-def require_columns(source: Source, columns: Sequence[str], names: dict[str, None]) -> None:
-    """Raise UserError if no object of a file has one of the columns."""
-    for column in columns:
-        if names and column not in names:
-            raise UserError(f"{source}: no column '{column}'; {describe_columns(list(names))}.")
 
 
 def batches(source: Source, layout: Layout) -> Iterator[list[Line]]:

@@ -91,7 +91,7 @@ class Utf8Stream(io.RawIOBase):
         )
         self.long_separator = separator.encode() if len(separator) > 1 else b""
         self.pending = b""
-        self.held = b""
+        self.held = b""  # bytes that may begin a byte order mark or a separator
         self.at_start = True
         self.at_end = False
 
@@ -116,7 +116,12 @@ class Utf8Stream(io.RawIOBase):
         if self.decoder is not None:
             text = self.decoder.decode(block, final=self.at_end)
             block = text.encode(UTF8, "surrogateescape")
-        if self.at_start and block:
+        if self.at_start:
+            block = self.held + block
+            self.held = b""
+            if len(block) < len(BOM) and not self.at_end:
+                self.held = block
+                return b""
             self.at_start = False
             block = block.removeprefix(BOM)
         return self.replace_separator(block) if self.long_separator else block
