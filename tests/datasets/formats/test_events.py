@@ -86,6 +86,11 @@ def test_number_too_large_for_int64_is_reported_at_its_first_row():
         (">0", ["True", "false"], [True, False]),
         ("==true", ["True", "False"], [True, False]),
         ("==True", [True, False], [True, False]),
+        ("==cart|buy", ["cart", "view", "buy", "cart|buy"], [True, False, True, False]),
+        ("!=view | skip", ["cart", "view", "skip"], [True, False, False]),
+        ("==4|5", ["4.0", "4.5", "5"], [True, False, True]),
+        ("!=4|5", [4, 4.5, 5], [False, True, False]),
+        ("==4|five", ["4", "4.0", "five"], [True, False, True]),
     ],
 )
 def test_label_filters(text, labels, matches):
@@ -109,7 +114,9 @@ def test_length_of_ids_is_limited():
         numbered(["x" * 257])
 
 
-@pytest.mark.parametrize("text", ["4", ">=", ">=four", "=4", ">nan", "==", "~4", ""])
+@pytest.mark.parametrize(
+    "text", ["4", ">=", ">=four", "=4", ">nan", "==", "~4", "", ">4|5", "==a|", "==|"]
+)
 def test_invalid_label_filters(text):
     assert not is_label_filter(text)
     with pytest.raises(UserError, match="is not a comparison"):
@@ -124,6 +131,7 @@ def times_of(*batches):
 
 
 DAY = 1649376000.0  # 2022-04-08
+YEAR_9999 = 253402300799.0  # 9999-12-31T23:59:59
 
 
 def test_times_are_numbers_or_iso_dates():
@@ -133,6 +141,8 @@ def test_times_are_numbers_or_iso_dates():
     ]  # fmt: skip
     east = ["2022-04-08T08:00:00+08:00", "2022-04-08T00:00:00Z"]
     assert times_of(east) == [DAY, DAY]
+    assert times_of(["2022-04-08 00:00:00 UTC", "2022-04-08 00:00:01.5 GMT"]) == [DAY, DAY + 1.5]
+    assert times_of(["2022-04-08T00:00:00.000000001"]) == [DAY]
     nanoseconds = pa.array([1_649_376_000_000_000_001], pa.timestamp("ns"))
     assert times_of(nanoseconds, pa.array([19090], pa.date32())) == [DAY, DAY]
 
@@ -162,6 +172,151 @@ def test_invalid_and_mixed_times_are_errors(batches, row, reason):
     with pytest.raises(BadValue) as error:
         times_of(*batches)
     assert error.value.row == row and reason in error.value.reason
+
+
+def test_dates_far_from_today_are_times_and_are_noted():
+    dates = ["9999-12-31T23:59:59", "1601-01-01", "2022-04-08"]
+    for batch in (dates, pa.array(dates).cast(pa.timestamp("us"))):
+        column = TimeColumn("t")
+        column.add(batch if isinstance(batch, pa.Array) else pa.array(batch))
+        times, notes = column.finish()
+        assert times.tolist() == [YEAR_9999, -11644473600.0, DAY]
+        assert len(notes) == 1 and notes[0].startswith("2 dates of t are before 1900 or after 2200")
+
+
+@pytest.mark.parametrize(
+    ("numbers", "note"),
+    [
+        ([1672913520, 1672913603000], "1 like seconds, 1 like milliseconds since 1970"),
+        ([1672913520, 1, 1672913603000000, 1672913603000001], "1 like seconds, 2 like microsec"),
+        ([1672913520000, 1672913603000000000], "1 like milliseconds, 1 like nanoseconds"),
+    ],
+)
+def test_mixed_units_are_noted(numbers, note):
+    column = TimeColumn("t")
+    column.add(pa.array(list(map(str, numbers))))
+    ((text,)) = column.finish()[1]
+    assert text.startswith("the numbers of t seem to mix units (") and note in text
+
+
+@pytest.mark.parametrize("numbers", [[1, 1672913520], [8e8, 3e9], [1, 2, 3], [3e11, 3e12]])
+def test_one_unit_is_not_noted(numbers):
+    column = TimeColumn("t")
+    column.add(pa.array(numbers))
+    assert column.finish()[1] == []
+
+
+def test_times_in_a_given_format():
+    def parse(time_format, *texts):
+        column = TimeColumn("t", time_format)
+        column.add(pa.array(texts))
+        return column.finish()[0].tolist()
+
+    assert parse("%d.%m.%Y %H:%M", "8.4.2022 00:01", "08.04.2022 00:00") == [DAY + 60, DAY]
+    assert parse("%a %b %d %H:%M:%S %z %Y", "Fri Apr 08 08:00:00 +0800 2022") == [DAY]
+    for wrong in ("30.2.2022 00:00", "2022-04-08", "8.4.2022 00:00 "):
+        with pytest.raises(BadValue, match=f"t '{wrong}' does not have the format") as error:
+            parse("%d.%m.%Y %H:%M", "08.04.2022 00:00", wrong)
+        assert error.value.row == 1
+
+
+MISSING = "user,item,label,when\na,x,1,5\n,y,1,6\nb,NA,1,7\nb,z,,8\nb,y,1,null\nb,w,0,9\n"
+
+
+def test_rows_with_missing_values_are_dropped_and_counted(tmp_path):
+    events = Events("user", "item", "label", "when", drop_missing=True)
+    log = read(tmp_path, MISSING, events)
+    assert rows_of(log) == [("a", "x", True), ("b", "w", False)]
+    assert log.times.tolist() == [5, 9] and log.missing == 4
+    named = read(tmp_path, MISSING, events._replace(any_text=True))
+    assert rows_of(named)[1] == ("b", "NA", True) and named.missing == 3
+
+
+def test_lines_of_errors_count_dropped_rows(tmp_path, monkeypatch):
+    monkeypatch.setattr(delimited, "BLOCK_BYTES", 64)
+    rows = "".join(f"{n if n % 3 else ''},{n},1\n" for n in range(100))
+    with pytest.raises(UserError, match="line 102: label 'x' is not a number"):
+        read(tmp_path, f"user,item,label\n{rows}b,y,x\n", EVENTS._replace(drop_missing=True))
+    with pytest.raises(UserError, match=r"no row is left: all 2 lack a user, an item"):
+        read(tmp_path, "user,item,label\n,1,1\n1,,1\n", EVENTS._replace(drop_missing=True))
+
+
+@pytest.mark.parametrize("line", [2, 4])
+def test_advice_is_given_to_those_who_can_follow_it(tmp_path, line):
+    rows = ["1,1,1", "2,2,0", "3,3,1"]
+    rows.insert(line - 2, "1,,1")
+    content = "user,item,label\n" + "\n".join(rows)
+    with pytest.raises(UserError, match=rf"line {line}: item is missing\.$"):
+        read(tmp_path, content)
+    with pytest.raises(
+        UserError, match=f"line {line}: item is missing; --missing=drop leaves such"
+    ):
+        read(tmp_path, content, EVENTS._replace(advise=True))
+
+
+HEADLESS = Events("u", "i", layout=Layout(names=("u", "i", "r")))
+
+
+@pytest.mark.parametrize(
+    ("content", "heading"),
+    [
+        ("userId,movieId,rating\n1,10,5\n2,20,4\n", "u 'userId'"),
+        ("code,movie,rating\n1,10,5\n2,20,4\n", "u 'code'"),
+        ("user,item,r\nann,pen,5\nbob,cup,4\n", "u 'user'"),
+        ("7,item,r\nann,pen,5\nbob,cup,4\n", "i 'item'"),
+        ("7,I,r\nann,pen,5\nbob,cup,4\n", "i 'I'"),
+    ],
+)
+def test_a_heading_is_not_read_as_a_row(tmp_path, content, heading):
+    with pytest.raises(UserError, match=rf"log\.csv line 1: {heading} looks like a heading, not"):
+        read(tmp_path, content, HEADLESS)
+
+
+def test_the_heading_of_a_later_file_is_found(tmp_path):
+    (tmp_path / "a.csv").write_text("1,10,5\n2,20,5\n")
+    (tmp_path / "b.csv").write_text("code,10,5\n2,20,5\n")
+    with pytest.raises(UserError, match=r"b\.csv line 1: u 'code' looks like a heading"):
+        read_events([tmp_path / "a.csv", tmp_path / "b.csv"], HEADLESS)
+
+
+@pytest.mark.parametrize(
+    "content", ["ann,10,5\nbob,20,4\n", "x1,10,5\nx1,20,4\n3,1,1\n", "1,10,5\ncode,20,4\n"]
+)
+def test_first_rows_that_are_no_headings(tmp_path, content):
+    assert len(read(tmp_path, content, HEADLESS).users) == content.count("\n")
+
+
+def test_a_heading_in_a_column_of_labels_is_suggested(tmp_path):
+    with pytest.raises(UserError, match="r 'rating' is not a number; if this line is a heading, l"):
+        read(tmp_path, "userId,movieId,rating\n1,10,5\n", HEADLESS._replace(label="r"))
+
+
+@pytest.mark.parametrize(
+    ("column", "labels", "noted"),
+    [
+        ("label", "010", True),
+        ("Is_Click", "110", True),
+        ("label", "111", False),
+        ("label", "012", False),
+        ("size", "010", False),
+    ],
+)
+def test_a_column_of_labels_that_is_not_used_is_noted(tmp_path, column, labels, noted):
+    rows = "".join(f"u,{n},{label}\n" for n, label in enumerate(labels))
+    log = read(tmp_path, f"user,item,{column}\n{rows}", Events("user", "item", advise=True))
+    ones = labels.count("1")
+    text = f"the column '{column}', {3 - ones} times 0 and {ones} times 1, is not used"
+    assert [note.startswith(text) for note in log.notes] == [True] * noted
+
+
+def test_labels_that_do_not_occur_are_noted(tmp_path):
+    content = "user,item,label\na,x,cart\na,y,view\nb,x,skip\n"
+    events = EVENTS._replace(positive="==cart|purchse|by", exposed="==view|vew")
+    assert read(tmp_path, content, events).notes == (
+        "no label is 'by', 'purchse', which --positive names",
+        "no label is 'vew', which --exposed names",
+    )
+    assert read(tmp_path, content, EVENTS._replace(positive="!=other")).notes == ()
 
 
 def test_rows_that_are_not_positive_are_exposed_by_default(tmp_path):

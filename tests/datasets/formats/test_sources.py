@@ -17,7 +17,10 @@ TABLE = b"user_id,item_id\n1,2\n"
 
 def columns(source, names=("user_id", "item_id")):
     batches = list(read_batches(source, names))
-    return [sum((batch[place].to_pylist() for batch in batches), []) for place in range(len(names))]
+    return [
+        [value for batch in batches for value in batch[place].to_pylist()]
+        for place in range(len(names))
+    ]
 
 
 def test_a_folder_stands_for_its_files_in_order_without_hidden_ones(tmp_path):
