@@ -399,12 +399,6 @@ def test_temporary_files_of_killed_writers_are_deleted(toy, toy_config, workspac
     assert (folder / ".lock").exists()
 
 
-def test_more_candidates_than_items_is_an_error(toy, toy_config, workspace):
-    config = dataclasses.replace(toy_config, num_candidates=61)
-    with pytest.raises(UserError, match="--num_candidates=61: choose at most 60"):
-        train_and_evaluate(config, workspace, toy)
-
-
 def test_training_stops_when_validation_stops_improving(toy, toy_config, workspace):
     config = dataclasses.replace(toy_config, epochs=60, patience=2, learning_rate=0.05)
     results = train_and_evaluate(config, workspace, toy)
