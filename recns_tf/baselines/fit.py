@@ -79,7 +79,7 @@ def select_and_test(
     best, tried = select(fits, interactions)
     seconds = time.perf_counter() - started
     test, lists = evaluate(best.scores, interactions.test, interactions.seen("test"))
-    with atomic(folder.path / LISTS) as temporary:
+    with atomic(folder.lists) as temporary:
         np.save(temporary, lists, allow_pickle=False)
     chosen = next(row for row in tried if row["settings"] == best.settings)
     results = {

@@ -24,6 +24,7 @@ def test_dataset_without_negatives_is_an_error(toy_config, tmp_path, encoder, sa
     workspace = Workspace(runs_dir=str(tmp_path))
     with pytest.raises(UserError, match=r"full: .* has every item, so no negative exists: hold"):
         train_and_evaluate(config, workspace, saturated())
+    assert not workspace.run_folder(config).exists(), "nothing blocks the corrected command"
 
 
 @pytest.mark.slow
