@@ -12,7 +12,7 @@ from recns_tf.errors import UserError
 from recns_tf.evaluation.metrics import NO_ITEM
 from recns_tf.evaluation.ranking import top_items
 from recns_tf.interactions import Interactions, users_with
-from recns_tf.runs.folder import RunFolder
+from recns_tf.runs.folder import LISTS, RunFolder
 
 K = 20
 
@@ -35,7 +35,7 @@ def lists_of(
     Raises:
         UserError: there are neither lists nor embeddings, or they do not fit the dataset.
     """
-    stored = folder.lists
+    stored = folder.path / LISTS
     if stored.exists():
         lists = read_array(stored)
         if lists.shape != (data.num_users, K):
