@@ -92,8 +92,9 @@ def test_refused_run_leaves_no_folder(folder):
 
 
 def test_refused_run_leaves_a_folder_that_was_there(folder):
-    folder.path.mkdir()
+    start(folder)
     refuse(folder)
+    assert settings_in(folder) == OLD
     start(folder, NEW)
     assert settings_in(folder) == NEW
 
