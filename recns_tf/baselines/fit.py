@@ -23,7 +23,7 @@ from recns_tf.config.config import Config, Workspace
 from recns_tf.errors import UserError
 from recns_tf.evaluation.metrics import METRIC, metric_lines
 from recns_tf.interactions import Interactions
-from recns_tf.runs.data import data_settings
+from recns_tf.runs.data import complete_data_settings, data_settings
 from recns_tf.runs.folder import LISTS, RunFolder
 from recns_tf.runs.provenance import git_commit, versions
 from recns_tf.utils.files import atomic, write_json
@@ -61,7 +61,7 @@ def fit_and_evaluate(
     recorded |= settings.of(name)
     checksum = {"data_checksum": interactions.checksum}
     fits = entry.load()(interactions.train, settings)
-    with folder.claim(recorded | checksum, workspace.overwrite):
+    with folder.claim(recorded | checksum, workspace.overwrite, complete_data_settings):
         results = folder.read_results()
         if results is None:
             results = select_and_test(fits, interactions, folder, recorded)

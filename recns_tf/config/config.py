@@ -63,6 +63,11 @@ class Config(EncoderSettings, SamplerSettings, Checked):
         "kuairand-pure: the label that makes a pair positive",
         one_of(*registry.POSITIVE_LABELS),
     )
+    history: str = option(
+        "train",
+        "mind: train makes the news in a user's history train positives; none ignores them",
+        one_of(*registry.HISTORIES),
+    )
     synthetic_users: int = option(1_000, "number of users of the synthetic dataset", A_SIZE)
     synthetic_items: int = option(2_000, "number of items of the synthetic dataset", A_SIZE)
     synthetic_clicks: int = option(40_000, "number of positives of the synthetic dataset", A_SIZE)
@@ -187,15 +192,22 @@ FIELDS = {field.name: field for field in dataclasses.fields(Config)}
 """The fields of Config by name."""
 
 DEFAULTS = {name: field.default for name, field in FIELDS.items()}
-"""The value of a setting in runs made before the setting existed."""
+"""The value of a setting in runs made before the setting existed, except for those in BEFORE."""
 
 RENAMED = {"region_reading": "region_definition"}
 """Old names of settings in files of earlier versions."""
 
+BEFORE = {"mind": {"history": "none"}}
+"""By dataset, what earlier versions did instead of the default of a setting they did not have."""
+
 
 def complete(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a run's settings under their current names, with defaults for missing ones."""
-    return DEFAULTS | {RENAMED.get(name, name): value for name, value in settings.items()}
+    """Return a run's settings under their current names, with those that its version did not have.
+
+    These take the values that give what that version did: those in BEFORE, or the defaults.
+    """
+    known = {RENAMED.get(name, name): value for name, value in settings.items()}
+    return DEFAULTS | BEFORE.get(known.get("dataset", ""), {}) | known
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -21,7 +21,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from recns_tf.datasets.formats.delimited import lines
-from recns_tf.datasets.formats.impressions import Impressions, read_lists, require, unnest
+from recns_tf.datasets.formats.impressions import (
+    WHITE_SPACE,
+    Impressions,
+    read_lists,
+    require,
+    unnest,
+)
 from recns_tf.datasets.formats.sources import Source
 from recns_tf.datasets.formats.text import Layout
 from recns_tf.datasets.preprocessing.log import Log
@@ -34,7 +40,7 @@ if TYPE_CHECKING:
 
 HOME = "the CCIR 2018 challenge (https://biendata.com/competition/CCIR2018)"
 FILES = ("training_set.txt",)
-TRIPLE = r"^[^|,]+\|[0-9]{1,18}\|[0-9]{1,18}$"
+TRIPLE = rf"^[^|,{WHITE_SPACE}]+\|[0-9]{{1,18}}\|[0-9]{{1,18}}$"
 FORM = "item|shown|clicked with two Unix times, the second 0 for no click"
 
 

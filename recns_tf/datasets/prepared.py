@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from recns_tf.config.config import Config
 
 LOG, ABOUT = "log.npz", PREPARED
-ARRAYS = ("users", "items", "positive", "times", "user_ids", "item_ids", "parts")
+ARRAYS = ("users", "items", "positive", "times", "user_ids", "item_ids", "parts", "train_only")
 
 
 def is_prepared(directory: Path) -> bool:

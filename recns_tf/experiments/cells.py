@@ -114,7 +114,8 @@ def state(cell: Cell, runs_dir: Path) -> str:
         settings = fill_defaults(json.loads(folder.config.read_text(encoding="utf-8")))
     except (OSError, ValueError, AttributeError) as error:
         raise UserError(f"{folder.config} is damaged: move {folder.path} away.") from error
-    check_same_settings(folder.path, settings, cell.config)
+    if folder.has_progress():
+        check_same_settings(folder.path, settings, cell.config)
     return STARTED
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from recns_tf import datasets
-from recns_tf.config.config import Config
+from recns_tf.config.config import Config, complete
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
 
@@ -18,6 +18,7 @@ NAMES = (
     "valid_share",
     "layout",
     "positive_label",
+    "history",
     "synthetic_users",
     "synthetic_items",
     "synthetic_clicks",
@@ -32,14 +33,19 @@ def data_settings(config: Config) -> dict[str, Any]:
     return {name: getattr(config, name) for name in NAMES}
 
 
+def complete_data_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a baseline's settings, with those of its dataset that its version did not have."""
+    known = complete(settings)
+    return {name: known[name] for name in NAMES} | dict(settings)
+
+
 def load_data_of(
     settings: Mapping[str, Any], checksum: str, data_dir: str | Path = "data"
 ) -> Interactions:
     """Load the dataset that a run was trained on, without downloading it.
 
     Args:
-        settings: the run's settings. Missing ones, of runs by an earlier version, take their
-            defaults.
+        settings: the run's settings; see `complete` for those that its version did not have.
         checksum: checksum of the run's dataset.
         data_dir: folder of the datasets.
 
@@ -50,7 +56,8 @@ def load_data_of(
     folder = Path(data_dir) / name
     if not folder.is_dir() and not name.startswith("synthetic"):
         raise UserError(f"{folder} is not there.")
-    config = Config(**{key: settings[key] for key in NAMES if key in settings})
+    known = complete(settings)
+    config = Config(**{name: known[name] for name in NAMES})
     interactions = datasets.load(config, data_dir)
     if interactions.checksum != checksum:
         raise UserError(f"{folder} holds other data than the run was trained on.")

@@ -15,7 +15,9 @@ Contract:
     .lock              locked by the process that writes to the folder
 
 A run with the same name and settings resumes from the checkpoint, or shows the results if it is
-finished. A run with other settings is refused unless --overwrite deletes the earlier run.
+finished. A run with other settings is refused unless --overwrite deletes the earlier run. A folder
+without an epoch and results has nothing to lose: its settings are replaced. If a run is refused
+before its first epoch ends, the folder that it created is deleted.
 """
 
 from __future__ import annotations
@@ -82,6 +84,7 @@ class RunFolder:
         self.best_weights = path / "best" / "model.weights.h5"
         self.embeddings = path / "embeddings"
         self.curves = path / "curves.png"
+        self.lists = path / LISTS
         self.profile = path / "profile"
 
     @contextmanager
@@ -93,7 +96,8 @@ class RunFolder:
     ) -> Iterator[None]:
         """Create and lock the folder for a run with these settings, for the length of the block.
 
-        Files of an earlier run with the same settings are kept.
+        Files of an earlier run with the same settings are kept. If the block raises UserError, a
+        folder created here is deleted, unless it holds an epoch, results or a profile.
 
         Args:
             config: all settings.
@@ -102,9 +106,10 @@ class RunFolder:
 
         Raises:
             UserError: another process has locked the folder, it is not a run folder, or it holds
-                a run with other settings.
+                epochs or results of a run with other settings.
         """
-        if self.path.exists() and not self.config.exists() and self.has_other_files():
+        is_new = not self.path.exists()
+        if not is_new and not self.config.exists() and self.has_other_files():
             raise UserError(f"{self.path} is not the folder of a run: choose another --run_name.")
         self.path.mkdir(parents=True, exist_ok=True)
         with (self.path / ".lock").open("w") as lock:
@@ -114,10 +119,22 @@ class RunFolder:
                 raise UserError(f"another process is writing to {self.path}.") from error
             if overwrite:
                 self.clear()
-            self.check_settings(config, complete)
+            self.make_way(config, complete)
             self.delete_temporary_files()
             write_json(self.config, config)
-            yield
+            try:
+                yield
+            except UserError:
+                if is_new and not self.has_progress() and not self.profile.exists():
+                    shutil.rmtree(self.path)
+                raise
+
+    def has_progress(self) -> bool:
+        """Return whether the folder holds an epoch or results, which a new run would lose."""
+        kept = (self.checkpoint, self.best_weights.parent, self.embeddings, self.results)
+        # A process killed while writing the first row leaves a line without an end.
+        has_rows = self.metrics.exists() and b"\n" in self.metrics.read_bytes()
+        return has_rows or any(path.exists() for path in kept)
 
     def has_other_files(self) -> bool:
         """Return whether the path has more than the hidden files of a run that hardly started."""
@@ -137,7 +154,12 @@ class RunFolder:
         The checkpoint goes first and config.json last, so that the remains of an interrupted
         deletion are never mistaken for a run with the new settings.
         """
-        for folder in (self.checkpoint, self.best_weights.parent, self.embeddings):
+        for folder in (
+            self.checkpoint,
+            self.best_weights.parent,
+            self.embeddings,
+            self.lists.parent,
+        ):
             doomed = folder.with_name(f".{folder.name}.old")
             shutil.rmtree(doomed, ignore_errors=True)
             if folder.exists():
@@ -146,10 +168,14 @@ class RunFolder:
         for file in (self.results, self.metrics, self.curves, self.config):
             file.unlink(missing_ok=True)
 
-    def check_settings(
+    def make_way(
         self, config: dict[str, Any], complete: Callable[[Mapping[str, Any]], dict[str, Any]]
     ) -> None:
-        """Raise UserError if the folder holds a run with settings other than `config`."""
+        """Delete the files of a run with settings other than `config`, if there is one.
+
+        Raises:
+            UserError: that run has an epoch or results.
+        """
         if not self.config.exists():
             return
         with reading(self.config):
@@ -160,7 +186,9 @@ class RunFolder:
             for key in sorted(earlier | config)
             if earlier.get(key) != config.get(key)
         ]
-        if different:
+        if different and not self.has_progress():
+            self.clear()
+        elif different:
             raise UserError(
                 f"{self.path} holds a run with other settings ({'; '.join(different)}): "
                 "choose another --run_name, or --overwrite to delete it."

@@ -20,6 +20,7 @@ import tensorflow as tf
 
 from recns_tf import losses
 from recns_tf.encoders.base import Encoder, Tables, initial_nodes
+from recns_tf.errors import UserError
 from recns_tf.ops import random
 from recns_tf.ops.gather import products
 from recns_tf.ops.random import Purpose
@@ -57,7 +58,16 @@ class GeneratorOptions(NamedTuple):
 
     @classmethod
     def from_settings(cls, config: Config) -> GeneratorOptions:
-        """Return the options that the flags describe."""
+        """Return the options that the flags describe.
+
+        Raises:
+            UserError: the warm-up takes more negatives than there are candidates.
+        """
+        if config.generator_warmup and config.generator_candidates < config.num_negatives:
+            raise UserError(
+                f"--generator_candidates={config.generator_candidates}: choose at least "
+                f"{config.num_negatives}, --num_negatives, or --generator_warmup=0."
+            )
         return cls(
             config.generator_candidates,
             config.generator_temperature,

@@ -34,11 +34,6 @@ def build(
     encoder_class = registry.find(registry.ENCODERS, "encoder", config.encoder).load()
     sampler_class = registry.find(registry.SAMPLERS, "sampler", config.sampler).load()
     loss = registry.find(registry.LOSSES, "loss", config.loss).load()
-    if config.num_candidates > interactions.num_items:
-        raise UserError(
-            f"--num_candidates={config.num_candidates}: choose at most "
-            f"{interactions.num_items}, the number of items."
-        )
     kind = sampler_class.default_region if config.region == "auto" else config.region
     region = CandidateSets(
         build_region(
@@ -53,11 +48,6 @@ def build(
         pool_epochs=config.pool_epochs,
         seed=config.seed,
     )
-    if region.pool is not None and config.pool_size < config.num_candidates:
-        raise UserError(
-            f"--pool_size={config.pool_size}: choose at least {config.num_candidates}, "
-            "--num_candidates."
-        )
     pipeline = Pipeline(
         interactions,
         region.sets,
@@ -68,6 +58,8 @@ def build(
         with_exposed=sampler_class.uses_exposed,
         pair_sampling=config.pair_sampling,
     )
+    if pipeline.with_candidates:
+        check_candidates(config, interactions, region)
     encoder = encoder_class.from_settings(config, interactions)
     previous = encoder_class.from_settings(config, interactions) if config.stale_scores else None
     context = SamplerContext(interactions, region.sets, encoder.width)
@@ -90,3 +82,17 @@ def build(
     model.optimizer.build(model.encoder.trainable_variables)
     model.refresh()
     return model, pipeline, region
+
+
+def check_candidates(config: Config, interactions: Interactions, region: CandidateSets) -> None:
+    """Raise UserError if M distinct candidates exceed the items of the dataset or of a pool."""
+    if config.num_candidates > interactions.num_items:
+        raise UserError(
+            f"--num_candidates={config.num_candidates}: choose at most "
+            f"{interactions.num_items}, the number of items."
+        )
+    if region.pool is not None and config.pool_size < config.num_candidates:
+        raise UserError(
+            f"--pool_size={config.pool_size}: choose at least {config.num_candidates}, "
+            "--num_candidates."
+        )

@@ -5,12 +5,31 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from recns_tf.interactions import Interactions, to_pairs
+from recns_tf.errors import UserError
+from recns_tf.interactions import Interactions, Pairs, to_pairs
 from recns_tf.ops import random
 from recns_tf.ops.item_sets import ItemSets, ListedItems
 from recns_tf.ops.random import Purpose
 from recns_tf.samplers.batch import Batch
 from recns_tf.training.pair_sampling import PAIR_SAMPLINGS
+
+
+def trainable_pairs(interactions: Interactions) -> Pairs:
+    """Return the train pairs of the users who have an unobserved item, int64 [n, 2].
+
+    Raises:
+        UserError: there are none. A stream of no batches would never end.
+    """
+    pairs = to_pairs(interactions.train)
+    unobserved = interactions.num_items - np.diff(interactions.train.indptr)
+    pairs = pairs[unobserved[pairs[:, 0]] > 0]
+    if not len(pairs):
+        raise UserError(
+            f"{interactions.name}: every user with train positives has every item, so no negative "
+            "exists: hold some positives out, or prepare the log with --label, the column that "
+            "tells positives from other rows."
+        )
+    return pairs
 
 
 class Pipeline:
@@ -27,6 +46,9 @@ class Pipeline:
         with_candidates: whether the sampler reads candidates.
         with_exposed: whether the sampler reads exposed items.
         pair_sampling: key of PAIR_SAMPLINGS.
+
+    Raises:
+        UserError: no train user has an unobserved item.
 
     Example:
         >>> pipeline = Pipeline(
@@ -56,9 +78,7 @@ class Pipeline:
         self.seed = seed
         self.with_candidates = with_candidates or with_exposed
         self.with_exposed = with_exposed
-        pairs = to_pairs(interactions.train)
-        unobserved = interactions.num_items - np.diff(interactions.train.indptr)
-        pairs = pairs[unobserved[pairs[:, 0]] > 0]
+        pairs = trainable_pairs(interactions)
         self.users = tf.constant(pairs[:, 0], tf.int32)
         self.items = tf.constant(pairs[:, 1], tf.int32)
         self.pairs = PAIR_SAMPLINGS[pair_sampling](pairs[:, 0], batch_size)

@@ -65,6 +65,16 @@ def test_finished_baseline_is_shown_again_and_another_grid_is_refused(toy, works
         fit("ease", workspace, toy, ease_l2="2")
 
 
+def test_finished_baseline_of_an_earlier_version_is_shown(toy, workspace, capsys):
+    first = fit("popular", workspace, toy)
+    path = Path(workspace.runs_dir) / "ml-100k-popular" / "config.json"
+    settings = json.loads(path.read_text())
+    del settings["history"]
+    path.write_text(json.dumps(settings))
+    assert fit("popular", workspace, toy) == first
+    assert "is finished" in capsys.readouterr().out
+
+
 def test_baseline_that_cannot_be_fitted_leaves_no_folder(toy, workspace):
     with pytest.raises(UserError, match="ease needs"):
         fit("ease", workspace, toy, ease_memory=1e-9)

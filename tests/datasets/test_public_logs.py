@@ -9,6 +9,7 @@ from recns_tf import datasets
 from recns_tf.config.config import Config
 from recns_tf.datasets import ccir_zhihu, kuairand_pure, mind, taobao
 from recns_tf.datasets.formats import delimited
+from recns_tf.datasets.preprocessing.log import Rules, to_interactions
 from recns_tf.errors import UserError
 from recns_tf.interactions import to_pairs
 
@@ -91,11 +92,103 @@ def test_kuairand_pure_has_timestamps(tmp_path, kuairand):
 
 def test_mind(tmp_path):
     config = write_files(tmp_path, "mind", {"behaviors.tsv": MIND})
+    config = dataclasses.replace(config, history="none")
     data = datasets.load(config, tmp_path)
     assert positives(data) == {("U13740", "N55689"), ("U91836", "N55689"), ("U13740", "N35729")}
     assert id_pairs(data, "exposed") == {("U91836", "N20678"), ("U91836", "N39317")}
-    log = mind.read([tmp_path / "mind" / "behaviors.tsv"])
+    log = mind.read([tmp_path / "mind" / "behaviors.tsv"], "none")
     assert log.times.tolist() == [1573463158] * 2 + [1573582290] * 3 + [1573603200]
+    assert log.train_only is None
+
+
+def test_news_in_a_history_of_mind_are_train_positives(tmp_path):
+    config = write_files(tmp_path, "mind", {"behaviors.tsv": MIND})
+    datasets.load(dataclasses.replace(config, history="none"), tmp_path)  # another cache
+    data = datasets.load(config, tmp_path)
+    assert id_pairs(data, "train") == {
+        ("U13740", "N55689"), ("U13740", "N35729"), ("U91836", "N55689"),
+        ("U13740", "N55189"), ("U13740", "N42782"),
+    }  # fmt: skip
+    assert id_pairs(data, "exposed") == {("U91836", "N20678"), ("U91836", "N39317")}
+
+
+HISTORY = (
+    # Ten clicked news N0 to N9, one per day; N9 is also in the history, as are N20 and N21.
+    "".join(
+        f"{n}\tA\t11/{n + 1}/2019 1:00:00 PM\tN20 N9  N21\tN{n}-1 N20-0 N30-0\n" for n in range(10)
+    )
+    # A user without clicks, and one with a click and no history.
+    + "10\tB\t11/1/2019 1:00:00 PM\tN20\tN1-0\n11\tC\t11/1/2019 1:00:00 PM\t\tN1-1\n"
+)
+
+
+@pytest.mark.parametrize("split", ["random", "temporal"])
+def test_history_of_mind_is_never_held_out(tmp_path, split):
+    """Of A's nine other news, round(0.9) is tested; in a temporal split, the last of them."""
+    config = write_files(tmp_path, "mind", {"behaviors.tsv": HISTORY})
+    seeds = range(1) if split == "temporal" else range(20)
+    for seed in seeds:
+        data = datasets.load(dataclasses.replace(config, split=split, split_seed=seed), tmp_path)
+        train, valid, test = (id_pairs(data, part) for part in ("train", "valid", "test"))
+        history = {("A", "N9"), ("A", "N20"), ("A", "N21"), ("B", "N20")}
+        assert history <= train and len(valid) == len(test) == 1
+        assert train | valid | test == history | {("A", f"N{n}") for n in range(9)} | {("C", "N1")}
+        if split == "temporal":
+            assert test == {("A", "N8")} and valid == {("A", "N7")}
+        # N20 was shown, but is in the history; A's N30 was shown before the held-out news, too.
+        assert id_pairs(data, "exposed") == {("A", "N30"), ("B", "N1")}
+
+
+def test_rows_of_a_history_are_accounted_for(tmp_path):
+    write_files(tmp_path, "mind", {"behaviors.tsv": HISTORY})
+    log = mind.read([tmp_path / "mind" / "behaviors.tsv"])
+    _, counts = to_interactions(log, "mind", Rules(user_core=1), {})
+    # 30 + 2 impressions and 30 + 1 news in histories.
+    assert counts.rows == 63 == sum(counts[1:])
+    # A's history of three on ten lines, and N9 once more in an impression.
+    assert counts.repeated_positives == 9 * 3 + 1
+    assert counts.repeated_exposures == 9 + 9 and counts.conflicts == 1
+    assert (counts.train, counts.valid, counts.test, counts.exposed) == (12, 1, 1, 2)
+
+
+def test_history_of_mind_is_ignored_in_runs_of_earlier_versions():
+    for name, value in (("mind", "none"), ("ml-100k", "train")):
+        old = Config(dataset=name).to_json()
+        del old["history"]
+        assert Config.from_json(old) == Config(dataset=name, history=value)
+        assert Config.from_json(old | {"history": "train"}).history == "train"
+
+
+@pytest.mark.parametrize(
+    "gap", [mark for mark in map(chr, range(0x3001)) if mark.isspace() and mark not in " \t\n\r"]
+)
+def test_white_space_other_than_spaces_does_not_join_impressions(tmp_path, gap):
+    """Oracle: str.isspace. A field ends at a tab, and a line at a line break."""
+    text = MIND.replace("N20678-0 N39317-0", f"N20678-0{gap}N39317-0")
+    config = write_files(tmp_path, "mind", {"behaviors.tsv": text})
+    with pytest.raises(UserError, match=r"line 2: impression 'N20678-0\\.*N39317-0' is not such"):
+        datasets.load(config, tmp_path)
+    (tmp_path / "mind" / "behaviors.tsv").write_text(MIND.replace("N55189 N", f"N55189{gap}N"))
+    with pytest.raises(
+        UserError, match=r"line 1: news in the history 'N55189\\.*N42782' is not an"
+    ):
+        datasets.load(config, tmp_path)
+    write_files(
+        tmp_path, "ccir-zhihu", {"training_set.txt": CCIR.replace("A5|1525077300", f"A{gap}5|7")}
+    )
+    with pytest.raises(UserError, match=r"line 2: impression 'A\\.*5|7|1525077301' is not item"):
+        datasets.load(Config(dataset="ccir-zhihu"), tmp_path)
+
+
+def test_further_spaces_between_impressions_are_ignored(tmp_path):
+    text = MIND.replace("N20678-0 ", "  N20678-0   ").replace("N55189 N", "N55189  N")
+    config = write_files(tmp_path, "mind", {"behaviors.tsv": text})
+    spaced = datasets.load(config, tmp_path)
+    (tmp_path / "mind" / "behaviors.tsv").write_text(MIND)
+    assert spaced.checksum == datasets.load(config, tmp_path).checksum
+    write_files(tmp_path, "ccir-zhihu", {"training_set.txt": CCIR.replace(",A", ", A")})
+    data = datasets.load(Config(dataset="ccir-zhihu"), tmp_path)
+    assert data.item_ids.tolist() == ["A5", "A9", "Q11"]
 
 
 def test_flags_choose_the_split(tmp_path):
@@ -150,6 +243,16 @@ def test_ccir_user_with_many_items(tmp_path):
         ("N39317-0", "N39317", "line 2: impression 'N39317' is not such as N55689-1 or N35729-0."),
         ("N39317-0", "N39317-2", "line 2: impression 'N39317-2' is not"),
         ("11/13/2019", "2019-11-13", "line 3: time '2019-11-13 12:00:00 AM' is not such as 11/11"),
+        (
+            "11/12/2019",
+            "2/30/2019",
+            "line 2: time '2/30/2019 6:11:30 PM' is not a time that exists",
+        ),
+        ("11/12/2019", "02/29/2019", "line 2: time '02/29/2019 6:11:30 PM' is not a time that"),
+        ("11/12/2019", "4/31/2019", "line 2: time '4/31/2019 6:11:30 PM' is not a time that"),
+        ("6:11:30", "6:11:60", "line 2: time '11/12/2019 6:11:60 PM' is not a time that"),
+        ("11/12/2019", "11/12/19", "line 2: time '11/12/19 6:11:30 PM' is not a time that"),
+        ("11/12/2019", "13/12/2019", "line 2: time '13/12/2019 6:11:30 PM' is not such as"),
         ("2\tU91836", "2\t", "line 2: user '' is not an id."),
         ("\tN35729-1\n", "\n", "line 3: 4 fields where 5 columns are named."),
     ],

@@ -57,6 +57,17 @@ def test_state_of_a_cell(tmp_path):
         cells.state(cell, tmp_path)
 
 
+def test_run_without_an_epoch_is_not_refused_for_other_settings(tmp_path):
+    cell = Cell("a", BASE)
+    folder = finish(cell, tmp_path)
+    (folder / "results.json").unlink()
+    other = Cell("a", dataclasses.replace(BASE, pool_size=7))
+    assert cells.state(other, tmp_path) == STARTED
+    (folder / "metrics.jsonl").write_text('{"epoch": 1}\n')
+    with pytest.raises(UserError, match="pool_size"):
+        cells.state(other, tmp_path)
+
+
 def test_run_with_other_settings_is_refused_and_one_by_an_earlier_version_is_not(tmp_path):
     cell = Cell("a", BASE)
     folder = finish(cell, tmp_path)

@@ -4,16 +4,21 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from recns_tf.errors import UserError
 from recns_tf.interactions import make_interactions, to_pairs
 from recns_tf.regions.candidate_sets import exact_sets
 from recns_tf.regions.region import build_region
+from recns_tf.training.pair_sampling import PAIR_SAMPLINGS
 from recns_tf.training.pipeline import Pipeline
+from tests.training.worlds import saturated
 
 M = 5
 BATCH = 16
 
 
-def make(data, seed=0, batch_size=BATCH, candidates=True, exposed=True, kind="intermediate"):
+def make(
+    data, seed=0, batch_size=BATCH, candidates=True, exposed=True, kind="intermediate", **options
+):
     return Pipeline(
         data,
         exact_sets(build_region(data.train, kind)),
@@ -22,6 +27,7 @@ def make(data, seed=0, batch_size=BATCH, candidates=True, exposed=True, kind="in
         seed=seed,
         with_candidates=candidates,
         with_exposed=exposed,
+        **options,
     )
 
 
@@ -135,22 +141,21 @@ def test_unused_parts_of_a_batch_are_not_drawn(toy):
     assert batch.candidates.shape == (BATCH, M) and batch.exposed.shape == (BATCH, 0)
 
 
-def test_users_with_every_item_are_left_out():
-    pairs = [(0, v) for v in range(4)] + [(1, 0), (1, 1)]
-    data = make_interactions(
-        "full",
-        train=np.array(pairs),
-        valid=np.zeros((0, 2)),
-        test=np.zeros((0, 2)),
-        exposed=np.array([(1, 2)]),
-        user_ids=np.arange(2),
-        item_ids=np.arange(4),
-        source={},
-    )
-    pipeline = make(data)
-    batches = take(pipeline)
-    assert {int(u) for batch in batches for u in batch.users} == {1}
-    assert sum(len(batch.users) for batch in batches) == 2
+@pytest.mark.parametrize("pair_sampling", PAIR_SAMPLINGS)
+def test_users_with_every_item_are_left_out(pair_sampling):
+    data = saturated(others=[(3, 0), (3, 1)])
+    batches = take(make(data, batch_size=2, pair_sampling=pair_sampling))
+    drawn = {(int(u), int(v)) for b in batches for u, v in zip(b.users, b.positives, strict=True)}
+    assert drawn <= {(3, 0), (3, 1)} and drawn
+    assert {int(v) for batch in batches for v in batch.candidates.flat} == {2}
+
+
+@pytest.mark.parametrize("pair_sampling", PAIR_SAMPLINGS)
+def test_dataset_without_negatives_is_an_error(pair_sampling):
+    """Its stream would be endless and empty; users without positives do not help."""
+    for data in (saturated(), saturated(num_users=5)):
+        with pytest.raises(UserError, match="full: every user with train positives has every item"):
+            make(data, pair_sampling=pair_sampling)
 
 
 @pytest.mark.parametrize("size", [1, 7, 10_000])

@@ -248,6 +248,25 @@ def test_other_settings_need_overwrite(toy, toy_config, workspace):
 
 
 @pytest.mark.slow
+def test_run_killed_in_its_first_epoch_gives_way_to_other_settings(
+    toy, toy_config, workspace, monkeypatch
+):
+    class Killed(BaseException):
+        """Simulates the end of the process."""
+
+    def die(*arguments, **options):
+        raise Killed
+
+    config = dataclasses.replace(toy_config, encoder="mf", epochs=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(callbacks.EpochEnd, "on_epoch_end", die)
+        with pytest.raises(Killed):
+            train_and_evaluate(config, workspace, toy)
+    other = dataclasses.replace(config, margin=0.2)
+    assert train_and_evaluate(other, workspace, toy)["config"]["margin"] == 0.2
+
+
+@pytest.mark.slow
 def test_finished_run_of_an_earlier_version_is_shown(toy, toy_config, workspace):
     """A setting missing from config.json counts as its default; another value is another run."""
     results = train_and_evaluate(toy_config, workspace, toy)
@@ -397,12 +416,6 @@ def test_temporary_files_of_killed_writers_are_deleted(toy, toy_config, workspac
     left.append(early / ".77.config.json")
     assert not any(path.exists() for path in left)
     assert (folder / ".lock").exists()
-
-
-def test_more_candidates_than_items_is_an_error(toy, toy_config, workspace):
-    config = dataclasses.replace(toy_config, num_candidates=61)
-    with pytest.raises(UserError, match="--num_candidates=61: choose at most 60"):
-        train_and_evaluate(config, workspace, toy)
 
 
 def test_training_stops_when_validation_stops_improving(toy, toy_config, workspace):

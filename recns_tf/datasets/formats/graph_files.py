@@ -9,12 +9,14 @@ valid.txt and test.txt. Users and items share one numbering, in which item v is 
 num_users + v. train.txt has a third column: Pos (clicked) or Neg (exposed, not clicked).
 
 In both formats, the optional files user_list.txt and item_list.txt give the original ids, under
-the header `org_id remap_id`.
+the header `org_id remap_id`. Without them, the largest number determines the size of the graph, so
+it may be at most 10 times the pairs of all files plus 1,000,000.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,6 +34,8 @@ from recns_tf.interactions import Pairs
 
 LARGEST = 99_999_999
 """Largest number of a user or item accepted, since it determines the length of arrays."""
+MOST_PER_PAIR, MOST_ANYWAY = 10, 1_000_000
+"""The largest number of a graph of unknown size, per pair in its files and besides."""
 NUMBER_MARKS = b"0123456789 \t\r\n"
 BOM = b"\xef\xbb\xbf"
 LIST_LAYOUT = Layout(" ")
@@ -66,16 +70,19 @@ def read_lightgcn(directory: Path, sizes: tuple[int, int] | None = None) -> File
         size if each is None else len(each) for size, each in zip(known, ids, strict=True)
     )
 
-    def read(name: str) -> Pairs | None:
-        path = directory / name
-        return read_adjacency(path, limits) if path.exists() else None
-
-    exposed = read("train_exposed.txt")
+    names = ["train.txt", "test.txt"]
+    names += [each for each in ("valid.txt", "train_exposed.txt") if (directory / each).exists()]
+    parts = {name: read_adjacency(directory / name, limits) for name in names}
+    require_dense(
+        {directory / name: pairs for name, pairs in parts.items()},
+        lambda path, row: line_of_user(path, int(parts[path.name][row, 0])),
+        unlimited=[not sizes and each is None for each in ids],
+    )
     return Files(
-        train=read_adjacency(directory / "train.txt", limits),
-        valid=read("valid.txt"),
-        test=read_adjacency(directory / "test.txt", limits),
-        exposed=np.zeros((0, 2), np.int64) if exposed is None else exposed,
+        train=parts["train.txt"],
+        valid=parts.get("valid.txt"),
+        test=parts["test.txt"],
+        exposed=parts.get("train_exposed.txt", np.zeros((0, 2), np.int64)),
         user_ids=ids[0],
         item_ids=ids[1],
     )
@@ -96,19 +103,62 @@ def read_pinsage(directory: Path, sizes: tuple[int, int] | None = None) -> Files
     if sizes:
         first, num_items = sizes
     first = first if ids[0] is None else len(ids[0])
+    layout = Layout("\t", PAIR_COLUMNS)
+    require_dense(
+        {directory / name: part for name, part in parts.items()},
+        lambda path, row: line_of_row(path, row, layout),
+        unlimited=[not sizes and each is None for each in ids],
+        first_item=first,
+    )
     last = first + (num_items if ids[1] is None else len(ids[1])) - 1
     for name, part in parts.items():
         for column, (low, high) in enumerate([(0, first - 1), (first, last)]):
             bad = np.flatnonzero((part[:, column] < low) | (part[:, column] > high))
             if len(bad):
                 kind = ("user", "item")[column]
-                layout = Layout("\t", PAIR_COLUMNS)
                 where = line_of_row(directory / name, int(bad[0]), layout)
                 raise UserError(
                     f"{where}: {kind} node {part[bad[0], column]} is not from {low} to {high}."
                 )
         part[:, 1] -= first
     return Files(train[is_positive], valid, test, train[~is_positive], *ids)
+
+
+def require_dense(
+    parts: Mapping[Path, Pairs],
+    locate: Callable[[Path, int], str],
+    unlimited: Sequence[bool],
+    first_item: int = 0,
+) -> None:
+    """Raise UserError for a user or item whose number is far above what the files hold.
+
+    Args:
+        parts: the pairs of each file.
+        locate: returns "FILE line N" for a file and a row of its pairs.
+        unlimited: whether the number of users, and of items, is unknown.
+        first_item: the number of the first item.
+    """
+    total = sum(map(len, parts.values()))
+    most = MOST_PER_PAIR * total + MOST_ANYWAY
+    for column, kind in enumerate(("user", "item")):
+        last = most + (0, first_item)[column]
+        for path, pairs in parts.items():
+            row = int(pairs[:, column].argmax()) if len(pairs) else 0
+            if unlimited[column] and len(pairs) and pairs[row, column] > last:
+                raise UserError(
+                    f"{locate(path, row)}: {kind} {pairs[row, column]} is above {last}, too large "
+                    f"for {total:,} pairs in all files: number users and items without large gaps."
+                )
+
+
+def line_of_user(path: Path, user: int) -> str:
+    """Return "FILE line N" for the line of a user in a file that `read_adjacency` has read."""
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            fields = line.removeprefix(BOM).split()
+            if fields and int(fields[0]) == user:
+                return f"{path} line {number}"
+    raise AssertionError(f"{path} has no user {user}")
 
 
 def read_adjacency(path: Path, limits: tuple[int, ...] = (LARGEST + 1, LARGEST + 1)) -> Pairs:

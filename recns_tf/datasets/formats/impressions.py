@@ -17,6 +17,11 @@ from recns_tf.datasets.formats.text import Layout
 from recns_tf.datasets.preprocessing.log import Log
 from recns_tf.errors import UserError
 
+WHITE_SPACE = "\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+"""The white space of Unicode, as part of a class of a regular expression."""
+NOT_SPACE = f"[^{WHITE_SPACE}]"
+"""Regular expression of a character of an id: no white space, so that no two ids become one."""
+
 
 class Impressions(NamedTuple):
     """Impressions from a batch of lines, as arrays of equal length.
@@ -26,6 +31,8 @@ class Impressions(NamedTuple):
         users, items: text, the original ids.
         positive: booleans, whether the item was chosen.
         times: int64.
+        train_only: booleans, whether the item is a positive that is never held out; None for a
+            format without such items.
     """
 
     lines: pa.Array
@@ -33,6 +40,7 @@ class Impressions(NamedTuple):
     items: pa.Array
     positive: pa.Array
     times: pa.Array
+    train_only: pa.Array | None = None
 
 
 def read_lists(
@@ -56,6 +64,7 @@ def read_lists(
     users, items = IdColumn("user", any_text=True), IdColumn("item", any_text=True)
     positive: list[NDArray[np.bool_]] = []
     times: list[NDArray[np.int64]] = []
+    train_only: list[NDArray[np.bool_]] = []
     for path in paths:
         rows = 0
         for batch in read_batches(path, columns, layout):
@@ -74,6 +83,8 @@ def read_lists(
                 raise UserError(f"{where}: {bad.reason}.") from bad
             positive.append(impressions.positive.to_numpy(zero_copy_only=False))
             times.append(impressions.times.to_numpy())
+            if impressions.train_only is not None:
+                train_only.append(impressions.train_only.to_numpy(zero_copy_only=False))
             rows += len(batch[0])
     user_numbers, user_ids = users.finish()
     item_numbers, item_ids = items.finish()
@@ -84,6 +95,7 @@ def read_lists(
         times=np.concatenate(times),
         user_ids=user_ids,
         item_ids=item_ids,
+        train_only=np.concatenate(train_only) if train_only else None,
     )
 
 
@@ -91,11 +103,12 @@ def unnest(lists: pa.Array, separator: str) -> tuple[pa.Array, pa.Array]:
     """Split each text of a batch into a list, and flatten the lists.
 
     Returns:
-        The line of each element, int64 [n], counted from 0, and the elements, text [n]. Empty
-        elements are dropped.
+        The line of each element, int64 [n], counted from 0, and the elements, text [n]. Spaces
+        around elements and empty elements are dropped.
     """
     split = pc.split_pattern(lists, separator)
     lines, elements = pc.list_parent_indices(split), pc.list_flatten(split)
+    elements = pc.ascii_trim(elements, " ")
     filled = pc.not_equal(elements, "")
     return lines.filter(filled), elements.filter(filled)
 
@@ -115,4 +128,9 @@ def require(
     if pc.all(good).as_py() is False:
         place = pc.index(good, False).as_py()
         row = place if lines is None else lines[place].as_py()
-        raise BadValue(row, f"{name} '{values[place].as_py()}' is not {form}")
+        raise BadValue(row, f"{name} '{visible(values[place].as_py())}' is not {form}")
+
+
+def visible(text: str) -> str:
+    """Return `text` with white space other than ordinary spaces as escapes."""
+    return "".join(ascii(mark)[1:-1] if mark.isspace() and mark != " " else mark for mark in text)

@@ -37,6 +37,7 @@ class Log(NamedTuple):
         ignored: number of rows left out because they are neither positive nor exposed.
         missing: number of rows left out because an id, a label or a time is missing.
         notes: sentences on what looks wrong in the log.
+        train_only: bool [n], True for positives that are never held out; None if there are none.
     """
 
     users: NDArray[np.integer]
@@ -49,6 +50,7 @@ class Log(NamedTuple):
     ignored: int = 0
     missing: int = 0
     notes: tuple[str, ...] = ()
+    train_only: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class Rules:
             fixed seed); or "given", the split that the log defines, where exposures of valid and
             test are dropped.
         split_seed: seed of the random split.
-        valid, test: shares of each user's positives.
+        valid, test: shares of each user's positives, without those that are never held out.
         user_core, item_core: minimum numbers of positives per user and per item; 0 keeps all,
             even users and items without positives.
         conflicts: which positives remove the same pair from the exposures. With "train", an
@@ -170,7 +172,9 @@ def to_interactions(
         )
 
     users = liked // num_items
-    part = assign_parts(users, liked_order, rules)
+    free = may_be_held_out(log, liked)
+    part = np.full(len(liked), TRAIN, dtype=np.int8)
+    part[free] = assign_parts(users[free], liked_order[free], rules)
     if not (part == TRAIN).any():
         raise UserError(f"{name}: no positive is left to train on: none belongs to the part train.")
     conflict = is_among(shown, liked if rules.conflicts == "any" else liked[part == TRAIN])
@@ -207,6 +211,23 @@ def to_interactions(
         exposed=interactions.exposed.nnz,
     )
     return interactions, counts
+
+
+def may_be_held_out(log: Log, liked: NDArray[np.int64]) -> NDArray[np.bool_] | slice:
+    """Return an index of the positive pairs that may be held out.
+
+    Args:
+        log: the events; a pair with any event in `train_only` may not.
+        liked: int64 [p], user * num_items + item, the distinct positive pairs.
+
+    Returns:
+        bool [p], or the slice of all pairs if the log has no `train_only`.
+    """
+    if log.train_only is None:
+        return slice(None)
+    rows = log.positive & log.train_only
+    fixed = log.users[rows].astype(np.int64) * len(log.item_ids) + log.items[rows]
+    return ~is_among(liked, distinct(fixed))
 
 
 def assign_parts(users: NDArray[np.int64], order: NDArray[Any], rules: Rules) -> NDArray[np.int8]:

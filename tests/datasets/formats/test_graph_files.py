@@ -96,6 +96,52 @@ def test_malformed_pairs_are_errors(tmp_path, train, message):
     assert message in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        (
+            "train",
+            "0 1\n\n1 0 99999999 3\n",
+            "train.txt line 3: item 99999999 is above 1000050, too ",
+        ),
+        ("train", "0 1\n70000000 0 2 3\n", "train.txt line 2: user 70000000 is above 1000050, "),
+        ("test", "0 1 5\n1 1000061\n", "test.txt line 2: item 1000061 is above 1000060, too large"),
+        (
+            "train_exposed",
+            "0 8 9\n1 1000071\n",
+            "line 2: item 1000071 is above 1000070, too large for 7",
+        ),
+    ],
+)
+def test_number_far_above_the_pairs_is_an_error(tmp_path, name, content, message):
+    """At most 10 times the pairs of all files plus 1,000,000; an array of 10^8 took gigabytes."""
+    put(tmp_path, train="0 1 2\n1 0\n", test="1 1\n")
+    put(tmp_path, **{name: content})
+    with pytest.raises(UserError) as error:
+        read_lightgcn(tmp_path)
+    assert message in str(error.value)
+
+
+def test_numbers_with_moderate_gaps_are_accepted(tmp_path):
+    put(tmp_path, train="0 1000040\n1000040 0 2\n", test="1 1\n", valid="5\n")
+    assert read_lightgcn(tmp_path).train.tolist() == [[0, 1000040], [1000040, 0], [1000040, 2]]
+    put(tmp_path, train="0 99999999\n1 0\n")
+    assert read_lightgcn(tmp_path, (10, 10**8)).train.max() == 99999999, "the size is known"
+
+
+def test_pinsage_node_far_above_the_pairs_is_an_error(tmp_path):
+    put(tmp_path, train="0\t3\tPos\n1\t99999999\tNeg\n", valid="0\t6\n", test="1\t3\n")
+    with pytest.raises(UserError, match=r"train\.txt line 2: item 99999999 is above 1000043, too "):
+        read_pinsage(tmp_path)
+    put(tmp_path, train="0\t50000000\tPos\n", valid="0\t50000001\n", test="9000000\t50000000\n")
+    with pytest.raises(
+        UserError, match=r"test\.txt line 1: user 9000000 is above 1000030, too lar"
+    ):
+        read_pinsage(tmp_path)
+    put(tmp_path, test="1\t51000030\n")
+    assert read_pinsage(tmp_path).test.tolist() == [[1, 1000030]]
+
+
 def test_id_lists_give_the_original_ids(tmp_path):
     put(
         tmp_path,

@@ -75,6 +75,28 @@ def test_split_depends_on_pairs_and_seed_but_not_on_row_order(rows, seed):
     assert one.checksum == two.checksum
 
 
+@given(events, st.sampled_from(["random", "temporal"]), st.integers(0, 99))
+def test_positives_for_train_only_are_split_off_first(rows, split, seed):
+    """The other positives are split as if the log held no more."""
+    chosen = np.random.default_rng(seed).random(len(rows)) < 0.4
+    fixed = {
+        (u, v) for (u, v, positive, _), one in zip(rows, chosen, strict=True) if positive and one
+    }
+    others = [row for row in rows if not row[2] or row[:2] not in fixed]
+    if not any(positive for _, _, positive, _ in others):
+        return
+    rules = Rules(split=split, split_seed=seed, valid=0.2, test=0.3)
+    log = make_log(rows)._replace(train_only=chosen)
+    data, counts = to_interactions(log, "t", rules, {})
+    alone, _ = to_interactions(make_log(others), "t", rules, {})
+    assert named(data, "valid") == named(alone, "valid")
+    assert named(data, "test") == named(alone, "test")
+    names = {(f"u{u}", f"i{v}") for u, v in fixed}
+    assert named(data, "train") == named(alone, "train") | names
+    assert named(data, "exposed") == named(alone, "exposed") - names
+    assert counts.rows == len(rows) == sum(counts[1:])
+
+
 def test_temporal_split_uses_the_first_time_of_each_pair():
     rows = [(0, item, True, 10 + item) for item in range(5)]
     rows += [(0, 0, True, 99)]  # a repeat; the first time counts
