@@ -20,7 +20,8 @@ from recns_tf.datasets.formats.events import ANY_POSITIVE, NONE, REST, Events, r
 from recns_tf.datasets.formats.labels import LEGAL, is_label_filter
 from recns_tf.datasets.formats.parquet import is_parquet
 from recns_tf.datasets.formats.tables import Layout
-from recns_tf.datasets.preprocessing.log import CONFLICTS, SPLITS, RowCounts, Rules
+from recns_tf.datasets.preprocessing.log import RowCounts
+from recns_tf.datasets.preprocessing.rules import CONFLICTS, SPLITS, Rules
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
 from recns_tf.utils.files import sha256

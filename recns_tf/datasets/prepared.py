@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from recns_tf.datasets.cache import cached
-from recns_tf.datasets.preprocessing.log import Log, RowCounts, Rules, split_rules, to_interactions
+from recns_tf.datasets.preprocessing.log import Log, RowCounts, to_interactions
+from recns_tf.datasets.preprocessing.rules import Rules, split_rules
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
 from recns_tf.registry import PREPARED

@@ -1,9 +1,14 @@
-"""Split each user's positives into train, valid and test, 80/10/10 (§5.1)."""
+"""Split positives into train, valid and test; by default 80/10/10 of each user's (§5.1)."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
+
+from recns_tf.datasets.preprocessing.rules import CONFLICTS, SPLITS, Rules
+from recns_tf.errors import UserError
 
 TRAIN, VALID, TEST = 0, 1, 2
 
@@ -45,3 +50,76 @@ def split_per_user(
         [from_last < in_test, from_last < in_test + in_valid], [TEST, VALID], TRAIN
     )
     return labels
+
+
+def assign_parts(users: NDArray[np.int64], order: NDArray[Any], rules: Rules) -> NDArray[np.int8]:
+    """Return the part of each positive pair: TRAIN, VALID or TEST, int8 [n].
+
+    Args:
+        users: int64 [n], ascending.
+        order: [n], times for a temporal split, parts for a given one; unused for a random one.
+        rules: specify the split.
+    """
+    if rules.split == "given":
+        return order
+    if rules.split == "temporal":
+        order = random_tie_ranks(order)
+    else:
+        order = np.random.default_rng(rules.split_seed).random(len(users))
+    return split_per_user(users, order, rules.valid, rules.test)
+
+
+def exposure_limits(
+    users: NDArray[np.int64],
+    order: NDArray[Any],
+    part: NDArray[np.int8],
+    num_users: int,
+    rules: Rules,
+) -> NDArray[np.float64]:
+    """Return the `order` from which each user's exposures are dropped, float64 [num_users].
+
+    This is the time of the user's first held-out positive for a temporal split, the first part
+    after train for a given one, and infinity for a random one.
+    """
+    if rules.split == "given":
+        return np.full(num_users, TRAIN + 1.0)
+    ends = np.full(num_users, np.inf)
+    if rules.split == "temporal":
+        held_out = part != TRAIN
+        np.minimum.at(ends, users[held_out], order[held_out])
+    return ends
+
+
+def split_order(
+    times: NDArray[Any] | None, parts: NDArray[np.int8] | None, name: str, rules: Rules
+) -> NDArray[Any] | None:
+    """Return the values that define the split: times, parts, or None for a random split.
+
+    Args:
+        times, parts: those of the log.
+        name: name of the dataset, for messages.
+        rules: specify the split.
+
+    Raises:
+        UserError: the log lacks the values, or a rule is unknown.
+    """
+    if rules.split not in SPLITS:
+        raise UserError(f"--split={rules.split}: choose one of {', '.join(SPLITS)}.")
+    if rules.conflicts not in CONFLICTS:
+        raise UserError(f"--conflicts={rules.conflicts}: choose one of {', '.join(CONFLICTS)}.")
+    if rules.split == "temporal" and times is None:
+        raise UserError(f"--split=temporal: {name} has no timestamps; choose --split=random.")
+    if rules.split == "given" and parts is None:
+        raise UserError(f"--split=given: {name} does not define a split; choose --split=random.")
+    return {"random": None, "temporal": times, "given": parts}[rules.split]
+
+
+def random_tie_ranks(times: NDArray[Any]) -> NDArray[np.int64]:
+    """Return the rank of each time, from 0; ties are broken at random with a fixed seed.
+
+    Otherwise, of two items with equal times, the one with the larger id would be the later.
+    """
+    tie_breaker = np.random.default_rng(0).random(len(times))
+    rank = np.empty(len(times), dtype=np.int64)
+    rank[np.lexsort((tie_breaker, times))] = np.arange(len(times))
+    return rank
