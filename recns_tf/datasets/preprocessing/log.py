@@ -58,8 +58,8 @@ class RowCounts(NamedTuple):
         repeated_exposures: further rows of an exposed pair.
         below_core: positive or exposed pairs with a user or item outside the k-core.
         conflicts: exposed pairs dropped because they are also positives (Rules.conflicts).
-        late_exposures: exposed pairs dropped because they belong to the held-out time (temporal
-            split) or parts (given split).
+        late_exposures: exposed pairs dropped because they belong to the held-out time (splits by
+            time) or parts (given split).
         train, valid, test, exposed: pairs kept.
     """
 
@@ -88,8 +88,8 @@ def to_interactions(
         source: description of the log, for Interactions.source.
 
     Raises:
-        UserError: the rules require times or parts that the log lacks, or no positives are left
-            to train on.
+        UserError: the rules require times or parts that the log lacks, a seed is set for a split
+            by time, or no positives are left to train on.
     """
     order = split_order(log.times, log.parts, name, rules)
     num_items = len(log.item_ids)
@@ -116,11 +116,12 @@ def to_interactions(
         )
 
     users = liked // num_items
-    part = assign_parts(users, liked_order, rules)
+    pair_order = None if order is None else liked_order
+    part = assign_parts(users, pair_order, name, rules)
     if not (part == TRAIN).any():
         raise UserError(f"{name}: no positive is left to train on: none belongs to the part train.")
     conflict = is_among(shown, liked if rules.conflicts == "any" else liked[part == TRAIN])
-    limits = exposure_limits(users, liked_order, part, len(log.user_ids), rules)
+    limits = exposure_limits(users, pair_order, part, len(log.user_ids), rules)
     late = ~conflict & (shown_order >= limits[shown // num_items])
 
     new_user, new_item = np.cumsum(keep_user) - 1, np.cumsum(keep_item) - 1
