@@ -8,6 +8,7 @@ import numpy as np
 
 from recns_tf.analysis import statistics
 from recns_tf.analysis.region_coverage import KHOPS, measure_coverage
+from recns_tf.datasets.cold_start import ColdStart, cold_start, sentences
 from recns_tf.interactions import Interactions
 from recns_tf.regions.region import quantiles_of
 
@@ -40,6 +41,7 @@ def describe(interactions: Interactions, khops: tuple[int, ...] = KHOPS) -> dict
             "exposures": int((np.diff(interactions.exposed.indptr) == 0).sum()),
             "held-out positives": int((np.diff(held_out.indptr) == 0).sum()),
         },
+        "cold_start": {part: found._asdict() for part, found in cold_start(interactions).items()},
         "exposed_held_out": {
             part: interactions.exposed.multiply(getattr(interactions, part)).nnz
             for part in ("valid", "test")
@@ -69,6 +71,7 @@ def report(about: dict[str, Any]) -> str:
         f"{count:,} users ({count / users:.1%}) have no {kind}"
         for kind, count in about["users_without"].items()
     ]
+    lines += sentences({part: ColdStart(**found) for part, found in about["cold_start"].items()})
     leaks = about["exposed_held_out"]
     lines += [
         f"{leaks['valid']:,} exposed pairs are positives of valid, {leaks['test']:,} of test"
