@@ -213,10 +213,19 @@ def test_global_split_of_ten_percent():
     data, _ = split_log(rows, Rules(split="global-temporal"))
     assert pairs(data, "test") == {(3, 4), (4, 5)}
     assert pairs(data, "valid") == {(1, 2), (2, 3)}
-    # 8 of the 11 positives have the last time; test gets them nevertheless, and not no pair.
-    rows = [(0, n, True, n) for n in range(3)] + [(1, n, True, 9) for n in range(8)]
-    data, counts = split_log(rows, Rules(split="global-temporal"))
-    assert (counts.train, counts.valid, counts.test) == (2, 1, 8)
+
+
+@pytest.mark.parametrize(
+    ("shares", "numbers"),
+    [((0.1, 0.1), (2, 1, 8)), ((0.1, 0.1), (18, 1, 1)), ((0.5, 0.4), (1, 4, 5))],
+)
+def test_global_split_leaves_no_part_empty(shares, numbers):
+    """With three times, each part gets one, although fewer parts would be closer to the shares."""
+    times = np.repeat([0, 1, 2], numbers)
+    rows = [(n % NUM_USERS, n % NUM_ITEMS, True, time) for n, time in enumerate(times)]
+    valid, test = shares
+    _, counts = split_log(rows, Rules(split="global-temporal", valid=valid, test=test))
+    assert (counts.train, counts.valid, counts.test) == numbers
 
 
 def test_global_split_counts_the_pairs_of_the_k_core():
