@@ -119,6 +119,21 @@ def test_flags_choose_the_split(tmp_path):
         datasets.load(dataclasses.replace(config, split="temporal", split_seed=3), tmp_path)
 
 
+def test_public_logs_can_be_split_by_leave_one_out_and_in_time(tmp_path):
+    """User 1 clicks items 0 to 3 in steps 0 to 3, user 2 items 0 to 2 in steps 10 to 12."""
+    clicks = [(1, 0, 0), (1, 1, 1), (1, 2, 2), (1, 3, 3), (2, 0, 10), (2, 1, 11), (2, 2, 12)]
+    rows = "".join(f"{user},{time},{item},p,0,1\n" for user, item, time in clicks)
+    content = "user,time_stamp,adgroup_id,pid,nonclk,clk\n" + rows
+    config = write_files(tmp_path, "taobao", {"raw_sample.csv": content})
+    last = datasets.load(dataclasses.replace(config, split="leave-one-out"), tmp_path)
+    assert id_pairs(last, "test") == {(1, 3), (2, 2)}
+    assert id_pairs(last, "valid") == {(1, 2), (2, 1)}
+    late = datasets.load(dataclasses.replace(config, split="global-temporal"), tmp_path)
+    assert id_pairs(late, "test") == {(2, 2)} and id_pairs(late, "valid") == {(2, 1)}
+    with pytest.raises(UserError, match="--split_seed=3: taobao has a leave-one-out split by time"):
+        datasets.load(dataclasses.replace(config, split="leave-one-out", split_seed=3), tmp_path)
+
+
 def test_error_in_a_later_batch_gives_the_right_line(tmp_path, monkeypatch):
     monkeypatch.setattr(tables, "BLOCK_BYTES", 300)
     lines = [f"{n}\tU{n % 7}\t11/11/2019 9:05:58 AM\t\tN{n}-1  N{n + 1}-0\n" for n in range(60)]
