@@ -8,7 +8,8 @@ import numpy as np
 
 from recns_tf.analysis import statistics
 from recns_tf.analysis.region_coverage import KHOPS, measure_coverage
-from recns_tf.interactions import Interactions, degrees_of_items, users_with
+from recns_tf.datasets.cold_start import ColdStart, cold_start, sentences
+from recns_tf.interactions import Interactions, users_with
 from recns_tf.regions.region import quantiles_of
 
 
@@ -22,7 +23,6 @@ def describe(interactions: Interactions, khops: tuple[int, ...] = KHOPS) -> dict
     positives = interactions.positives
     held_out = interactions.held_out
     coverage = measure_coverage(interactions, khops).coverage
-    is_new = degrees_of_items(interactions.train) == 0
     cells = interactions.num_users * interactions.num_items
     return {
         "dataset": interactions.name,
@@ -42,10 +42,7 @@ def describe(interactions: Interactions, khops: tuple[int, ...] = KHOPS) -> dict
             "held-out positives": int((np.diff(held_out.indptr) == 0).sum()),
         },
         "tested_users": len(users_with(interactions.test)),
-        "new_held_out": {
-            part: int(is_new[getattr(interactions, part).indices].sum())
-            for part in ("valid", "test")
-        },
+        "cold_start": {part: found._asdict() for part, found in cold_start(interactions).items()},
         "exposed_held_out": {
             part: interactions.exposed.multiply(getattr(interactions, part)).nnz
             for part in ("valid", "test")
@@ -75,13 +72,10 @@ def report(about: dict[str, Any]) -> str:
         f"{count:,} users ({count / users:.1%}) have no {kind}"
         for kind, count in about["users_without"].items()
     ]
-    tested, new, leaks = (
-        about[key] for key in ("tested_users", "new_held_out", "exposed_held_out")
-    )
+    lines += sentences({part: ColdStart(**found) for part, found in about["cold_start"].items()})
+    tested, leaks = about["tested_users"], about["exposed_held_out"]
     lines += [
         f"{tested:,} users ({tested / users:.1%}) are tested",
-        f"{new['valid']:,} positives of valid and {new['test']:,} of test are items without a "
-        "train positive",
         f"{leaks['valid']:,} exposed pairs are positives of valid, {leaks['test']:,} of test"
         + (": they stay exposed" if any(leaks.values()) else ""),
         "",

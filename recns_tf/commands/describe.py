@@ -1,9 +1,10 @@
 """Describe a dataset in numbers and a picture.
 
 Prints its row of the paper's Table 1, degree quantiles, the share of the items in the intermediate
-region per khop (§3.3), the number of users without exposures, the number of exposed items that are
-held-out positives, and AUCs that measure how hard the negatives are. Writes the same to
-data/DATASET/description.json, and a plot of the degrees to description.png.
+region per khop (§3.3), the numbers of users without exposures and of held-out users and items
+without a train positive, the number of exposed items that are held-out positives, and AUCs that
+measure how hard the negatives are. Writes the same to data/DATASET/description.json, and a plot of
+the degrees to description.png.
 """
 
 from __future__ import annotations

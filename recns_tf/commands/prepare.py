@@ -17,6 +17,7 @@ from recns_tf import registry
 from recns_tf.commands.app import Call, Command
 from recns_tf.config.flags import NOT_EMPTY, Checked, Rule, at_least, one_of, option
 from recns_tf.datasets import prepared
+from recns_tf.datasets.cold_start import cold_start, sentences
 from recns_tf.datasets.formats.events import Events, read_events
 from recns_tf.datasets.formats.json_lines import is_json
 from recns_tf.datasets.formats.labels import LEGAL, is_label_filter
@@ -24,7 +25,8 @@ from recns_tf.datasets.formats.outcomes import ANY_POSITIVE, NONE, REST
 from recns_tf.datasets.formats.parquet import is_parquet
 from recns_tf.datasets.formats.sources import find_sources
 from recns_tf.datasets.formats.text import AUTO, QUOTINGS, UTF8, Layout, is_text_encoding
-from recns_tf.datasets.preprocessing.log import CONFLICTS, SPLITS, RowCounts, Rules
+from recns_tf.datasets.preprocessing.log import RowCounts
+from recns_tf.datasets.preprocessing.rules import CONFLICTS, SPLITS, Rules
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
 from recns_tf.utils.files import sha256
@@ -116,13 +118,22 @@ class Preparation(Checked):
     item_core: int = option(0, "minimum number of positives per item (k-core)", at_least(0))
     split: str = option(
         "random",
-        "how to split each user's positives; random; temporal: the last ones are held out; given: "
-        "by --split_column",
+        "how to split the positives; random; temporal: each user's last ones are held out; "
+        "leave-one-out: each user's last one is tested, the one before validates; global-temporal: "
+        "those after a time, the same for all users, are held out; given: by --split_column",
         one_of(*SPLITS),
     )
     split_column: str = option("", "column with train, valid or test, for --split=given")
-    valid: float = option(0.1, "share of each user's positives for validation", A_SHARE)
-    test: float = option(0.1, "share of each user's positives for testing", A_SHARE)
+    valid: float = option(
+        0.1,
+        "share of each user's positives (global-temporal: of all positives) for validation",
+        A_SHARE,
+    )
+    test: float = option(
+        0.1,
+        "share of each user's positives (global-temporal: of all positives) for testing",
+        A_SHARE,
+    )
     conflicts: str = option(
         "train",
         "remove exposed pairs that are train positives (train) or any positives (any); with any, "
@@ -185,11 +196,17 @@ def make(settings: Preparation, directory: Path) -> tuple[Interactions, RowCount
         raise UserError(f"--user={settings.user} and --item={settings.item} are the same column.")
     if not settings.label and (settings.positive != ANY_POSITIVE or settings.exposed != REST):
         raise UserError("--positive and --exposed require --label, the column that they filter.")
-    if (settings.split == "temporal") > bool(settings.timestamp):
-        raise UserError("--split=temporal requires --timestamp, the column of the times.")
+    if settings.split in ("temporal", "global-temporal") and not settings.timestamp:
+        raise UserError(f"--split={settings.split} requires --timestamp, the column of the times.")
     if (settings.split == "given") != bool(settings.split_column):
         raise UserError("--split=given and --split_column=NAME require each other.")
-    if settings.valid + settings.test >= 1:
+    shares = (settings.valid, settings.test)
+    if settings.split == "leave-one-out" and shares != (Preparation.valid, Preparation.test):
+        raise UserError(
+            f"--valid={settings.valid} and --test={settings.test} do not apply to "
+            "--split=leave-one-out, which holds out one positive for each: leave them out."
+        )
+    if sum(shares) >= 1:
         raise UserError(
             f"--valid={settings.valid} and --test={settings.test} leave nothing to train on: "
             "choose shares with a sum below 1."
@@ -275,6 +292,14 @@ def report(
             f"note  {held_out:>13,} of the exposed pairs are held-out positives; they are kept, "
             "because removing them would leak labels"
         )
+    found = cold_start(interactions)
+    cold_users, cold_items = sentences(found)
+    if any(part.users for part in found.values()):
+        lines.append(f"note  {cold_users}")
+    if any(part.items for part in found.values()):
+        lines.append(f"note  {cold_items}")
+    if settings.split == "leave-one-out" and not settings.timestamp:
+        lines.append("note  without --timestamp, the held-out positives are drawn at random")
     if not counts.exposed:
         lines.append(
             "note  no pair is exposed: samplers that use exposures draw from the region instead"

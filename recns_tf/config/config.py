@@ -45,11 +45,15 @@ class Config(EncoderSettings, SamplerSettings, Checked):
     dataset: str = option("ml-100k", "name of the dataset", A_FOLDER_NAME)
     split: str = option(
         "auto",
-        "how each user's positives are split: random, or temporal, which holds out the latest; "
-        "auto is the split a prepared log was made with, else random",
+        "how positives are split; random; temporal: each user's last ones are held out; "
+        "leave-one-out: each user's last one is tested, the one before validates; global-temporal: "
+        "those after a time, the same for all users, are held out; auto: as a prepared log was "
+        "made, else random",
         one_of(*registry.SPLITS),
     )
-    split_seed: int = option(0, "seed of a random train / valid / test split", A_SEED)
+    split_seed: int = option(
+        0, "seed of a random train / valid / test split, or of leave-one-out without times", A_SEED
+    )
     valid_share: float = option(
         0.1,
         "share of train moved to validation if the data has no validation part; 0 for none",

@@ -24,7 +24,8 @@ import numpy as np
 
 from recns_tf.datasets.cache import cached
 from recns_tf.datasets.download import DownloadError, download
-from recns_tf.datasets.preprocessing.log import Log, split_rules, to_interactions
+from recns_tf.datasets.preprocessing.log import Log, to_interactions
+from recns_tf.datasets.preprocessing.rules import split_rules
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
 from recns_tf.utils.files import atomic, sha256

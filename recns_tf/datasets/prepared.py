@@ -20,7 +20,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from recns_tf.datasets.cache import cached
-from recns_tf.datasets.preprocessing.log import Log, RowCounts, Rules, split_rules, to_interactions
+from recns_tf.datasets.cold_start import cold_start
+from recns_tf.datasets.preprocessing.log import Log, RowCounts, to_interactions
+from recns_tf.datasets.preprocessing.rules import Rules, split_rules
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
 from recns_tf.registry import PREPARED
@@ -76,7 +78,13 @@ def prepare(
                 "rules": settings,
                 "log_sha256": source["log_sha256"],
                 **about,
-                "account": counts._asdict() | {"split_seed": rules.split_seed},
+                "account": {
+                    **counts._asdict(),
+                    "split_seed": rules.split_seed,
+                    "cold_start": {
+                        part: found._asdict() for part, found in cold_start(interactions).items()
+                    },
+                },
             },
         )
     return interactions, counts
@@ -115,7 +123,7 @@ def load(directory: Path, config: Config) -> Interactions:
         config: uses `split` and `split_seed`.
 
     Raises:
-        UserError: a file in `directory` is damaged, or the log has no times for --split=temporal.
+        UserError: a file in `directory` is damaged, or the log has no times for a split by time.
     """
     try:
         about = json.loads((directory / ABOUT).read_text(encoding="utf-8"))

@@ -39,7 +39,9 @@ def test_description_of_a_small_dataset(leaky):
         "train positives": 0, "exposures": 1, "held-out positives": 0
     }  # fmt: skip
     assert about["tested_users"] == 2
-    assert about["new_held_out"] == {"valid": 1, "test": 2}
+    assert about["cold_start"] == {
+        "valid": {"users": 0, "items": 1, "pairs": 1}, "test": {"users": 0, "items": 2, "pairs": 2}
+    }  # fmt: skip
     assert about["exposed_held_out"] == {"valid": 0, "test": 1}
     # Train holds items 0 and 1 only: user 0 has both, users 1 and 2 reach item 0.
     coverage = about["region_coverage"]
@@ -49,7 +51,10 @@ def test_description_of_a_small_dataset(leaky):
     assert lines[1].split() == ["leaky", "3", "4", "7", "3", "0.58333"]
     assert "1 users (33.3%) have no exposures" in lines
     assert "2 users (66.7%) are tested" in lines
-    assert "1 positives of valid and 2 of test are items without a train positive" in lines
+    assert "0 users of valid and 0 of test have no train positive" in lines
+    assert (
+        "1 items of valid (in 1 pairs) and 2 of test (in 2 pairs) have no train positive" in lines
+    )
     assert "0 exposed pairs are positives of valid, 1 of test: they stay exposed" in lines
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from recns_tf import datasets
-from recns_tf.commands.prepare import Preparation, make
+from recns_tf.commands.prepare import Preparation, make, report
 from recns_tf.config.config import Config
 from recns_tf.datasets import prepared
 from recns_tf.errors import UserError
@@ -74,6 +74,7 @@ def test_printed_counts_add_up(tmp_path, log):
     about = json.loads((tmp_path / "data" / "shop" / "prepared.json").read_text())
     account = dict(about["account"])
     assert account.pop("split_seed") == 0
+    assert account.pop("cold_start").keys() == {"valid", "test"}
     assert account.pop("rows") == sum(account.values()) == 662
     assert account["late_exposures"] > 0 and account["below_core"] > 0
 
@@ -114,6 +115,54 @@ def test_temporal_split_drops_exposures_of_the_held_out_period(tmp_path):
     assert account.late_exposures == 4
 
 
+def make_shop(tmp_path, **settings):
+    """Prepare a log in which user 3 and item 9 occur in the last two of 13 steps only.
+
+    Returns the settings, the dataset and its account.
+    """
+    path = tmp_path / "log.csv"
+    early = [(user, item) for item in range(4) for user in (0, 1, 2)][:11]
+    likes = [*early, (3, 9), (3, 1)]
+    rows = [f"{user},{item},1,{time}" for time, (user, item) in enumerate(likes)]
+    rows += ["0,8,0,9.5", "0,7,0,8.5"]
+    path.write_text("\n".join(["user_id,item_id,label,t", *rows]))
+    wanted = Preparation(name="a", input=str(path), label="label", **settings)
+    return wanted, *make(wanted, tmp_path / "a")
+
+
+def test_global_split_reports_cold_users_and_items(tmp_path):
+    wanted, data, account = make_shop(
+        tmp_path, timestamp="t", split="global-temporal", valid=0.15, test=0.15
+    )
+    assert (account.train, account.valid, account.test) == (9, 2, 2)
+    assert account.late_exposures == 1 and to_pairs(data.exposed).tolist() == [[0, 4]]
+    assert (data.num_users, data.num_items) == (4, 7), "the cold are kept"
+    about = json.loads((tmp_path / "a" / "prepared.json").read_text())
+    # Item 3 is liked in steps 9 and 10, which are valid; user 3 and item 9 in steps 11 and 12.
+    assert about["account"]["cold_start"] == {
+        "valid": {"users": 0, "items": 1, "pairs": 2}, "test": {"users": 1, "items": 1, "pairs": 1}
+    }  # fmt: skip
+    lines = report(data, account, wanted).splitlines()
+    assert "note  0 users of valid and 1 of test have no train positive" in lines
+    assert (
+        "note  1 items of valid (in 2 pairs) and 1 of test (in 1 pairs) have no train positive"
+        in lines
+    )
+
+
+@pytest.mark.parametrize("timestamp", ["t", ""])
+def test_leave_one_out_reports_whether_the_last_are_drawn_at_random(tmp_path, timestamp):
+    wanted, data, account = make_shop(tmp_path, timestamp=timestamp, split="leave-one-out")
+    assert np.diff(data.test.indptr).tolist() == [1, 1, 1, 1]
+    assert np.diff(data.valid.indptr).tolist() == [1, 1, 1, 0], "user 3 has two positives"
+    text = report(data, account, wanted)
+    note = "note  without --timestamp, the held-out positives are drawn at random"
+    assert (note in text) == (not timestamp)
+    assert " users of valid and " not in text, "each user has a train positive"
+    if timestamp:
+        assert data.item_ids[data.test.indices].tolist() == [3, 3, 2, 1]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
@@ -132,6 +181,18 @@ def test_temporal_split_drops_exposures_of_the_held_out_period(tmp_path):
         (["shop", "--input=LOG", *COLUMNS, "--test=1"], "--test=1.0: choose a share"),
         (["shop", "--input=LOG", *COLUMNS, "--test=0.5", "--valid=0.5"], "--valid=0.5 and --test="),
         (["shop", "--input=LOG", *COLUMNS, "--split=temporal"], "--split=temporal requires --tim"),
+        (
+            ["shop", "--input=LOG", *COLUMNS, "--split=global-temporal"],
+            "--split=global-temporal re",
+        ),
+        (
+            ["shop", "--input=LOG", *COLUMNS, "--split=leave-one-out", "--test=0.2"],
+            "--valid=0.1 and --test=0.2 do not apply to --split=leave-one-out, which holds out o",
+        ),
+        (
+            ["shop", "--input=LOG", *COLUMNS, "--split=last"],
+            "--split=last: choose one of random, t",
+        ),
         (["shop", "--input=LOG", *COLUMNS, "--split=given"], "--split=given and --split_column="),
         (["shop", "--input=LOG", *COLUMNS, "--item_core=99"], "shop: no positive is left to train"),
         (["shop", "--input=nowhere.csv"], "nowhere.csv does not exist (current folder: "),
@@ -198,9 +259,26 @@ def test_split_flag_overrides_the_prepared_split(tmp_path, log):
     assert load(split="random", split_seed=2).source["split"] == "random"
     with pytest.raises(UserError, match="shop has a temporal split, which no seed changes"):
         load(split_seed=2)
+    one_each = np.ones(30)  # the user called rare has one positive
+    for split in ("leave-one-out", "global-temporal"):
+        again = load(split=split)
+        assert again.source["split"] == split
+        with pytest.raises(UserError, match=f"shop has a {split} split.*, which no seed changes"):
+            load(split=split, split_seed=2)
+    np.testing.assert_array_equal(
+        np.sort(load(split="leave-one-out").test.sum(axis=1))[1:], one_each
+    )
     prepare(tmp_path, "bare", f"--input={log}", *COLUMNS)
-    with pytest.raises(UserError, match="--split=temporal: bare has no timestamps"):
-        datasets.load(Config(dataset="bare", split="temporal"), tmp_path / "data")
+    for split in ("temporal", "global-temporal"):
+        with pytest.raises(UserError, match=f"--split={split}: bare has no timestamps"):
+            datasets.load(Config(dataset="bare", split=split), tmp_path / "data")
+    random = [
+        datasets.load(
+            Config(dataset="bare", split="leave-one-out", split_seed=seed), tmp_path / "data"
+        )
+        for seed in (0, 1)
+    ]
+    assert random[0].test.nnz == random[1].test.nnz == 30 and (random[0].test != random[1].test).nnz
 
 
 def test_interrupted_replacement_keeps_the_existing_dataset(tmp_path, monkeypatch):

@@ -9,7 +9,8 @@ from recns_tf import datasets
 from recns_tf.config.config import Config
 from recns_tf.datasets import ccir_zhihu, kuairand_pure, mind, taobao
 from recns_tf.datasets.formats import delimited
-from recns_tf.datasets.preprocessing.log import Rules, to_interactions
+from recns_tf.datasets.preprocessing.log import to_interactions
+from recns_tf.datasets.preprocessing.rules import Rules
 from recns_tf.errors import UserError
 from recns_tf.interactions import to_pairs
 
@@ -210,6 +211,21 @@ def test_flags_choose_the_split(tmp_path):
     assert len(seeds) > 1
     with pytest.raises(UserError, match="--split_seed=3: taobao has a temporal split, which no"):
         datasets.load(dataclasses.replace(config, split="temporal", split_seed=3), tmp_path)
+
+
+def test_public_logs_can_be_split_by_leave_one_out_and_in_time(tmp_path):
+    """User 1 clicks items 0 to 3 in steps 0 to 3, user 2 items 0 to 2 in steps 10 to 12."""
+    clicks = [(1, 0, 0), (1, 1, 1), (1, 2, 2), (1, 3, 3), (2, 0, 10), (2, 1, 11), (2, 2, 12)]
+    rows = "".join(f"{user},{time},{item},p,0,1\n" for user, item, time in clicks)
+    content = "user,time_stamp,adgroup_id,pid,nonclk,clk\n" + rows
+    config = write_files(tmp_path, "taobao", {"raw_sample.csv": content})
+    last = datasets.load(dataclasses.replace(config, split="leave-one-out"), tmp_path)
+    assert id_pairs(last, "test") == {(1, 3), (2, 2)}
+    assert id_pairs(last, "valid") == {(1, 2), (2, 1)}
+    late = datasets.load(dataclasses.replace(config, split="global-temporal"), tmp_path)
+    assert id_pairs(late, "test") == {(2, 2)} and id_pairs(late, "valid") == {(2, 1)}
+    with pytest.raises(UserError, match="--split_seed=3: taobao has a leave-one-out split by time"):
+        datasets.load(dataclasses.replace(config, split="leave-one-out", split_seed=3), tmp_path)
 
 
 def test_error_in_a_later_batch_gives_the_right_line(tmp_path, monkeypatch):

@@ -7,22 +7,23 @@ k-core, splits the positives of each user, and counts what happened to every row
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recns_tf.datasets.preprocessing.k_core import k_core
-from recns_tf.datasets.preprocessing.split import TEST, TRAIN, VALID, split_per_user
+from recns_tf.datasets.preprocessing.rules import Rules
+from recns_tf.datasets.preprocessing.split import (
+    TEST,
+    TRAIN,
+    VALID,
+    assign_parts,
+    exposure_limits,
+    split_order,
+)
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions, distinct, is_among, make_interactions
-
-if TYPE_CHECKING:
-    from recns_tf.config.config import Config
-
-SPLITS = ("random", "temporal", "given")
-CONFLICTS = ("train", "any")
 
 
 class Log(NamedTuple):
@@ -53,55 +54,6 @@ class Log(NamedTuple):
     train_only: NDArray[np.bool_] | None = None
 
 
-@dataclass(frozen=True)
-class Rules:
-    """Rules for converting a log to train, valid, test and exposed pairs.
-
-    Attributes:
-        split: "random"; "temporal", where each user's last positives go to test and those before
-            them to valid, and exposures from the time of the first held-out positive on are
-            dropped because they were not known in training (ties are broken at random with a
-            fixed seed); or "given", the split that the log defines, where exposures of valid and
-            test are dropped.
-        split_seed: seed of the random split.
-        valid, test: shares of each user's positives, without those that are never held out.
-        user_core, item_core: minimum numbers of positives per user and per item; 0 keeps all,
-            even users and items without positives.
-        conflicts: which positives remove the same pair from the exposures. With "train", an
-            exposed pair that is a held-out positive stays exposed: if it were removed, a sampler
-            could infer that no exposed item is a positive of valid or test. With "any", it is
-            removed.
-    """
-
-    split: str = "random"
-    split_seed: int = 0
-    valid: float = 0.1
-    test: float = 0.1
-    user_core: int = 0
-    item_core: int = 0
-    conflicts: str = "train"
-
-
-def split_rules(config: Config, split: str = "random", **others: Any) -> Rules:
-    """Return the rules for a run's flags.
-
-    Args:
-        config: all settings; only `split` and `split_seed` are used, and `dataset` in messages.
-        split: the meaning of --split=auto.
-        others: other attributes of Rules.
-
-    Raises:
-        UserError: a seed is set for a split that does not depend on one.
-    """
-    chosen = split if config.split == "auto" else config.split
-    if chosen != "random" and config.split_seed:
-        raise UserError(
-            f"--split_seed={config.split_seed}: {config.dataset} has a {chosen} split, which no "
-            "seed changes; leave the flag out."
-        )
-    return Rules(split=chosen, split_seed=config.split_seed, **others)
-
-
 class RowCounts(NamedTuple):
     """What happened to the rows of a log; `rows` is the sum of all other counts.
 
@@ -113,8 +65,8 @@ class RowCounts(NamedTuple):
         repeated_exposures: further rows of an exposed pair.
         below_core: positive or exposed pairs with a user or item outside the k-core.
         conflicts: exposed pairs dropped because they are also positives (Rules.conflicts).
-        late_exposures: exposed pairs dropped because they belong to the held-out time (temporal
-            split) or parts (given split).
+        late_exposures: exposed pairs dropped because they belong to the held-out time (splits by
+            time) or parts (given split).
         train, valid, test, exposed: pairs kept.
     """
 
@@ -144,10 +96,10 @@ def to_interactions(
         source: description of the log, for Interactions.source.
 
     Raises:
-        UserError: the rules require times or parts that the log lacks, or no positives are left
-            to train on.
+        UserError: the rules require times or parts that the log lacks, a seed is set for a split
+            by time, or no positives are left to train on.
     """
-    order = split_order(log, name, rules)
+    order = split_order(log.times, log.parts, name, rules)
     num_items = len(log.item_ids)
     liked, liked_order = distinct_pairs(log, log.positive, order)
     shown, shown_order = distinct_pairs(log, ~log.positive, order)
@@ -173,12 +125,15 @@ def to_interactions(
 
     users = liked // num_items
     free = may_be_held_out(log, liked)
+    pair_order = None if order is None else liked_order
     part = np.full(len(liked), TRAIN, dtype=np.int8)
-    part[free] = assign_parts(users[free], liked_order[free], rules)
+    part[free] = assign_parts(
+        users[free], None if order is None else liked_order[free], name, rules
+    )
     if not (part == TRAIN).any():
         raise UserError(f"{name}: no positive is left to train on: none belongs to the part train.")
     conflict = is_among(shown, liked if rules.conflicts == "any" else liked[part == TRAIN])
-    limits = exposure_limits(users, liked_order, part, len(log.user_ids), rules)
+    limits = exposure_limits(users, pair_order, part, len(log.user_ids), rules)
     late = ~conflict & (shown_order >= limits[shown // num_items])
 
     new_user, new_item = np.cumsum(keep_user) - 1, np.cumsum(keep_item) - 1
@@ -230,61 +185,6 @@ def may_be_held_out(log: Log, liked: NDArray[np.int64]) -> NDArray[np.bool_] | s
     return ~is_among(liked, distinct(fixed))
 
 
-def assign_parts(users: NDArray[np.int64], order: NDArray[Any], rules: Rules) -> NDArray[np.int8]:
-    """Return the part of each positive pair: TRAIN, VALID or TEST, int8 [n].
-
-    Args:
-        users: int64 [n], ascending.
-        order: [n], times for a temporal split, parts for a given one; unused for a random one.
-        rules: specify the split.
-    """
-    if rules.split == "given":
-        return order
-    if rules.split == "temporal":
-        order = random_tie_ranks(order)
-    else:
-        order = np.random.default_rng(rules.split_seed).random(len(users))
-    return split_per_user(users, order, rules.valid, rules.test)
-
-
-def exposure_limits(
-    users: NDArray[np.int64],
-    order: NDArray[Any],
-    part: NDArray[np.int8],
-    num_users: int,
-    rules: Rules,
-) -> NDArray[np.float64]:
-    """Return the `order` from which each user's exposures are dropped, float64 [num_users].
-
-    This is the time of the user's first held-out positive for a temporal split, the first part
-    after train for a given one, and infinity for a random one.
-    """
-    if rules.split == "given":
-        return np.full(num_users, TRAIN + 1.0)
-    ends = np.full(num_users, np.inf)
-    if rules.split == "temporal":
-        held_out = part != TRAIN
-        np.minimum.at(ends, users[held_out], order[held_out])
-    return ends
-
-
-def split_order(log: Log, name: str, rules: Rules) -> NDArray[Any] | None:
-    """Return the values that define the split: times, parts, or None for a random split.
-
-    Raises:
-        UserError: the log lacks them, or a rule is unknown.
-    """
-    if rules.split not in SPLITS:
-        raise UserError(f"--split={rules.split}: choose one of {', '.join(SPLITS)}.")
-    if rules.conflicts not in CONFLICTS:
-        raise UserError(f"--conflicts={rules.conflicts}: choose one of {', '.join(CONFLICTS)}.")
-    if rules.split == "temporal" and log.times is None:
-        raise UserError(f"--split=temporal: {name} has no timestamps; choose --split=random.")
-    if rules.split == "given" and log.parts is None:
-        raise UserError(f"--split=given: {name} does not define a split; choose --split=random.")
-    return {"random": None, "temporal": log.times, "given": log.parts}[rules.split]
-
-
 def distinct_pairs(
     log: Log, rows: NDArray[np.bool_], order: NDArray[Any] | None
 ) -> tuple[NDArray[np.int64], NDArray[Any]]:
@@ -309,14 +209,3 @@ def distinct_pairs(
     if not len(starts):
         return keys, order[:0]
     return keys[starts], np.minimum.reduceat(order[rows][by_key], starts)
-
-
-def random_tie_ranks(times: NDArray[Any]) -> NDArray[np.int64]:
-    """Return the rank of each time, from 0; ties are broken at random with a fixed seed.
-
-    Otherwise, of two items with equal times, the one with the larger id would be the later.
-    """
-    tie_breaker = np.random.default_rng(0).random(len(times))
-    rank = np.empty(len(times), dtype=np.int64)
-    rank[np.lexsort((tie_breaker, times))] = np.arange(len(times))
-    return rank

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from recns_tf.datasets.cache import cached
-from recns_tf.datasets.preprocessing.log import Log, split_rules, to_interactions
+from recns_tf.datasets.preprocessing.log import Log, to_interactions
+from recns_tf.datasets.preprocessing.rules import split_rules
 from recns_tf.datasets.synthetic import weighted_sampling
 from recns_tf.datasets.synthetic.preferences import Shape, sample_preference_model
 from recns_tf.errors import UserError

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recns_tf.datasets.preprocessing.log import Log, Rules, to_interactions
+from recns_tf.datasets.preprocessing.log import Log, to_interactions
+from recns_tf.datasets.preprocessing.rules import Rules
 from recns_tf.errors import UserError
 from recns_tf.interactions import to_pairs
 

@@ -14,7 +14,8 @@ from recns_tf.analysis.statistics import (
     unobserved_of_each,
 )
 from recns_tf.config.config import Config
-from recns_tf.datasets.preprocessing.log import Rules, to_interactions
+from recns_tf.datasets.preprocessing.log import to_interactions
+from recns_tf.datasets.preprocessing.rules import Rules
 from recns_tf.datasets.synthetic import generate as generate_module
 from recns_tf.datasets.synthetic import preferences
 from recns_tf.datasets.synthetic.generate import PRESETS, generate
