@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from recns_tf import datasets
-from recns_tf.commands.prepare import Preparation, make, report
+from recns_tf.commands.prepare import make
 from recns_tf.config.config import Config
 from recns_tf.datasets import prepared
+from recns_tf.datasets.preparation import Preparation
 from recns_tf.errors import UserError
 from recns_tf.interactions import to_pairs
 from tests.commands.test_train import ROOT, call, main
@@ -94,10 +95,10 @@ def test_conflicts_any_removes_held_out_positives_from_the_exposures(tmp_path):
     path = tmp_path / "log.csv"
     rows = [f"{user},{item},{label}" for user in range(5) for item in range(10) for label in "01"]
     path.write_text("\n".join(["user_id,item_id,label", *rows]))
-    kept, account, _ = make(Preparation(name="a", input=str(path), label="label"), tmp_path / "a")
+    kept, account = make(Preparation(name="a", input=str(path), label="label"), tmp_path / "a")
     assert account.conflicts == kept.train.nnz == 40 and kept.exposed.nnz == 10
     wanted = Preparation(name="b", input=str(path), label="label", conflicts="any")
-    none, account, _ = make(wanted, tmp_path / "b")
+    none, account = make(wanted, tmp_path / "b")
     assert account.conflicts == 50 and none.exposed.nnz == 0
     assert account.rows == 100 == sum(account[1:])
 
@@ -108,7 +109,7 @@ def test_temporal_split_drops_exposures_of_the_held_out_period(tmp_path):
     shows = [f"1,{20 + when},0,{when}" for when in range(12)]
     path.write_text("\n".join(["user_id,item_id,label,t", *likes, *shows, "2,5,1,3", "2,25,0,99"]))
     wanted = Preparation(name="a", input=str(path), label="label", timestamp="t", split="temporal")
-    data, account, _ = make(wanted, tmp_path / "a")
+    data, account = make(wanted, tmp_path / "a")
     exposed = {(data.user_ids[u], data.item_ids[v]) for u, v in to_pairs(data.exposed)}
     # User 1's items 8 and 9 are held out, at times 8 and 9; user 2 has nothing held out.
     assert exposed == {(1, 20 + when) for when in range(8)} | {(2, 25)}
@@ -118,7 +119,7 @@ def test_temporal_split_drops_exposures_of_the_held_out_period(tmp_path):
 def make_shop(tmp_path, **settings):
     """Prepare a log in which user 3 and item 9 occur in the last two of 13 steps only.
 
-    Returns the settings, the dataset and its account.
+    Returns the dataset and its account.
     """
     path = tmp_path / "log.csv"
     early = [(user, item) for item in range(4) for user in (0, 1, 2)][:11]
@@ -127,11 +128,11 @@ def make_shop(tmp_path, **settings):
     rows += ["0,8,0,9.5", "0,7,0,8.5"]
     path.write_text("\n".join(["user_id,item_id,label,t", *rows]))
     wanted = Preparation(name="a", input=str(path), label="label", **settings)
-    return wanted, *make(wanted, tmp_path / "a")
+    return make(wanted, tmp_path / "a")
 
 
-def test_global_split_reports_cold_users_and_items(tmp_path):
-    wanted, data, account = make_shop(
+def test_global_split_reports_cold_users_and_items(tmp_path, capsys):
+    data, account = make_shop(
         tmp_path, timestamp="t", split="global-temporal", valid=0.15, test=0.15
     )
     assert (account.train, account.valid, account.test) == (9, 2, 2)
@@ -142,7 +143,7 @@ def test_global_split_reports_cold_users_and_items(tmp_path):
     assert about["account"]["cold_start"] == {
         "valid": {"users": 0, "items": 1, "pairs": 2}, "test": {"users": 1, "items": 1, "pairs": 1}
     }  # fmt: skip
-    lines = report(data, account, wanted).splitlines()
+    lines = capsys.readouterr().out.splitlines()
     assert "note  0 users of valid and 1 of test have no train positive" in lines
     assert (
         "note  1 items of valid (in 2 pairs) and 1 of test (in 1 pairs) have no train positive"
@@ -151,11 +152,11 @@ def test_global_split_reports_cold_users_and_items(tmp_path):
 
 
 @pytest.mark.parametrize("timestamp", ["t", ""])
-def test_leave_one_out_reports_whether_the_last_are_drawn_at_random(tmp_path, timestamp):
-    wanted, data, account = make_shop(tmp_path, timestamp=timestamp, split="leave-one-out")
+def test_leave_one_out_reports_whether_the_last_are_drawn_at_random(tmp_path, timestamp, capsys):
+    data, _ = make_shop(tmp_path, timestamp=timestamp, split="leave-one-out")
     assert np.diff(data.test.indptr).tolist() == [1, 1, 1, 1]
     assert np.diff(data.valid.indptr).tolist() == [1, 1, 1, 0], "user 3 has two positives"
-    text = report(data, account, wanted)
+    text = capsys.readouterr().out
     note = "note  without --timestamp, the held-out positives are drawn at random"
     assert (note in text) == (not timestamp)
     assert " users of valid and " not in text, "each user has a train positive"
@@ -168,7 +169,7 @@ def test_leave_one_out_reports_whether_the_last_are_drawn_at_random(tmp_path, ti
     ("arguments", "message"),
     [
         ([], "one word is needed, NAME, not 0"),
-        (["shop"], "--input is required: the file of the log."),
+        (["shop"], "--input is required: the file of the log; or"),
         (["shop", "--input=LOG", "--user=nobody"], "LOG line 1: no column 'nobody'; its columns"),
         (["shop", "--input=LOG", *COLUMNS, "--positive=4"], "--positive=4: choose a comparison"),
         (["shop", "--input=LOG", *COLUMNS, "--exposed=x"], "--exposed=x: choose rest, none, or"),
@@ -191,10 +192,14 @@ def test_leave_one_out_reports_whether_the_last_are_drawn_at_random(tmp_path, ti
         ),
         (
             ["shop", "--input=LOG", *COLUMNS, "--split=last"],
-            "--split=last: choose one of random, t",
+            "--split=last: choose one of auto, ran",
         ),
         (["shop", "--input=LOG", *COLUMNS, "--split=given"], "--split=given and --split_column="),
         (["shop", "--input=LOG", *COLUMNS, "--item_core=99"], "shop: no positive is left to train"),
+        (["shop", "--input=LOG", "--train_input=LOG"], "--input is required: the file of the log;"),
+        (["shop", "--input=LOG", "--test_input=LOG"], "--valid_input and --test_input require --t"),
+        (["shop", "--train_input=LOG", "--split=random"], "--split=random does not apply to --tra"),
+        (["shop", "--train_input=LOG", "--split_column=x"], "--split_column does not apply to --t"),
         (["shop", "--input=nowhere.csv"], "nowhere.csv does not exist (current folder: "),
         (["shop", "--input=FOLDER/*.tsv"], "FOLDER/*.tsv holds no file: name a table, or"),
         (["shop", "--input=LOG", "--user=what", "--item=what"], "--user=what and --item=what are"),
@@ -352,7 +357,7 @@ def test_kuairand(tmp_path):
     wanted = Preparation(
         name="k", input=str(KUAIRAND), user="user_id", item="video_id", label="long_view"
     )
-    data, account, _ = make(wanted, tmp_path / "k")
+    data, account = make(wanted, tmp_path / "k")
     assert account.rows == 992_771 == sum(account[1:])
     assert account.train + account.valid + account.test == 442_498
     assert (account.exposed, account.conflicts) == (550_273, 0)

@@ -21,8 +21,8 @@ from recns_tf.datasets.formats.outcomes import (
     UnusedLabels,
     likely_labels,
 )
-from recns_tf.datasets.formats.sources import Source
-from recns_tf.datasets.formats.tables import as_source, column_names, line_of_row, read_batches
+from recns_tf.datasets.formats.sources import Source, as_source
+from recns_tf.datasets.formats.tables import column_names, line_of_row, read_batches
 from recns_tf.datasets.formats.text import BY_NAME, Layout
 from recns_tf.datasets.formats.timestamps import TimeColumn
 from recns_tf.datasets.preprocessing.log import Log

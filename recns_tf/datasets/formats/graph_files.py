@@ -15,9 +15,7 @@ it may be at most 10 times the pairs of all files plus 1,000,000.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
-from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,20 +24,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from recns_tf.datasets.formats.adjacency import (
+    LARGEST,
+    MAX_DIGITS,
+    line_of_user,
+    read_adjacency,
+)
 from recns_tf.datasets.formats.ids import BadValue, IdColumn, parse_integers
 from recns_tf.datasets.formats.tables import line_of_row, read_batches
 from recns_tf.datasets.formats.text import Layout
 from recns_tf.errors import UserError
 from recns_tf.interactions import Pairs
 
-LARGEST = 99_999_999
-"""Largest number of a user or item accepted, since it determines the length of arrays."""
 MOST_PER_PAIR, MOST_ANYWAY = 10, 1_000_000
 """The largest number of a graph of unknown size, per pair in its files and besides."""
-NUMBER_MARKS = b"0123456789 \t\r\n"
-BOM = b"\xef\xbb\xbf"
 LIST_LAYOUT = Layout(" ")
-MAX_DIGITS = 30
 PAIR_COLUMNS = ("user", "item", "type")
 
 
@@ -149,62 +148,6 @@ def require_dense(
                     f"{locate(path, row)}: {kind} {pairs[row, column]} is above {last}, too large "
                     f"for {total:,} pairs in all files: number users and items without large gaps."
                 )
-
-
-def line_of_user(path: Path, user: int) -> str:
-    """Return "FILE line N" for the line of a user in a file that `read_adjacency` has read."""
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            fields = line.removeprefix(BOM).split()
-            if fields and int(fields[0]) == user:
-                return f"{path} line {number}"
-    raise AssertionError(f"{path} has no user {user}")
-
-
-def read_adjacency(path: Path, limits: tuple[int, ...] = (LARGEST + 1, LARGEST + 1)) -> Pairs:
-    """Return the pairs [n, 2] of a file with lines `user item item …`, in file order.
-
-    Args:
-        path: the file.
-        limits: (num_users, num_items), exclusive upper bounds.
-
-    Raises:
-        UserError: the file is missing or empty, a line is malformed, a number is out of range, or
-            a user has two lines.
-    """
-    if not path.is_file():
-        raise UserError(f"{path} does not exist.")
-    num_users, num_items = limits
-    line_of_user: dict[int, int] = {}
-    rows: list[list[int]] = []
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            where = f"{path} line {number}"
-            line = line.removeprefix(BOM) if number == 1 else line
-            fields = line.split()
-            if not fields:
-                continue
-            if line.translate(None, NUMBER_MARKS):
-                words = re.split(rb"[ \t\r\n]+", line.strip(NUMBER_MARKS[10:]))
-                bad = next(word for word in words if not word.isdigit())
-                shown = bad[:40].decode(errors="backslashreplace")
-                raise UserError(f"{where}: '{shown}' is not a non-negative integer.")
-            if not line[:1].isdigit():
-                raise UserError(f"{where}: there is no user before the items.")
-            # Python raises an error for integers with thousands of digits.
-            user, *items = (int(field[:MAX_DIGITS]) for field in fields)
-            if user >= num_users:
-                raise UserError(f"{where}: user {user} is not from 0 to {num_users - 1}.")
-            if items and max(items) >= num_items:
-                raise UserError(f"{where}: item {max(items)} is not from 0 to {num_items - 1}.")
-            if user in line_of_user:
-                raise UserError(f"{where}: user {user} already has line {line_of_user[user]}.")
-            line_of_user[user] = number
-            rows.append(items)
-    if not rows:
-        raise UserError(f"{path} has no lines.")
-    users = np.repeat(np.array(list(line_of_user), np.int64), [len(items) for items in rows])
-    return np.stack([users, np.array(list(chain.from_iterable(rows)), np.int64)], axis=1)
 
 
 def read_nodes(path: Path, typed: bool) -> tuple[Pairs, NDArray[np.bool_]]:

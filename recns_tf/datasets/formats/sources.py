@@ -60,6 +60,11 @@ class Source(NamedTuple):
         return (name.with_suffix("") if self.codec else name).suffix.lower()
 
 
+def as_source(file: Source | Path) -> Source:
+    """Return a file as a Source."""
+    return file if isinstance(file, Source) else Source(file)
+
+
 class Opened(NamedTuple):
     """An open source.
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from recns_tf.datasets.formats import delimited, json_lines, parquet
-from recns_tf.datasets.formats.sources import Source
+from recns_tf.datasets.formats import adjacency, delimited, json_lines, parquet
+from recns_tf.datasets.formats.sources import Source, as_source
 from recns_tf.datasets.formats.text import BY_NAME, Layout
 from recns_tf.errors import UserError
 
@@ -19,7 +19,8 @@ def read_batches(
     """Yield the batches of a table in file order, each as one Arrow array per column.
 
     Columns of text tables are text; those of Parquet files and JSON lines keep their kind. Text is
-    stripped of surrounding white space.
+    stripped of surrounding white space. In a file with lines `user item item …`, the first column
+    is the user and the second the item, whatever their names.
 
     Args:
         table: the file.
@@ -64,6 +65,8 @@ def read_stored(source: Source, columns: Sequence[str], layout: Layout) -> Itera
         return parquet.read_parquet(source, columns)
     if json_lines.is_json(source):
         return json_lines.read_json_lines(source, columns, layout)
+    if adjacency.is_adjacency(source, layout):
+        return adjacency.read_lists(source, columns)
     return delimited.read_delimited(source, columns, layout)
 
 
@@ -77,6 +80,8 @@ def column_names(source: Source, layout: Layout = BY_NAME) -> list[str]:
         return parquet.column_names(source)
     if json_lines.is_json(source):
         return json_lines.column_names(source, layout)
+    if adjacency.is_adjacency(source, layout):
+        return []
     return delimited.read_header(source, layout)[0]
 
 
@@ -87,9 +92,6 @@ def line_of_row(table: Source | Path, row: int, layout: Layout = BY_NAME) -> str
         return f"{source} row {row + 1}"
     if json_lines.is_json(source):
         return f"{source} line {json_lines.line_of_object(source, row, layout)}"
+    if adjacency.is_adjacency(source, layout):
+        return f"{source} line {adjacency.line_of_pair(source, row)}"
     return f"{source} line {delimited.line_of_record(source, row, layout)}"
-
-
-def as_source(table: Source | Path) -> Source:
-    """Return a file as a Source."""
-    return table if isinstance(table, Source) else Source(table)

@@ -21,6 +21,7 @@ from recns_tf.datasets.preprocessing.split import (
     assign_parts,
     exposure_limits,
     split_order,
+    split_per_user,
 )
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions, distinct, is_among, make_interactions
@@ -166,6 +167,25 @@ def to_interactions(
         exposed=interactions.exposed.nnz,
     )
     return interactions, counts
+
+
+def hold_out_validation(log: Log, share: float) -> Log:
+    """Return a log with a split in which a share of each user's train positives goes to valid.
+
+    They are drawn with a fixed seed.
+
+    Args:
+        log: the events; `parts` is not None.
+        share: as `valid` of `split_per_user`.
+    """
+    assert log.parts is not None
+    keys = log.users.astype(np.int64) * len(log.item_ids) + log.items
+    train = log.positive & (log.parts == TRAIN)
+    liked = distinct(keys[train])
+    order = np.random.default_rng(0).random(len(liked))
+    part = split_per_user(liked // len(log.item_ids), order, valid=share, test=0)
+    chosen = train & is_among(keys, liked[part == VALID])
+    return log._replace(parts=np.where(chosen, np.int8(VALID), log.parts))
 
 
 def may_be_held_out(log: Log, liked: NDArray[np.int64]) -> NDArray[np.bool_] | slice:

@@ -6,8 +6,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from recns_tf.commands.prepare import Preparation, make
+from recns_tf.commands.prepare import make
 from recns_tf.datasets import prepared
+from recns_tf.datasets.preparation import Preparation
 from recns_tf.interactions import to_pairs
 from tests.datasets.formats.log_generator import generate
 
@@ -20,7 +21,7 @@ def test_rows_are_kept_as_they_were_put_in(seed, tmp_path):
     (tmp_path / "in").mkdir()
     log = generate(seed, tmp_path / "in")
     settings = Preparation(name="t", valid=0.0, test=0.0, **log.flags)
-    data, counts, _ = make(settings, tmp_path / "t")
+    data, counts = make(settings, tmp_path / "t")
 
     with np.load(tmp_path / "t" / prepared.LOG) as file:
         stored = Counter(

@@ -5,9 +5,10 @@ import gzip
 import pytest
 
 from recns_tf import datasets
-from recns_tf.commands.prepare import Preparation, make
+from recns_tf.commands.prepare import make
 from recns_tf.config.config import Config
 from recns_tf.datasets.graph_folder import load_folder
+from recns_tf.datasets.preparation import Preparation
 from recns_tf.errors import UserError
 
 NUM_ROWS = 12
@@ -136,7 +137,7 @@ def prepare(tmp_path, name, content):
     wanted = Preparation(
         name="t", input=str(tmp_path / name), label="label", timestamp="when", split="temporal"
     )
-    return make(wanted, tmp_path / "data" / "t")[:2]
+    return make(wanted, tmp_path / "data" / "t")
 
 
 def check_message(error, path):

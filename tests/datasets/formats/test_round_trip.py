@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recns_tf.commands.prepare import Preparation, make
+from recns_tf.commands.prepare import make
 from recns_tf.config.config import Config
 from recns_tf.datasets import prepared
 from recns_tf.datasets.cache import PARTS
 from recns_tf.datasets.formats.writers import WRITERS
 from recns_tf.datasets.graph_folder import load_folder
+from recns_tf.datasets.preparation import Preparation
 from recns_tf.errors import UserError
 from recns_tf.interactions import make_interactions
 
@@ -103,7 +104,7 @@ def test_tables(ending, data):
             name="t", input=str(path), label="label", split="given", split_column="split",
             user_core=0, ids="text",
         )  # fmt: skip
-        two, account, _ = make(wanted, Path(name) / "t")
+        two, account = make(wanted, Path(name) / "t")
         assert account.rows == sum(account[1:])
         again = prepared.load(Path(name) / "t", Config())
     assert_equal(one, two)

@@ -275,5 +275,6 @@ def test_earlier_splits_are_unchanged():
             for valid, test in ((0.1, 0.1), (0.25, 0.15), (0, 0.3)):
                 rules = Rules(split=split, split_seed=3, valid=valid, test=test, user_core=3)
                 data, counts = to_interactions(log, "t", rules, {})
-                digest.update(f"{data.checksum} {tuple(counts)}".encode())
+                rows, _, *others = counts  # there was no count of missing values
+                digest.update(f"{data.checksum} {(rows, *others)}".encode())
     assert digest.hexdigest()[:16] == "292e58d4e9bc3627"
