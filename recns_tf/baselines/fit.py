@@ -23,7 +23,7 @@ from recns_tf.baselines.settings import BaselineSettings
 from recns_tf.config.config import DEFAULTS, Config, Workspace
 from recns_tf.errors import UserError
 from recns_tf.evaluation.display import label, metric_lines, part_columns
-from recns_tf.evaluation.part_metrics import saturation_sentences, caveats
+from recns_tf.evaluation.part_metrics import caveats, saturation_sentences
 from recns_tf.interactions import Interactions
 from recns_tf.runs.data import data_settings
 from recns_tf.runs.folder import LISTS, RunFolder

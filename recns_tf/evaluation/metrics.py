@@ -103,7 +103,7 @@ def metrics_per_user(
         found |= {
             f"recall@{k}": count / relevant,
             f"ndcg@{k}": short @ discount[:k] / best[reachable],
-            f"hr@{k}": short.any(axis=1).astype(np.float64),
+            f"hr@{k}": (count > 0).astype(np.float64),
             f"precision@{k}": count / k,
             f"mrr@{k}": np.where(first <= k, 1 / first, 0.0),
             f"map@{k}": (short * precisions[:, :k]).sum(axis=1) / reachable,

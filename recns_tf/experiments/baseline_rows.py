@@ -95,9 +95,7 @@ def closed_form(name: str, config: Config, base: Config) -> ClosedForm:
     """Return a closed-form baseline; its folder is named after the settings that it records."""
     recorded = [*data_settings(config), *fitting.EVALUATION]
     parts = [
-        name_part(key, value)
-        for key, value in config.differences(base).items()
-        if key in recorded
+        name_part(key, value) for key, value in config.differences(base).items() if key in recorded
     ]
     folder = "-".join([f"{config.dataset}-{name}", *parts])
     return ClosedForm(name, Cell(folder, dataclasses.replace(config, seed=0)))

@@ -32,7 +32,7 @@ from recns_tf.errors import UserError
 from recns_tf.utils.files import write_json, write_text
 
 LISTS = Path("lists") / "test.npy"
-"""Path of the test lists in a run folder: int64 [U, largest K], NO_ITEM for users without test items."""
+"""Path of the test lists in a run folder: int64 [U, largest K], NO_ITEM for untested users."""
 
 Row = dict[str, Any]
 """One epoch of metrics.jsonl."""
