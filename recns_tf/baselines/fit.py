@@ -23,7 +23,7 @@ from recns_tf.baselines.settings import BaselineSettings
 from recns_tf.config.config import DEFAULTS, Config, Workspace
 from recns_tf.errors import UserError
 from recns_tf.evaluation.display import label, metric_lines, part_columns
-from recns_tf.evaluation.part_metrics import caveats, saturation_sentences
+from recns_tf.evaluation.part_metrics import UNKNOWN, caveats, saturation_sentences
 from recns_tf.interactions import Interactions
 from recns_tf.runs.data import data_settings
 from recns_tf.runs.folder import LISTS, RunFolder
@@ -32,9 +32,6 @@ from recns_tf.utils.files import atomic, write_json
 
 EVALUATION = ("topk", "select_by")
 """The settings of metrics and selection, which a run records besides those of its dataset."""
-
-LEARNED_NOTHING = "nothing is known about their taste"
-"""What it means for a baseline that a user has no train positive."""
 
 
 def with_defaults(recorded: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,7 +75,7 @@ def fit_and_evaluate(
     with folder.claim(recorded | checksum, workspace.overwrite, with_defaults):
         results = folder.read_results()
         if results is None:
-            for sentence in caveats(interactions, config.ks, meaning=LEARNED_NOTHING):
+            for sentence in caveats(interactions, config.ks, meaning=UNKNOWN):
                 print(sentence)
             results = select_and_test(fits, interactions, folder, recorded, config)
         else:

@@ -20,7 +20,8 @@ from recns_tf.interactions import Interactions, degrees_of_items, users_with
 from recns_tf.registry import USER_METRICS
 
 UNTRAINED = "their embeddings are untrained"
-"""What it means for a trained model that a user has no train positive."""
+UNKNOWN = "nothing is known about their taste"
+"""What it means for a trained model, and in general, that a user has no train positive."""
 
 
 def part_metrics(
@@ -144,7 +145,9 @@ def saturation_sentences(counts: Mapping[str, Any]) -> list[str]:
     Args:
         counts: metrics or counts of the test part.
     """
-    sentences = []
+    sentences: list[str] = []
+    if not {"users", "median_unseen_items"} <= counts.keys():
+        return sentences  # of an earlier version
     for key, saturated in counts.items():
         name, _, k = key.partition("@")
         if name != "saturated_users" or 2 * saturated <= counts["users"]:

@@ -79,7 +79,9 @@ def run_main(data, capsys):
 
 def mean_of(interactions, tables, masked, **mode):
     seen = {"train": interactions.train, "train and valid": interactions.train + interactions.valid}
-    found = ranking.evaluate(*tables, interactions.test, seen[masked], **mode)
+    found = ranking.evaluate(
+        *tables, interactions.test, seen[masked], train=interactions.train, **mode
+    )
     return {name: pytest.approx(value) for name, value in found.items()}
 
 
@@ -167,7 +169,7 @@ def test_comparison_with_a_run_reports_differences(place, data, tables, run_main
 
 def ranked(values, depth=0, short=0):
     metrics = {name: np.asarray(values) for name in ("recall@20", "ndcg@20", "hr@20")}
-    return comparison.Ranked("x", comparison.RankingMode(depth, "train"), metrics, short)
+    return comparison.Ranked("x", comparison.RankingMode(depth, "train"), metrics, short, {})
 
 
 def test_p_values_are_adjusted_for_the_three_metrics():

@@ -426,9 +426,8 @@ def make_rows(*recalls):
 
 
 def test_patience_counts_validations_not_epochs():
-    assert best_row(make_rows(0.1, 0.3, 0.3, 0.2), METRIC)["epoch"] == 2, (
-        "the first in case of a tie"
-    )
+    tie = make_rows(0.1, 0.3, 0.3, 0.2)
+    assert best_row(tie, METRIC)["epoch"] == 2, "the first in case of a tie"
     assert not out_of_patience(make_rows(0.1, 0.3, 0.3, 0.2), 3, METRIC)
     assert out_of_patience(make_rows(0.1, 0.3, 0.3, 0.2, 0.1), 3, METRIC)
     assert not out_of_patience(make_rows(0.3, None, 0.2, None, 0.1), 3, METRIC)
