@@ -75,7 +75,7 @@ def choose_metrics(metrics: str, parts: Sequence[Mapping[str, Any]]) -> list[str
     for name in names:
         if name not in recorded:
             raise UserError(
-                f"--metrics: '{name}' is not recorded: choose of {', '.join(recorded)}."
+                f"--metrics: '{name}' is not recorded: choose some of {', '.join(recorded)}."
             )
     return names
 

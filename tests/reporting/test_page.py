@@ -110,7 +110,7 @@ def test_page_is_self_contained(place):
     assert not reader.fetched and not re.search(r"https?:|url\(|@import", page)
     assert len(set(reader.ids)) == len(reader.ids)
     assert [link.removeprefix("#") for link in reader.links] == reader.ids
-    sections = "results curves samplers regions slices settings provenance runs"
+    sections = "results metrics curves samplers regions slices settings provenance runs"
     assert reader.ids == sections.split()
     assert len(notes) == 2
     for note in notes:
