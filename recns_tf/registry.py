@@ -187,6 +187,19 @@ MERGES = ("flat", "nested")
 SPARSE_ENGINES = ("csr", "coo")
 RANKERS = ("faiss", "tensorflow")
 
+USER_METRICS = {
+    "recall": "Recall",
+    "ndcg": "NDCG",
+    "hr": "HR",
+    "precision": "Precision",
+    "mrr": "MRR",
+    "map": "MAP",
+}
+"""Display names of the metrics that each user's list has, by the part of their keys before @K."""
+
+LIST_METRICS = {"coverage": "Coverage", "gini": "Gini", "popularity": "Popularity"}
+"""Display names of the metrics that all lists of a part have together."""
+
 
 def suggestion(name: str, known: Iterable[str]) -> str:
     """Return " Did you mean 'x'?" for the known name closest to `name`, or "" if none is close."""

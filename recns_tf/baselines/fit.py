@@ -1,32 +1,43 @@
 """Fit a baseline, select its hyperparameters on validation, and test it once.
 
-The grid point with the highest validation Recall@20 is selected. As with a trained model, fitting
-uses train only, and the test masks train and valid. The run folder holds config.json, results.json
-and lists/test.npy; see runs/folder.py.
+The grid point with the highest validation metric, that of --select_by, is selected. As with a
+trained model, fitting uses train only, and the test masks train and valid. The run folder holds
+config.json, results.json and lists/test.npy; see runs/folder.py.
 """
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recns_tf import registry
 from recns_tf.baselines.base import Fit
 from recns_tf.baselines.score_rows import evaluate
 from recns_tf.baselines.settings import BaselineSettings
-from recns_tf.config.config import Config, Workspace
+from recns_tf.config.config import Config, Workspace, complete
 from recns_tf.errors import UserError
-from recns_tf.evaluation.metrics import METRIC, metric_lines
+from recns_tf.evaluation.display import label, metric_lines, part_columns
+from recns_tf.evaluation.part_metrics import UNKNOWN, caveats, saturation_sentences
 from recns_tf.interactions import Interactions
-from recns_tf.runs.data import complete_data_settings, data_settings
+from recns_tf.runs.data import NAMES, data_settings
 from recns_tf.runs.folder import LISTS, RunFolder
 from recns_tf.runs.provenance import git_commit, versions
 from recns_tf.utils.files import atomic, write_json
+
+EVALUATION = ("topk", "select_by")
+"""The settings of metrics and selection, which a run records besides those of its dataset."""
+
+
+def with_defaults(recorded: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that a run recorded, with those that its version did not have."""
+    known = complete(recorded)
+    return {name: known[name] for name in (*NAMES, *EVALUATION)} | dict(recorded)
 
 
 def fit_and_evaluate(
@@ -42,7 +53,7 @@ def fit_and_evaluate(
 
     Args:
         name: name of the baseline.
-        config: its dataset settings are recorded in the run folder.
+        config: the settings of dataset, metrics and selection, recorded in the run folder.
         settings: the grids of hyperparameters.
         workspace: where to write.
         interactions: the dataset.
@@ -58,13 +69,16 @@ def fit_and_evaluate(
     folder_name = f"{config.dataset}-{name}".replace(registry.OWN, ".")
     folder = RunFolder(Path(workspace.runs_dir) / (workspace.run_name or folder_name))
     recorded = data_settings(config) | {"encoder": name, "sampler": "none"}
+    recorded |= {key: getattr(config, key) for key in EVALUATION}
     recorded |= settings.of(name)
     checksum = {"data_checksum": interactions.checksum}
     fits = entry.load()(interactions.train, settings)
-    with folder.claim(recorded | checksum, workspace.overwrite, complete_data_settings):
+    with folder.claim(recorded | checksum, workspace.overwrite, with_defaults):
         results = folder.read_results()
         if results is None:
-            results = select_and_test(fits, interactions, folder, recorded)
+            for sentence in caveats(interactions, config.ks, meaning=UNKNOWN):
+                print(sentence)
+            results = select_and_test(fits, interactions, folder, recorded, config)
         else:
             print(f"{folder.path} is finished; --overwrite would run it again.")
     print(table(results, folder))
@@ -72,13 +86,17 @@ def fit_and_evaluate(
 
 
 def select_and_test(
-    fits: Iterator[Fit], interactions: Interactions, folder: RunFolder, recorded: dict[str, Any]
+    fits: Iterator[Fit],
+    interactions: Interactions,
+    folder: RunFolder,
+    recorded: dict[str, Any],
+    config: Config,
 ) -> dict[str, Any]:
     """Select a fit on validation, test it, and write and return the results."""
     started = time.perf_counter()
-    best, tried = select(fits, interactions)
+    best, tried = select(fits, interactions, config)
     seconds = time.perf_counter() - started
-    test, lists = evaluate(best.scores, interactions.test, interactions.seen("test"))
+    test, lists = evaluate_part(best, interactions, "test", config.ks)
     with atomic(folder.path / LISTS) as temporary:
         np.save(temporary, lists, allow_pickle=False)
     chosen = next(row for row in tried if row["settings"] == best.settings)
@@ -105,8 +123,18 @@ def select_and_test(
     return results
 
 
-def select(fits: Iterator[Fit], interactions: Interactions) -> tuple[Fit, list[dict[str, Any]]]:
-    """Return the fit with the highest validation Recall@20; the first one wins ties.
+def evaluate_part(
+    fit: Fit, interactions: Interactions, part: str, ks: Sequence[int]
+) -> tuple[dict[str, Any], NDArray[np.int64]]:
+    """Return the metrics and the lists of a fit on "valid" or "test"."""
+    held_out, seen = getattr(interactions, part), interactions.seen(part)
+    return evaluate(fit.scores, held_out, seen, ks, train=interactions.train)
+
+
+def select(
+    fits: Iterator[Fit], interactions: Interactions, config: Config
+) -> tuple[Fit, list[dict[str, Any]]]:
+    """Return the fit with the highest validation metric; the first one wins ties.
 
     Returns:
         The best fit; and for each fit tried a dict of "settings" and "valid", its validation
@@ -115,7 +143,8 @@ def select(fits: Iterator[Fit], interactions: Interactions) -> tuple[Fit, list[d
     Raises:
         UserError: there are several fits, but no validation positives.
     """
-    best, best_recall = None, -1.0
+    metric = config.selection_metric
+    best, best_value = None, -1.0
     tried: list[dict[str, Any]] = []
     validated = bool(interactions.valid.nnz)
     for fit in fits:
@@ -126,14 +155,14 @@ def select(fits: Iterator[Fit], interactions: Interactions) -> tuple[Fit, list[d
             )
         valid = None
         if validated:
-            valid, _ = evaluate(fit.scores, interactions.valid, interactions.seen("valid"))
+            valid, _ = evaluate_part(fit, interactions, "valid", config.ks)
         tried.append({"settings": fit.settings, "valid": valid})
-        recall = valid[METRIC] if valid else 0.0
+        value = valid[metric] if valid else 0.0
         if fit.settings:
-            text = f"valid Recall@20 {recall:.4f}" if valid else "no validation positives"
+            text = f"valid {label(metric)} {value:.4f}" if valid else "no validation positives"
             print(f"{format_settings(fit.settings)}: {text}", file=sys.stderr)
-        if recall > best_recall:
-            best, best_recall = fit, recall
+        if value > best_value:
+            best, best_value = fit, value
     assert best is not None, "a baseline has at least one fit"
     return best, tried
 
@@ -150,7 +179,8 @@ def table(results: dict[str, Any], folder: RunFolder) -> str:
     lines = [
         "",
         f"{results['dataset']} {results['encoder']}" + (f": {chosen} chosen" if chosen else ""),
-        *metric_lines({part: results[part] for part in ("valid", "test")}),
+        *metric_lines(part_columns(results)),
+        *saturation_sentences(results["test"]),
         f"{results['fitting_seconds']:.1f} s for {count} fit{'s' if count > 1 else ''}",
         f"{folder.path}/: results.json config.json {LISTS}",
     ]

@@ -6,14 +6,16 @@ to the lower item, so that equal scores give the same lists on every machine.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from recns_tf.baselines.base import Scorer
-from recns_tf.evaluation.ranking import NO_ITEM, metrics_per_user
+from recns_tf.evaluation.metrics import NO_ITEM
+from recns_tf.evaluation.part_metrics import part_metrics
 from recns_tf.interactions import to_pairs, users_with
 
 BLOCK_BYTES = 128_000_000
@@ -68,8 +70,13 @@ def top_of_rows(rows: NDArray[np.float64], k: int) -> NDArray[np.int64]:
 
 
 def evaluate(
-    scores: Scorer, held_out: csr_array, seen: csr_array, k: int = 20
-) -> tuple[dict[str, float | int], NDArray[np.int64]]:
+    scores: Scorer,
+    held_out: csr_array,
+    seen: csr_array,
+    k: int | Sequence[int] = 20,
+    *,
+    train: csr_array | None = None,
+) -> tuple[dict[str, Any], NDArray[np.int64]]:
     """Return the metrics of `ranking.evaluate`, and the ranked lists.
 
     Args:
@@ -77,17 +84,14 @@ def evaluate(
         held_out: boolean CSR array [U, I], the relevant items.
         seen: boolean CSR array [U, I], the items to exclude: train for validation, train and
             valid for test.
-        k: length of the lists, K.
+        k, train: see `ranking.evaluate`.
 
     Returns:
-        A dict of "recall@K", "ndcg@K" and "hr@K", from 0 to 1, and "users"; and the lists,
-        int64 [U, K], with NO_ITEM in the rows of users without held-out items.
+        The metrics; and the lists, int64 [U, L] with L the largest K, with NO_ITEM in the rows of
+        users without held-out items.
     """
+    ks = [k] if isinstance(k, int) else k
     users = users_with(held_out)
-    lists = np.full((held_out.shape[0], k), NO_ITEM, dtype=np.int64)
-    if not len(users):
-        return {f"recall@{k}": 0.0, f"ndcg@{k}": 0.0, f"hr@{k}": 0.0, "users": 0}, lists
-    lists[users] = top_items(scores, users, seen, k)
-    per_user = metrics_per_user(lists[users], users, held_out)
-    metrics = {name: float(values.mean()) for name, values in per_user.items()}
-    return metrics | {"users": len(users)}, lists
+    lists = np.full((held_out.shape[0], max(ks)), NO_ITEM, dtype=np.int64)
+    lists[users] = top_items(scores, users, seen, max(ks))
+    return part_metrics(lists[users], held_out, seen, ks, train), lists

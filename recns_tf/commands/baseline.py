@@ -1,7 +1,7 @@
 """Fit and test a closed-form recommender: popular, itemknn or ease.
 
-Hyperparameters are selected by validation Recall@20 from the grids given by the flags, and tested
-once.
+Hyperparameters are selected by the validation metric of --select_by from the grids given by the
+flags, and tested once.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from recns_tf.commands.app import Call, Command
 from recns_tf.config.config import Config, Workspace
 from recns_tf.config.flags import NUMBERS, Checked, option
 from recns_tf.errors import UserError
+from recns_tf.evaluation.part_metrics import UNKNOWN, caveats
 from recns_tf.interactions import users_with
 from recns_tf.utils.files import sha256, write_json, write_text
 from recns_tf.utils.quiet import silenced_stderr
@@ -58,6 +59,8 @@ def main(call: Call) -> None:
             f"{call.words[0]} has {len(users)} users with test positives: at least "
             f"{LEAST_USERS} are needed."
         )
+    for sentence in caveats(interactions, settings.ks, meaning=UNKNOWN):
+        print(sentence)
     files = {
         name: Path(getattr(wanted, name))
         for name in ("users", "items", "user_ids", "item_ids")
@@ -69,7 +72,7 @@ def main(call: Call) -> None:
         tables.append((folder.resolve().name, embedding_files.read_run(interactions, folder)))
     depths = sorted({int(depth) for depth in wanted.depth.split(",")})
     given, *runs = (
-        comparison.rank(name, embeddings, interactions, depths, settings.ranker)
+        comparison.rank(name, embeddings, interactions, depths, settings.ranker, settings.ks)
         for name, embeddings in tables
     )
     run = runs[0] if runs else []

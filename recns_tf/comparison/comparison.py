@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from recns_tf.comparison.embedding_files import Embeddings
 from recns_tf.evaluation import ranking, significance
-from recns_tf.evaluation.metrics import METRICS
+from recns_tf.evaluation.display import MAIN, format_metric, label, recorded_metrics, split_key
+from recns_tf.evaluation.part_metrics import part_metrics
 from recns_tf.interactions import Interactions, users_with
 from recns_tf.utils.markdown import table
 
@@ -44,23 +45,21 @@ class Ranked(NamedTuple):
     Attributes:
         embeddings: name of the embeddings.
         mode: the ranking mode.
-        metrics: each of METRICS per user with test positives, float64 [n].
+        metrics: the metrics of each user with test positives, float64 [n], by name.
         short: number of lists that are shorter than those of an exact search.
+        test: all metrics over users and lists; see `part_metrics`.
     """
 
     embeddings: str
     mode: RankingMode
     metrics: dict[str, NDArray[np.float64]]
     short: int
+    test: Mapping[str, Any]
 
     @property
     def name(self) -> str:
         """The embeddings and the ranking mode as text."""
         return f"{self.embeddings}, {self.mode.search}, without {self.mode.masked}"
-
-    def means(self) -> dict[str, float]:
-        """Return the mean of each metric over users."""
-        return {name: float(values.mean()) for name, values in self.metrics.items()}
 
 
 class MetricDifference(NamedTuple):
@@ -68,8 +67,9 @@ class MetricDifference(NamedTuple):
 
     Attributes:
         first, second: names of the two rankings.
-        metric: one of METRICS.
-        difference: first minus second over users; p values are adjusted over METRICS by Holm.
+        metric: Recall, NDCG or HR at a K, by name.
+        difference: first minus second over users; p values are adjusted by Holm over these
+            metrics at all K.
     """
 
     first: str
@@ -95,6 +95,7 @@ def rank(
     interactions: Interactions,
     depths: Sequence[int],
     ranker: str = "faiss",
+    ks: Sequence[int] = (20,),
 ) -> list[Ranked]:
     """Rank embeddings on the test set in every mode.
 
@@ -104,6 +105,7 @@ def rank(
         interactions: the dataset.
         depths: depths of the truncated searches.
         ranker: search engine, one of registry.RANKERS.
+        ks: values of K; lists have as many places as the largest.
 
     Returns:
         One result per mode, in the order of `ranking_modes`.
@@ -114,12 +116,15 @@ def rank(
     lengths: dict[str, NDArray[np.int64]] = {}
     for mode in ranking_modes(interactions, depths):
         top = ranking.top_items(
-            *embeddings, users, seen[mode.masked], ranker=ranker, depth=mode.depth
+            *embeddings, users, seen[mode.masked], max(ks), ranker=ranker, depth=mode.depth
         )
         length = (top != ranking.NO_ITEM).sum(axis=1)
         exact = lengths.setdefault(mode.masked, length)
-        metrics = ranking.metrics_per_user(top, users, interactions.test)
-        found.append(Ranked(name, mode, metrics, int((length < exact).sum())))
+        metrics = ranking.metrics_per_user(top, users, interactions.test, ks)
+        test = part_metrics(
+            top, interactions.test, seen[mode.masked], ks, interactions.train, depth=mode.depth
+        )
+        found.append(Ranked(name, mode, metrics, int((length < exact).sum()), test))
     return found
 
 
@@ -141,13 +146,14 @@ def metric_differences(given: Sequence[Ranked], run: Sequence[Ranked]) -> list[M
 
 
 def compare(first: Ranked, second: Ranked) -> list[MetricDifference]:
-    """Return the differences of two rankings in every metric, with adjusted p values."""
+    """Return the differences of two rankings in Recall, NDCG and HR, with adjusted p values."""
+    names = [name for name in first.metrics if (split := split_key(name)) and split[0] in MAIN]
     found = significance.adjust_p_values(
-        [significance.difference(first.metrics[name], second.metrics[name]) for name in METRICS]
+        [significance.difference(first.metrics[name], second.metrics[name]) for name in names]
     )
     return [
         MetricDifference(first.name, second.name, metric, each)
-        for metric, each in zip(METRICS, found, strict=True)
+        for metric, each in zip(names, found, strict=True)
     ]
 
 
@@ -177,11 +183,12 @@ def by_degree(
     )
 
 
-def markdown(ranked: Iterable[Ranked], found: Iterable[MetricDifference]) -> str:
+def markdown(ranked: Sequence[Ranked], found: Iterable[MetricDifference]) -> str:
     """Return Markdown tables of all modes and of the differences."""
     mode_rows = []
+    names = recorded_metrics(each.test for each in ranked)
     for each in ranked:
-        means = [f"{value:.4f}" for value in each.means().values()]
+        means = [format_metric(name, each.test[name]) for name in names]
         mode_rows.append(
             [each.embeddings, each.mode.search, each.mode.masked, *means, f"{each.short:,}"]
         )
@@ -189,13 +196,13 @@ def markdown(ranked: Iterable[Ranked], found: Iterable[MetricDifference]) -> str
     for first, second, metric, difference in found:
         difference_rows.append(
             [
-                *(first, second, METRICS[metric], f"{difference.mean:+.4f}"),
+                *(first, second, label(metric), f"{difference.mean:+.4f}"),
                 f"{difference.low:+.4f} to {difference.high:+.4f}",
                 significance.format_p_value(difference.t_test),
                 significance.format_p_value(difference.wilcoxon),
             ]
         )
-    head = ["embeddings", "search", "masked", *METRICS.values(), "lists cut short"]
+    head = ["embeddings", "search", "masked", *map(label, names), "lists cut short"]
     lines = [*table(head, mode_rows), ""]
     head = ["first", "second", "metric", "first − second", "95 % interval", "t-test", "Wilcoxon"]
     return "\n".join([*lines, *table(head, difference_rows)])
@@ -228,7 +235,7 @@ def to_json(ranked: Sequence[Ranked], found: Sequence[MetricDifference]) -> dict
                 "embeddings": each.embeddings,
                 "depth": each.mode.depth,
                 "masked": each.mode.masked,
-                "test": each.means() | {"users": len(next(iter(each.metrics.values())))},
+                "test": dict(each.test),
                 "lists_cut_short": each.short,
             }
             for each in ranked

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from recns_tf.comparison.comparison import Ranked, by_degree
-from recns_tf.evaluation.metrics import METRICS
+from recns_tf.evaluation.display import label, main_metrics
 from recns_tf.interactions import Interactions, users_with
 from recns_tf.utils.files import atomic
 
@@ -19,6 +19,8 @@ def plot_comparison(
 ) -> None:
     """Plot a histogram of Recall differences over users, and Recall by train degree.
 
+    Recall is that at the largest K.
+
     Args:
         interactions: the dataset.
         given: the given embeddings in every mode; the first is the exact one.
@@ -26,7 +28,8 @@ def plot_comparison(
             first truncated search with the exact one.
         path: path of the PNG file.
     """
-    metric, label = next(iter(METRICS.items()))
+    metric = main_metrics([given[0].metrics])[0]
+    title = label(metric)
     figure = Figure(figsize=(10, 4), layout="constrained")
     difference_axes, degree_axes = figure.subplots(1, 2)
     first, second = (run[0], given[0]) if run else (given[1], given[0])
@@ -39,7 +42,7 @@ def plot_comparison(
     difference_axes.set(
         yscale="log",
         ylim=(0.5, None),
-        xlabel=f"{label}: {names[0]} − {names[1]}",
+        xlabel=f"{title}: {names[0]} − {names[1]}",
         ylabel="test users",
     )
     difference_axes.legend()
@@ -58,7 +61,7 @@ def plot_comparison(
                 alpha=0.6 if each.mode.depth else 1,
                 label=f"{each.embeddings}, {each.mode.search}",
             )
-    degree_axes.set(xlabel="train positives per user", ylabel=label, ylim=(0, None))
+    degree_axes.set(xlabel="train positives per user", ylabel=title, ylim=(0, None))
     degree_axes.legend()
     for axes in (difference_axes, degree_axes):
         axes.grid(alpha=0.3)

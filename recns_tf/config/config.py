@@ -20,6 +20,7 @@ from recns_tf.config.flags import (
     A_RATE,
     A_SEED,
     A_SIZE,
+    K_VALUES,
     NOT_EMPTY,
     Checked,
     above,
@@ -33,6 +34,30 @@ from recns_tf.config.flags import (
 )
 from recns_tf.config.sampler import SamplerSettings
 from recns_tf.errors import UserError
+
+
+def parse_topk(topk: str) -> list[int]:
+    """Return the K of --topk, ascending, without duplicates."""
+    return sorted({int(k) for k in topk.split(",")})
+
+
+def selection_metric(topk: str, select_by: str) -> str:
+    """Return the name of the validation metric that --topk and --select_by choose.
+
+    Raises:
+        UserError: `select_by` is neither "auto" nor a metric at one of the K.
+
+    Example:
+        >>> selection_metric("5,20", "auto")
+        'recall@20'
+    """
+    ks = parse_topk(topk)
+    if select_by == "auto":
+        return f"recall@{ks[-1]}"
+    legal = [f"{metric}@{k}" for metric in registry.USER_METRICS for k in ks]
+    if select_by not in legal:
+        raise UserError(f"--select_by={select_by}: choose one of auto, {', '.join(legal)}.")
+    return select_by
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -119,7 +144,14 @@ class Config(EncoderSettings, SamplerSettings, Checked):
     epochs: int = option(1000, "maximum number of epochs", at_least(1), alias="epoch")
     eval_every: int = option(1, "epochs between validations", at_least(1))
     patience: int = option(
-        10, "validations without a better Recall@20 before training stops", at_least(1)
+        10, "validations without a better --select_by metric before training stops", at_least(1)
+    )
+    topk: str = option("20", "K of the metrics, one or more, such as 5,10,20", K_VALUES)
+    select_by: str = option(
+        "auto",
+        "the validation metric that chooses epochs, settings and hyperparameters, such as ndcg@10; "
+        f"one of {', '.join(registry.USER_METRICS)}, at a K of --topk; auto is recall at the "
+        "largest K",
     )
     validate_on: str = option(
         "valid",
@@ -139,6 +171,20 @@ class Config(EncoderSettings, SamplerSettings, Checked):
         one_of(*registry.RANKERS),
     )
     seed: int = option(0, "seed of the initial weights and of all random draws", A_SEED)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        selection_metric(self.topk, self.select_by)
+
+    @property
+    def ks(self) -> list[int]:
+        """The K of the metrics, ascending, without duplicates."""
+        return parse_topk(self.topk)
+
+    @property
+    def selection_metric(self) -> str:
+        """The validation metric that chooses epochs and settings, such as "recall@20"."""
+        return selection_metric(self.topk, self.select_by)
 
     @classmethod
     def for_run(

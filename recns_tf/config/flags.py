@@ -56,6 +56,11 @@ NUMBERS = Rule(
     "positive integers separated by commas, such as 25,10",
     lambda text: bool(re.fullmatch(r"[1-9]\d*(,[1-9]\d*)*", text)),
 )
+LARGEST_K = 1_000
+K_VALUES = Rule(
+    f"positive integers of at most {LARGEST_K} separated by commas, such as 5,10,20",
+    lambda text: NUMBERS.holds(text) and all(int(k) <= LARGEST_K for k in text.split(",")),
+)
 A_FOLDER_NAME = Rule(
     "the name of one folder, without /", lambda value: "/" not in value and value not in (".", "..")
 )
@@ -101,7 +106,7 @@ class Checked:
 
 
 POSITIONAL = ("dataset", "encoder", "name")
-CASELESS = ("sampler", "loss")
+CASELESS = ("sampler", "loss", "select_by")
 DEFINERS = {
     int: flags.DEFINE_integer,
     float: flags.DEFINE_float,

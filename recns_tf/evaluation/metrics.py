@@ -1,20 +1,25 @@
-"""Recall@K, NDCG@K and HR@K of ranked lists, per user.
+"""Metrics of each user's ranked list.
 
-Source: section 5.1 of the RecNS paper, which names the metrics but does not define them. As in the
-authors' code, with T the set of a user's held-out items and rel(r) = 1 if the item at rank r is in
-T and 0 otherwise:
+The paper reports Recall, NDCG and HR at 20 (§5.1), but does not define them. As in the authors'
+code, with T the set of a user's held-out items and rel(r) = 1 if the item at rank r is in T and 0
+otherwise:
 
     Recall@K = Σ_{r ≤ K} rel(r) / |T|
     NDCG@K = Σ_{r ≤ K} rel(r) / log2(r + 1) / Σ_{r ≤ min(K, |T|)} 1 / log2(r + 1)
-    HR@K = 1 if any rel(r) = 1, else 0
+    HR@K = 1 if rel(r) = 1 for any r ≤ K, else 0
+
+The others are as in RecBole (recbole/evaluator/metrics.py):
+
+    Precision@K = Σ_{r ≤ K} rel(r) / K, also for lists of fewer than K items
+    MRR@K = 1 / min {r ≤ K: rel(r) = 1}, or 0 if there is no such r
+    MAP@K = Σ_{r ≤ K} rel(r) Precision@r / min(K, |T|), the average precision of a user
 
 Means are taken over the users with at least one held-out item.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,10 +31,10 @@ NO_ITEM = -1
 """Padding at the end of a list with fewer items than places."""
 
 METRICS = {"recall@20": "Recall@20", "ndcg@20": "NDCG@20", "hr@20": "HR@20"}
-"""Display names of the reported metrics, by their keys in the files of a run."""
+"""Display names of the metrics in the paper's tables, by their keys in the files of a run."""
 
 METRIC = "recall@20"
-"""The validation metric that selects epochs, settings and hyperparameters (§5.1)."""
+"""The metric in the paper's figures."""
 
 
 def is_member(
@@ -54,45 +59,53 @@ def is_member(
 
 
 def metrics_per_user(
-    top: NDArray[np.int64], users: NDArray[np.integer], held_out: csr_array
+    top: NDArray[np.int64],
+    users: NDArray[np.integer],
+    held_out: csr_array,
+    ks: Sequence[int] | None = None,
 ) -> dict[str, NDArray[np.float64]]:
-    """Return Recall, NDCG and HR of each user's ranked list (§5.1).
+    """Return every metric of each user's ranked list, at every K (§5.1).
 
     Args:
-        top: int64 [n, K], items in rank order; NO_ITEM pads short lists.
+        top: int64 [n, L], items in rank order; NO_ITEM pads short lists.
         users: integer [n], the user of each list; each has at least one held-out item.
         held_out: boolean CSR array [U, I], the relevant items.
+        ks: values of K, at most L; None for L alone. Metrics at K use the first K places.
 
     Returns:
-        A dict of "recall@K", "ndcg@K" and "hr@K", each float64 [n], from 0 to 1.
+        A dict of "recall@K", "ndcg@K", "hr@K", "precision@K", "mrr@K" and "map@K", each
+        float64 [n], from 0 to 1.
+
+    Raises:
+        ValueError: a K is larger than L.
 
     Example:
         >>> held_out = csr_array(np.array([[1, 0, 0, 1]], dtype=bool))
         >>> metrics_per_user(np.array([[3, 2]]), np.array([0]), held_out)["recall@2"]
         array([0.5])
     """
-    k = top.shape[1]
+    length = top.shape[1]
+    ks = [length] if ks is None else ks
+    if max(ks) > length:
+        raise ValueError(f"metrics at {max(ks)} need lists of as many places, not {length}")
     relevant = np.diff(held_out.indptr)[users]
     hits = is_member(users, top, keys_of(held_out), held_out.shape[1])
-    discount = 1 / np.log2(np.arange(2, k + 2))
-    ideal = np.concatenate([[0.0], np.cumsum(discount)])[np.minimum(relevant, k)]
-    return {
-        f"recall@{k}": hits.sum(axis=1) / relevant,
-        f"ndcg@{k}": hits @ discount / ideal,
-        f"hr@{k}": hits.any(axis=1).astype(np.float64),
-    }
-
-
-def metric_lines(named: Mapping[str, Mapping[str, Any] | None]) -> list[str]:
-    """Format metrics as text: a header and one line per name.
-
-    Args:
-        named: metrics by name, such as "valid" and "test". A name with None, or with metrics over
-            no users, gets no line.
-    """
-    lines = [f"{'':8}" + "".join(f"{label:>11}" for label in (*METRICS.values(), "users"))]
-    for name, metrics in named.items():
-        if metrics and metrics.get("users") != 0:
-            cells = "".join(f"{metrics[key]:>11.4f}" for key in METRICS)
-            lines.append(f"{name:8}{cells}{metrics.get('users', ''):>11}")
-    return lines
+    ranks = np.arange(1, length + 1)
+    discount = 1 / np.log2(ranks + 1)
+    best = np.concatenate([[0.0], np.cumsum(discount)])
+    precisions = np.cumsum(hits, axis=1) / ranks
+    first = np.where(hits.any(axis=1), hits.argmax(axis=1) + 1, np.inf)
+    found: dict[str, NDArray[np.float64]] = {}
+    for k in ks:
+        short = np.ascontiguousarray(hits[:, :k])
+        count = short.sum(axis=1)
+        reachable = np.minimum(relevant, k)
+        found |= {
+            f"recall@{k}": count / relevant,
+            f"ndcg@{k}": short @ discount[:k] / best[reachable],
+            f"hr@{k}": (count > 0).astype(np.float64),
+            f"precision@{k}": count / k,
+            f"mrr@{k}": np.where(first <= k, 1 / first, 0.0),
+            f"map@{k}": (short * precisions[:, :k]).sum(axis=1) / reachable,
+        }
+    return found

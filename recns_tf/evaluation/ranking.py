@@ -7,6 +7,7 @@ that a user with many seen items gets a short list. The argument `depth` reprodu
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from scipy.sparse import csr_array
 
 from recns_tf.evaluation.kernels import keep_unseen
 from recns_tf.evaluation.metrics import NO_ITEM, metrics_per_user
+from recns_tf.evaluation.part_metrics import part_metrics
 from recns_tf.evaluation.search import RANKERS
 from recns_tf.interactions import users_with
 
@@ -76,12 +78,13 @@ def evaluate(
     item_embeddings: NDArray[np.float32],
     held_out: csr_array,
     seen: csr_array,
-    k: int = 20,
+    k: int | Sequence[int] = 20,
     *,
+    train: csr_array | None = None,
     ranker: str = "faiss",
     depth: int = 0,
-) -> dict[str, float | int]:
-    """Return mean Recall, NDCG and HR over all users with held-out items (§5.1).
+) -> dict[str, Any]:
+    """Return all metrics over the users with held-out items (§5.1).
 
     Args:
         user_embeddings: float32 [U, d].
@@ -89,24 +92,26 @@ def evaluate(
         held_out: boolean CSR array [U, I], the relevant items.
         seen: boolean CSR array [U, I], the items to exclude: train for validation, train and
             valid for test.
-        k: length of the lists, K.
+        k: K of the metrics, or several; lists have as many places as the largest.
+        train: boolean CSR array [U, I], the train positives; None leaves out popularity and cold
+            users.
         ranker, depth: see `top_items`.
 
     Returns:
-        A dict of "recall@K", "ndcg@K" and "hr@K", floats from 0 to 1, and "users", the number of
-        users averaged. Without such users the metrics are 0.
+        The dict of `part_metrics`: "recall@K", "ndcg@K" and the other metrics, and "users", the
+        number of users averaged. Without such users the metrics are 0.
 
     Example:
         >>> users = np.array([[1.0]], np.float32)
         >>> items = np.array([[3.0], [2.0], [1.0]], np.float32)
         >>> seen = csr_array(np.array([[1, 0, 0]], dtype=bool))
         >>> held_out = csr_array(np.array([[0, 1, 0]], dtype=bool))
-        >>> evaluate(users, items, held_out, seen, k=1)
-        {'recall@1': 1.0, 'ndcg@1': 1.0, 'hr@1': 1.0, 'users': 1}
+        >>> evaluate(users, items, held_out, seen, k=[1, 2])["recall@1"]
+        1.0
     """
+    ks = [k] if isinstance(k, int) else k
     users = users_with(held_out)
-    if not len(users):
-        return {f"recall@{k}": 0.0, f"ndcg@{k}": 0.0, f"hr@{k}": 0.0, "users": 0}
-    top = top_items(user_embeddings, item_embeddings, users, seen, k, ranker=ranker, depth=depth)
-    per_user = metrics_per_user(top, users, held_out)
-    return {name: float(values.mean()) for name, values in per_user.items()} | {"users": len(users)}
+    top = top_items(
+        user_embeddings, item_embeddings, users, seen, max(ks), ranker=ranker, depth=depth
+    )
+    return part_metrics(top, held_out, seen, ks, train, depth=depth)

@@ -40,7 +40,7 @@ class ClosedForm(NamedTuple):
 
     Attributes:
         name: name of the baseline.
-        cell: folder name, and settings of which only those of the dataset are used.
+        cell: folder name, and settings of which only those that a baseline records are used.
     """
 
     name: str
@@ -92,13 +92,12 @@ def plan(
 
 
 def closed_form(name: str, config: Config, base: Config) -> ClosedForm:
-    """Return a closed-form baseline; its folder is named after the dataset settings."""
-    data = [
-        name_part(key, value)
-        for key, value in config.differences(base).items()
-        if key in data_settings(config)
+    """Return a closed-form baseline; its folder is named after the settings that it records."""
+    recorded = [*data_settings(config), *fitting.EVALUATION]
+    parts = [
+        name_part(key, value) for key, value in config.differences(base).items() if key in recorded
     ]
-    folder = "-".join([f"{config.dataset}-{name}", *data])
+    folder = "-".join([f"{config.dataset}-{name}", *parts])
     return ClosedForm(name, Cell(folder, dataclasses.replace(config, seed=0)))
 
 

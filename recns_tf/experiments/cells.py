@@ -17,6 +17,7 @@ from recns_tf.runs.folder import RunFolder
 
 IN_EVERY_NAME = ("dataset", "encoder", "sampler", "seed")
 LONGEST = 150
+PAPER_K = 20
 
 DONE, STARTED, NEW = "done", "started", "to do"
 
@@ -62,7 +63,16 @@ def name_part(name: str, value: Any) -> str:
 
 
 def make_cells(config: Config, seeds: Iterable[int], base: Config, tag: str = "") -> list[Cell]:
-    """Return the cells of `config`, one per seed; `base` and `tag` as in `name_of`."""
+    """Return the cells of `config`, one per seed; `base` and `tag` as in `name_of`.
+
+    Raises:
+        UserError: the runs would not have the metrics of the paper's tables.
+    """
+    if PAPER_K not in config.ks:
+        raise UserError(
+            f"--topk={config.topk}: the tables and figures show metrics at {PAPER_K}, so that "
+            f"--topk must include it: choose --topk={config.topk},{PAPER_K}."
+        )
     configs = [dataclasses.replace(config, seed=seed) for seed in seeds]
     return [Cell(name_of(each, base, tag), each) for each in configs]
 

@@ -76,7 +76,8 @@ def per_user_metrics(cell: Cell, runs_dir: Path, interactions: Interactions) -> 
     config = cell.config
     lists = lists_of(folder, interactions, config.ranker, config.ranking_depth)
     tested = users_with(interactions.test)
-    found = metrics_per_user(lists[tested], tested, interactions.test)
+    per_user = metrics_per_user(lists[tested], tested, interactions.test)
+    found = {metric: per_user[metric] for metric in METRICS}
     for metric, values in found.items():
         if abs(values.mean() - results["test"][metric]) > TOLERANCE:
             raise UserError(

@@ -21,7 +21,7 @@ from optuna.trial import TrialState
 from recns_tf import datasets
 from recns_tf.config.config import Config
 from recns_tf.errors import UserError
-from recns_tf.evaluation.metrics import METRIC
+from recns_tf.evaluation.display import label
 from recns_tf.experiments import tables
 from recns_tf.experiments.cells import Cell, name_of, results_of
 from recns_tf.experiments.options import SweepSettings
@@ -167,7 +167,7 @@ def tune(
             if results is None:
                 study.trials.tell(trial, state=TrialState.FAIL)
                 continue
-            study.trials.tell(trial, results["valid"][METRIC])
+            study.trials.tell(trial, results["valid"][study.base.selection_metric])
     return failures
 
 
@@ -205,9 +205,11 @@ def write_tables(studies: Sequence[Study], folder: Path) -> None:
             ]
         )
         trials += [trial_row(config, trial) for trial in study.trials.trials]
-    head = ["encoder", "sampler", "space", "trials", "best validation Recall@20, %", "settings"]
+    metrics = dict.fromkeys(study.base.selection_metric for study in studies)
+    best = f"best validation {' or '.join(map(label, metrics))}, %"
+    head = ["encoder", "sampler", "space", "trials", best, "settings"]
     write_text(folder / "tuning.md", "\n".join(table(head, rows)) + "\n")
-    columns = ("encoder", "sampler", "trial", "folder", "state", METRIC, "settings")
+    columns = ("encoder", "sampler", "trial", "folder", "state", *metrics, "settings")
     write_csv(folder / "tuning.csv", columns, trials)
 
 
@@ -220,6 +222,6 @@ def trial_row(config: Config, trial: optuna.trial.FrozenTrial) -> dict[str, Any]
         "trial": trial.number,
         "folder": f"trials/{trial.user_attrs.get('folder', '')}",
         "state": trial.state.name.lower(),
-        METRIC: trial.value if trial.value is not None else "",
+        config.selection_metric: trial.value if trial.value is not None else "",
         "settings": "; ".join(f"{name}={value}" for name, value in values.items()),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from recns_tf.evaluation.metrics import METRICS
+from recns_tf.evaluation.display import label, main_metrics
 from recns_tf.reporting.charts import Chart, Line
 from recns_tf.reporting.content import Part, Section, make_legend, parts_by_dataset
 from recns_tf.reporting.runs import Group, best_epoch, number, series_names
@@ -30,12 +30,15 @@ def curves_section(groups: Sequence[Group]) -> Section:
     """Return validation metrics and losses over epochs."""
 
     def make_part(dataset: str, members: Sequence[Group]) -> Part | None:
+        runs = [run for group in members for run in group.runs]
+        valid = [row["valid"] for run in runs for row in run.rows if "valid" in row]
+        names = [*main_metrics(filter(None, valid)), *(run.metric for run in runs)]
         charts = [
-            Chart(f"validation {label}", lines_of(members, "valid", metric), "epoch")
-            for metric, label in METRICS.items()
+            Chart(f"validation {label(name)}", lines_of(members, "valid", name), "epoch")
+            for name in dict.fromkeys(names)
         ]
-        names = [name for name in series_names(members) if name in LOSSES]
-        charts += [epoch_chart(members, name) for name in sorted(names, key=LOSSES.index)]
+        losses = [name for name in series_names(members) if name in LOSSES]
+        charts += [epoch_chart(members, name) for name in sorted(losses, key=LOSSES.index)]
         return charts_part(dataset, members, charts)
 
     return Section(

@@ -8,15 +8,28 @@ from collections.abc import Sequence
 from recns_tf.config.config import DEFAULTS
 from recns_tf.config.flags import NOT_EMPTY, Checked, Rule, between, option
 from recns_tf.errors import UserError
-from recns_tf.evaluation.metrics import METRIC
+from recns_tf.evaluation.display import label, split_key
+from recns_tf.evaluation.part_metrics import (
+    UNKNOWN,
+    UNTRAINED,
+    cold_sentences,
+    saturation_sentences,
+)
 from recns_tf.interactions import Interactions
 from recns_tf.reporting.content import Page
 from recns_tf.reporting.over_epochs import curves_section, negatives_section
 from recns_tf.reporting.provenance_tables import provenance_section, runs_section
 from recns_tf.reporting.region_table import regions_section
 from recns_tf.reporting.rendering import render
-from recns_tf.reporting.results_table import results_section
-from recns_tf.reporting.runs import Run, group_runs
+from recns_tf.reporting.results_table import more_metrics_section, results_section
+from recns_tf.reporting.runs import (
+    Group,
+    Run,
+    comparable_recall,
+    group_by_dataset,
+    group_runs,
+    number,
+)
 from recns_tf.reporting.settings_table import settings_section
 from recns_tf.reporting.slice_charts import slices_section
 from recns_tf.reporting.slices import (
@@ -30,7 +43,7 @@ from recns_tf.runs.folder import RunFolder
 from recns_tf.runs.recommendations import lists_of
 
 TOLERANCE = 5e-4
-"""How much Recall@20 may change when items of equal score are in another order."""
+"""How much Recall may change when items of equal score are in another order."""
 HTML_FILE = Rule("a file name that ends in .html", lambda text: text.endswith(".html"))
 
 
@@ -41,7 +54,7 @@ class Report(Checked):
     output: str = option("report.html", "file to write", HTML_FILE)
     groups: int = option(
         5,
-        "number of quantile groups of users and items for test Recall@20; 0 leaves them out",
+        "number of quantile groups of users and items for test Recall; 0 leaves them out",
         between(0, 20),
     )
     data_dir: str = option("data", "folder of the datasets", NOT_EMPTY)
@@ -58,7 +71,7 @@ def build_page(runs: Sequence[Run], notes: Sequence[str], settings: Report) -> s
     notes = list(notes)
     groups = group_runs(runs, notes)
     kept = [run for group in groups for run in group.runs]
-    slices, slice_notes = compute_slices(kept, settings)
+    slices, slice_notes = compute_slices(groups, settings)
     finished = sum(run.results is not None for run in kept)
     remarks = []
     by_test = [run.path.name for run in kept if run.config.get("validate_on") == "test"]
@@ -67,8 +80,10 @@ def build_page(runs: Sequence[Run], notes: Sequence[str], settings: Report) -> s
             f"{', '.join(by_test)}: the best epoch was chosen on the test set "
             "(--validate_on=test), and the validation curves are of the test set."
         )
+    remarks += metric_remarks(kept)
     sections = [
         results_section(groups),
+        more_metrics_section(groups),
         curves_section(groups),
         negatives_section(groups),
         regions_section(groups),
@@ -88,8 +103,23 @@ def build_page(runs: Sequence[Run], notes: Sequence[str], settings: Report) -> s
     return render(page)
 
 
+def metric_remarks(runs: Sequence[Run]) -> list[str]:
+    """Return sentences on cold and saturated users, with the names of the runs they are about."""
+    names: dict[str, list[str]] = {}
+    for run in runs:
+        test = (run.results or {}).get("test")
+        recorded = test if isinstance(test, dict) else {}
+        counts = {
+            key: value for key, value in recorded.items() if number(recorded, key) is not None
+        }
+        meaning = UNKNOWN if run.is_closed_form else UNTRAINED
+        for sentence in cold_sentences(counts, meaning) + saturation_sentences(counts):
+            names.setdefault(sentence, []).append(run.path.name)
+    return [f"{', '.join(found)}: {sentence}" for sentence, found in names.items()]
+
+
 def compute_slices(
-    runs: Sequence[Run], settings: Report
+    groups: Sequence[Group], settings: Report
 ) -> tuple[dict[str, list[Slice]], list[str]]:
     """Return the test lists by user degree and item popularity, for the runs that allow it.
 
@@ -99,18 +129,27 @@ def compute_slices(
     slices: dict[str, list[Slice]] = {}
     reasons: dict[str, list[str]] = {}
     loaded: dict[str, Interactions | UserError] = {}
-    for run in runs if settings.groups else ():
-        if run.results is None:
-            continue
+    runs = [
+        (run, comparable_recall(members))
+        for members in group_by_dataset(groups).values()
+        for group in members
+        for run in group.finished
+    ]
+    for run, recall in runs if settings.groups else ():
         try:
+            recorded = run.number("test", recall)
+            if recorded is None:
+                raise UserError(f"results.json has no test {label(recall)}.")
             data = load_data(run, loaded, settings.data_dir)
             ranker = str(run.config.get("ranker", DEFAULTS["ranker"]))
             depth = int(run.config.get("ranking_depth", 0))
-            lists = lists_of(RunFolder(run.path), data, ranker, depth)
+            _, k = split_key(recall) or ("", 0)
+            lists = lists_of(RunFolder(run.path), data, ranker, depth, k)
             by_degree = recall_by_user_degree(lists, data, settings.groups)
-            recorded = run.number("test", METRIC)
-            if recorded is None or abs(by_degree.mean - recorded) > TOLERANCE:
-                raise UserError("the lists do not reproduce the test Recall@20 of results.json.")
+            if abs(by_degree.mean - recorded) > TOLERANCE:
+                raise UserError(
+                    f"the lists do not reproduce the test {label(recall)} of results.json."
+                )
             slices[str(run.path)] = [
                 by_degree,
                 recall_by_item_popularity(lists, data, settings.groups),

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from recns_tf.evaluation.metrics import METRIC
+from recns_tf.evaluation.display import label
 from recns_tf.reporting.content import Cell, Details, Part, Section, Table, make_table
 from recns_tf.reporting.runs import Group, Run, best_epoch, number
 
@@ -67,22 +67,24 @@ def describe_source(source: Any) -> str:
 def runs_section(groups: Sequence[Group]) -> Section:
     """Return a row for each run, and all settings of each group."""
     rows = [run_row(group, run) for group in groups for run in group.runs]
-    heads = ["run", "", "", "seed", "epochs", "best", "valid Recall@20", "test Recall@20"]
+    heads = ["run", "", "", "selected by", "seed", "epochs", "best", "valid", "test"]
     part = Part(
-        tables=[make_table(heads, rows, left=3)],
+        tables=[make_table(heads, rows, left=4)],
         details=[settings_details(group) for group in groups],
     )
-    return Section("runs", "Every run", "", [part])
+    about = "The columns valid and test show the metric that selects the best epoch."
+    return Section("runs", "Every run", about, [part])
 
 
 def run_row(group: Group, run: Run) -> list[object]:
     """Return the cells of a run in the table of runs."""
     epoch = best_epoch(run)
-    valid, test = run.number("valid", METRIC), number(run.results, "test", METRIC)
+    valid, test = run.number("valid", run.metric), number(run.results, "test", run.metric)
     return [
         run.path.name,
         Cell(f"{group.dataset} {group.label}", "wrap"),
         "unfinished" if run.results is None else "finished",
+        label(run.metric),
         run.seed,
         len(run.rows) or "",
         "" if epoch is None else f"{epoch:.0f}",

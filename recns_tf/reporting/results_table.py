@@ -1,11 +1,12 @@
-"""The section on final metrics: mean ± standard deviation over seeds."""
+"""The sections on final metrics: mean ± standard deviation over seeds."""
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
 
-from recns_tf.evaluation.metrics import METRIC, METRICS
+from recns_tf.evaluation.display import label, main_metrics, recorded_metrics
+from recns_tf.evaluation.metrics import METRIC
 from recns_tf.reporting.content import (
     Cell,
     Interval,
@@ -14,24 +15,29 @@ from recns_tf.reporting.content import (
     make_table,
     parts_by_dataset,
 )
-from recns_tf.reporting.runs import Group, best_epoch, drop_missing, number
-from recns_tf.runs.summary import mean_and_deviation
-
-HEADS = ["", *(f"test {label}" for label in METRICS.values()), "", "valid Recall@20"]
-HEADS += ["best epoch", "s per epoch", "false negatives", "finished runs"]
+from recns_tf.reporting.runs import Group, best_epoch, comparable_recall, drop_missing, number
+from recns_tf.runs.summary import mean_and_deviation, metric_cell
 
 
 def results_section(groups: Sequence[Group]) -> Section:
     """Return the final metrics: mean ± standard deviation over seeds."""
 
     def make_part(dataset: str, members: Sequence[Group]) -> Part:
-        bounds = [bound for group in members for bound in interval_of(group.tested(METRIC))]
+        recall = comparable_recall(members)
+        bounds = [bound for group in members for bound in interval_of(group.tested(recall))]
         scale = min(bounds, default=0), max(bounds, default=1)
-        rows = [result_row(style, group, scale) for style, group in enumerate(members)]
-        heads = HEADS
+        names = main_metrics(test for group in members for test in group.tests)
+        selected_by = list(dict.fromkeys(group.metric for group in members))
+        rows = [
+            result_row(style, group, names, selected_by, recall, scale)
+            for style, group in enumerate(members)
+        ]
+        heads = ["", *(f"test {label(name)}" for name in names), f"{label(recall)} ± deviation"]
+        heads += [f"valid {label(name)}" for name in selected_by]
+        heads += ["best epoch", "s per epoch", "false negatives", "finished runs"]
         published = [group.numbers("paper", METRIC) for group in members]
         if any(published):
-            heads = [*HEADS, "paper Recall@20"]
+            heads = [*heads, f"paper {label(METRIC)}"]
             for row, values in zip(rows, published, strict=True):
                 row.append(f"{statistics.mean(values):.4f}" if values else "")
         return Part(dataset, tables=[make_table(heads, rows)])
@@ -39,9 +45,29 @@ def results_section(groups: Sequence[Group]) -> Section:
     return Section(
         "results",
         "Results",
-        "Mean ± sample standard deviation over seeds; dots with bars show test Recall@20 ± one "
+        "Mean ± sample standard deviation over seeds; dots with bars show test Recall ± one "
         "deviation. The test set is scored once, at the best validation epoch. Unfinished runs "
         "show their best epoch so far.",
+        parts_by_dataset(groups, make_part),
+    )
+
+
+def more_metrics_section(groups: Sequence[Group]) -> Section:
+    """Return every test metric at every K: mean ± standard deviation over seeds."""
+
+    def make_part(dataset: str, members: Sequence[Group]) -> Part | None:
+        names = recorded_metrics(test for group in members for test in group.tests)
+        rows = []
+        for style, group in enumerate(members):
+            cells = [metric_cell(name, group.tested(name), len(group.finished)) for name in names]
+            rows.append([Cell(group.label, style=style), *cells])
+        return Part(dataset, tables=[make_table(["", *map(label, names)], rows)]) if names else None
+
+    return Section(
+        "metrics",
+        "More metrics",
+        "All test metrics that the runs have recorded, at each K; mean ± sample standard deviation "
+        "over seeds.",
         parts_by_dataset(groups, make_part),
     )
 
@@ -54,16 +80,27 @@ def interval_of(values: list[float]) -> list[float]:
     return [statistics.mean(values) - deviation, statistics.mean(values) + deviation]
 
 
-def result_row(style: int, group: Group, scale: tuple[float, float]) -> list[object]:
+def result_row(
+    style: int,
+    group: Group,
+    names: Sequence[str],
+    selected_by: Sequence[str],
+    recall: str,
+    scale: tuple[float, float],
+) -> list[object]:
     """Return the cells of a group in the table of results.
 
     Args:
         style: number of the group's line style.
         group: the group.
-        scale: lowest and highest test Recall@20 that the intervals of the table show.
+        names: the test metrics to show.
+        selected_by: the validation metrics that select the best epoch in some group; each group
+            shows its own.
+        recall: the metric that intervals show.
+        scale: lowest and highest `recall` that the intervals of the table show.
     """
-    tests = [group.tested(metric) for metric in METRICS]
-    valid = group.numbers("valid", METRIC)
+    finished = len(group.finished)
+    valid = {group.metric: group.numbers("valid", group.metric)}
     trained = [run for run in group.runs if not run.is_closed_form]
     epochs = drop_missing(best_epoch(run) for run in trained)
     seconds = [
@@ -74,9 +111,9 @@ def result_row(style: int, group: Group, scale: tuple[float, float]) -> list[obj
     false = drop_missing(run.false_negatives() for run in group.runs)
     return [
         Cell(group.label, style=style),
-        *(mean_and_deviation(values) if values else "" for values in tests),
-        interval_cell(style, group.tested(METRIC), scale),
-        mean_and_deviation(valid) if valid else "",
+        *(metric_cell(name, group.tested(name), finished) for name in names),
+        interval_cell(style, group.tested(recall), scale),
+        *(mean_and_deviation(found) if (found := valid.get(name)) else "" for name in selected_by),
         f"{statistics.mean(epochs):.0f}" if epochs else "",
         f"{statistics.median(seconds):.2f}" if seconds else "",
         f"{statistics.mean(false):.2%}" if false else "",

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from recns_tf.config.config import DEFAULTS
+from recns_tf.config.config import DEFAULTS, complete, selection_metric
 from recns_tf.errors import UserError
+from recns_tf.evaluation.display import recorded_metrics, split_key
 from recns_tf.evaluation.metrics import METRIC
 from recns_tf.runs.folder import Row, RunFolder
 from recns_tf.runs.summary import different, grouping
@@ -28,6 +29,7 @@ class Run:
         path: the folder.
         config: the settings, without the checksum of the data.
         checksum: checksum of the data, if known.
+        metric: the validation metric that selects the best epoch.
         rows: rows of metrics.jsonl up to the first damaged line.
         results: results.json; None if the run is not finished or the file is damaged.
         notes: sentences on what is missing or damaged.
@@ -36,6 +38,7 @@ class Run:
     path: Path
     config: dict[str, Any]
     checksum: str | None
+    metric: str = METRIC
     rows: list[Row] = field(default_factory=list)
     results: dict[str, Any] | None = None
     notes: list[str] = field(default_factory=list)
@@ -51,10 +54,10 @@ class Run:
         return self.config["sampler"] == "none"
 
     def best_row(self) -> Row | None:
-        """Return the row with the highest validation Recall@20, else the last row, if any."""
-        validated = [row for row in self.rows if number(row, "valid", METRIC) is not None]
+        """Return the row with the highest validation metric, else the last row, if any."""
+        validated = [row for row in self.rows if number(row, "valid", self.metric) is not None]
         if validated:
-            return max(validated, key=lambda row: row["valid"][METRIC])
+            return max(validated, key=lambda row: row["valid"][self.metric])
         return self.rows[-1] if self.rows else None
 
     def number(self, *keys: str) -> float | None:
@@ -88,9 +91,20 @@ class Group:
         return str(self.settings["dataset"])
 
     @property
+    def metric(self) -> str:
+        """The validation metric that selects the best epoch of each run."""
+        return self.runs[0].metric
+
+    @property
     def finished(self) -> list[Run]:
         """The finished runs."""
         return [run for run in self.runs if run.results is not None]
+
+    @property
+    def tests(self) -> list[dict[str, Any]]:
+        """The test metrics of each finished run that has any."""
+        found = [(run.results or {}).get("test") for run in self.finished]
+        return [test for test in found if isinstance(test, dict)]
 
     def tested(self, metric: str) -> list[float]:
         """Return a test metric of each finished run that has it."""
@@ -137,7 +151,12 @@ def read_run(path: Path) -> Run:
     if settings is None or not {"dataset", "encoder", "sampler"} <= settings.keys():
         raise UserError(notes[0] if notes else f"{path} is not the folder of a run.")
     checksum = settings.pop("data_checksum", None)
-    run = Run(path, settings, checksum, results=results, notes=notes)
+    try:
+        known = complete(settings)
+        metric = selection_metric(known["topk"], known["select_by"])
+    except (UserError, AttributeError, ValueError) as error:
+        raise UserError(f"{folder.config} is damaged: --topk or --select_by is wrong.") from error
+    run = Run(path, settings, checksum, metric, results=results, notes=notes)
     run.rows = read_rows(folder.metrics, notes)
     return run
 
@@ -214,15 +233,36 @@ def group_runs(runs: Sequence[Run], notes: list[str]) -> list[Group]:
             run = kept
         seeds[run.seed] = run
     groups = [Group(list(seeds.values()), "", json.loads(key)) for key, seeds in members.items()]
-    for name in {group.dataset for group in groups}:
-        set_labels([group for group in groups if group.dataset == name])
-    return sorted(groups, key=lambda group: (group.dataset, -mean_recall(group), group.label))
+    recalls = {}
+    for name, members_of_dataset in group_by_dataset(groups).items():
+        set_labels(members_of_dataset)
+        recalls[name] = comparable_recall(members_of_dataset)
+
+    def rank(group: Group) -> tuple[str, float, str]:
+        return group.dataset, -mean_of(group.tested(recalls[group.dataset])), group.label
+
+    return sorted(groups, key=rank)
 
 
-def mean_recall(group: Group) -> float:
-    """Return the mean test Recall@20 of a group, or -1 if no run is finished."""
-    tested = group.tested(METRIC)
-    return sum(tested) / len(tested) if tested else -1.0
+def mean_of(values: list[float]) -> float:
+    """Return the mean of some metrics, or -1 without any."""
+    return sum(values) / len(values) if values else -1.0
+
+
+def comparable_recall(groups: Sequence[Group]) -> str:
+    """Return the Recall to compare groups of a dataset by.
+
+    It is that at the largest K that all finished runs have recorded, or that any has recorded if
+    there is none.
+    """
+    recorded = [
+        {name for name in recorded_metrics([test]) if name.startswith("recall@")}
+        for group in groups
+        for test in group.tests
+    ]
+    names = set.intersection(*recorded) if recorded else set()
+    names = names or set().union(*recorded)
+    return max(names, key=lambda name: (split_key(name) or ("", 0))[1], default=METRIC)
 
 
 def set_labels(groups: list[Group]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping, Sequence
 
+from recns_tf.evaluation.display import label
 from recns_tf.reporting.charts import Chart, Line
 from recns_tf.reporting.content import (
     Cell,
@@ -15,16 +16,16 @@ from recns_tf.reporting.content import (
     make_table,
     parts_by_dataset,
 )
-from recns_tf.reporting.runs import Group
+from recns_tf.reporting.runs import Group, comparable_recall
 from recns_tf.reporting.slices import Slice
 from recns_tf.runs.summary import mean_and_deviation
 
 KINDS = (
-    ("test Recall@20 of users, by their train items", "train items of the user"),
-    ("test Recall@20 of held-out pairs, by their item's popularity", "train users of the item"),
+    ("test {recall} of users, by their train items", "train items of the user"),
+    ("test {recall} of held-out pairs, by their item's popularity", "train users of the item"),
     ("share of the test lists, by their items' popularity", "train users of the item"),
 )
-"""Title and axis of each slice of a run."""
+"""Title and axis of each slice of a run; {recall} stands for Recall@K."""
 
 
 def slices_section(
@@ -68,6 +69,7 @@ def slice_chart(
 ) -> tuple[Chart, Details]:
     """Return one kind of slice as a chart and as a table, with a line and a row per group."""
     title, axis = KINDS[kind]
+    title = title.format(recall=label(comparable_recall(groups)))
     first = None
     lines, rows = [], []
     for style, group in enumerate(groups):

@@ -2,8 +2,8 @@
 
 Users, held-out pairs and items are divided by their number of train interactions into quantile
 groups of about equal size; equal numbers stay in one group. For users, the value of a group is mean
-Recall@20; for held-out pairs, the share found in the list of their user; for items, their share of
-all list entries.
+Recall; for held-out pairs, the share found in the list of their user; for items, their share of all
+list entries.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from recns_tf.evaluation.metrics import NO_ITEM, metrics_per_user
 from recns_tf.interactions import Interactions, degrees_of_items, is_among, to_pairs, users_with
-from recns_tf.runs.recommendations import K
 
 
 class Slice(NamedTuple):
@@ -62,15 +61,15 @@ def quantile_groups(values: NDArray[np.integer], count: int) -> tuple[list[str],
 
 
 def recall_by_user_degree(lists: NDArray[np.int64], data: Interactions, count: int) -> Slice:
-    """Return mean Recall@20 of the tested users by their number of train items.
+    """Return mean Recall of the tested users, at K, by their train items.
 
     Args:
-        lists: int64 [U, 20].
+        lists: int64 [U, K].
         data: the dataset.
         count: maximum number of groups.
     """
     users = users_with(data.test)
-    recall = metrics_per_user(lists[users], users, data.test)[f"recall@{K}"]
+    recall = metrics_per_user(lists[users], users, data.test)[f"recall@{lists.shape[1]}"]
     return mean_by_group(np.diff(data.train.indptr)[users], recall, count)
 
 
@@ -78,12 +77,12 @@ def recall_by_item_popularity(lists: NDArray[np.int64], data: Interactions, coun
     """Return the share of test pairs found in the lists, by the item's number of train users.
 
     Args:
-        lists: int64 [U, 20].
+        lists: int64 [U, K].
         data: the dataset.
         count: maximum number of groups.
     """
     users, items = to_pairs(data.test).T
-    keys = np.repeat(np.arange(len(lists)), K) * data.num_items + lists.ravel()
+    keys = np.repeat(np.arange(len(lists)), lists.shape[1]) * data.num_items + lists.ravel()
     listed = np.sort(keys[lists.ravel() != NO_ITEM])
     found = is_among(users * data.num_items + items, listed)
     return mean_by_group(degrees_of_items(data.train)[items], found.astype(np.float64), count)
@@ -95,7 +94,7 @@ def list_share_by_popularity(lists: NDArray[np.int64], data: Interactions, count
     Items without a train user are a separate group.
 
     Args:
-        lists: int64 [U, 20].
+        lists: int64 [U, K].
         data: the dataset.
         count: maximum number of the other groups.
     """

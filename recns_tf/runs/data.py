@@ -33,12 +33,6 @@ def data_settings(config: Config) -> dict[str, Any]:
     return {name: getattr(config, name) for name in NAMES}
 
 
-def complete_data_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a baseline's settings, with those of its dataset that its version did not have."""
-    known = complete(settings)
-    return {name: known[name] for name in NAMES} | dict(settings)
-
-
 def load_data_of(
     settings: Mapping[str, Any], checksum: str, data_dir: str | Path = "data"
 ) -> Interactions:

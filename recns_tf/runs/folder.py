@@ -8,7 +8,7 @@ Contract:
     best/              model.weights.h5, the weights of the best epoch so far
     embeddings/        of the best epoch: user.npy and item.npy, float32 [U, d] and [I, d], and
                        the ids of their rows, user_ids.npy and item_ids.npy
-    lists/test.npy     the top-20 test lists, int64 [U, 20]; written by closed-form baselines
+    lists/test.npy     the test lists, int64 [U, largest K]; written by closed-form baselines
     curves.png         loss and validation metrics over epochs
     profile/           TensorFlow's trace, with --profile
     results.json       metrics and provenance; written last, so that it marks a finished run
@@ -34,7 +34,7 @@ from recns_tf.errors import UserError
 from recns_tf.utils.files import write_json, write_text
 
 LISTS = Path("lists") / "test.npy"
-"""Path of the test lists in a run folder: int64 [U, 20], NO_ITEM for users without test items."""
+"""Path of the test lists in a run folder: int64 [U, largest K], NO_ITEM for untested users."""
 
 Row = dict[str, Any]
 """One epoch of metrics.jsonl."""

@@ -6,7 +6,7 @@ import csv
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from recns_tf.evaluation.metrics import METRICS
+from recns_tf.evaluation.metrics import METRIC, METRICS
 
 if TYPE_CHECKING:
     from recns_tf.config.config import Config
@@ -30,7 +30,8 @@ def published(config: Config, tables: Path = TABLES) -> dict[str, float | str] |
     """Return the paper's test metrics for the settings of `config`, or None.
 
     A published result is identified by dataset, encoder, sampler and, if the table lists them,
-    khop and L. All other settings that the paper fixed must have its values.
+    khop and L. All other settings that the paper fixed must have its values, and
+    epochs must be selected by its metric.
 
     Args:
         config: settings of a run.
@@ -39,7 +40,8 @@ def published(config: Config, tables: Path = TABLES) -> dict[str, float | str] |
     Returns:
         A dict of "table", its number, and "recall@20", "ndcg@20" and "hr@20" as fractions.
     """
-    if any(getattr(config, name) != FIXED[name] for name in FIXED):
+    differs = any(getattr(config, name) != FIXED[name] for name in FIXED)
+    if differs or config.selection_metric != METRIC:
         return None
     with tables.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):

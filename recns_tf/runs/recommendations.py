@@ -1,4 +1,4 @@
-"""The top-20 test lists of a finished run, computed from its embeddings or read from a file."""
+"""The test lists of a finished run, computed from its embeddings or read from a file."""
 
 from __future__ import annotations
 
@@ -14,11 +14,9 @@ from recns_tf.evaluation.ranking import top_items
 from recns_tf.interactions import Interactions, users_with
 from recns_tf.runs.folder import LISTS, RunFolder
 
-K = 20
-
 
 def lists_of(
-    folder: RunFolder, data: Interactions, ranker: str = "faiss", depth: int = 0
+    folder: RunFolder, data: Interactions, ranker: str = "faiss", depth: int = 0, k: int = 20
 ) -> NDArray[np.int64]:
     """Return the test lists of a finished run.
 
@@ -28,27 +26,31 @@ def lists_of(
         folder: the run's folder.
         data: the run's dataset.
         ranker, depth: the run's ranking settings; see `ranking.top_items`.
+        k: length of the lists.
 
     Returns:
-        int64 [U, 20]; NO_ITEM in the rows of users without test positives.
+        int64 [U, k]; NO_ITEM in the rows of users without test positives.
 
     Raises:
-        UserError: there are neither lists nor embeddings, or they do not fit the dataset.
+        UserError: there are neither lists nor embeddings, or they do not fit the dataset, or
+            the stored lists are shorter than `k`.
     """
     stored = folder.path / LISTS
     if stored.exists():
         lists = read_array(stored)
-        if lists.shape != (data.num_users, K):
+        if lists.ndim != 2 or len(lists) != data.num_users:
             raise UserError(f"{stored} is not of this dataset.")
-        return lists.astype(np.int64)
+        if lists.shape[1] < k:
+            raise UserError(f"{stored} has lists of {lists.shape[1]} items, not {k}.")
+        return lists[:, :k].astype(np.int64)
     user, item = (read_array(folder.embeddings / f"{name}.npy") for name in ("user", "item"))
     if (user.shape[:1], item.shape[:1]) != ((data.num_users,), (data.num_items,)) or (
         user.shape[1:] != item.shape[1:] or user.ndim != 2
     ):
         raise UserError(f"{folder.embeddings} is not of this dataset.")
     users = users_with(data.test)
-    lists = np.full((data.num_users, K), NO_ITEM, dtype=np.int64)
-    lists[users] = top_items(user, item, users, data.seen("test"), K, ranker=ranker, depth=depth)
+    lists = np.full((data.num_users, k), NO_ITEM, dtype=np.int64)
+    lists[users] = top_items(user, item, users, data.seen("test"), k, ranker=ranker, depth=depth)
     return lists
 
 

@@ -15,19 +15,21 @@ from typing import Any
 
 from recns_tf.config.config import complete
 from recns_tf.errors import UserError
-from recns_tf.evaluation.metrics import METRICS
+from recns_tf.evaluation.display import format_metric, label, main_metrics, recorded_metrics
 from recns_tf.runs.folder import RunFolder
 from recns_tf.utils.markdown import table
 
 
-def summarize(paths: Sequence[Path]) -> str:
+def summarize(paths: Sequence[Path], metrics: str = "") -> str:
     """Return a Markdown table of finished runs.
 
     Args:
         paths: run folders. Unfinished or damaged runs are skipped, with a message on stderr.
+        metrics: test metrics to show, separated by commas; empty for Recall, NDCG and HR at the
+            largest K of each run.
 
     Raises:
-        UserError: none of them is a finished run.
+        UserError: none of them is a finished run, or none has recorded one of the metrics.
     """
     groups: dict[str, dict[int, dict[str, Any]]] = {}
     for path in paths:
@@ -48,9 +50,34 @@ def summarize(paths: Sequence[Path]) -> str:
         raise UserError("no finished run to summarize: name folders such as runs/NAME.")
     shown = different([json.loads(settings) for settings in groups])
     head = ["dataset", "encoder", "sampler", "settings", "seeds"]
-    head += [f"test {label}" for label in METRICS.values()]
+    tests = [run["test"] for runs in groups.values() for run in runs.values()]
+    names = choose_metrics(metrics, tests)
+    head += [f"test {label(name)}" for name in names]
     head += ["best epoch", "s per epoch", "false negatives"]
-    return "\n".join(table(head, [row(list(runs.values()), shown) for runs in groups.values()]))
+    rows = [row(list(runs.values()), shown, names) for runs in groups.values()]
+    return "\n".join(table(head, rows))
+
+
+def choose_metrics(metrics: str, parts: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the names of the metrics to show.
+
+    Args:
+        metrics: names separated by commas; empty for the main ones.
+        parts: the test metrics of each run.
+
+    Raises:
+        UserError: no run has recorded a metric.
+    """
+    if not metrics:
+        return main_metrics(parts)
+    recorded = recorded_metrics(parts)
+    names = list(dict.fromkeys(name.strip().lower() for name in metrics.split(",")))
+    for name in names:
+        if name not in recorded:
+            raise UserError(
+                f"--metrics: '{name}' is not recorded: choose some of {', '.join(recorded)}."
+            )
+    return names
 
 
 def grouping(config: Mapping[str, Any], checksum: str | None) -> dict[str, Any]:
@@ -79,19 +106,22 @@ def different(settings: list[dict[str, Any]]) -> list[str]:
     return [name for name in dict.fromkeys(itertools.chain(*settings)) if name in varied]
 
 
-def row(runs: list[dict[str, Any]], shown: list[str]) -> list[str]:
+def row(runs: list[dict[str, Any]], shown: list[str], metrics: Sequence[str]) -> list[str]:
     """Return the table row of runs that differ only in their seed.
 
     Args:
         runs: their results.
         shown: names of the settings to show.
+        metrics: names of the test metrics to show.
     """
     first = runs[0]
     # Closed-form baselines (epochs_run 0) have only their own settings.
     known = first["config"] if first.get("epochs_run") == 0 else complete(first["config"])
     settings = ", ".join(f"{name} {known[name]}" for name in shown if name in known)
     cells = [first["dataset"], first["encoder"], first["sampler"], settings, str(len(runs))]
-    cells += [mean_and_deviation([run["test"][name] for run in runs]) for name in METRICS]
+    for name in metrics:
+        values = [run["test"][name] for run in runs if name in run["test"]]
+        cells.append(metric_cell(name, values, len(runs)))
     # Closed-form baselines have no epochs.
     epochs = [run["best_epoch"] for run in runs if run["best_epoch"] is not None]
     seconds = [run["seconds_per_epoch"] for run in runs if run["seconds_per_epoch"] is not None]
@@ -102,7 +132,28 @@ def row(runs: list[dict[str, Any]], shown: list[str]) -> list[str]:
     return cells
 
 
-def mean_and_deviation(values: list[float]) -> str:
-    """Return "mean ± sample standard deviation", or the value alone if there is only one."""
-    mean = f"{statistics.mean(values):.4f}"
-    return mean if len(values) == 1 else f"{mean} ± {statistics.stdev(values):.4f}"
+def metric_cell(name: str, values: list[float], runs: int) -> str:
+    """Return the mean and deviation of a metric; empty without values.
+
+    Args:
+        name: name of the metric.
+        values: its values in the runs that have recorded it.
+        runs: number of all runs; the cell says so if some have not recorded it.
+    """
+    if not values:
+        return ""
+    lacking = f" ({len(values)} of {runs} runs)" if len(values) < runs else ""
+    return mean_and_deviation(values, name) + lacking
+
+
+def mean_and_deviation(values: list[float], name: str = "") -> str:
+    """Return "mean ± sample standard deviation", or the value alone if there is only one.
+
+    Args:
+        values: at least one.
+        name: the metric that they are values of, which determines the number of decimals.
+    """
+    mean = format_metric(name, statistics.mean(values))
+    if len(values) == 1:
+        return mean
+    return f"{mean} ± {format_metric(name, statistics.stdev(values))}"

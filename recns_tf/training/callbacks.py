@@ -11,20 +11,20 @@ import keras
 import tensorflow as tf
 
 from recns_tf.errors import UserError
-from recns_tf.evaluation.metrics import METRIC
 from recns_tf.regions.candidate_sets import CandidateSets
 from recns_tf.runs.folder import Row, RunFolder
 from recns_tf.training.sampled_rec import SampledRec
 from recns_tf.utils.files import atomic
 
 
-def best_row(rows: list[Row]) -> Row | None:
-    """Return the row with the highest validation Recall@20, the first one in case of a tie.
+def best_row(rows: list[Row], metric: str) -> Row | None:
+    """Return the row with the highest validation metric, the first one in case of a tie.
 
     If no row is validated (the dataset has no validation positives), the last row is best.
 
     Args:
         rows: rows of metrics.jsonl.
+        metric: `Config.selection_metric`.
 
     Returns:
         The best row, or None without rows.
@@ -32,12 +32,12 @@ def best_row(rows: list[Row]) -> Row | None:
     validated = [row for row in rows if "valid" in row]
     if not validated:
         return rows[-1] if rows else None
-    return max(validated, key=lambda row: row["valid"][METRIC])
+    return max(validated, key=lambda row: row["valid"][metric])
 
 
-def out_of_patience(rows: list[Row], patience: int) -> bool:
+def out_of_patience(rows: list[Row], patience: int, metric: str) -> bool:
     """Return whether the last `patience` validations brought no improvement (§5.1)."""
-    best = best_row(rows)
+    best = best_row(rows, metric)
     since = [row for row in rows if "valid" in row and best and row["epoch"] > best["epoch"]]
     return len(since) >= patience
 
@@ -84,6 +84,7 @@ class EpochEnd(keras.callbacks.Callback):
         validate: returns the validation metrics; None disables validation.
         eval_every: epochs between validations; the last epoch is always validated.
         patience: validations without improvement before training stops.
+        metric: the validation metric that selects the best epoch.
     """
 
     def __init__(
@@ -95,6 +96,7 @@ class EpochEnd(keras.callbacks.Callback):
         *,
         eval_every: int,
         patience: int,
+        metric: str,
     ):
         super().__init__()
         self.folder = folder
@@ -103,6 +105,7 @@ class EpochEnd(keras.callbacks.Callback):
         self.validate = validate
         self.eval_every = eval_every
         self.patience = patience
+        self.metric = metric
         self.rows = folder.rows()
         self.started = 0.0
 
@@ -131,12 +134,12 @@ class EpochEnd(keras.callbacks.Callback):
         row["seconds"] = round(seconds, 3)
         self.rows.append(row)
         self.folder.append(row)
-        if best_row(self.rows) is row:
+        if best_row(self.rows, self.metric) is row:
             with atomic(self.folder.best_weights) as temporary:
                 self.model.save_weights(temporary)
         self.epoch.assign(number)
         self.checkpoints.save(checkpoint_number=number)
-        if out_of_patience(self.rows, self.patience):
+        if out_of_patience(self.rows, self.patience, self.metric):
             self.model.stop_training = True
 
 

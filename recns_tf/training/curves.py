@@ -6,7 +6,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from recns_tf.evaluation.metrics import METRICS
+from recns_tf.evaluation.display import label, main_metrics
 from recns_tf.runs.folder import Row
 from recns_tf.utils.files import atomic
 
@@ -14,7 +14,7 @@ FEW_EPOCHS = 10
 
 
 def plot_curves(rows: list[Row], best_epoch: int, title: str, path: Path) -> None:
-    """Plot the training loss and the validation metrics by epoch into a PNG file.
+    """Plot the training loss, and Recall, NDCG and HR at the largest K, by epoch into a PNG file.
 
     Args:
         rows: rows of metrics.jsonl.
@@ -29,10 +29,10 @@ def plot_curves(rows: list[Row], best_epoch: int, title: str, path: Path) -> Non
     loss_axes.plot(epochs, [row["loss"] for row in rows], color="C0", marker=marker)
     loss_axes.set(xlabel="epoch", ylabel="training loss")
     validated = [row for row in rows if "valid" in row]
-    for color, (name, label) in enumerate(METRICS.items(), 1):
-        values = [row["valid"][name] for row in validated]
-        checked = [row["epoch"] for row in validated]
-        metric_axes.plot(checked, values, label=label, color=f"C{color}", marker=marker)
+    checked = [row["epoch"] for row in validated]
+    for color, key in enumerate(main_metrics(row["valid"] for row in validated[-1:]), 1):
+        values = [row["valid"][key] for row in validated]
+        metric_axes.plot(checked, values, label=label(key), color=f"C{color}", marker=marker)
     metric_axes.set(xlabel="epoch", ylabel="validation", ylim=(0, None))
     for axes in (loss_axes, metric_axes):
         axes.axvline(best_epoch, color="0.5", linestyle=":", label=f"best epoch, {best_epoch}")

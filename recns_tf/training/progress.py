@@ -7,7 +7,6 @@ from typing import Any
 import keras
 from tqdm import tqdm
 
-from recns_tf.evaluation.metrics import METRIC
 from recns_tf.runs.folder import Row
 from recns_tf.training.callbacks import best_row
 
@@ -22,17 +21,19 @@ class Progress(keras.callbacks.Callback):
     Args:
         rows: rows of metrics.jsonl so far; an earlier callback must append each epoch's row.
         statistics: names of the sampler's statistics.
+        metric: the validation metric to show, which selects the best epoch.
     """
 
-    def __init__(self, rows: list[Row], statistics: tuple[str, ...]):
+    def __init__(self, rows: list[Row], statistics: tuple[str, ...], metric: str):
         super().__init__()
         self.rows = rows
+        self.metric = metric
         self.columns = ("loss", "negative_score", *statistics)
         self.bar: tqdm[Any] | None = None
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Print the heading."""
-        columns = [*self.columns, METRIC, "seconds"]
+        columns = [*self.columns, self.metric, "seconds"]
         print(f"{'epoch':>9}" + "".join(f"{name:>{WIDTH + 2}}" for name in columns))
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -54,7 +55,7 @@ class Progress(keras.callbacks.Callback):
             self.bar.close()
         row = self.rows[-1]
         cells = [f"{row[name]:>{WIDTH + 2}.4f}" for name in self.columns]
-        star = "*" if best_row(self.rows) is row else " "
-        valid = f"{row['valid'][METRIC]:.4f}{star}" if "valid" in row else ""
+        star = "*" if best_row(self.rows, self.metric) is row else " "
+        valid = f"{row['valid'][self.metric]:.4f}{star}" if "valid" in row else ""
         numbers = f"{''.join(cells)}{valid:>{WIDTH + 2}}{row['seconds']:>{WIDTH + 2}.2f}"
         print(f"{row['epoch']:>9}{numbers}", flush=True)

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from recns_tf.config.config import Config
 from recns_tf.evaluation import ranking
-from recns_tf.evaluation.metrics import metric_lines
+from recns_tf.evaluation.display import metric_lines, part_columns
+from recns_tf.evaluation.part_metrics import saturation_sentences
 from recns_tf.interactions import Interactions
 from recns_tf.regions.region import Region
 from recns_tf.runs.folder import Row, RunFolder, reading
@@ -49,6 +50,8 @@ def measure(
         *embeddings,
         getattr(interactions, part),
         interactions.seen(part),
+        config.ks,
+        train=interactions.train,
         ranker=config.ranker,
         depth=config.ranking_depth,
     )
@@ -87,7 +90,7 @@ def finish(
         The content of results.json.
     """
     rows = folder.rows()
-    best = best_row(rows)
+    best = best_row(rows, config.selection_metric)
     assert best is not None, "a run has at least one epoch"
     with reading(folder.best_weights):
         model.load_weights(folder.best_weights)
@@ -136,7 +139,8 @@ def table(results: dict[str, Any], folder: RunFolder) -> str:
         "",
         f"{head}, seed {results['seed']}: "
         f"best epoch {results['best_epoch']} of {results['epochs_run']}",
-        *metric_lines({name: results[name] for name in ("valid", "test", "paper")}),
+        *metric_lines(part_columns(results)),
+        *saturation_sentences(results["test"]),
         f"{results['seconds_per_epoch']:.2f} s per epoch, "
         f"{results['training_seconds']:.0f} s of training",
         f"{folder.path}/: results.json metrics.jsonl curves.png embeddings/ best/ config.json",

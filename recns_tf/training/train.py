@@ -11,6 +11,7 @@ import tensorflow as tf
 from recns_tf import datasets
 from recns_tf.config.config import Config, Workspace, complete
 from recns_tf.errors import UserError
+from recns_tf.evaluation.part_metrics import caveats
 from recns_tf.interactions import Interactions
 from recns_tf.runs.folder import RunFolder, reading
 from recns_tf.training.build import build
@@ -78,6 +79,8 @@ def run(
 ) -> dict[str, Any]:
     """Train from the last checkpoint, if any, then test, and write and return the results."""
     print(interactions.summary())
+    for sentence in caveats(interactions, config.ks, depth=config.ranking_depth):
+        print(sentence)
     model, pipeline, candidate_sets = build(config, interactions, cache)
     print(candidate_sets.summary(config.num_candidates))
 
@@ -94,7 +97,8 @@ def run(
     done = int(epoch.numpy())
     rows = folder.rewind(done)
 
-    if done < config.epochs and not out_of_patience(rows, config.patience):
+    metric = config.selection_metric
+    if done < config.epochs and not out_of_patience(rows, config.patience, metric):
         validate = validation(config, model, interactions)
         end = EpochEnd(
             folder,
@@ -103,6 +107,7 @@ def run(
             validate,
             eval_every=config.eval_every,
             patience=config.patience,
+            metric=metric,
         )
         candidate_sets.prepare(done)
         model.fit(
@@ -113,7 +118,7 @@ def run(
             callbacks=[
                 Refresh(candidate_sets, model, config.table_steps),
                 end,
-                Progress(end.rows, model.sampler.statistics),
+                Progress(end.rows, model.sampler.statistics, metric),
             ],
             shuffle=False,
             verbose=0,

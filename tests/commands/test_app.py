@@ -14,14 +14,14 @@ from recns_tf.errors import UserError
 from tests.commands.test_train import ROOT
 
 FLAGS = {
-    "train": ("num_negatives", "khop", "alpha", "K_negs", "run_name", "synthetic_users"),
+    "train": ("num_negatives", "khop", "alpha", "K_negs", "run_name", "synthetic_users", "topk"),
     "prepare": ("input", "user", "label", "positive", "split", "data_dir", "[no]overwrite"),
     "describe": ("split_seed", "layout", "data_dir"),
     "regions": ("khop", "region_definition", "region_reading", "region_memory", "pool_size"),
     "export": ("format", "split_seed", "layout"),
-    "baseline": ("ease_memory", "split_seed"),
-    "compare": ("users", "items", "user_ids", "run", "depth", "output"),
-    "summary": (),
+    "baseline": ("ease_memory", "split_seed", "select_by"),
+    "compare": ("users", "items", "user_ids", "run", "depth", "output", "topk"),
+    "summary": ("metrics",),
     "report": ("output", "data_dir"),
     "reproduce": ("grid", "seeds", "tune", "jobs", "num_negatives"),
     "ablate": ("base", "[no]letter", "seeds"),

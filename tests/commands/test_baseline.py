@@ -34,9 +34,9 @@ def test_best_fit_on_validation_is_tested_once(toy, workspace, monkeypatch, caps
     parts = []
     real = fitting.evaluate
 
-    def spy(scores, held_out, seen):
+    def spy(scores, held_out, *arguments, **options):
         parts.append("test" if held_out is toy.test else "valid")
-        return real(scores, held_out, seen)
+        return real(scores, held_out, *arguments, **options)
 
     monkeypatch.setattr(fitting, "evaluate", spy)
     results = fit("ease", workspace, toy, ease_l2="1,10,100")
@@ -103,7 +103,7 @@ def test_without_validation_positives_only_a_single_number_is_accepted(workspace
 
 def test_first_of_equal_fits_is_selected(toy):
     ones = [Fit({"n": n}, lambda users: np.ones((len(users), 60))) for n in (1, 2)]
-    best, tried = fitting.select(iter(ones), toy)
+    best, tried = fitting.select(iter(ones), toy, Config())
     assert best is ones[0] and len(tried) == 2
 
 

@@ -79,7 +79,9 @@ def run_main(data, capsys):
 
 def mean_of(interactions, tables, masked, **mode):
     seen = {"train": interactions.train, "train and valid": interactions.train + interactions.valid}
-    found = ranking.evaluate(*tables, interactions.test, seen[masked], **mode)
+    found = ranking.evaluate(
+        *tables, interactions.test, seen[masked], train=interactions.train, **mode
+    )
     return {name: pytest.approx(value) for name, value in found.items()}
 
 
@@ -165,9 +167,27 @@ def test_comparison_with_a_run_reports_differences(place, data, tables, run_main
     assert Path("other/comparison.png").stat().st_size > 10_000
 
 
+@pytest.mark.slow
+def test_every_metric_is_given_at_every_k(place, data, tables, run_main):
+    said = run_main("synthetic-small", **FILES, depth="30", topk="5,40")
+    folder = place / "comparisons" / "synthetic-small"
+    results = json.loads((folder / "results.json").read_text())
+    for mode in results["ways"]:
+        expected = mean_of(data[1], tables, mode["masked"], depth=mode["depth"], k=[5, 40])
+        assert mode["test"] == expected
+    tested = [each["metric"] for each in results["differences"]]
+    assert set(tested) == {f"{name}@{k}" for name in ("recall", "ndcg", "hr") for k in (5, 40)}
+    head = next(line for line in said.splitlines() if line.startswith("| embeddings"))
+    assert head.count("@5 ") == head.count("@40 ") == 9
+    with (folder / "per_user.csv").open() as file:
+        row = next(csv.DictReader(file))
+    exact = [name for name in row if name.startswith("given, exact, without train and valid: ")]
+    assert len(exact) == 12 and exact[-1].endswith(": map@40")
+
+
 def ranked(values, depth=0, short=0):
     metrics = {name: np.asarray(values) for name in ("recall@20", "ndcg@20", "hr@20")}
-    return comparison.Ranked("x", comparison.RankingMode(depth, "train"), metrics, short)
+    return comparison.Ranked("x", comparison.RankingMode(depth, "train"), metrics, short, {})
 
 
 def test_p_values_are_adjusted_for_the_three_metrics():

@@ -26,11 +26,34 @@ from recns_tf.errors import UserError
         ("patience", 0, "a number of at least 1"),
         ("learning_rate", float("inf"), "a number above 0"),
         ("alpha", "1e300", r"uniform\(a,b\)"),
+        ("topk", "", "positive integers of at most 1000"),
+        ("topk", "5,0", "positive integers of at most 1000"),
+        ("topk", "1001", "positive integers of at most 1000"),
+        ("select_by", "ndcg@10", "one of auto, recall@20, ndcg@20, hr@20, precision@20, mrr@20"),
+        ("select_by", "coverage@20", "one of auto, recall@20"),
+        ("select_by", "ndcg", "one of auto, recall@20"),
     ],
 )
 def test_illegal_value_error_names_the_flag_and_the_legal_values(flag, value, legal):
     with pytest.raises(UserError, match=f"^--{flag}=.*: choose {legal}"):
         Config(**{flag: value})
+
+
+@pytest.mark.parametrize(
+    ("topk", "select_by", "ks", "metric"),
+    [
+        ("20", "auto", [20], "recall@20"),
+        ("20,5,10,5", "auto", [5, 10, 20], "recall@20"),
+        ("9,10", "auto", [9, 10], "recall@10"),
+        ("5,10", "ndcg@5", [5, 10], "ndcg@5"),
+        ("1000", "map@1000", [1000], "map@1000"),
+    ],
+)
+def test_the_selection_metric_is_recall_at_the_largest_k_or_the_given_one(
+    topk, select_by, ks, metric
+):
+    config = Config(topk=topk, select_by=select_by)
+    assert config.ks == ks and config.selection_metric == metric
 
 
 def test_defaults_are_the_papers():
@@ -39,6 +62,7 @@ def test_defaults_are_the_papers():
     assert (default.dim, default.num_layers, default.margin) == (64, 3, 0.1)
     assert (default.alpha, default.l2, default.learning_rate) == ("uniform(0,1)", 1e-4, 1e-3)
     assert (default.patience, default.loss) == (10, "pairwise_hinge")
+    assert (default.ks, default.selection_metric) == ([20], "recall@20")
 
 
 def test_run_folder_name_distinguishes_runs():
@@ -101,7 +125,8 @@ def test_for_run_reads_flagfiles_and_explicit_settings_override_them():
 def test_settings_of_earlier_versions_are_updated():
     old = Config(region_definition="shell").to_json() | {"data_checksum": "abc"}
     old["region_reading"] = old.pop("region_definition")
-    del old["layout"]
+    for newer in ("layout", "topk", "select_by"):
+        del old[newer]
     assert Config.from_json(old) == Config(region_definition="shell")
     with pytest.raises(TypeError, match="no_such"):
         Config.from_json(old | {"no_such": 1})

@@ -37,6 +37,13 @@ def test_long_names_are_cut_and_remain_distinct():
     assert named(**many, seed=4).endswith("-seed4")
 
 
+def test_cells_without_the_metrics_of_the_papers_tables_are_an_error():
+    with pytest.raises(UserError, match=r"^--topk=5,10: .* choose --topk=5,10,20\.$"):
+        cells.make_cells(dataclasses.replace(BASE, topk="5,10"), [0], BASE)
+    (cell,) = cells.make_cells(dataclasses.replace(BASE, topk="5,20"), [0], BASE)
+    assert cell.name == "ml-100k-lightgcn-recns-topk=5_20"
+
+
 def test_duplicate_cells_are_dropped_and_name_clashes_are_an_error():
     one = Cell("a", BASE)
     assert cells.unique_cells([one, Cell("b", BASE), one]) == [one, Cell("b", BASE)]

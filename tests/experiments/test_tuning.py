@@ -39,8 +39,8 @@ def command(cell, settings, workspace):
     return [sys.executable, "-S", "-c", PROGRAM, json.dumps(content), folder]
 
 
-def tuned(folder, number, samplers=("dns", "unins"), jobs=1, given=()):
-    base = Config(dataset="synthetic", learning_rate=0.01, **SMALL)
+def tuned(folder, number, samplers=("dns", "unins"), jobs=1, given=(), command=command, **more):
+    base = Config(dataset="synthetic", learning_rate=0.01, **SMALL, **more)
     studies = [
         tuning.create_study(dataclasses.replace(base, sampler=sampler), base, given)
         for sampler in samplers
@@ -105,6 +105,23 @@ def test_failed_trial_is_reported_and_does_not_affect_others(tmp_path):
     assert len(values) == 4 and None in values and values[0] is not None
     assert len(failures) == values.count(None) and "too small" in failures[0].message
     assert tuning.best_settings(studies[0])["learning_rate"] >= 0.01
+
+
+@pytest.mark.slow
+def test_trials_are_judged_by_the_selection_metric(tmp_path):
+    def judged(cell, settings, workspace):
+        *start, content, folder = command(cell, settings, workspace)
+        valid = {"recall@20": 0.1, "ndcg@5": 0.001 / cell.config.learning_rate}
+        return [*start, json.dumps(json.loads(content) | {"valid": valid}), folder]
+
+    options = {"topk": "5,20", "select_by": "ndcg@5"}
+    studies, _ = tuned(tmp_path, 2, samplers=("unins",), command=judged, **options)
+    for params, value in proposals(studies)[0]:
+        assert value == pytest.approx(0.001 / params["learning_rate"], rel=0.05)
+    tuning.write_tables(studies, tmp_path)
+    assert "best validation NDCG@5, %" in (tmp_path / "tuning.md").read_text().splitlines()[0]
+    with (tmp_path / "tuning.csv").open(newline="") as file:
+        assert float(next(csv.DictReader(file))["ndcg@5"]) == 0.1
 
 
 def test_nothing_left_to_tune_is_an_error():

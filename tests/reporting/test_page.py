@@ -110,7 +110,7 @@ def test_page_is_self_contained(place):
     assert not reader.fetched and not re.search(r"https?:|url\(|@import", page)
     assert len(set(reader.ids)) == len(reader.ids)
     assert [link.removeprefix("#") for link in reader.links] == reader.ids
-    sections = "results curves samplers regions slices settings provenance runs"
+    sections = "results metrics curves samplers regions slices settings provenance runs"
     assert reader.ids == sections.split()
     assert len(notes) == 2
     for note in notes:
@@ -177,6 +177,93 @@ def test_runs_that_chose_their_epoch_on_the_test_set_are_named(place):
     path = place / "runs" / "c" / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"validate_on": "test"}))
     assert "c: the best epoch was chosen on the test set" in write(place, groups=0)[0]
+
+
+def change(folder, name, **changes):
+    """Change the content of a JSON file of a run."""
+    path = folder / name
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def test_all_recorded_metrics_have_a_table(place):
+    page, _ = write(place, groups=0)
+    section = page.split('<section id="metrics"')[1].split("</section>")[0]
+    texts = Reader(section).rows()
+    heads = ["Recall", "NDCG", "HR", "Precision", "MRR", "MAP", "Coverage", "Gini", "Popularity"]
+    assert texts[texts.index("Recall@20") :][:9] == [f"{head}@20" for head in heads]
+    tests = [
+        json.loads((place / "runs" / name / "results.json").read_text())["test"]
+        for name in ("a", "b")
+    ]
+    for metric in ("precision@20", "gini@20"):
+        values = [test[metric] for test in tests]
+        assert f"{statistics.mean(values):.4f} ± {statistics.stdev(values):.4f}" in texts
+
+
+def test_a_run_of_an_earlier_version_is_not_averaged_in_silently(place):
+    test = json.loads((place / "runs" / "a" / "results.json").read_text())["test"]
+    names = ("recall@20", "ndcg@20", "hr@20")
+    change(place / "runs" / "a", "results.json", test={name: test[name] for name in names})
+    texts = Reader(write(place, groups=0)[0]).texts
+    other = json.loads((place / "runs" / "b" / "results.json").read_text())["test"]
+    assert f"{other['map@20']:.4f} (1 of 2 runs)" in texts
+
+
+@pytest.mark.slow
+def test_the_best_epoch_is_that_of_the_selection_metric(place):
+    """The unfinished run's Recall rises, and its NDCG is best in epoch 2."""
+    folder = place / "runs" / "c"
+    change(folder, "config.json", topk="5,20", select_by="ndcg@5")
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    for row in lines:
+        row["valid"]["ndcg@5"] = 0.7 if row["epoch"] == 2 else 0.6
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in lines))
+    page, _ = write(place, groups=0)
+    texts = Reader(page).rows()
+    row = texts[texts.index("c") :]
+    assert row[2:8] == ["unfinished", "NDCG@5", "0", "4", "2", "0.7000"]
+    assert "valid NDCG@5" in texts and "valid Recall@20" in texts
+    assert "<figcaption>validation NDCG@5<" in page
+
+
+@pytest.mark.slow
+def test_groups_are_compared_at_the_largest_k_that_all_have(place):
+    data = worlds.load(place / "data")
+    folder = worlds.write_run(place / "runs" / "wide", data, sampler="srns", topk="20,40")
+    user, item = (np.load(folder / "embeddings" / f"{name}.npy") for name in ("user", "item"))
+    wide = ranking.evaluate(user, item, data.test, data.train + data.valid, [20, 40])
+    change(folder, "results.json", test=wide)
+    page, _ = write(place)
+    texts = Reader(page).texts
+    assert "Recall@20 ± deviation" in texts and "test Recall@40" in texts
+    assert "test Recall@20 of users, by their train items" in page and "left out for" not in page
+    for path in (place / "runs").iterdir():
+        if path.name != "wide" and path.is_dir():
+            shutil.rmtree(path)
+    page, _ = write(place)
+    assert "test Recall@40 of users, by their train items" in page and "left out for" not in page
+
+
+def test_cold_and_saturated_users_are_named(place):
+    test = json.loads((place / "runs" / "a" / "results.json").read_text())["test"]
+    counts = {"users": 50, "cold_users": 20, "saturated_users@20": 26, "median_unseen_items": 12}
+    for name in ("a", "b"):
+        change(place / "runs" / name, "results.json", test=test | counts)
+    page, _ = write(place, groups=0)
+    texts = Reader(page).texts
+    assert any(
+        text.startswith("a, b: 20 of 50 tested users have no train positive: their embeddings")
+        for text in texts
+    )
+    assert any("26 of 50 tested users have at most 20 unseen" in text for text in texts)
+    assert not any("nothing is known" in text for text in texts), "the baseline has no cold user"
+
+
+def test_a_run_whose_selection_metric_is_illegal_is_left_out(place):
+    change(place / "runs" / "c", "config.json", select_by="ndcg@7")
+    runs, notes = read_runs(sorted((place / "runs").iterdir()))
+    assert "c" not in [run.path.name for run in runs]
+    assert any("c/config.json is damaged: --topk or --select_by is wrong." in n for n in notes)
 
 
 @pytest.mark.slow

@@ -16,6 +16,9 @@ def test_published_results_are_found_by_the_settings_in_their_table(tmp_path):
     assert published(Config(sampler="recns", khop=3), path) is None
     assert published(Config(sampler="dns", khop=7), path)["recall@20"] == 0.015
     assert published(Config(sampler="dns", num_layers=2), path) is None
+    assert published(Config(sampler="dns", topk="5,20"), path)["recall@20"] == 0.015
+    for other in ({"topk": "20,50"}, {"select_by": "ndcg@20"}):
+        assert published(Config(sampler="dns", **other), path) is None, "selected by another metric"
 
 
 def test_paper_tables_are_complete():

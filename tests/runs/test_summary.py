@@ -6,13 +6,13 @@ from recns_tf.errors import UserError
 from recns_tf.runs.summary import summarize
 
 
-def write(folder, seed, recall, sampler="dns", margin=0.1, encoder="e", **more):
+def write(folder, seed, recall, sampler="dns", margin=0.1, encoder="e", test=None, **more):
     folder.mkdir(parents=True)
     results = {
         "dataset": "d", "encoder": encoder, "sampler": sampler, "seed": seed,
         "best_epoch": 10 * seed, "seconds_per_epoch": 1.5,
         "valid": None,
-        "test": {"recall@20": recall, "ndcg@20": 0.2, "hr@20": 0.5},
+        "test": test or {"recall@20": recall, "ndcg@20": 0.2, "hr@20": 0.5},
         "config": {
             "dataset": "d", "encoder": encoder, "sampler": sampler, "margin": margin, "seed": seed,
             **more,
@@ -70,3 +70,48 @@ def test_settings_in_which_runs_of_an_encoder_differ_are_shown(tmp_path):
         ["l2 0.0001", "1"],
         ["l2 0.5", "1"],
     ]
+
+
+def several(k, **more):
+    """Return test metrics at 5 and `k`."""
+    names = ("recall", "ndcg", "hr", "map", "popularity")
+    return {f"{name}@{at}": at / 100 for name in names for at in (5, k)} | more
+
+
+def cells_of(line):
+    return [cell.strip() for cell in line.split("|")][1:-1]
+
+
+def test_recall_ndcg_and_hr_are_shown_at_the_largest_k_of_each_run(tmp_path):
+    folders = [
+        write(tmp_path / "a", 1, 0.1),
+        write(tmp_path / "b", 1, 0.1, sampler="unins", test=several(10), topk="5,10"),
+    ]
+    head, _, old, new = map(cells_of, summarize(folders).splitlines())
+    assert head[5:11] == [
+        f"test {metric}@{k}" for metric in ("Recall", "NDCG", "HR") for k in (10, 20)
+    ]
+    assert old[5:11] == ["", "0.1000", "", "0.2000", "", "0.5000"]
+    assert new[5:11] == ["0.1000", "", "0.1000", "", "0.1000", ""]
+
+
+def test_metrics_are_chosen_by_name(tmp_path):
+    folders = [
+        write(tmp_path / "a", 1, 0.1, test=several(20)),
+        write(tmp_path / "b", 2, 0.1, test=several(20, **{"map@5": 0.15, "popularity@20": 1.2})),
+        write(tmp_path / "c", 3, 0.1),
+    ]
+    text = summarize(folders, "map@5, Popularity@20,recall@20,map@5")
+    head, _, row = map(cells_of, text.splitlines())
+    assert head[5:8] == ["test MAP@5", "test Popularity@20", "test Recall@20"]
+    assert row[4] == "3" and row[7] == "0.1667 ± 0.0577"
+    assert row[5] == "0.1000 ± 0.0707 (2 of 3 runs)", "the third run has not recorded it"
+    assert row[6] == "0.70 ± 0.71 (2 of 3 runs)"
+
+
+def test_a_metric_that_no_run_has_recorded_is_an_error(tmp_path):
+    folder = write(tmp_path / "a", 1, 0.1)
+    for wrong in ("recall@10", "seed", "map@20,recall@20", "recall@20,"):
+        with pytest.raises(UserError, match="choose some of recall@20, ndcg@20, hr@20") as caught:
+            summarize([folder], wrong)
+        assert str(caught.value).startswith("--metrics: '")

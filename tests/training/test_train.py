@@ -14,6 +14,7 @@ from recns_tf.config.config import Workspace
 from recns_tf.encoders.base import Encoder
 from recns_tf.errors import UserError
 from recns_tf.evaluation import ranking
+from recns_tf.evaluation.metrics import METRIC
 from recns_tf.interactions import make_interactions
 from recns_tf.runs.folder import RunFolder
 from recns_tf.samplers.batch import Batch
@@ -59,7 +60,7 @@ def test_run_writes_all_output_files(toy, toy_config, workspace, capsys):
     assert [row["epoch"] for row in lines] == [1, 2, 3]
     for row in lines:
         assert {"loss", "ranking_loss", "penalty", "hardness", "amplification"} <= set(row)
-        assert set(row["valid"]) == {"recall@20", "ndcg@20", "hr@20", "users"}
+        assert {f"{metric}@20" for metric in registry.USER_METRICS} | {"users"} < set(row["valid"])
 
     assert json.loads((folder / "results.json").read_text()) == results
     assert results["epochs_run"] == 3
@@ -75,7 +76,7 @@ def test_run_writes_all_output_files(toy, toy_config, workspace, capsys):
     assert user.shape == (40, 8) and item.shape == (60, 8) and user.dtype == np.float32
     assert np.load(folder / "embeddings" / "user_ids.npy").tolist() == list(toy.user_ids)
     assert np.load(folder / "embeddings" / "item_ids.npy").tolist() == list(toy.item_ids)
-    again = ranking.evaluate(user, item, toy.test, seen=toy.train + toy.valid)
+    again = ranking.evaluate(user, item, toy.test, seen=toy.train + toy.valid, train=toy.train)
     assert again == results["test"], "the saved embeddings are the tested ones"
     valid = ranking.evaluate(user, item, toy.valid, seen=toy.train)
     assert valid["recall@20"] == results["valid"]["recall@20"], "and those of the best epoch"
@@ -438,13 +439,14 @@ def make_rows(*recalls):
 
 
 def test_patience_counts_validations_not_epochs():
-    assert best_row(make_rows(0.1, 0.3, 0.3, 0.2))["epoch"] == 2, "the first in case of a tie"
-    assert not out_of_patience(make_rows(0.1, 0.3, 0.3, 0.2), 3)
-    assert out_of_patience(make_rows(0.1, 0.3, 0.3, 0.2, 0.1), 3)
-    assert not out_of_patience(make_rows(0.3, None, 0.2, None, 0.1), 3)
-    assert not out_of_patience(make_rows(None, None, None, None), 3)
-    assert best_row(make_rows(None, None))["epoch"] == 2
-    assert best_row([]) is None and not out_of_patience([], 1)
+    tie = make_rows(0.1, 0.3, 0.3, 0.2)
+    assert best_row(tie, METRIC)["epoch"] == 2, "the first in case of a tie"
+    assert not out_of_patience(make_rows(0.1, 0.3, 0.3, 0.2), 3, METRIC)
+    assert out_of_patience(make_rows(0.1, 0.3, 0.3, 0.2, 0.1), 3, METRIC)
+    assert not out_of_patience(make_rows(0.3, None, 0.2, None, 0.1), 3, METRIC)
+    assert not out_of_patience(make_rows(None, None, None, None), 3, METRIC)
+    assert best_row(make_rows(None, None), METRIC)["epoch"] == 2
+    assert best_row([], METRIC) is None and not out_of_patience([], 1, METRIC)
 
 
 @pytest.mark.slow
