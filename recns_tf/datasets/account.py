@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from recns_tf.datasets.cold_start import cold_start, sentences
+from recns_tf.datasets.cold_start import FILE, cold_start, sentences
 from recns_tf.datasets.preprocessing.log import RowCounts
 from recns_tf.datasets.preprocessing.rules import Rules
 from recns_tf.interactions import Interactions
@@ -62,6 +62,8 @@ def remarks(interactions: Interactions, counts: RowCounts) -> list[str]:
         lacking.append(cold_users)
     if any(part.items for part in found.values()):
         lacking.append(cold_items)
+    if lacking:
+        lacking.append(f"{FILE} in the dataset's folder lists them")
     if not counts.exposed:
         lacking.append(
             "no pair is exposed: samplers that use exposures draw from the region instead"

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from recns_tf.interactions import Interactions, degrees_of_items, users_with
+from recns_tf.utils.files import atomic
+
+FILE = "cold_start.csv"
+"""Name of the file in a prepared dataset's folder that lists its cold users and items."""
 
 
 class ColdStart(NamedTuple):
@@ -41,10 +47,38 @@ def cold_start(interactions: Interactions) -> dict[str, ColdStart]:
 
 
 def sentences(found: Mapping[str, ColdStart]) -> tuple[str, str]:
-    """Return the result of `cold_start` as a sentence about users and one about items."""
+    """Return the result of `cold_start` as a line about users and one about items."""
     valid, test = found["valid"], found["test"]
     return (
-        f"{valid.users:,} users of valid and {test.users:,} of test have no train positive",
-        f"{valid.items:,} items of valid (in {valid.pairs:,} pairs) and {test.items:,} of test "
-        f"(in {test.pairs:,} pairs) have no train positive",
+        f"users without a train positive: {valid.users:,} of valid, {test.users:,} of test",
+        f"items without a train positive: {valid.items:,} of valid ({valid.pairs:,} pairs), "
+        f"{test.items:,} of test ({test.pairs:,} pairs)",
     )
+
+
+def write_cold_start(interactions: Interactions, path: Path) -> bool:
+    """Write the cold users and items to a CSV file, if there are any.
+
+    It has the columns kind ("user" or "item"), id, and the number of positives in valid and test.
+
+    Args:
+        interactions: the dataset.
+        path: the file.
+
+    Returns:
+        Whether there are any.
+    """
+    rows: list[tuple[str, object, int, int]] = []
+    for axis, kind, ids in ((1, "user", interactions.user_ids), (0, "item", interactions.item_ids)):
+        train, valid, test = (
+            np.asarray(getattr(interactions, part).sum(axis=axis)).ravel()
+            for part in ("train", "valid", "test")
+        )
+        cold = np.flatnonzero((train == 0) & (valid + test > 0))
+        rows += [(kind, ids[place], int(valid[place]), int(test[place])) for place in cold]
+    if rows:
+        with atomic(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(("kind", "id", "valid", "test"))
+            writer.writerows(rows)
+    return bool(rows)

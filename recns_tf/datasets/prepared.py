@@ -1,7 +1,8 @@
 """Datasets made from your own log by `./run.sh prepare NAME …`.
 
 data/NAME/ contains log.npz, the events in binary form; prepared.json, how they were read and how
-they are split; and the caches of the splits. The seed of the split is a setting of the run, so a
+they are split; cold_start.csv, the users and items with held-out positives but no train positive,
+if there are any; and the caches of the splits. The seed of the split is a setting of the run, so a
 log that is prepared once can be split in several ways.
 """
 
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from recns_tf.datasets.cache import cached
-from recns_tf.datasets.cold_start import cold_start
+from recns_tf.datasets.cold_start import FILE, cold_start, write_cold_start
 from recns_tf.datasets.preprocessing.log import Log, RowCounts, to_interactions
 from recns_tf.datasets.preprocessing.rules import Rules, split_rules
 from recns_tf.errors import UserError
@@ -70,6 +71,7 @@ def prepare(
 
         interactions = cached(temporary, source, build)
         (counts,) = accounts
+        write_cold_start(interactions, temporary / FILE)
         settings = dataclasses.asdict(rules)
         del settings["split_seed"]
         write_json(

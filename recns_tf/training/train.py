@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from recns_tf import datasets
 from recns_tf.config.config import Config, Workspace, complete
+from recns_tf.datasets.cold_start import cold_start, sentences
 from recns_tf.errors import UserError
 from recns_tf.evaluation.part_metrics import caveats
 from recns_tf.interactions import Interactions
@@ -81,6 +82,9 @@ def run(
     print(interactions.summary())
     for sentence in caveats(interactions, config.ks, depth=config.ranking_depth):
         print(sentence)
+    found = cold_start(interactions)
+    if found["test"].items:
+        print(sentences(found)[1])
     model, pipeline, candidate_sets = build(config, interactions, cache)
     print(candidate_sets.summary(config.num_candidates))
 

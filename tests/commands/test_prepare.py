@@ -144,10 +144,9 @@ def test_global_split_reports_cold_users_and_items(tmp_path, capsys):
         "valid": {"users": 0, "items": 1, "pairs": 2}, "test": {"users": 1, "items": 1, "pairs": 1}
     }  # fmt: skip
     lines = capsys.readouterr().out.splitlines()
-    assert "note  0 users of valid and 1 of test have no train positive" in lines
+    assert "note  users without a train positive: 0 of valid, 1 of test" in lines
     assert (
-        "note  1 items of valid (in 2 pairs) and 1 of test (in 1 pairs) have no train positive"
-        in lines
+        "note  items without a train positive: 1 of valid (2 pairs), 1 of test (1 pairs)" in lines
     )
 
 
@@ -159,7 +158,7 @@ def test_leave_one_out_reports_whether_the_last_are_drawn_at_random(tmp_path, ti
     text = capsys.readouterr().out
     note = "note  without --timestamp, the held-out positives are drawn at random"
     assert (note in text) == (not timestamp)
-    assert " users of valid and " not in text, "each user has a train positive"
+    assert "users without a train positive" not in text, "each user has a train positive"
     if timestamp:
         assert data.item_ids[data.test.indices].tolist() == [3, 3, 2, 1]
 

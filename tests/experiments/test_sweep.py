@@ -140,6 +140,7 @@ def test_no_cell_is_run_if_a_folder_holds_other_settings(world, tmp_path):
     other = tmp_path / found[2].name
     other.mkdir()
     (other / "config.json").write_text(json.dumps(Config(khop=7, seed=2).to_json()))
+    (other / "metrics.jsonl").write_text('{"epoch": 1}\n')
     with pytest.raises(UserError, match="khop 7 there, 3 here"):
         run()
     assert not (tmp_path / found[0].name).exists()

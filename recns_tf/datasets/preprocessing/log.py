@@ -125,12 +125,12 @@ def to_interactions(
         )
 
     users = liked // num_items
-    free = may_be_held_out(log, liked)
+    fixed = never_held_out(log, liked)
+    free = ~fixed
     pair_order = None if order is None else liked_order
     part = np.full(len(liked), TRAIN, dtype=np.int8)
-    part[free] = assign_parts(
-        users[free], None if order is None else liked_order[free], name, rules
-    )
+    free_order = None if order is None else liked_order[free]
+    part[free] = assign_parts(users[free], free_order, name, rules, users[fixed])
     if not (part == TRAIN).any():
         raise UserError(f"{name}: no positive is left to train on: none belongs to the part train.")
     conflict = is_among(shown, liked if rules.conflicts == "any" else liked[part == TRAIN])
@@ -188,21 +188,18 @@ def hold_out_validation(log: Log, share: float) -> Log:
     return log._replace(parts=np.where(chosen, np.int8(VALID), log.parts))
 
 
-def may_be_held_out(log: Log, liked: NDArray[np.int64]) -> NDArray[np.bool_] | slice:
-    """Return an index of the positive pairs that may be held out.
+def never_held_out(log: Log, liked: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return which positive pairs are never held out, bool [p].
 
     Args:
-        log: the events; a pair with any event in `train_only` may not.
+        log: the events; a pair with any event in `train_only` is never held out.
         liked: int64 [p], user * num_items + item, the distinct positive pairs.
-
-    Returns:
-        bool [p], or the slice of all pairs if the log has no `train_only`.
     """
     if log.train_only is None:
-        return slice(None)
+        return np.zeros(len(liked), dtype=bool)
     rows = log.positive & log.train_only
     fixed = log.users[rows].astype(np.int64) * len(log.item_ids) + log.items[rows]
-    return ~is_among(liked, distinct(fixed))
+    return is_among(liked, distinct(fixed))
 
 
 def distinct_pairs(

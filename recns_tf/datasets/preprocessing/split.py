@@ -44,16 +44,22 @@ def split_per_user(
     return hold_out_last(users, order, in_valid, in_test)
 
 
-def leave_one_out(users: NDArray[np.integer], order: NDArray[np.generic]) -> NDArray[np.int8]:
+def leave_one_out(
+    users: NDArray[np.integer],
+    order: NDArray[np.generic],
+    others: NDArray[np.integer] | int = 0,
+) -> NDArray[np.int8]:
     """Assign each user's last positive to test and the one before it to valid.
 
-    Of two positives, the last goes to test and the first to train; a single one goes to train.
+    Each user keeps a train positive: of two positives, the last goes to test and the first to
+    train; a single one goes to train.
 
     Source: leave-one-out by time as in He et al., "Neural Collaborative Filtering", WWW 2017.
 
     Args:
         users: integers [n], user of each pair.
         order: [n], sort key of each user's pairs.
+        others: number of further train positives of each user, [max(users) + 1], or of every user.
 
     Returns:
         int8 [n], TRAIN, VALID or TEST for each pair.
@@ -63,7 +69,9 @@ def leave_one_out(users: NDArray[np.integer], order: NDArray[np.generic]) -> NDA
         array([0, 0, 1, 2, 0, 2, 0], dtype=int8)
     """
     counts = np.bincount(users)
-    return hold_out_last(users, order, counts > 2, counts > 1)
+    in_test = (counts > 0) & (counts + others > 1)
+    in_valid = (counts > 1) & (counts + others > 2)
+    return hold_out_last(users, order, in_valid, in_test)
 
 
 def hold_out_last(
@@ -157,7 +165,11 @@ def closest_cut(before: NDArray[np.int64], first: int, end: int, wanted: float) 
 
 
 def assign_parts(
-    users: NDArray[np.int64], order: NDArray[Any] | None, name: str, rules: Rules
+    users: NDArray[np.int64],
+    order: NDArray[Any] | None,
+    name: str,
+    rules: Rules,
+    fixed: NDArray[np.int64],
 ) -> NDArray[np.int8]:
     """Return the part of each positive pair: TRAIN, VALID or TEST, int8 [n].
 
@@ -166,6 +178,7 @@ def assign_parts(
         order: [n], times, or parts for a given split; None for a random order.
         name: name of the dataset, for messages.
         rules: specify the split.
+        fixed: int64 [m], the user of each further train positive, which is never held out.
 
     Raises:
         UserError: there are too few distinct times.
@@ -179,7 +192,9 @@ def assign_parts(
     else:
         order = random_tie_ranks(order)
     if rules.split == "leave-one-out":
-        return leave_one_out(users, order)
+        size = users.max(initial=-1) + 1
+        others = np.bincount(fixed, minlength=size)[:size]
+        return leave_one_out(users, order, others)
     return split_per_user(users, order, rules.valid, rules.test)
 
 

@@ -98,6 +98,18 @@ def test_positives_for_train_only_are_split_off_first(rows, split, seed):
     assert counts.rows == len(rows) == sum(counts[1:])
 
 
+def test_leave_one_out_counts_positives_that_are_never_held_out():
+    """User 0 has only those, users 1 and 2 also one and two others, user 3 only one other."""
+    rows = [(0, 0, True, 0), (0, 1, True, 0), (1, 0, True, 0), (1, 2, True, 1)]
+    rows += [(2, 0, True, 0), (2, 2, True, 1), (2, 3, True, 2), (3, 3, True, 1)]
+    chosen = np.array([row[3] == 0 for row in rows])
+    log = make_log(rows)._replace(train_only=chosen)
+    data, _ = to_interactions(log, "t", Rules(split="leave-one-out"), {})
+    assert named(data, "test") == {("u1", "i2"), ("u2", "i3")}
+    assert named(data, "valid") == {("u2", "i2")}
+    assert ("u3", "i3") in named(data, "train")
+
+
 def test_temporal_split_uses_the_first_time_of_each_pair():
     rows = [(0, item, True, 10 + item) for item in range(5)]
     rows += [(0, 0, True, 99)]  # a repeat; the first time counts
