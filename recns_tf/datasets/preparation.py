@@ -10,6 +10,7 @@ from recns_tf.datasets.formats.events import Events
 from recns_tf.datasets.formats.labels import LEGAL, is_label_filter
 from recns_tf.datasets.formats.outcomes import ANY_POSITIVE, NONE, REST
 from recns_tf.datasets.formats.text import AUTO, QUOTINGS, UTF8, Layout, is_text_encoding
+from recns_tf.datasets.formats.timestamps import is_time_format
 from recns_tf.datasets.preprocessing.rules import CONFLICTS, SPLITS
 from recns_tf.errors import UserError
 
@@ -60,7 +61,9 @@ class Preparation(Checked):
     label: str = option("", "column of the labels; if empty, all rows are positives")
     timestamp: str = option("", "column of times: numbers (larger is later) or ISO dates")
     time_format: str = option(
-        "", "format of other dates, as in Python's strptime: '%d.%m.%Y %H:%M:%S'"
+        "",
+        "format of other dates, as in Python's strptime: '%d.%m.%Y %H:%M:%S'",
+        Rule("a format of Python's datetime.strptime, such as '%d.%m.%Y %H:%M'", is_time_format),
     )
     positive: str = option(
         ANY_POSITIVE, "labels of positives, such as '>=4' or '==cart|purchase'", A_LABEL_FILTER

@@ -5,6 +5,7 @@ Dates become seconds since 1970.
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -24,6 +25,9 @@ is the end: times in seconds reach from 1973 to 2286."""
 
 BAND = 100
 EARLIEST, LATEST = (datetime(year, 1, 1, tzinfo=UTC).timestamp() for year in (1900, 2200))
+LATEST_DAY_MOVED = 3
+"""A day that does not exist, such as February 29 to 31, becomes March 1, 2 or 3."""
+
 OTHER_FORMAT = "--time_format='%d.%m.%Y %H:%M' names another format"
 
 
@@ -145,20 +149,44 @@ def to_dates(texts: pa.Array, name: str) -> tuple[str, pa.Array]:
 def parse_dates(values: pa.Array, name: str, time_format: str) -> NDArray[np.float64]:
     """Parse a batch of dates in a format of Python's datetime.strptime, float64 [n].
 
-    Arrow's strptime would be faster, but it accepts days that do not exist, such as February 30.
+    Arrow parses them, 30 times as fast as Python. Python parses those that Arrow cannot parse, and
+    those that Arrow may have moved: it turns February 30 into March 2, and second 60 into 0.
 
     Raises:
         BadValue: a text does not have the format.
     """
-    distinct = pc.cast(values, pa.string()).dictionary_encode()
-    seconds = np.empty(len(distinct.dictionary))
-    codes = distinct.indices.to_numpy()
-    for code, text in enumerate(distinct.dictionary.to_pylist()):
+    texts = pc.cast(values, pa.string())
+    seconds = np.full(len(texts), np.nan)
+    doubtful = np.ones(len(texts), dtype=bool)
+    if parses_as_arrow_does(time_format):
+        times = pc.strptime(texts, format=time_format, unit="s", error_is_null=True)
+        seconds = pc.cast(times, pa.int64()).to_numpy(zero_copy_only=False).astype(np.float64)
+        moved = pc.or_(
+            pc.less_equal(pc.day(times), LATEST_DAY_MOVED), pc.equal(pc.second(times), 0)
+        )
+        doubtful = pc.fill_null(moved, True).to_numpy(zero_copy_only=False)
+    for row in np.flatnonzero(doubtful):
+        text = texts[row].as_py()
         try:
             date = datetime.strptime(text, time_format)
         except ValueError as error:
-            row = int(np.flatnonzero(codes == code)[0])
             reason = f"{name} '{text}' does not have the format --time_format='{time_format}'"
-            raise BadValue(row, reason) from error
-        seconds[code] = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
-    return seconds[codes]
+            raise BadValue(int(row), reason) from error
+        seconds[row] = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
+    return seconds
+
+
+def parses_as_arrow_does(time_format: str) -> bool:
+    """Return whether Arrow's strptime agrees with Python's except for dates that do not exist."""
+    directives = set(re.findall("%(.)", time_format))
+    is_date = {"d"} <= directives and directives & {"m", "b", "B"} and directives & {"Y", "y"}
+    return bool(is_date) and directives <= set("dmbByYHMSIpaAz")
+
+
+def is_time_format(text: str) -> bool:
+    """Return whether `text` is a format of Python's datetime.strptime, or empty."""
+    try:
+        datetime.strptime(datetime(2000, 1, 1, tzinfo=UTC).strftime(text), text)
+    except ValueError as error:
+        return "does not match" in str(error) or "unconverted data" in str(error)
+    return True

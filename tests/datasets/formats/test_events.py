@@ -1,6 +1,7 @@
 """Reading tables into a Log: ids, labels, times, several files, batches."""
 
 import gzip
+from datetime import UTC, datetime
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +13,7 @@ from recns_tf.datasets.formats.events import Events, read_events
 from recns_tf.datasets.formats.ids import BadValue, IdColumn
 from recns_tf.datasets.formats.labels import is_label_filter, label_filter
 from recns_tf.datasets.formats.text import Layout
-from recns_tf.datasets.formats.timestamps import TimeColumn
+from recns_tf.datasets.formats.timestamps import TimeColumn, is_time_format
 from recns_tf.errors import UserError
 
 EVENTS = Events("user", "item", label="label")
@@ -218,6 +219,37 @@ def test_times_in_a_given_format():
         with pytest.raises(BadValue, match=f"t '{wrong}' does not have the format") as error:
             parse("%d.%m.%Y %H:%M", "08.04.2022 00:00", wrong)
         assert error.value.row == 1
+
+
+FORMATS = [
+    "%d.%m.%Y %H:%M:%S", "%m/%d/%y %I:%M %p", "%b %d %Y", "%Y%m%d", "%Y-%m-%d %H:%M:%S.%f",
+    "%d %B %Y, %H:%M", "%a %d %b %Y %H:%M:%S %z", "%Y-%j", "%Y week %W, %w", "%H:%M on %d/%m", "%s",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("time_format", FORMATS)
+def test_times_are_those_of_strptime(time_format):
+    """Also for days that Arrow would move to the next month."""
+    rng = np.random.default_rng(0)
+    whens = [datetime.fromtimestamp(int(each), UTC) for each in rng.integers(0, 2e9, 300)]
+    texts = [f"{when:{time_format}}" for when in whens]
+    texts += [text.replace("28", "30").replace("Apr 30", "Apr 31") for text in texts]
+    for text in texts:
+        column = TimeColumn("t", time_format)
+        try:
+            date = datetime.strptime(text, time_format)
+        except ValueError:
+            with pytest.raises(BadValue, match="does not have the format"):
+                column.add(pa.array([text]))
+            continue
+        column.add(pa.array([text]))
+        date = date if date.tzinfo else date.replace(tzinfo=UTC)
+        assert column.finish()[0].tolist() == [date.timestamp()], text
+
+
+def test_formats_of_times_are_checked():
+    assert is_time_format("") and all(map(is_time_format, FORMATS[:-1]))
+    assert not any(map(is_time_format, ("%Q", "%d.%m.%", "%F")))
 
 
 MISSING = "user,item,label,when\na,x,1,5\n,y,1,6\nb,NA,1,7\nb,z,,8\nb,y,1,null\nb,w,0,9\n"
