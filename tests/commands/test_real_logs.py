@@ -30,7 +30,7 @@ def run(capsys, *arguments):
         main(arguments)
         message = ""
     except SystemExit as stop:
-        message = str(stop.code)
+        message = str(stop.code).partition(": ")[2]  # without the name of the program
     return message, capsys.readouterr().out
 
 
@@ -52,7 +52,7 @@ def test_quotes_that_spark_and_mysql_escape_by_a_backslash(workplace, capsys):
     rows = "".join(f"u{n},{title},i{n},1\n" for n, title in enumerate(titles))
     content = f"user_id,title,item_id,clicked\n{rows}"
     message, _ = prepare(capsys, content, "--label=clicked")
-    assert message.startswith("recns_tf: log.csv line 5: text follows a closing quote; if the file")
+    assert message.startswith("log.csv line 5: text follows a closing quote; if the file")
     assert "use --escape='\\'" in message and not Path("data").exists()
     spark = content.replace('""big""', '\\"big\\"')
     message, _ = prepare(capsys, spark, "--label=clicked", "--escape=\\")
@@ -64,7 +64,7 @@ def test_a_quote_left_open_in_a_column_nobody_reads(workplace, capsys):
         f"{n},{n},1,x\n" for n in range(2000)
     )
     message, _ = prepare(capsys, content, "--label=clicked")
-    assert message.startswith("recns_tf: log.csv line 3: a quote is opened and never closed")
+    assert message.startswith("log.csv line 3: a quote is opened and never closed")
     message, output = prepare(capsys, content, "--label=clicked", "--quoting=none")
     assert message == "" and "read          2,002 rows" in output
 
@@ -74,25 +74,23 @@ def test_a_heading_is_not_a_user(workplace, capsys):
     content = "userId,movieId,rating,timestamp\n1,27,5.0,1112486027\n18,23,3.0,1112486029\n"
     flags = ("--columns=u,i,r,t", "--user=u", "--item=i")
     message, _ = prepare(capsys, content, *flags)
-    assert message.startswith("recns_tf: log.csv line 1: u 'userId' looks like a heading")
+    assert message.startswith("log.csv line 1: u 'userId' looks like a heading")
     message, _ = prepare(capsys, content, *flags, "--label=r")
-    assert message.startswith("recns_tf: log.csv line 1: r 'rating' is not a number; if this line")
+    assert message.startswith("log.csv line 1: r 'rating' is not a number; if this line")
 
 
 def test_rows_of_guests_and_without_a_time(workplace, capsys):
     """chongminggao/KuaiRec#1, RUCAIBox/RecBole#1084."""
     guests = "user_id,item_id,time\n1,a,1\n,b,2\n2,a,3\n"
     message, _ = prepare(capsys, guests)
-    assert message == (
-        "recns_tf: log.csv line 3: user_id is missing; --missing=drop leaves such rows out."
-    )
+    assert message == ("log.csv line 3: user_id is missing; --missing=drop leaves such rows out.")
     message, output = prepare(capsys, guests, "--missing=drop")
     assert message == "" and train_pairs() == {(1, "a"), (2, "a")}
     assert "less              1 rows without an id, a label or a time (--missing=drop)" in output
     timeless = "user_id,video_id,timestamp,ratio\n1,10,1593878903.4,0.7\n1,11,,2.5\n1,12,5,2.5\n"
     flags = ("--item=video_id", "--label=ratio", "--positive=>=2", "--timestamp=timestamp")
     message, _ = prepare(capsys, timeless, *flags, "--split=temporal")
-    assert message.startswith("recns_tf: log.csv line 3: timestamp is missing; --missing=drop")
+    assert message.startswith("log.csv line 3: timestamp is missing; --missing=drop")
     message, _ = prepare(capsys, timeless, *flags, "--split=temporal", "--missing=drop")
     assert message == "" and train_pairs() == {(1, 12)}
 
@@ -102,7 +100,7 @@ def test_several_kinds_of_events_are_positives(workplace, capsys):
     content = "user_id,item_id,event\n1,a,cart\n1,b,purchase\n2,a,view\n1,c,view\n"
     label = "--label=event"
     message, _ = prepare(capsys, content, label, "--positive===cart", "--positive===purchase")
-    assert message == "recns_tf: --positive is given 2 times: give it once."
+    assert message == "--positive is given 2 times: give it once."
     message, output = prepare(capsys, content, label, "--positive===cart|purchase")
     assert message == "" and train_pairs() == {(1, "a"), (1, "b")}
     message, output = prepare(capsys, content, label, "--positive===cart|purchse")
@@ -163,7 +161,7 @@ def test_latin_1_and_two_characters_between_fields(workplace, capsys):
     flags = ("--columns=u,m,r", "--user=u", "--item=m", "--separator=::")
     message, _ = prepare(capsys, content, *flags, name="ratings.dat")
     assert message == (
-        "recns_tf: ratings.dat line 1: not UTF-8 text; name its encoding, as in --encoding=latin-1."
+        "ratings.dat line 1: not UTF-8 text; name its encoding, as in --encoding=latin-1."
     )
     message, _ = prepare(capsys, content, *flags, "--encoding=latin-1", name="ratings.dat")
     assert message == "" and train_pairs() == {(1, "Amélie (2001)"), (2, "Léon (1994)")}
@@ -197,7 +195,7 @@ def test_a_huge_id_is_an_id_in_a_log_and_an_error_in_a_numbered_graph(workplace,
         (folder / "train.txt").write_text("0 1 2 3\n1 2 3 4\n2 0 99999999\n")
         (folder / "test.txt").write_text("0 4\n")
     message, _ = run(capsys, "describe", "gowalla")
-    assert message.startswith("recns_tf: data/gowalla/train.txt line 3: item 99999999 is above ")
+    assert message.startswith("data/gowalla/train.txt line 3: item 99999999 is above ")
     message, output = run(
         capsys, "prepare", "log", "--train_input=train.txt", "--test_input=test.txt"
     )
@@ -210,7 +208,7 @@ def test_a_log_in_which_every_user_has_every_item(workplace, capsys):
     content = "user_id,item_id\n" + "".join(f"{u},{v}\n" for u in range(3) for v in range(3))
     assert prepare(capsys, content, "--valid=0", "--test=0")[0] == ""
     message, _ = run(capsys, "log", "mf", "--sampler=unins", *TRAIN)
-    assert message.startswith("recns_tf: log: every user with train positives has every item")
+    assert message.startswith("log: every user with train positives has every item")
     assert not Path("runs/log-mf-unins").exists()
     prepare(capsys, content + "3,0\n3,1\n", "--valid=0", "--test=0")
     message, _ = run(capsys, "log", "mf", "--sampler=unins", *TRAIN)
