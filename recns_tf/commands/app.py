@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
+import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -17,9 +20,12 @@ from recns_tf.config.flags import Checked, flag_fields, from_flags, make_flags
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
 from recns_tf.registry import COMMANDS, suggestion
+from recns_tf.utils import failures
 from recns_tf.utils.program import HELP, short_name
 
 OPTIONAL, MORE = "[", "…"
+LONGEST_SHOWN = 200
+"""Number of characters of an unexpected error that its sentence shows."""
 
 Settings = TypeVar("Settings", bound=Checked)
 
@@ -110,11 +116,32 @@ def run(command: Command, arguments: Sequence[str], called: str) -> None:
         # The reader closed the pipe, as in "| head".
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except OSError as error:
-        sys.exit(f"{short_name()}: {error.filename or 'the system'}: {error.strerror or error}.")
     except KeyboardInterrupt:
         print(f"\n{short_name()}: interrupted; {command.interrupted}.", file=sys.stderr)
         sys.exit(130)
+    except Exception as error:
+        sys.exit(f"{short_name()}: {describe(error)}")
+
+
+def describe(error: Exception) -> str:
+    """Return a sentence on an error that is not a UserError.
+
+    An error of the program itself is described by the path of a file with the details, so that it
+    can be reported.
+    """
+    if text := failures.sentence(error):
+        return text
+    if isinstance(error, OSError):
+        return f"{error.filename or 'the system'}: {error.strerror or error}."
+    path = Path(tempfile.gettempdir()) / f"{short_name().lstrip('./')}-error-{os.getpid()}.txt"
+    details = "".join(traceback.format_exception(error))
+    with suppress(OSError):
+        path.write_text(details, encoding="utf-8", errors="backslashreplace")
+    shown = " ".join(str(error).split())[:LONGEST_SHOWN]
+    return (
+        f"unexpected error ({type(error).__name__}: {shown}). This is a fault of the program: "
+        f"please report it with {path}."
+    )
 
 
 def parse(command: Command, arguments: Sequence[str], called: str) -> Call:

@@ -8,13 +8,18 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from recns_tf.errors import UserError
 from recns_tf.regions.candidate_sets import CandidateSets
 from recns_tf.runs.folder import Row, RunFolder
 from recns_tf.training.sampled_rec import SampledRec
+from recns_tf.utils.failures import require_space
 from recns_tf.utils.files import atomic
+
+SLACK_BYTES = 1 << 20
+"""Room for small files besides the weights."""
 
 
 def best_row(rows: list[Row], metric: str) -> Row | None:
@@ -134,6 +139,8 @@ class EpochEnd(keras.callbacks.Callback):
         row["seconds"] = round(seconds, 3)
         self.rows.append(row)
         self.folder.append(row)
+        # HDF5 crashes on a full disk, and TensorFlow reports it as exhausted memory.
+        require_space(self.folder.path, bytes_per_epoch(self.model), f"epoch {number}")
         if best_row(self.rows, self.metric) is row:
             with atomic(self.folder.best_weights) as temporary:
                 self.model.save_weights(temporary)
@@ -141,6 +148,16 @@ class EpochEnd(keras.callbacks.Callback):
         self.checkpoints.save(checkpoint_number=number)
         if out_of_patience(self.rows, self.patience, self.metric):
             self.model.stop_training = True
+
+
+def bytes_per_epoch(model: keras.Model) -> int:
+    """Return how many bytes an epoch writes at most: the best weights and a checkpoint.
+
+    Both contain the weights and the state of the optimizer.
+    """
+    variables = [*model.variables, *model.optimizer.variables]
+    sizes = (math.prod(each.shape) * np.dtype(each.dtype).itemsize for each in variables)
+    return 2 * sum(sizes) + SLACK_BYTES
 
 
 def rounded(value: Any) -> float:

@@ -17,10 +17,11 @@ from recns_tf.regions.region import Region
 from recns_tf.runs.folder import Row, RunFolder, reading
 from recns_tf.runs.provenance import git_commit, versions
 from recns_tf.runs.published import published
-from recns_tf.training.callbacks import best_row
+from recns_tf.training.callbacks import SLACK_BYTES, best_row
 from recns_tf.training.curves import plot_curves
 from recns_tf.training.negative_statistics import STATISTICS
 from recns_tf.training.sampled_rec import SampledRec
+from recns_tf.utils.failures import require_space
 from recns_tf.utils.files import atomic, write_json
 
 PARTS = {"valid": "validation", "test": "test"}
@@ -95,12 +96,15 @@ def finish(
     with reading(folder.best_weights):
         model.load_weights(folder.best_weights)
     embeddings = model.encoder.embeddings()
-    for name, array in (
-        ("user", embeddings[0]),
-        ("item", embeddings[1]),
-        ("user_ids", interactions.user_ids),
-        ("item_ids", interactions.item_ids),
-    ):
+    arrays = {
+        "user": embeddings[0],
+        "item": embeddings[1],
+        "user_ids": interactions.user_ids,
+        "item_ids": interactions.item_ids,
+    }
+    size = sum(array.nbytes for array in arrays.values()) + SLACK_BYTES
+    require_space(folder.path, size, "the folder embeddings/")
+    for name, array in arrays.items():
         with atomic(folder.embeddings / f"{name}.npy") as temporary:
             np.save(temporary, array, allow_pickle=False)
     title = f"{config.dataset}, {config.encoder}, {config.sampler}, seed {config.seed}"

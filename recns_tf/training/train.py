@@ -11,14 +11,16 @@ import tensorflow as tf
 from recns_tf import datasets
 from recns_tf.config.config import Config, Workspace, complete
 from recns_tf.datasets.cold_start import cold_start, sentences
-from recns_tf.errors import UserError
 from recns_tf.evaluation.part_metrics import caveats
 from recns_tf.interactions import Interactions
 from recns_tf.runs.folder import RunFolder, reading
 from recns_tf.training.build import build
-from recns_tf.training.callbacks import EpochEnd, Refresh, out_of_patience
+from recns_tf.training.callbacks import EpochEnd, Refresh, bytes_per_epoch, out_of_patience
 from recns_tf.training.progress import Progress
 from recns_tf.training.results import finish, table, validation
+from recns_tf.utils.failures import explained, require_space
+
+LESS_MEMORY = "choose a smaller --dim, --batch_size or --num_candidates"
 
 
 def train_and_evaluate(
@@ -60,17 +62,13 @@ def train_and_evaluate(
     settings = config.to_json() | {"data_checksum": interactions.checksum}
     with folder.claim(settings, workspace.overwrite, complete):
         results = folder.read_results()
-        try:
+        with explained(folder=folder.path, advice=LESS_MEMORY):
             if before is not None:
                 before(folder)
             if results is None:
                 results = run(config, interactions, folder, cache)
             else:
                 print(f"{folder.path} is finished; --overwrite would run it again.")
-        except tf.errors.ResourceExhaustedError as error:
-            raise UserError(
-                "out of memory: choose a smaller --dim, --batch_size or --num_candidates."
-            ) from error
     print(table(results, folder))
     return results
 
@@ -113,6 +111,7 @@ def run(
             patience=config.patience,
             metric=metric,
         )
+        require_space(folder.path, bytes_per_epoch(model), "an epoch")
         candidate_sets.prepare(done)
         model.fit(
             pipeline.batches(first_epoch=done),

@@ -1,0 +1,95 @@
+"""Failures of the machine, such as a full disk, as one sentence, whichever library reports them."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from recns_tf.errors import UserError
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+FULL_TEXT = re.compile(r"no space left on device|disk quota exceeded|\d+ requested and \d+ written")
+"""What libraries write of a full disk, the last of them NumPy."""
+
+MEMORY_ERRORS = ("MemoryError", "ArrowMemoryError", "ResourceExhaustedError", "bad_alloc")
+MEMORY_TEXTS = ("std::bad_alloc", "out of memory", "unable to allocate")
+
+
+def sentence(error: BaseException, *, folder: Path | str = "", advice: str = "") -> str:
+    """Return a sentence on a full disk or exhausted memory, or "" for other errors.
+
+    Args:
+        error: an exception of any library; those that caused it are considered, too.
+        folder: where the program was writing, if the error does not name a file.
+        advice: what takes less memory, such as "choose a smaller --dim".
+    """
+    for each in chain(error):
+        text = str(each).lower()
+        if getattr(each, "errno", None) in FULL or FULL_TEXT.search(text):
+            place = getattr(each, "filename", None) or folder
+            where = f" of {place}" if place else ""
+            return f"the disk{where} is full: free some space and run the same command again."
+        named = any(cls.__name__ in MEMORY_ERRORS for cls in type(each).__mro__)
+        if named or any(part in text for part in MEMORY_TEXTS):
+            return f"out of memory: {advice or 'use less data or a machine with more memory'}."
+    return ""
+
+
+@contextmanager
+def explained(*, folder: Path | str = "", advice: str = "") -> Iterator[None]:
+    """Turn a full disk or exhausted memory within the block into a UserError; see `sentence`."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        if text := sentence(error, folder=folder, advice=advice):
+            raise UserError(text) from error
+        raise
+
+
+def chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an exception, its cause, the cause of that, and so on."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def require_space(folder: Path, size: int, what: str) -> None:
+    """Raise UserError unless a folder has room for `size` more bytes.
+
+    The space is allocated for a moment, because quotas do not count as a full disk. Some libraries,
+    such as HDF5, crash on a full disk.
+
+    Args:
+        folder: an existing folder.
+        size: number of bytes.
+        what: what they are for, for the message.
+    """
+    free = shutil.disk_usage(folder).free
+    full = free < size
+    if not full and hasattr(os, "posix_fallocate"):
+        try:
+            with tempfile.TemporaryFile(dir=folder, prefix=f".{os.getpid()}.") as file:
+                os.posix_fallocate(file.fileno(), 0, max(size, 1))
+        except OSError as error:
+            # File systems that cannot allocate in advance raise other errors.
+            full = error.errno in FULL
+    if full:
+        raise UserError(
+            f"the disk of {folder} is full: {what} needs {megabytes(size)}, {megabytes(free)} are "
+            "free; free some space and run the same command again."
+        )
+
+
+def megabytes(size: int) -> str:
+    """Return a number of bytes in megabytes."""
+    return f"{size / 1e6:,.1f} MB"
