@@ -18,7 +18,7 @@ import pyarrow as pa
 from recns_tf.datasets.formats import ids
 from recns_tf.datasets.formats.reading import UNREADABLE, describe_unreadable
 from recns_tf.datasets.formats.sources import Source, as_source, opened
-from recns_tf.datasets.formats.text import UTF8, Layout, Utf8Stream
+from recns_tf.datasets.formats.text import UTF8, BadText, Layout, Utf8Stream, bounded_lines
 from recns_tf.errors import UserError
 from recns_tf.interactions import Pairs
 
@@ -38,6 +38,8 @@ def is_adjacency(source: Source, layout: Layout) -> bool:
     try:
         with opened(source) as file:
             return bool(FIRST_LINE.fullmatch(next(lines(file.stream), b"")))
+    except BadText:
+        return False
     except UNREADABLE as error:
         raise UserError(describe_unreadable(source, 0, error)) from error
 
@@ -95,6 +97,8 @@ def read_adjacency(
                     raise UserError(f"{where}: user {user} already has line {line_of[user]}.")
                 line_of[user] = number
                 rows.append(items)
+    except BadText as bad:
+        raise UserError(f"{source} {bad}.") from bad
     except UNREADABLE as error:
         raise UserError(describe_unreadable(source, number, error)) from error
     if not rows:
@@ -105,7 +109,7 @@ def read_adjacency(
 
 def lines(stream: BinaryIO) -> Iterator[bytes]:
     """Yield the lines of a file without a byte order mark."""
-    yield from io.BufferedReader(Utf8Stream(stream, UTF8))
+    yield from bounded_lines(io.BufferedReader(Utf8Stream(stream, UTF8)))
 
 
 def require_numbers(line: bytes, where: str) -> None:

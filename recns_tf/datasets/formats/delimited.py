@@ -28,20 +28,24 @@ from recns_tf.datasets.formats.sources import Source, opened
 from recns_tf.datasets.formats.text import (
     AUTO,
     DOUBLE,
+    LONGEST_LINE,
     UNIT_SEPARATOR,
     BadText,
     Layout,
     Utf8Stream,
+    bounded_lines,
     undecoded,
 )
 from recns_tf.errors import UserError
 
-BLOCK_BYTES = 16 << 20
+BLOCK_BYTES = LONGEST_LINE
+"""Arrow reads blocks of this size, and no record may be longer."""
+
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".inter": "\t", ".txt": "\t"}
+MOST_COLUMNS = 10_000
 CANDIDATES = {",": ",", "\t": "\\t", ";": ";", "|": "|", "::": "::", " ": " "}
 TEXT_TABLES = ".csv, .tsv, .inter, .txt (and .gz, .bz2 or .zst after it)"
 """File extensions of the tables that this module reads, for messages."""
-LONGEST_FIELD = 1 << 30
 
 
 def read_delimited(
@@ -163,6 +167,11 @@ def read_header(source: Source, layout: Layout) -> tuple[list[str], int]:
         for line, fields in lines(source, layout):
             if any(is_undecoded(field) for field in fields):
                 raise UserError(f"{source} line {line}: {undecoded(layout)}.")
+            if len(fields) > MOST_COLUMNS:
+                raise UserError(
+                    f"{source} line {line} has {len(fields):,} fields, more than {MOST_COLUMNS:,}: "
+                    "is this a table?"
+                )
             if fields:
                 names = [field.strip() for field in fields]
                 if is_inter(source):
@@ -206,20 +215,29 @@ def lines(source: Source, layout: Layout) -> Iterator[tuple[int, list[str]]]:
 
     This is slow; it serves to read the header and to find the line of an error. An empty line has
     no fields. Bytes that are not valid text become surrogates.
+
+    Raises:
+        BadText: a line or a field is too long.
     """
     separator = separator_of(source, layout)
     with opened(source) as file:
         stream = io.BufferedReader(Utf8Stream(file.stream, layout.encoding, separator))
         decoded = io.TextIOWrapper(stream, "utf-8", errors="surrogateescape", newline="")
-        csv.field_size_limit(LONGEST_FIELD)
+        csv.field_size_limit(LONGEST_LINE)
         reader = csv.reader(
-            decoded,
+            bounded_lines(decoded),
             delimiter=separator if len(separator) == 1 else UNIT_SEPARATOR.decode(),
             quoting=csv.QUOTE_MINIMAL if is_quoted(separator, layout) else csv.QUOTE_NONE,
             escapechar=layout.escape or None,
         )
-        for fields in reader:
-            yield reader.line_num, fields
+        line = 0
+        try:
+            for fields in reader:
+                line = reader.line_num
+                yield line, fields
+        except csv.Error as error:
+            hint = "; is a quote opened and never closed?" if "field larger" in str(error) else ""
+            raise BadText(f"line {line + 1}: {one_line(error)}{hint}") from error
 
 
 def line_of_record(source: Source, row: int, layout: Layout) -> int:
@@ -245,6 +263,8 @@ def describe_error(source: Source, layout: Layout, num_columns: int, error: Exce
             if fields and num_columns and len(fields) != num_columns:
                 wrong = f"{len(fields)} fields where {num_columns} columns are named"
                 return f"{source} line {line}: {wrong}."
+    except BadText as bad:
+        return f"{source} {bad}."
     except UNREADABLE as bad:
         return describe_unreadable(source, line, bad)
     return f"{source} cannot be read ({one_line(error)})."

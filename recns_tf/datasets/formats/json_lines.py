@@ -23,11 +23,11 @@ from recns_tf.datasets.formats.reading import (
     progress,
 )
 from recns_tf.datasets.formats.sources import Source, opened
-from recns_tf.datasets.formats.text import Layout, Utf8Stream, undecoded
+from recns_tf.datasets.formats.text import BadText, Layout, Utf8Stream, bounded_lines, undecoded
 from recns_tf.errors import UserError
 
 EXTENSIONS = (".jsonl", ".ndjson", ".json")
-BATCH_LINES = 1 << 16
+BATCH_LINES, BATCH_BYTES = 1 << 16, 64 << 20
 SCALARS = (str, int, float, bool, type(None))
 
 Line = tuple[int, bytes]
@@ -74,8 +74,8 @@ def batches(source: Source, layout: Layout) -> Iterator[list[Line]]:
     number = 0
     try:
         with opened(source) as file, progress(source, file.total, "B") as bar:
-            reader = io.BufferedReader(Utf8Stream(file.stream, layout.encoding))
-            while lines := list(islice(reader, BATCH_LINES)):
+            reader = bounded_lines(io.BufferedReader(Utf8Stream(file.stream, layout.encoding)))
+            while lines := take(reader):
                 bar.update(file.position() - bar.n)
                 batch = [
                     (place, line) for place, line in enumerate(lines, number + 1) if line.strip()
@@ -83,8 +83,22 @@ def batches(source: Source, layout: Layout) -> Iterator[list[Line]]:
                 number += len(lines)
                 if batch:
                     yield batch
+    except BadText as bad:
+        raise UserError(f"{source} {bad}.") from bad
     except UNREADABLE as error:
         raise UserError(describe_unreadable(source, number, error)) from error
+
+
+def take(reader: Iterator[bytes]) -> list[bytes]:
+    """Return the next lines, at most BATCH_LINES and about BATCH_BYTES."""
+    lines: list[bytes] = []
+    size = 0
+    for line in islice(reader, BATCH_LINES):
+        lines.append(line)
+        size += len(line)
+        if size > BATCH_BYTES:
+            break
+    return lines
 
 
 def parse_together(batch: list[Line]) -> list[dict[str, Any]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -12,9 +11,12 @@ from tqdm import tqdm
 
 from recns_tf.datasets.formats.sources import Source
 
-SHOWN_COLUMNS = 12
+SHOWN_COLUMNS, SHOWN_CHARACTERS = 12, 60
 
-UNREADABLE = (OSError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile, csv.Error)
+LONGEST_ERROR = 300
+"""Most characters of another program's message; some quote the whole line of a file."""
+
+UNREADABLE = (OSError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile)
 """Exceptions raised for damaged or encrypted files."""
 
 
@@ -27,13 +29,13 @@ def progress(source: Source, total: int, unit: str = "row") -> tqdm[Any]:
 
 def describe_columns(names: Sequence[str]) -> str:
     """Return a phrase that lists the columns of a table."""
-    shown = ", ".join(repr(name) for name in names[:SHOWN_COLUMNS])
+    shown = ", ".join(repr(name[:SHOWN_CHARACTERS]) for name in names[:SHOWN_COLUMNS])
     return f"its columns are {shown}{', …' if len(names) > SHOWN_COLUMNS else ''}"
 
 
 def one_line(error: Exception) -> str:
-    """Return an error's message as one line, without the final period."""
-    return " ".join(str(error).split()).rstrip(".")
+    """Return the start of an error's message as one line, without the final period."""
+    return " ".join(str(error)[:LONGEST_ERROR].split()).rstrip(".")
 
 
 def describe_unreadable(source: Source, line: int, error: Exception) -> str:

@@ -107,7 +107,8 @@ def find(name: str) -> list[Source]:
             return [in_archive(archive, path.relative_to(archive).as_posix())]
     if glob.has_magic(name):
         return parts(name, sorted(map(Path, glob.glob(str(path), recursive=True))), Path())
-    raise UserError(f"{name} does not exist (current folder: {Path.cwd()}): name a table.")
+    what = "is not a file" if path.exists() else f"does not exist (current folder: {Path.cwd()})"
+    raise UserError(f"{name} {what}: name a table.")
 
 
 def parts(name: str, paths: list[Path], root: Path) -> list[Source]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import codecs
 import io
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from itertools import count
+from typing import IO, Any, AnyStr, NamedTuple
 
 import numpy as np
 
@@ -44,8 +46,27 @@ BY_NAME = Layout()
 """The layout that the file name implies."""
 
 
+LONGEST_LINE = 16 << 20
+"""Most characters of a line, so that a file without line ends does not fill the memory."""
+
+
 class BadText(Exception):
     """Text that cannot be a table of the given layout."""
+
+
+def bounded_lines(file: IO[AnyStr], longest: int = LONGEST_LINE) -> Iterator[AnyStr]:
+    """Yield the lines of a file with their ends.
+
+    Raises:
+        BadText: a line is longer than `longest`.
+    """
+    for number in count(1):
+        line = file.readline(longest + 1)
+        if len(line) > longest:
+            raise BadText(f"line {number} is longer than {longest:,} characters")
+        if not line:
+            return
+        yield line
 
 
 def is_text_encoding(name: str) -> bool:
