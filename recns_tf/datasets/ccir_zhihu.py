@@ -29,7 +29,7 @@ from recns_tf.datasets.formats.impressions import (
     unnest,
 )
 from recns_tf.datasets.formats.sources import Source
-from recns_tf.datasets.formats.text import Layout
+from recns_tf.datasets.formats.text import BadText, Layout
 from recns_tf.datasets.preprocessing.log import Log
 from recns_tf.datasets.public_log import load_log
 from recns_tf.errors import UserError
@@ -77,7 +77,10 @@ def layout_of(path: Path) -> tuple[Layout, str]:
     Raises:
         UserError: no field of the first line contains a list.
     """
-    fields = next((fields for _, fields in lines(Source(path), Layout("\t")) if fields), [])
+    try:
+        fields = next((fields for _, fields in lines(Source(path), Layout("\t")) if fields), [])
+    except BadText as bad:
+        raise UserError(f"{path} {bad}.") from bad
     for place, field in enumerate(fields):
         if re.fullmatch(TRIPLE, field.partition(",")[0].strip()):
             return Layout("\t", tuple(map(str, range(len(fields))))), str(place)

@@ -96,7 +96,8 @@ class Utf8Stream(io.RawIOBase):
         check: follows the quotes; None for no check.
 
     Raises:
-        BadText: while reading, the file contains UNIT_SEPARATOR, which stands for the separator.
+        BadText: while reading, the file contains UNIT_SEPARATOR, which stands for the separator, or
+            bytes that the encoding has no place for.
         BadQuote: while reading, see QuoteCheck.
     """
 
@@ -105,7 +106,9 @@ class Utf8Stream(io.RawIOBase):
     ):
         super().__init__()
         self.stream = stream
+        self.encoding = encoding
         self.check = check
+        self.lines = 0
         is_utf8 = codecs.lookup(encoding).name in (UTF8, "utf-8-sig")
         self.decoder = (
             None if is_utf8 else codecs.getincrementaldecoder(encoding)("surrogateescape")
@@ -135,7 +138,13 @@ class Utf8Stream(io.RawIOBase):
         """Return the converted bytes of a block; an empty one is the end of the file."""
         self.at_end = not block
         if self.decoder is not None:
-            text = self.decoder.decode(block, final=self.at_end)
+            try:
+                text = self.decoder.decode(block, final=self.at_end)
+            except UnicodeDecodeError as error:
+                # UTF-16 and UTF-32 have no place for single bytes.
+                name = self.encoding.upper()
+                raise BadText(f"is not {name} text after line {self.lines}") from error
+            self.lines += text.count("\n")
             block = text.encode(UTF8, "surrogateescape")
         if self.at_start:
             block = self.held + block
