@@ -19,7 +19,7 @@ def folder(tmp_path):
 
 def start(folder, settings=OLD, overwrite=False):
     with folder.claim(settings, overwrite):
-        pass
+        folder.begin()
 
 
 def settings_in(folder):
