@@ -167,9 +167,11 @@ class RunFolder:
     def clear(self) -> None:
         """Delete the files of an earlier run, and no others.
 
-        The checkpoint goes first and config.json last, so that the remains of an interrupted
-        deletion are never mistaken for a run with the new settings.
+        results.json goes first, so that the remains of an interrupted deletion are no finished run.
+        The checkpoint goes next and config.json last, so that they are never mistaken for a run
+        with the new settings.
         """
+        self.results.unlink(missing_ok=True)
         for folder in (
             self.checkpoint,
             self.best_weights.parent,
@@ -181,7 +183,7 @@ class RunFolder:
             if folder.exists():
                 folder.rename(doomed)
                 shutil.rmtree(doomed)
-        for file in (self.results, self.metrics, self.curves, self.config):
+        for file in (self.metrics, self.curves, self.config):
             file.unlink(missing_ok=True)
 
     def make_way(
