@@ -55,6 +55,8 @@ def test_folder_is_the_old_or_the_new_one_after_any_fault(tmp_path, kind, earlie
     found, hidden = [], set()
     for parent, _ in faults.every_fault(world(tmp_path, earlier), write_place, faults.FAULTS[kind]):
         hidden |= {name.removeprefix(".place") for name in os.listdir(parent)}
+        lost = content_of(parent / ".place.recns-old")
+        assert lost in (None, earlier), "a part of a folder is never put back"
         if kind != "killed":
             assert content_of(parent / "place") == earlier
             assert set(os.listdir(parent)) <= {"place"}
