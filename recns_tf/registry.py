@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from recns_tf.errors import UserError
+from recns_tf.utils import folders
 
 
 class Entry(NamedTuple):
@@ -234,6 +235,7 @@ PREPARED = "prepared.json"
 
 def prepared_names(data_dir: str | Path) -> list[str]:
     """Return the names of the datasets that `prepare` made in a folder."""
+    folders.restore_all(Path(data_dir))
     return sorted(path.parent.name for path in Path(data_dir).glob(f"[!.]*/{PREPARED}"))
 
 

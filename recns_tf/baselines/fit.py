@@ -97,6 +97,7 @@ def select_and_test(
     best, tried = select(fits, interactions, config)
     seconds = time.perf_counter() - started
     test, lists = evaluate_part(best, interactions, "test", config.ks)
+    folder.begin()
     with atomic(folder.path / LISTS) as temporary:
         np.save(temporary, lists, allow_pickle=False)
     chosen = next(row for row in tried if row["settings"] == best.settings)

@@ -17,6 +17,7 @@ from recns_tf.experiments.options import AblateSettings, fixed_settings
 from recns_tf.experiments.results import Line
 from recns_tf.experiments.runner import report, run_cells
 from recns_tf.utils.files import write_text
+from recns_tf.utils.together import written_together
 
 SCALE_NOTE = "the same in all runs, those of the dataset, the encoder and the command line"
 CHOSEN_ON_TEST = (
@@ -96,10 +97,11 @@ def write(found: list[tuple[Preset, list[Row]]], runs_dir: Path, folder: Path) -
     ):
         text += ["", CHOSEN_ON_TEST]
     table = "\n".join(text)
-    write_text(folder / "ablation.md", table + "\n")
-    results.write_csv(folder / "ablation.csv", ablation.CSV_COLUMNS, rows)
-    results.write_csv(folder / "cells.csv", results.CELL_COLUMNS, cells)
-    ablation.plot_differences(groups, title, folder / "ablation")
+    with written_together(folder, last="ablation.md") as new:
+        results.write_csv(new / "ablation.csv", ablation.CSV_COLUMNS, rows)
+        results.write_csv(new / "cells.csv", results.CELL_COLUMNS, cells)
+        ablation.plot_differences(groups, title, new / "ablation")
+        write_text(new / "ablation.md", table + "\n")
     return f"{table}\n\n{folder}/: ablation.md ablation.csv ablation.png ablation.svg cells.csv"
 
 

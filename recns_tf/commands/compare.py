@@ -19,6 +19,7 @@ from recns_tf.evaluation.part_metrics import UNKNOWN, caveats
 from recns_tf.interactions import users_with
 from recns_tf.utils.files import sha256, write_json, write_text
 from recns_tf.utils.quiet import silenced_stderr
+from recns_tf.utils.together import written_together
 
 LEAST_USERS = 2
 
@@ -87,10 +88,11 @@ def main(call: Call) -> None:
         },
         "run": wanted.run or None,
     }
-    write_json(folder / "results.json", about | comparison.to_json([*given, *run], found))
-    write_text(folder / "per_user.csv", comparison.to_csv(interactions, [*given, *run]))
-    write_text(folder / "comparison.md", f"# {call.words[0]}\n\n{report}\n")
-    plot_comparison(interactions, given, run, folder / "comparison.png")
+    with written_together(folder, last="results.json") as new:
+        write_text(new / "per_user.csv", comparison.to_csv(interactions, [*given, *run]))
+        write_text(new / "comparison.md", f"# {call.words[0]}\n\n{report}\n")
+        plot_comparison(interactions, given, run, new / "comparison.png")
+        write_json(new / "results.json", about | comparison.to_json([*given, *run], found))
     print(f"\n{report}\n\n{folder}/: comparison.md results.json per_user.csv comparison.png")
 
 

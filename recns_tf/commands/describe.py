@@ -13,6 +13,7 @@ from recns_tf.commands.app import Call, Command, load_dataset
 from recns_tf.config.config import Config, Workspace
 from recns_tf.utils.files import write_json
 from recns_tf.utils.quiet import silenced_stderr
+from recns_tf.utils.together import written_together
 
 
 def main(call: Call) -> None:
@@ -23,8 +24,9 @@ def main(call: Call) -> None:
         from recns_tf.analysis.plots import plot_degrees
     about = describe(interactions, tuple(sorted({*KHOPS, settings.khop})))
     print(report(about))
-    write_json(folder / "description.json", about)
-    plot_degrees(interactions, folder / "description.png")
+    with written_together(folder, last="description.json") as new:
+        plot_degrees(interactions, new / "description.png")
+        write_json(new / "description.json", about)
     print(f"\n{folder}/: description.json description.png")
 
 

@@ -13,8 +13,9 @@ from recns_tf import datasets
 from recns_tf.commands.app import Call, Command
 from recns_tf.config.config import Config, Workspace
 from recns_tf.config.flags import Checked, one_of, option
-from recns_tf.datasets.formats.writers import WRITERS
+from recns_tf.datasets.formats.writers import FOLDER_WRITERS, WRITERS
 from recns_tf.errors import UserError
+from recns_tf.utils import folders
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -29,12 +30,24 @@ def main(call: Call) -> None:
     dataset, path = call.words[0], Path(call.words[1])
     workspace, export = call.settings(Workspace), call.settings(Export)
     datasets.require(dataset, workspace.data_dir)
-    if path.exists():
-        raise UserError(f"{path} already exists: choose another name.")
+    refuse_existing(path)
     settings = call.settings(Config, dataset=dataset)
     interactions = datasets.load(settings, workspace.data_dir)
-    WRITERS[export.format](interactions, path)
+    with folders.claim(path, f"another process is writing {path}."):
+        refuse_existing(path)
+        write = WRITERS[export.format]
+        if export.format in FOLDER_WRITERS:
+            with folders.replace(path) as temporary:
+                write(interactions, temporary)
+        else:
+            write(interactions, path)
     print(f"{interactions.summary()}\n{path.absolute()}: written as {export.format}.")
+
+
+def refuse_existing(path: Path) -> None:
+    """Raise UserError if there is something at `path`."""
+    if path.exists():
+        raise UserError(f"{path} already exists: choose another name.")
 
 
 COMMAND = Command(

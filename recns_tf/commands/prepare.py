@@ -57,31 +57,35 @@ def main(call: Call) -> None:
     if name in reserved:
         raise UserError(f"a dataset cannot be called '{name}': that name is reserved.")
     directory = Path(place.data_dir) / name
-    if prepared.is_prepared(directory) and not place.overwrite:
-        raise UserError(f"{directory} already exists: choose another name, or use --overwrite.")
-    if directory.exists() and not prepared.is_prepared(directory) and any(directory.iterdir()):
-        raise UserError(
-            f"{directory} is not a prepared dataset: choose another name, or remove the folder."
-        )
     started = time.perf_counter()
-    make(settings, directory)
+    make(settings, directory, place.overwrite)
     print(f"\n{directory}/: ready in {time.perf_counter() - started:.1f} s. Train on it with")
     print(f"  {program()} {name} lightgcn")
 
 
-def make(settings: Preparation, directory: Path) -> tuple[Interactions, RowCounts]:
+def make(
+    settings: Preparation, directory: Path, overwrite: bool = True
+) -> tuple[Interactions, RowCounts]:
     """Read a log, store it as a dataset, and print what happened to its rows.
 
     Args:
         settings: how to read and split the log.
-        directory: data/NAME, which is replaced atomically.
+        directory: data/NAME, which is replaced as a whole.
+        overwrite: whether an existing dataset may be replaced.
 
     Returns:
         The dataset, and what happened to the rows of the log.
 
     Raises:
-        UserError: the settings or the log are invalid; nothing is written.
+        UserError: the settings or the log are invalid, or the dataset may not be replaced; nothing
+            is written.
     """
+    with prepared.claim(directory, overwrite):
+        return read_and_store(settings, directory)
+
+
+def read_and_store(settings: Preparation, directory: Path) -> tuple[Interactions, RowCounts]:
+    """Do what `make` does, with `directory` locked."""
     require_consistent(settings)
     inputs = [(source, part) for flag, part in INPUTS.items() for source in named(settings, flag)]
     sources, parts = [source for source, _ in inputs], [part for _, part in inputs]

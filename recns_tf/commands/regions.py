@@ -11,6 +11,7 @@ from recns_tf.commands.app import Call, Command, load_dataset
 from recns_tf.config.config import Config, Workspace
 from recns_tf.utils.files import write_json
 from recns_tf.utils.quiet import silenced_stderr
+from recns_tf.utils.together import written_together
 
 
 def main(call: Call) -> None:
@@ -38,8 +39,9 @@ def main(call: Call) -> None:
         "region": region.describe(settings.num_candidates),
         "intermediate": coverage.to_json(),
     }
-    write_json(folder / "regions.json", about)
-    plot_coverage(coverage, interactions.name, folder / "regions.png")
+    with written_together(folder, last="regions.json") as new:
+        plot_coverage(coverage, interactions.name, new / "regions.png")
+        write_json(new / "regions.json", about)
     print(f"\n{folder}/: regions.json regions.png")
 
 

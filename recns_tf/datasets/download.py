@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import http.client
 import os
 import re
@@ -11,13 +10,14 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from tqdm import tqdm
 
 from recns_tf.utils.files import sha256
+from recns_tf.utils.locks import lock
 
 TIMEOUT_SECONDS = 20
 WAITS_SECONDS = (1.0, 2.0, 4.0)  # between attempts
@@ -71,30 +71,6 @@ def download(url: str, path: Path, expected: str, checksum: Callable[[Path], str
             if not resumed_at:
                 break
     raise DownloadError(f"{url} is not the expected file (its checksum differs)")
-
-
-@contextmanager
-def lock(part: Path) -> Iterator[BinaryIO]:
-    """Open `part` for appending under an exclusive lock; remove it at the end if it is empty."""
-    while True:
-        with part.open("ab") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            # The previous holder of the lock may have moved or removed the file.
-            if not is_same_file(file, part):
-                continue
-            try:
-                yield file
-            finally:
-                if not file.seek(0, os.SEEK_END) and is_same_file(file, part):
-                    part.unlink()
-            return
-
-
-def is_same_file(file: BinaryIO, path: Path) -> bool:
-    """Return whether the open `file` is still at `path`."""
-    with suppress(FileNotFoundError):
-        return os.path.samestat(os.fstat(file.fileno()), path.stat())
-    return False
 
 
 def fetch(url: str, file: BinaryIO) -> int:

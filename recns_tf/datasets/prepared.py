@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
-import shutil
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -27,6 +25,7 @@ from recns_tf.datasets.preprocessing.rules import Rules, split_rules
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
 from recns_tf.registry import PREPARED
+from recns_tf.utils import folders
 from recns_tf.utils.files import sha256, write_json
 
 if TYPE_CHECKING:
@@ -37,17 +36,48 @@ ARRAYS = ("users", "items", "positive", "times", "user_ids", "item_ids", "parts"
 
 
 def is_prepared(directory: Path) -> bool:
-    """Return whether a folder contains a prepared log."""
+    """Return whether a folder contains a prepared log, after putting it back if necessary."""
+    folders.restore(directory)
+    if not has_about(directory):
+        # A process may have begun to replace it since.
+        folders.restore(directory)
+    return has_about(directory)
+
+
+def has_about(directory: Path) -> bool:
+    """Return whether a folder has the file that marks a prepared log."""
     return (directory / ABOUT).is_file()
+
+
+@contextmanager
+def claim(directory: Path, overwrite: bool) -> Iterator[None]:
+    """Lock data/NAME for `prepare`, for the length of the block.
+
+    Args:
+        directory: data/NAME.
+        overwrite: whether an existing dataset may be replaced.
+
+    Raises:
+        UserError: another process prepares it, it exists and `overwrite` is False, or the folder
+            has other files.
+    """
+    with folders.claim(directory, f"another process is preparing {directory}."):
+        if has_about(directory) and not overwrite:
+            raise UserError(f"{directory} already exists: choose another name, or use --overwrite.")
+        if directory.exists() and not has_about(directory) and any(directory.iterdir()):
+            raise UserError(
+                f"{directory} is not a prepared dataset: choose another name, or remove the folder."
+            )
+        yield
 
 
 def prepare(
     directory: Path, log: Log, rules: Rules, about: dict[str, Any]
 ) -> tuple[Interactions, RowCounts]:
-    """Store a log in `directory`, which is replaced atomically.
+    """Store a log in `directory`, which is replaced as a whole.
 
     Args:
-        directory: data/NAME.
+        directory: data/NAME, locked by `claim`.
         log: the events.
         rules: how to filter and split. The seed is not stored, because each run has its own.
         about: the source of the log and how it was read, for prepared.json.
@@ -59,7 +89,7 @@ def prepare(
         UserError: as in to_interactions; nothing is written.
     """
     accounts = []
-    with replace_folder(directory) as temporary:
+    with folders.replace(directory) as temporary:
         arrays = {name: getattr(log, name) for name in ARRAYS if getattr(log, name) is not None}
         np.savez(temporary / LOG, allow_pickle=False, **arrays)
         source = {"log_sha256": sha256(temporary / LOG)} | dataclasses.asdict(rules)
@@ -92,33 +122,10 @@ def prepare(
     return interactions, counts
 
 
-@contextmanager
-def replace_folder(directory: Path) -> Iterator[Path]:
-    """Yield an empty folder that replaces `directory` when the block succeeds."""
-    temporary, earlier = (
-        directory.with_name(f".{os.getpid()}.{name}.{directory.name}") for name in ("new", "old")
-    )
-    new_parent = not directory.parent.exists()
-    for left_by_a_kill in directory.parent.glob(f".*.new.{directory.name}"):
-        shutil.rmtree(left_by_a_kill, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    try:
-        yield temporary
-        if directory.exists():
-            os.replace(directory, earlier)
-        os.replace(temporary, directory)
-    finally:
-        if earlier.exists() and not directory.exists():
-            os.replace(earlier, directory)
-        shutil.rmtree(temporary, ignore_errors=True)
-        shutil.rmtree(earlier, ignore_errors=True)
-        if new_parent:
-            with suppress(OSError):  # it may be in use
-                directory.parent.rmdir()
-
-
 def load(directory: Path, config: Config) -> Interactions:
     """Load a prepared dataset with the prepared split or that of the flags, and cache it.
+
+    If `prepare` replaces it meanwhile, the new one is loaded.
 
     Args:
         directory: data/NAME.
@@ -127,6 +134,27 @@ def load(directory: Path, config: Config) -> Interactions:
     Raises:
         UserError: a file in `directory` is damaged, or the log has no times for a split by time.
     """
+    while True:
+        folders.restore(directory)
+        identity = identity_of(directory)
+        try:
+            return load_once(directory, config)
+        except (UserError, OSError):
+            # Files of two datasets never match: their checksums differ.
+            if identity_of(directory) == identity:
+                raise
+
+
+def identity_of(directory: Path) -> tuple[int, int] | None:
+    """Return what distinguishes a folder from others that had its name, None if it is missing."""
+    with suppress(FileNotFoundError):
+        found = directory.stat()
+        return found.st_dev, found.st_ino
+    return None
+
+
+def load_once(directory: Path, config: Config) -> Interactions:
+    """Load a prepared dataset that is not replaced meanwhile; see `load`."""
     try:
         about = json.loads((directory / ABOUT).read_text(encoding="utf-8"))
         rules = split_rules(config, **about["rules"])

@@ -29,6 +29,7 @@ from recns_tf.experiments.results import write_csv
 from recns_tf.experiments.sweep import Command, Failure, sweep, train_command
 from recns_tf.utils.files import write_text
 from recns_tf.utils.markdown import table
+from recns_tf.utils.together import written_together
 
 DIGITS = 2
 
@@ -208,9 +209,10 @@ def write_tables(studies: Sequence[Study], folder: Path) -> None:
     metrics = dict.fromkeys(study.base.selection_metric for study in studies)
     best = f"best validation {' or '.join(map(label, metrics))}, %"
     head = ["encoder", "sampler", "space", "trials", best, "settings"]
-    write_text(folder / "tuning.md", "\n".join(table(head, rows)) + "\n")
     columns = ("encoder", "sampler", "trial", "folder", "state", *metrics, "settings")
-    write_csv(folder / "tuning.csv", columns, trials)
+    with written_together(folder, last="tuning.md") as new:
+        write_csv(new / "tuning.csv", columns, trials)
+        write_text(new / "tuning.md", "\n".join(table(head, rows)) + "\n")
 
 
 def trial_row(config: Config, trial: optuna.trial.FrozenTrial) -> dict[str, Any]:

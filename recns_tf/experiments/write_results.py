@@ -20,6 +20,7 @@ from recns_tf.interactions import Interactions
 from recns_tf.runs.data import data_settings
 from recns_tf.runs.published import published
 from recns_tf.utils.files import write_text
+from recns_tf.utils.together import written_together
 
 TITLE_WIDTH = 50
 """Characters per line in the title of a figure, for each plot side by side."""
@@ -95,22 +96,23 @@ def write(
             for run in line.runs
         ]
     table = "\n".join(text)
-    write_text(folder / "table.md", table + "\n")
-    results.write_csv(folder / "table.csv", tables.COLUMNS, table_rows)
-    results.write_csv(folder / "cells.csv", results.CELL_COLUMNS, cell_rows)
-    rows = [each._asdict() for each in compared]
-    results.write_csv(folder / "comparisons.csv", significance_tables.COLUMNS, rows)
     written = "table.md table.csv comparisons.csv cells.csv"
-    if drawn:
-        figure = Figure(figsize=(5 * len(drawn), 4), layout="constrained")
-        for axes, (picture, lines, title) in zip(
-            figure.subplots(1, len(drawn), squeeze=False)[0], drawn, strict=True
-        ):
-            picture(axes, lines, title, runs_dir)
-        title = f"{experiment.title}: {dataset}"
-        figure.suptitle(textwrap.fill(title, TITLE_WIDTH * len(drawn)))
-        figures.save_figure(figure, folder / name)
-        written += f" {name}.png {name}.svg"
+    with written_together(folder, last="table.md") as new:
+        results.write_csv(new / "table.csv", tables.COLUMNS, table_rows)
+        results.write_csv(new / "cells.csv", results.CELL_COLUMNS, cell_rows)
+        rows = [each._asdict() for each in compared]
+        results.write_csv(new / "comparisons.csv", significance_tables.COLUMNS, rows)
+        if drawn:
+            figure = Figure(figsize=(5 * len(drawn), 4), layout="constrained")
+            for axes, (picture, lines, title) in zip(
+                figure.subplots(1, len(drawn), squeeze=False)[0], drawn, strict=True
+            ):
+                picture(axes, lines, title, runs_dir)
+            title = f"{experiment.title}: {dataset}"
+            figure.suptitle(textwrap.fill(title, TITLE_WIDTH * len(drawn)))
+            figures.save_figure(figure, new / name)
+            written += f" {name}.png {name}.svg"
+        write_text(new / "table.md", table + "\n")
     return f"{table}\n\n{folder}/: {written}\n"
 
 

@@ -15,7 +15,8 @@ Contract:
     .lock              locked by the process that writes to the folder
 
 A run with the same name and settings resumes from the checkpoint, or shows the results if it is
-finished. A run with other settings is refused unless --overwrite deletes the earlier run. A folder
+finished. A run with other settings is refused unless --overwrite deletes the earlier run, which
+happens when the new run has its first epoch, or its results if it has no epochs. A folder
 without an epoch and results has nothing to lose: its settings are replaced. If a run is refused
 before its first epoch ends, the folder that it created is deleted.
 """
@@ -86,6 +87,8 @@ class RunFolder:
         self.curves = path / "curves.png"
         self.lists = path / LISTS
         self.profile = path / "profile"
+        self.replacing: dict[str, Any] | None = None
+        """The settings of this run, while the folder still holds the run that it overwrites."""
 
     @contextmanager
     def claim(
@@ -101,7 +104,8 @@ class RunFolder:
 
         Args:
             config: all settings.
-            overwrite: whether to delete an earlier run first.
+            overwrite: whether `begin` deletes an earlier run; until then the folder reads as that
+                of a new run.
             complete: adds settings that an earlier version did not have, at their defaults.
 
         Raises:
@@ -118,16 +122,28 @@ class RunFolder:
             except OSError as error:
                 raise UserError(f"another process is writing to {self.path}.") from error
             if overwrite:
-                self.clear()
-            self.make_way(config, complete)
+                self.replacing = config
+                if not self.has_progress():
+                    self.begin()
+            else:
+                self.make_way(config, complete)
+                write_json(self.config, config)
             self.delete_temporary_files()
-            write_json(self.config, config)
             try:
                 yield
             except UserError:
                 if is_new and not self.has_progress() and not self.profile.exists():
                     shutil.rmtree(self.path)
                 raise
+            finally:
+                self.replacing = None
+
+    def begin(self) -> None:
+        """Delete the earlier run that this one overwrites, if any; the first results are ready."""
+        if self.replacing is not None:
+            self.clear()
+            write_json(self.config, self.replacing)
+            self.replacing = None
 
     def has_progress(self) -> bool:
         """Return whether the folder holds an epoch or results, which a new run would lose."""
@@ -151,9 +167,11 @@ class RunFolder:
     def clear(self) -> None:
         """Delete the files of an earlier run, and no others.
 
-        The checkpoint goes first and config.json last, so that the remains of an interrupted
-        deletion are never mistaken for a run with the new settings.
+        results.json goes first, so that the remains of an interrupted deletion are no finished run.
+        The checkpoint goes next and config.json last, so that they are never mistaken for a run
+        with the new settings.
         """
+        self.results.unlink(missing_ok=True)
         for folder in (
             self.checkpoint,
             self.best_weights.parent,
@@ -165,7 +183,7 @@ class RunFolder:
             if folder.exists():
                 folder.rename(doomed)
                 shutil.rmtree(doomed)
-        for file in (self.results, self.metrics, self.curves, self.config):
+        for file in (self.metrics, self.curves, self.config):
             file.unlink(missing_ok=True)
 
     def make_way(
@@ -200,7 +218,7 @@ class RunFolder:
         Raises:
             UserError: a line is damaged.
         """
-        if not self.metrics.exists():
+        if self.replacing is not None or not self.metrics.exists():
             return []
         rows: list[Row] = []
         for number, line in enumerate(self.metrics.read_text(encoding="utf-8").splitlines(), 1):
@@ -215,6 +233,8 @@ class RunFolder:
     def rewind(self, epoch: int) -> list[Row]:
         """Delete the rows written after the checkpoint of `epoch`, and return the others.
 
+        An earlier run that this one overwrites is left unchanged.
+
         Raises:
             UserError: metrics.jsonl lacks an epoch up to `epoch`, or best/ is missing.
         """
@@ -223,11 +243,13 @@ class RunFolder:
         if not is_complete or (rows and not self.best_weights.exists()):
             missing = self.best_weights if is_complete else f"a line of {self.metrics}"
             raise UserError(f"{missing} is missing: --overwrite starts the run anew.")
-        write_text(self.metrics, "".join(json.dumps(row) + "\n" for row in rows))
+        if self.replacing is None:
+            write_text(self.metrics, "".join(json.dumps(row) + "\n" for row in rows))
         return rows
 
     def append(self, row: Row) -> None:
-        """Append the row of one epoch to metrics.jsonl."""
+        """Append the row of one epoch to metrics.jsonl; the first one calls `begin`."""
+        self.begin()
         with self.metrics.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
 
@@ -237,7 +259,7 @@ class RunFolder:
         Raises:
             UserError: the file is damaged.
         """
-        if not self.results.exists():
+        if self.replacing is not None or not self.results.exists():
             return None
         with reading(self.results):
             results = json.loads(self.results.read_text(encoding="utf-8"))

@@ -92,7 +92,7 @@ def run(
         model=model, weights=model.weights, optimizer=model.optimizer, epoch=epoch
     )
     checkpoints = tf.train.CheckpointManager(checkpoint, folder.checkpoint, max_to_keep=1)
-    if checkpoints.latest_checkpoint:
+    if checkpoints.latest_checkpoint and folder.replacing is None:
         with reading(folder.checkpoint):
             checkpoint.restore(checkpoints.latest_checkpoint).assert_existing_objects_matched()
         print(f"resuming after epoch {epoch.numpy()}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -15,8 +16,9 @@ from typing import Any
 def atomic(path: Path) -> Iterator[Path]:
     """Yield a temporary path next to `path`, renamed to `path` when the block succeeds.
 
-    If the block raises, the temporary file is deleted. Readers never see a partial file. The
-    temporary name keeps the suffix of `path`, which some writers require.
+    If the block raises, the temporary file is deleted. Readers never see a partial file, also
+    after a power failure. The temporary name keeps the suffix of `path`, which some writers
+    require.
 
     Example:
         >>> with atomic(Path("out.npy")) as temporary:
@@ -26,9 +28,23 @@ def atomic(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
     try:
         yield temporary
+        sync(temporary)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file, or the list of the files in a folder, is on disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Some file systems cannot do this for folders.
+        if error.errno != errno.EINVAL:
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def write_text(path: Path, text: str) -> None:

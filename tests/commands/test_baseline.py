@@ -99,6 +99,11 @@ def test_without_validation_positives_only_a_single_number_is_accepted(workspace
     named = dataclasses.replace(workspace, run_name="one")
     results = fit("ease", named, data, ease_l2="1")
     assert results["valid"] is None and results["test"]["users"] > 0
+    with pytest.raises(UserError, match="no validation positives"):
+        fit("ease", dataclasses.replace(named, overwrite=True), data, ease_l2="1,2")
+    assert fit("ease", named, data, ease_l2="1") == results, "the run to overwrite is kept"
+    again = fit("ease", dataclasses.replace(named, overwrite=True), data, ease_l2="2")
+    assert again["chosen"] == {"ease_l2": 2} and fit("ease", named, data, ease_l2="2") == again
 
 
 def test_first_of_equal_fits_is_selected(toy):

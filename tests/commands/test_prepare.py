@@ -1,7 +1,6 @@
 """Preparing a log from the command line, and training on it."""
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -13,7 +12,6 @@ import pytest
 from recns_tf import datasets
 from recns_tf.commands.prepare import make
 from recns_tf.config.config import Config
-from recns_tf.datasets import prepared
 from recns_tf.datasets.preparation import Preparation
 from recns_tf.errors import UserError
 from recns_tf.interactions import to_pairs
@@ -283,27 +281,6 @@ def test_split_flag_overrides_the_prepared_split(tmp_path, log):
         for seed in (0, 1)
     ]
     assert random[0].test.nnz == random[1].test.nnz == 30 and (random[0].test != random[1].test).nnz
-
-
-def test_interrupted_replacement_keeps_the_existing_dataset(tmp_path, monkeypatch):
-    directory = tmp_path / "shop"
-    directory.mkdir()
-    (directory / "earlier").touch()
-    left = tmp_path / ".1.new.shop"
-    left.mkdir()
-    moves = []
-
-    def interrupted(source, target, move=os.replace):
-        moves.append(source)
-        if len(moves) == 2:
-            raise KeyboardInterrupt
-        move(source, target)
-
-    monkeypatch.setattr(prepared.os, "replace", interrupted)
-    with pytest.raises(KeyboardInterrupt), prepared.replace_folder(directory) as temporary:
-        (temporary / "new").touch()
-    assert [path.name for path in directory.iterdir()] == ["earlier"]
-    assert list(tmp_path.iterdir()) == [directory], "leftovers of a killed process are removed, too"
 
 
 @pytest.mark.slow

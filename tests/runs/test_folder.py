@@ -1,6 +1,7 @@
 """What a run's folder keeps, replaces and refuses."""
 
 import json
+import shutil
 
 import pytest
 
@@ -19,7 +20,7 @@ def folder(tmp_path):
 
 def start(folder, settings=OLD, overwrite=False):
     with folder.claim(settings, overwrite):
-        pass
+        folder.begin()
 
 
 def settings_in(folder):
@@ -74,6 +75,71 @@ def test_overwriting_deletes_the_lists_of_a_baseline(folder):
     write(folder.lists)
     start(folder, OLD, overwrite=True)
     assert not folder.lists.exists()
+
+
+KEPT = {
+    "metrics.jsonl": json.dumps(ROW) + "\n",
+    "checkpoint/checkpoint": "state",
+    "best/model.weights.h5": "weights",
+    "embeddings/user.npy": "embeddings",
+    "lists/test.npy": "lists",
+    "results.json": "{}",
+}
+
+
+@pytest.fixture
+def finished(folder):
+    """A finished run with the settings OLD."""
+    start(folder)
+    for name, content in KEPT.items():
+        write(folder.path / name, content)
+    return folder
+
+
+def files_of(folder):
+    paths = (path for path in folder.path.rglob("*") if path.is_file() and path.name != ".lock")
+    return {str(path.relative_to(folder.path)): path.read_text() for path in paths}
+
+
+@pytest.mark.parametrize("error", [UserError, KeyboardInterrupt, ZeroDivisionError])
+def test_run_that_ends_before_its_first_epoch_leaves_the_run_it_overwrites(finished, error):
+    before = files_of(finished)
+    assert before.keys() == KEPT.keys() | {"config.json"}
+    with pytest.raises(error), finished.claim(NEW, overwrite=True):
+        assert finished.read_results() is None and finished.rows() == []
+        assert finished.rewind(0) == []
+        raise error
+    assert files_of(finished) == before
+    assert finished.rows() == [ROW]
+
+
+@pytest.mark.parametrize("first_output", ["epoch", "lists"])
+def test_first_epoch_or_lists_delete_the_run_that_is_overwritten(finished, first_output):
+    new = ROW | {"loss": 0.25}
+    with finished.claim(NEW, overwrite=True):
+        if first_output == "epoch":
+            finished.append(new)
+            finished.append(new | {"epoch": 2})
+        else:
+            finished.begin()
+    rows = [new, new | {"epoch": 2}] if first_output == "epoch" else []
+    assert finished.rows() == rows and settings_in(finished) == NEW
+    assert files_of(finished).keys() == {"config.json"} | ({"metrics.jsonl"} if rows else set())
+
+
+def test_killed_deletion_leaves_no_finished_run(finished, monkeypatch):
+    """A run whose results are there has all its files."""
+
+    class Killed(BaseException):
+        pass
+
+    def die(*_, **__):
+        raise Killed
+
+    monkeypatch.setattr(shutil, "rmtree", die)
+    with pytest.raises(Killed), finished.claim(NEW, overwrite=True):
+        finished.begin()
+    assert not finished.results.exists() and settings_in(finished) == OLD
 
 
 @pytest.mark.parametrize("content", ["{}", "[]", '{"hidden_size": 768}'])

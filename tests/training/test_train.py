@@ -19,7 +19,7 @@ from recns_tf.interactions import make_interactions
 from recns_tf.runs.folder import RunFolder
 from recns_tf.samplers.batch import Batch
 from recns_tf.samplers.unins import UniNS
-from recns_tf.training import callbacks
+from recns_tf.training import callbacks, train
 from recns_tf.training.build import build
 from recns_tf.training.callbacks import best_row, out_of_patience
 from recns_tf.training.train import train_and_evaluate
@@ -279,6 +279,39 @@ def test_finished_run_of_an_earlier_version_is_shown(toy, toy_config, workspace)
     with pytest.raises(UserError, match=r"merge flat there, nested here"):
         train_and_evaluate(other, workspace, toy)
     assert train_and_evaluate(toy_config, workspace, toy) == results
+
+
+@pytest.mark.slow
+def test_overwriting_starts_anew_and_only_after_an_epoch(toy, toy_config, workspace, monkeypatch):
+    """A refusal leaves the earlier run; a run that trains has the numbers of a first one."""
+    train_and_evaluate(toy_config, workspace, toy)
+    folder = workspace.run_folder(toy_config)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    overwrite = dataclasses.replace(workspace, overwrite=True, run_name=folder.name)
+    other = dataclasses.replace(toy_config, margin=0.2, epochs=2)
+    measure = callbacks.EpochEnd.on_epoch_end
+
+    def refuse(*_):
+        raise UserError("the model is too large.")
+
+    def diverge(self, epoch, logs=None):
+        measure(self, epoch, logs | {"loss": float("nan")})
+
+    with monkeypatch.context() as patch:
+        patch.setattr(callbacks.EpochEnd, "on_epoch_end", diverge)
+        with pytest.raises(UserError, match="the loss became nan in epoch 1"):
+            train_and_evaluate(other, overwrite, toy)
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "build", refuse)
+        with pytest.raises(UserError, match="too large"):
+            train_and_evaluate(other, overwrite, toy)
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    results = train_and_evaluate(other, overwrite, toy)
+    clean = dataclasses.replace(workspace, run_name="clean")
+    assert without_times(results) == without_times(train_and_evaluate(other, clean, toy))
+    assert rows(folder) == rows(clean.run_folder(other))
+    kept = {path.name for path in (folder / "checkpoint").iterdir()}
+    assert kept == {path.name for path in (clean.run_folder(other) / "checkpoint").iterdir()}
 
 
 def test_locked_run_is_an_error(toy, toy_config, workspace):

@@ -1,9 +1,10 @@
+import os
 import shutil
 import subprocess
 
 import pytest
 
-from recns_tf.utils.files import git_blob_sha1
+from recns_tf.utils.files import atomic, git_blob_sha1
 
 BIG = bytes(range(256)) * 5000
 
@@ -29,3 +30,16 @@ def test_git_blob_sha1_matches_git(tmp_path, content):
     command = ["git", "hash-object", "--no-filters", str(path)]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert git_blob_sha1(path) == printed.strip()
+
+
+def test_file_is_on_disk_before_it_appears(tmp_path, monkeypatch):
+    path, synced = tmp_path / "file", []
+
+    def fsync(descriptor):
+        synced.append((os.fstat(descriptor).st_ino, path.exists()))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with atomic(path) as temporary:
+        temporary.write_text("content")
+    assert synced == [(path.stat().st_ino, False)]
+    assert path.read_text() == "content" and os.listdir(tmp_path) == ["file"]

@@ -109,11 +109,11 @@ def write_table(interactions: Interactions, path: Path) -> None:
     write_columns(path, separator_of(source, BY_NAME), columns, header)
 
 
-WRITERS: dict[str, Callable[[Interactions, Path], None]] = {
+FOLDER_WRITERS: dict[str, Callable[[Interactions, Path], None]] = {
     "lightgcn": write_lightgcn,
     "pinsage": write_pinsage,
-    "table": write_table,
 }
+WRITERS = FOLDER_WRITERS | {"table": write_table}
 
 
 def nodes(rows: csr_array, first: int) -> NDArray[np.int64]:
