@@ -1,6 +1,7 @@
 """Run the tests of a checkout with pytest. All arguments are passed to pytest.
 
-A leading `fast` skips the tests marked as slow.
+A leading `fast` skips the tests marked as slow. A leading `fuzz` runs the tests of malformed and
+damaged input, wrong flags and full disks alone, in their long form, which takes about an hour.
 """
 
 from __future__ import annotations
@@ -14,6 +15,13 @@ from recns_tf.errors import UserError
 from recns_tf.utils.program import PACKAGE
 
 FAST = ("-m", "not slow")
+FUZZ = (
+    "tests/fuzz",
+    "tests/datasets/formats/test_generated_logs.py",
+    "tests/utils/test_failures.py",
+)
+FORM = "RECNS_TF_FUZZ"
+"""The environment variable that chooses the long form of the tests in FUZZ."""
 
 
 def main(call: Call) -> None:
@@ -28,13 +36,16 @@ def main(call: Call) -> None:
     arguments = call.arguments
     if arguments[:1] == ["fast"]:
         arguments = [*FAST, *arguments[1:]]
+    elif arguments[:1] == ["fuzz"]:
+        os.environ[FORM] = "long"
+        arguments = [*FUZZ, *arguments[1:]]
     os.chdir(checkout)
     os.execv(sys.executable, [sys.executable, "-m", "pytest", *arguments])
 
 
 COMMAND = Command(
     about=__doc__ or "",
-    words="[fast] [pytest arguments…]",
+    words="[fast|fuzz] [pytest arguments…]",
     example="fast -k pipeline",
     settings=(),
     run=main,

@@ -14,9 +14,10 @@ from recns_tf.errors import UserError
 from recns_tf.main import main
 from recns_tf.utils import failures
 from tests.commands.test_train import call
+from tests.fuzz import LONG
 
 KILOBYTES = (12, 700, 2300, 2900)
-if os.environ.get("RECNS_TF_FUZZ") == "long":
+if LONG:
     KILOBYTES = (12, 16, 44, 92, 400, 700, 1300, 2000, 2300, 2600, 2900, 3200)
 TRAIN = (
     "synthetic-small", "mf", "--epochs=2", "--dim=16", "--num_candidates=8", "--num_negatives=2",

@@ -1,6 +1,5 @@
 """What `prepare` keeps of a generated log is what was put in, whatever its format."""
 
-import os
 from collections import Counter
 
 import numpy as np
@@ -11,9 +10,9 @@ from recns_tf.datasets import prepared
 from recns_tf.datasets.preparation import Preparation
 from recns_tf.interactions import to_pairs
 from tests.datasets.formats.log_generator import generate
+from tests.fuzz import LONG
 
-NUM_LOGS = int(os.environ.get("RECNS_TF_GENERATED_LOGS", "60"))
-"""Set the variable to 500 for the long form of this test."""
+NUM_LOGS = 500 if LONG else 60
 
 
 @pytest.mark.parametrize("seed", range(NUM_LOGS))
