@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from recns_tf.config.config import DEFAULTS
-from recns_tf.config.flags import NOT_EMPTY, Checked, Rule, between, option
+from recns_tf.config.flags import LARGEST_K, NOT_EMPTY, Checked, Rule, between, option
 from recns_tf.errors import UserError
 from recns_tf.evaluation.display import label, split_key
 from recns_tf.evaluation.part_metrics import (
@@ -144,6 +144,8 @@ def compute_slices(
             ranker = str(run.config.get("ranker", DEFAULTS["ranker"]))
             depth = int(run.config.get("ranking_depth", 0))
             _, k = split_key(recall) or ("", 0)
+            if k > LARGEST_K:
+                raise UserError(f"lists of {k} items are longer than {LARGEST_K}.")
             lists = lists_of(RunFolder(run.path), data, ranker, depth, k)
             by_degree = recall_by_user_degree(lists, data, settings.groups)
             if abs(by_degree.mean - recorded) > TOLERANCE:

@@ -136,7 +136,7 @@ def test_resuming_in_a_folder_imports_nothing(place):
 @pytest.mark.slow
 def test_load_imports_nothing_unless_it_is_asked_to(place):
     poison(place / "runs" / "evil", ["sampler"])
-    with pytest.raises(UserError, match="names the sampler payload:Sampler, .* allow_custom=True"):
+    with pytest.raises(UserError, match=r"names the sampler payload:Sampler, .* allow_custom=True"):
         load("runs/evil")
     assert not ran(place)
     model, _ = load("runs/evil", allow_custom=True)
