@@ -80,7 +80,7 @@ def build_page(runs: Sequence[Run], notes: Sequence[str], settings: Report) -> s
             f"{', '.join(by_test)}: the best epoch was chosen on the test set "
             "(--validate_on=test), and the validation curves are of the test set."
         )
-    remarks += metric_remarks(kept)
+    remarks += warning_remarks(kept) + metric_remarks(kept)
     sections = [
         results_section(groups),
         more_metrics_section(groups),
@@ -101,6 +101,16 @@ def build_page(runs: Sequence[Run], notes: Sequence[str], settings: Report) -> s
         sections=[section for section in sections if section.parts or section.notes],
     )
     return render(page)
+
+
+def warning_remarks(runs: Sequence[Run]) -> list[str]:
+    """Return the warnings that the runs recorded, with their names."""
+    found = []
+    for run in runs:
+        recorded = (run.results or {}).get("warnings")
+        sentences = recorded if isinstance(recorded, list) else []
+        found += [f"{run.path.name}: {sentence}" for sentence in sentences]
+    return found
 
 
 def metric_remarks(runs: Sequence[Run]) -> list[str]:

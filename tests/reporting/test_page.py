@@ -443,3 +443,12 @@ def test_page_fits_the_screen_and_its_legend_works(place, width):
     assert found, done.stdout + done.stderr
     assert found[1] == found[4] == "true"
     assert int(found[2]) == int(found[3]) // 2 > 0
+
+
+def test_recorded_warnings_are_shown(place):
+    change(place / "runs" / "a", "results.json", warnings=["The loss reached 2e+06 <b>.", 3])
+    change(place / "runs" / "b", "results.json", warnings="x")
+    page, _ = write(place, groups=0)
+    texts = Reader(page).texts
+    assert "a: The loss reached 2e+06 <b>." in texts and "a: 3" in texts
+    assert not any(text.startswith("b: ") for text in texts)
