@@ -55,7 +55,7 @@ def require_finite_scores(
     for table in (users, items):
         bound *= max(float(np.max(table)), -float(np.min(table)))
     # Written so that NaN is refused, too.
-    if not bound <= np.finfo(np.float32).max:
+    if not bound <= float(np.finfo(np.float32).max):
         raise UserError(
             f"the scores of the embeddings are not finite after epoch {epoch}: {REMEDY}."
         )
