@@ -63,7 +63,7 @@ def load_model(path: str | Path) -> keras.Model:
 
     Imports the encoders, samplers and losses of this package, so that Keras knows them, and calls
     keras.saving.load_model. Import and register your own parts yourself. Load only archives that
-    you trust: Keras imports what they name.
+    you trust: reading them safely is left to Keras.
 
     Args:
         path: the archive.
