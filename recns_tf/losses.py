@@ -7,10 +7,14 @@ The arguments of every loss are `positive`, float32 [B], the scores e_u·e_v; `n
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import tensorflow as tf
+
+from recns_tf.errors import first_line
 
 Loss = Callable[[tf.Tensor, tf.Tensor, float], tf.Tensor]
 
@@ -47,3 +51,34 @@ def bpr(positive: tf.Tensor, negative: tf.Tensor, margin: float) -> tf.Tensor:
     """
     del margin
     return tf.reduce_mean(tf.nn.softplus(negative - positive[:, None]))
+
+
+def fault(loss: Any) -> str:
+    """Return why an object cannot be used as a loss, or "" if it can.
+
+    It is called once as in training: inside a tf.function, on scores of 2 pairs with 3 negatives.
+    """
+    faults: list[str] = []
+
+    @tf.function(autograph=False)
+    def call(positive: tf.Tensor, negative: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            tape.watch([positive, negative])
+            value = loss(positive, negative, 0.1)
+        if not tf.is_tensor(value):
+            faults.append(f"it returns {type(value).__name__}, not a float32 scalar tensor")
+        elif value.dtype != tf.float32 or value.shape != ():
+            kind = f"{value.dtype.name} {value.shape}"
+            faults.append(f"it returns {kind}, not a float32 scalar tensor")
+        elif tape.gradient(value, [positive, negative]) == [None, None]:
+            faults.append("its value does not depend on the scores")
+        return tf.constant(0.0) if faults else value
+
+    positive, negative = [0.5, -0.25], [[0.25, 0.0, -0.5], [0.75, -1.0, 0.125]]
+    try:
+        value = float(call(tf.constant(positive), tf.constant(negative)))
+    except Exception as error:
+        return f"called with (positive, negative, margin), it raises {first_line(error)}"
+    if not faults and not math.isfinite(value):
+        faults.append(f"it returns {value} for scores between -1 and 1")
+    return faults[0] if faults else ""

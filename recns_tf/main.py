@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 
@@ -53,8 +52,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(f"{short_name()}: '{name}' needs a checkout of the project.")
     from recns_tf.commands import app
 
-    # A user's own module:Class is found in the working directory however the program was called.
-    sys.path.append(os.getcwd())
     app.run(command, line, f"{program()} {name}")
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from recns_tf.errors import UserError
+from recns_tf.errors import UserError, first_line
 from recns_tf.utils import folders
 
 
@@ -168,6 +168,18 @@ ALL_EXPERIMENTS = "all"
 OWN = ":"
 """The character that distinguishes a user-defined part, module:object, from a name."""
 
+BASES = {
+    "encoder": "recns_tf.encoders.base:Encoder",
+    "sampler": "recns_tf.samplers.base:Sampler",
+}
+"""The class that a user-defined part must extend, by kind."""
+
+TRIALS = {"loss": "recns_tf.losses:fault", "baseline": "recns_tf.baselines.base:fault"}
+"""A function that calls a user-defined part on small data, by kind.
+
+It returns why the part cannot be used, or "" if it can.
+"""
+
 REGIONS = ("intermediate", "distant", "all")
 REGION_DEFINITIONS = ("walk", "shell")
 LAYOUTS = ("pinsage", "lightgcn")
@@ -211,8 +223,16 @@ def suggestion(name: str, known: Iterable[str]) -> str:
 def find(entries: Mapping[str, Entry], kind: str, name: str) -> Entry:
     """Return the entry called `name`, or a user-defined part given as module:object.
 
+    A user-defined part is imported, and checked to be of its kind.
+
+    Args:
+        entries: the registered parts.
+        kind: what they are: encoder, sampler, loss or baseline.
+        name: the name, or module:object.
+
     Raises:
-        UserError: there is none; the message lists the available names.
+        UserError: there is none, and the message lists the available names; or the user-defined
+            part cannot be imported, or is not of its kind.
     """
     if name in entries:
         return entries[name]
@@ -223,10 +243,29 @@ def find(entries: Mapping[str, Entry], kind: str, name: str) -> Entry:
         )
     own = Entry(name, "user-defined")
     try:
-        own.load()
-    except (ImportError, AttributeError, ValueError) as error:
-        raise UserError(f"the {kind} {name} cannot be loaded: {error}.") from error
+        part = own.load()
+    except (Exception, SystemExit) as error:
+        raise UserError(f"the {kind} {name} cannot be loaded: {first_line(error)}.") from error
+    if kind in BASES:
+        fault = fault_of_class(part, pkgutil.resolve_name(BASES[kind]))
+    else:
+        fault = pkgutil.resolve_name(TRIALS[kind])(part)
+    if fault:
+        raise UserError(f"the {kind} {name} cannot be used: {fault}.")
     return own
+
+
+def fault_of_class(part: Any, base: type) -> str:
+    """Return why a part is not a complete subclass of `base`, or "" if it is one."""
+    if not (isinstance(part, type) and issubclass(part, base)):
+        return f"it is not a subclass of {base.__module__}.{base.__name__}"
+    # Keras classes have a metaclass that does not enforce abstract methods.
+    missing = [
+        name
+        for name in dir(part)
+        if getattr(getattr(part, name, None), "__isabstractmethod__", False)
+    ]
+    return f"it does not define {', '.join(missing)}" if missing else ""
 
 
 PREPARED = "prepared.json"

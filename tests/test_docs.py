@@ -86,7 +86,7 @@ def test_user_defined_sampler_trains(place, toy, toy_config):
     results = train_and_evaluate(config, workspace, toy)
     assert workspace.run_folder(config).name == "ml-100k-lightgcn-nearest.Nearest"
     assert results["sampler"] == "nearest:Nearest" and results["epochs_run"] == 3
-    model, _ = load.load(workspace.run_folder(config), interactions=toy)
+    model, _ = load.load(workspace.run_folder(config), interactions=toy, allow_custom=True)
     assert type(model.sampler).__name__ == "Nearest"
 
 

@@ -15,7 +15,8 @@ from absl import flags, logging
 
 from recns_tf import datasets
 from recns_tf.config import flagfiles
-from recns_tf.config.config import Config, Workspace
+from recns_tf.config.config import Config, Expanded, Workspace
+from recns_tf.config.custom_parts import NAMING, is_custom, refuse_custom
 from recns_tf.config.flags import Checked, flag_fields, from_flags, make_flags
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
@@ -37,11 +38,13 @@ class Call(NamedTuple):
         words: the positional words.
         arguments: the command line as given, without the program and the command.
         flags: the parsed flags.
+        custom: whether the user named a part outside the package, here or in a flagfile.
     """
 
     words: list[str]
     arguments: list[str]
     flags: flags.FlagValues
+    custom: bool = False
 
     def settings(self, cls: type[Settings], **positional: str) -> Settings:
         """Return the settings of a class that the flags and the positional words make.
@@ -65,8 +68,7 @@ class Command(NamedTuple):
         interrupted: says what an interrupt leaves.
         flagfile_words: 1 if the first word is a dataset, 2 if the second is an encoder besides;
             their flagfiles come before the command line.
-        expand: replaces arguments before they are parsed; returns them, and words that stand
-            for missing ones.
+        expand: replaces arguments before they are parsed.
         raw: whether the arguments are another program's, and are passed on unparsed.
     """
 
@@ -77,7 +79,7 @@ class Command(NamedTuple):
     run: Callable[[Call], None]
     interrupted: str = "run it again"
     flagfile_words: int = 0
-    expand: Callable[[Sequence[str]], tuple[list[str], list[str]]] | None = None
+    expand: Callable[[Sequence[str]], Expanded] | None = None
     raw: bool = False
 
 
@@ -109,7 +111,11 @@ def run(command: Command, arguments: Sequence[str], called: str) -> None:
         elif command.raw:
             command.run(Call([], list(arguments), flags.FlagValues()))
         else:
-            command.run(parse(command, arguments, called))
+            call = parse(command, arguments, called)
+            if call.custom:
+                # The user's own module is found there however the program was called.
+                sys.path.append(os.getcwd())
+            command.run(call)
     except UserError as error:
         sys.exit(f"{short_name()}: {error}")
     except BrokenPipeError:
@@ -148,19 +154,34 @@ def parse(command: Command, arguments: Sequence[str], called: str) -> Call:
     """Return the call that a command line makes.
 
     Raises:
-        UserError: a flag is unknown or repeated, its value is not of its type, or words are
-            missing.
+        UserError: a flag is unknown or repeated, its value is not of its type, words are missing,
+            or a file of --config names a part outside the package.
     """
     refuse_repeated(command, arguments)
-    line, default_words = command.expand(arguments) if command.expand else (list(arguments), [])
-    line = flagfiles.locate(line)
+    expanded = Expanded(list(arguments), [], list(arguments), None)
+    if command.expand:
+        expanded = command.expand(arguments)
+    line = flagfiles.locate(expanded.line)
     words, values = read(command, line, called)
-    words = words or default_words
+    words = words or expanded.words
     require_words(command, words, called)
+    files: list[str] = []
     if command.flagfile_words:
-        files = flagfiles.find(*words[: command.flagfile_words])
-        _, values = read(command, [*map(flagfiles.flag, files), *line], called)
-    return Call(words, list(arguments), values)
+        files = [*map(flagfiles.flag, flagfiles.find(*words[: command.flagfile_words]))]
+        _, values = read(command, [*files, *line], called)
+    typed = named_parts(*read(command, [*files, *flagfiles.locate(expanded.typed)], called))
+    if expanded.file and not values["allow_custom"].value:
+        named = {"encoder": words[1], "sampler": values["sampler"].value}
+        named["loss"] = values["loss"].value
+        remedy = "repeat the name on the command line, or add --allow_custom"
+        refuse_custom(named, expanded.file, remedy, typed)
+    return Call(words, list(arguments), values, any(map(is_custom, typed)))
+
+
+def named_parts(words: Sequence[str], values: flags.FlagValues) -> list[str]:
+    """Return the words and the values of flags that may name a part outside the package."""
+    # The first word is a dataset, which is never one.
+    return [*words[1:], *(str(values[name].value) for name in NAMING if name in values)]
 
 
 def read(

@@ -1,6 +1,8 @@
 """Train a model, test it once, and leave its folder under runs/.
 
---config=runs/NAME/config.json stands for the settings of that run; flags after it win.
+--config=runs/NAME/config.json stands for the settings of that run; flags after it win. A file that
+names a sampler, a loss or an encoder of your own is refused unless you name it again, or give
+--allow_custom.
 """
 
 from __future__ import annotations
@@ -23,6 +25,11 @@ class TrainSettings(Checked):
     profile: bool = option(
         False, "first measure where the time of a training step goes, into RUN/profile/"
     )
+    allow_custom: bool = option(
+        False,
+        "import the parts that the file of --config names as module:object; their code runs on "
+        "your computer",
+    )
 
 
 def main(call: Call) -> None:
@@ -30,8 +37,11 @@ def main(call: Call) -> None:
     dataset, encoder = call.words
     workspace = call.settings(Workspace)
     datasets.require(dataset, workspace.data_dir)
-    registry.find(registry.ENCODERS, "encoder", encoder)
-    config = call.settings(Config, dataset=dataset, encoder=encoder)
+    with silenced_stderr():
+        registry.find(registry.ENCODERS, "encoder", encoder)
+        config = call.settings(Config, dataset=dataset, encoder=encoder)
+        registry.find(registry.SAMPLERS, "sampler", config.sampler)
+        registry.find(registry.LOSSES, "loss", config.loss)
     interactions = datasets.load(config, workspace.data_dir)
     # TensorFlow takes seconds to import: not before flags and data are known to be sound.
     with silenced_stderr():

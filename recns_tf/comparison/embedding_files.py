@@ -61,7 +61,7 @@ def read_array(flag: str, path: Path) -> NDArray[Any]:
     try:
         with path.open("rb") as file:
             array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
-    except (ValueError, EOFError) as error:
+    except (ValueError, EOFError, MemoryError) as error:
         pickled = "Object arrays" in str(error)
         what = "holds Python objects" if pickled else "is not a .npy file, or is damaged"
         raise UserError(

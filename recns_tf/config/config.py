@@ -10,7 +10,7 @@ import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from recns_tf import registry
 from recns_tf.config import flagfiles
@@ -281,37 +281,54 @@ class Workspace(Checked):
         return Path(self.runs_dir) / (self.run_name or name)
 
 
-def expand(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+class Expanded(NamedTuple):
+    """A command line whose --config is replaced by flags.
+
+    Attributes:
+        line: the whole command line.
+        words: dataset and encoder of the last file; [] if there is none.
+        typed: the command line without --config.
+        file: the last file, if any.
+    """
+
+    line: list[str]
+    words: list[str]
+    typed: list[str]
+    file: Path | None
+
+
+def expand(arguments: Sequence[str]) -> Expanded:
     """Replace each --config=FILE of a command line by the flags of that file.
 
     FILE is the config.json of a run. Its flags take the place of --config, so that later
     arguments override them. Flags missing from the file get their defaults.
 
-    Returns:
-        The command line, and the dataset and encoder of the last FILE ([] if there is none).
-
     Raises:
         UserError: the file is not a run's config.json.
     """
-    expanded: list[str] = []
-    positional: list[str] = []
+    line: list[str] = []
+    words: list[str] = []
+    typed: list[str] = []
+    file: Path | None = None
     remaining = iter(arguments)
     for argument in remaining:
         name, equals, path = argument.partition("=")
         if name not in ("--config", "-config"):
-            expanded.append(argument)
+            line.append(argument)
+            typed.append(argument)
             continue
         path = path if equals else next(remaining, "")
         if not path:
             raise UserError("--config needs a file: --config=runs/NAME/config.json.")
         try:
-            settings = json.loads(Path(path).read_text(encoding="utf-8"))
-            positional = [settings["dataset"], settings["encoder"]]
+            file = Path(path)
+            settings = json.loads(file.read_text(encoding="utf-8"))
+            words = [str(settings["dataset"]), str(settings["encoder"])]
             settings = complete(settings)
-            expanded += [f"--{field.name}={settings[field.name]}" for field in flag_fields(Config)]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            line += [f"--{field.name}={settings[field.name]}" for field in flag_fields(Config)]
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise UserError(f"--config={path} is not a run's config.json ({error}).") from error
-    return expanded, positional
+    return Expanded(line, words, typed, file)
 
 
 def explicit_settings(

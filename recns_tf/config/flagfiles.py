@@ -12,7 +12,7 @@ from pathlib import Path
 
 from absl import flags
 
-from recns_tf.config.flags import Checked, make_flags
+from recns_tf.config.flags import A_FOLDER_NAME, Checked, make_flags
 from recns_tf.errors import UserError
 from recns_tf.registry import DATASETS, ENCODERS
 from recns_tf.utils.program import PACKAGE
@@ -41,7 +41,8 @@ def find(dataset: str, encoder: str = "") -> list[Path]:
         (f"{dataset}-{encoder}", False),
     ):
         path = built_in(name)
-        if path.is_file():
+        # A name with a path in it would read a file elsewhere.
+        if A_FOLDER_NAME.holds(name) and path.is_file():
             found.append(path)
         elif required:
             raise UserError(f"{path} is missing: it holds the settings of {name}; install again.")

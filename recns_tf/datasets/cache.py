@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -59,13 +60,37 @@ def save(path: Path, interactions: Interactions) -> None:
         np.savez(temporary, allow_pickle=False, about=np.array(json.dumps(about)), **arrays)
 
 
+def find(directory: Path, checksum: str) -> Path | None:
+    """Return the cache file in a folder whose Interactions have a checksum, or None.
+
+    Raises:
+        UserError: a cache file is damaged.
+    """
+    for path in sorted(directory.glob("interactions-*.npz")):
+        with reading(path), np.load(path, allow_pickle=False) as file:
+            if json.loads(str(file["about"]))["checksum"] == checksum:
+                return path
+    return None
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Report errors while reading a cache file as a damaged file, with a UserError."""
+    try:
+        yield
+    except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile) as error:
+        raise UserError(
+            f"the cache {path} is damaged ({error}): delete it and run again to rebuild it."
+        ) from error
+
+
 def read(path: Path) -> Interactions:
     """Read a file written by `save`.
 
     Raises:
         UserError: the file is truncated, of another format, or does not match its checksum.
     """
-    try:
+    with reading(path):
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         about = json.loads(str(arrays["about"]))
@@ -84,8 +109,4 @@ def read(path: Path) -> Interactions:
         )
         if interactions.checksum != about["checksum"]:
             raise ValueError("its checksum does not match")
-    except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile) as error:
-        raise UserError(
-            f"the cache {path} is damaged ({error}): delete it and run again to rebuild it."
-        ) from error
     return interactions

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from recns_tf.config.config import Workspace
+from recns_tf.config.custom_parts import custom_parts
 from recns_tf.experiments.cells import DONE, Cell, is_locked, results_of, state, unique_cells
 from recns_tf.utils.files import write_json
 from recns_tf.utils.parallel import CORES
@@ -57,11 +58,13 @@ class Running(NamedTuple):
 
 
 def train_command(cell: Cell, settings: Path, workspace: Workspace) -> list[str]:
-    """Return the command line that trains a cell."""
+    """Return the command line that trains a cell; it names parts outside the package."""
+    custom = custom_parts({"sampler": cell.config.sampler, "loss": cell.config.loss})
     return [
         *(sys.executable, "-m", "recns_tf", "train", cell.config.dataset, cell.config.encoder),
         *(f"--config={settings}", f"--run_name={cell.name}"),
         *(f"--runs_dir={workspace.runs_dir}", f"--data_dir={workspace.data_dir}"),
+        *(f"--{part}={name}" for part, name in custom.items()),
     ]
 
 

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from recns_tf.config.config import DEFAULTS
-from recns_tf.config.flags import NOT_EMPTY, Checked, Rule, between, option
+from recns_tf.config.flags import LARGEST_K, NOT_EMPTY, Checked, Rule, between, option
 from recns_tf.errors import UserError
 from recns_tf.evaluation.display import label, split_key
 from recns_tf.evaluation.part_metrics import (
@@ -80,7 +80,7 @@ def build_page(runs: Sequence[Run], notes: Sequence[str], settings: Report) -> s
             f"{', '.join(by_test)}: the best epoch was chosen on the test set "
             "(--validate_on=test), and the validation curves are of the test set."
         )
-    remarks += metric_remarks(kept)
+    remarks += warning_remarks(kept) + metric_remarks(kept)
     sections = [
         results_section(groups),
         more_metrics_section(groups),
@@ -101,6 +101,16 @@ def build_page(runs: Sequence[Run], notes: Sequence[str], settings: Report) -> s
         sections=[section for section in sections if section.parts or section.notes],
     )
     return render(page)
+
+
+def warning_remarks(runs: Sequence[Run]) -> list[str]:
+    """Return the warnings that the runs recorded, with their names."""
+    found = []
+    for run in runs:
+        recorded = (run.results or {}).get("warnings")
+        sentences = recorded if isinstance(recorded, list) else []
+        found += [f"{run.path.name}: {sentence}" for sentence in sentences]
+    return found
 
 
 def metric_remarks(runs: Sequence[Run]) -> list[str]:
@@ -144,6 +154,8 @@ def compute_slices(
             ranker = str(run.config.get("ranker", DEFAULTS["ranker"]))
             depth = int(run.config.get("ranking_depth", 0))
             _, k = split_key(recall) or ("", 0)
+            if k > LARGEST_K:
+                raise UserError(f"lists of {k} items are longer than {LARGEST_K}.")
             lists = lists_of(RunFolder(run.path), data, ranker, depth, k)
             by_degree = recall_by_user_degree(lists, data, settings.groups)
             if abs(by_degree.mean - recorded) > TOLERANCE:

@@ -171,7 +171,7 @@ def read_object(path: Path, keys: Sequence[str], notes: list[str]) -> dict[str, 
         return {**found, **{key: found[key] for key in keys}}
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         notes.append(f"{path} is damaged.")
         return None
 
@@ -188,7 +188,7 @@ def read_rows(path: Path, notes: list[str]) -> list[Row]:
             row = json.loads(line)
             if number(row, "epoch") is None:
                 raise ValueError("no epoch")
-        except ValueError:
+        except (ValueError, RecursionError):
             notes.append(f"{path}, line {place} is damaged: the curves end before it.")
             break
         rows.append(row)

@@ -1,13 +1,20 @@
-"""The settings that determine a run's dataset, and loading the dataset of a finished run."""
+"""The settings that determine a run's dataset, and loading the dataset of a finished run.
+
+A run may be somebody else's. Its dataset is therefore only read from a cache, or generated if it is
+synthetic and small: nothing is downloaded, imported or written.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from recns_tf import datasets
 from recns_tf.config.config import Config, complete
+from recns_tf.config.flags import A_FOLDER_NAME
+from recns_tf.datasets import cache
+from recns_tf.datasets.synthetic.generate import PRESETS, interactions_of, shape_of
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
 
@@ -27,6 +34,12 @@ NAMES = (
 )
 """The settings that dataset loaders read."""
 
+SYNTHETIC = ("synthetic", *(f"synthetic-{preset}" for preset in PRESETS))
+"""The synthetic datasets."""
+
+LARGEST = 1_000_000
+"""The most users, items or pairs of a synthetic dataset that is generated again."""
+
 
 def data_settings(config: Config) -> dict[str, Any]:
     """Return the settings of `config` that determine its dataset."""
@@ -36,7 +49,7 @@ def data_settings(config: Config) -> dict[str, Any]:
 def load_data_of(
     settings: Mapping[str, Any], checksum: str, data_dir: str | Path = "data"
 ) -> Interactions:
-    """Load the dataset that a run was trained on, without downloading it.
+    """Return the dataset that a run was trained on, from its cache or generated.
 
     Args:
         settings: the run's settings; see `complete` for those that its version did not have.
@@ -44,15 +57,41 @@ def load_data_of(
         data_dir: folder of the datasets.
 
     Raises:
-        UserError: the dataset is missing, unreadable, or has changed since the run.
+        UserError: no cache in the folder of the dataset has this checksum, and it is not a small
+            synthetic dataset; or the cache is damaged.
     """
     name = str(settings["dataset"])
+    if not A_FOLDER_NAME.holds(name):
+        raise UserError(f"'{name}' is not the name of a dataset.")
     folder = Path(data_dir) / name
-    if not folder.is_dir() and not name.startswith("synthetic"):
+    path = cache.find(folder, checksum)
+    if path is not None:
+        return cache.read(path)
+    if name in SYNTHETIC:
+        return generated(settings, checksum)
+    if not folder.is_dir():
         raise UserError(f"{folder} is not there.")
+    raise UserError(
+        f"{folder} has no cache of the data that the run was trained on; to train on them or to "
+        "describe them makes one."
+    )
+
+
+def generated(settings: Mapping[str, Any], checksum: str) -> Interactions:
+    """Return the synthetic dataset of a run, without a cache.
+
+    Raises:
+        UserError: it is too large, or has another checksum.
+    """
     known = complete(settings)
     config = Config(**{name: known[name] for name in NAMES})
-    interactions = datasets.load(config, data_dir)
+    users, items, clicks, exposures = dataclasses.astuple(shape_of(config))
+    if max(users, items, clicks + exposures) > LARGEST:
+        raise UserError(
+            f"{config.dataset} has no cache of the data that the run was trained on, and more than "
+            f"{LARGEST:,} users, items or pairs are not generated again."
+        )
+    interactions = interactions_of(config)
     if interactions.checksum != checksum:
-        raise UserError(f"{folder} holds other data than the run was trained on.")
+        raise UserError(f"{config.dataset} is not the data that the run was trained on.")
     return interactions

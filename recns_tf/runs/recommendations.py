@@ -64,5 +64,5 @@ def read_array(path: Path) -> NDArray[Any]:
         return np.asarray(np.load(path, allow_pickle=False))
     except FileNotFoundError as error:
         raise UserError(f"{path} is not there.") from error
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, MemoryError) as error:
         raise UserError(f"{path} is damaged.") from error

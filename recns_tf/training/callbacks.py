@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -11,9 +10,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from recns_tf.errors import UserError
 from recns_tf.regions.candidate_sets import CandidateSets
 from recns_tf.runs.folder import Row, RunFolder
+from recns_tf.training.divergence import require_finite_loss, require_finite_weights
 from recns_tf.training.sampled_rec import SampledRec
 from recns_tf.utils.failures import require_space
 from recns_tf.utils.files import atomic
@@ -86,7 +85,7 @@ class EpochEnd(keras.callbacks.Callback):
         folder: folder of the run.
         checkpoints: saves the model, the optimizer and `epoch` after every epoch.
         epoch: number of completed epochs, part of the checkpoint.
-        validate: returns the validation metrics; None disables validation.
+        validate: returns the validation metrics after an epoch; None disables validation.
         eval_every: epochs between validations; the last epoch is always validated.
         patience: validations without improvement before training stops.
         metric: the validation metric that selects the best epoch.
@@ -97,7 +96,7 @@ class EpochEnd(keras.callbacks.Callback):
         folder: RunFolder,
         checkpoints: tf.train.CheckpointManager,
         epoch: tf.Variable,
-        validate: Callable[[], dict[str, Any]] | None,
+        validate: Callable[[int], dict[str, Any]] | None,
         *,
         eval_every: int,
         patience: int,
@@ -122,20 +121,18 @@ class EpochEnd(keras.callbacks.Callback):
         """Finish an epoch; `epoch` counts from 0, but files count from 1.
 
         Raises:
-            UserError: the loss is not finite; the checkpoint of the epoch before is kept.
+            UserError: the loss, a weight or a score is not finite; the checkpoint of the
+                epoch before is kept.
         """
         seconds = time.perf_counter() - self.started
         number = epoch + 1
         row: Row = {"epoch": number}
         row |= {name: rounded(value) for name, value in (logs or {}).items()}
-        if not math.isfinite(row["loss"]):
-            raise UserError(
-                f"the loss became {row['loss']} in epoch {number}: "
-                "try a smaller --learning_rate or a larger --l2."
-            )
+        require_finite_loss(row["loss"], number)
+        require_finite_weights(self.model.trainable_variables, number)
         last = number == self.params["epochs"]
         if self.validate and (last or number % self.eval_every == 0):
-            row["valid"] = self.validate()
+            row["valid"] = self.validate(number)
         row["seconds"] = round(seconds, 3)
         self.rows.append(row)
         self.folder.append(row)

@@ -9,6 +9,7 @@ import keras
 
 from recns_tf import datasets, registry
 from recns_tf.config.config import Config
+from recns_tf.config.custom_parts import refuse_custom
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
 from recns_tf.runs.folder import RunFolder, reading
@@ -17,7 +18,11 @@ from recns_tf.training.sampled_rec import SampledRec
 
 
 def load(
-    run: str | Path, data_dir: str | Path = "data", interactions: Interactions | None = None
+    run: str | Path,
+    data_dir: str | Path = "data",
+    interactions: Interactions | None = None,
+    *,
+    allow_custom: bool = False,
 ) -> tuple[SampledRec, Interactions]:
     """Return the model of a run with the weights of its best epoch, and its data.
 
@@ -25,10 +30,12 @@ def load(
         run: the run's folder, such as runs/ml-100k-pinsage-recns.
         data_dir: folder of the datasets.
         interactions: the run's data; loaded from `data_dir` if None.
+        allow_custom: whether to import parts that the run names as module:object. Their code
+            runs, so set it only for a run that you trust.
 
     Raises:
-        UserError: the folder holds no run with a best epoch, or the data are not those that the
-            run was trained on.
+        UserError: the folder holds no run with a best epoch, the run names a part as
+            module:object, or the data are not those that the run was trained on.
 
     Example:
         >>> model, data = load("runs/ml-100k-lightgcn-recns")
@@ -39,6 +46,8 @@ def load(
         settings = json.loads(folder.config.read_text(encoding="utf-8"))
         checksum = settings["data_checksum"]
         config = Config.from_json(settings)
+    if not allow_custom:
+        refuse_custom(config.to_json(), folder.config, "call load with allow_custom=True")
     if interactions is None:
         interactions = datasets.load(config, str(data_dir))
     if interactions.checksum != checksum:
@@ -53,7 +62,8 @@ def load_model(path: str | Path) -> keras.Model:
     """Return the encoder or the SampledRec that `save` wrote to a .keras archive.
 
     Imports the encoders, samplers and losses of this package, so that Keras knows them, and calls
-    keras.saving.load_model. Import and register your own parts yourself.
+    keras.saving.load_model. Import and register your own parts yourself. Load only archives that
+    you trust: reading them safely is left to Keras.
 
     Args:
         path: the archive.

@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from recns_tf.runs.folder import Row
 from recns_tf.training.callbacks import best_row
+from recns_tf.training.divergence import explosion, warnings
 
 WIDTH = 14
 
@@ -50,7 +51,10 @@ class Progress(keras.callbacks.Callback):
             self.bar.set_postfix_str(values, refresh=False)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Print the epoch's line; an asterisk marks the best validation so far."""
+        """Print the epoch's line, and a warning if its loss is the first huge one.
+
+        An asterisk marks the best validation so far.
+        """
         if self.bar is not None:
             self.bar.close()
         row = self.rows[-1]
@@ -59,3 +63,5 @@ class Progress(keras.callbacks.Callback):
         valid = f"{row['valid'][self.metric]:.4f}{star}" if "valid" in row else ""
         numbers = f"{''.join(cells)}{valid:>{WIDTH + 2}}{row['seconds']:>{WIDTH + 2}.2f}"
         print(f"{row['epoch']:>9}{numbers}", flush=True)
+        if explosion(self.rows) is row:
+            print(*warnings(self.rows), flush=True)

@@ -19,6 +19,7 @@ from recns_tf.runs.provenance import git_commit, versions
 from recns_tf.runs.published import published
 from recns_tf.training.callbacks import SLACK_BYTES, best_row
 from recns_tf.training.curves import plot_curves
+from recns_tf.training.divergence import require_finite_scores, warnings
 from recns_tf.training.negative_statistics import STATISTICS
 from recns_tf.training.sampled_rec import SampledRec
 from recns_tf.utils.failures import require_space
@@ -60,15 +61,25 @@ def measure(
 
 def validation(
     config: Config, model: SampledRec, interactions: Interactions
-) -> Callable[[], Row] | None:
-    """Return a function that evaluates the model for early stopping, or None without positives."""
+) -> Callable[[int], Row] | None:
+    """Return a function that evaluates the model for early stopping, or None without positives.
+
+    The function takes the number of the epoch, counted from 1. It raises UserError if a score is
+    not finite.
+    """
     part = config.validate_on
     if part == "test":
         print("--validate_on=test: the test metrics will be those of the best epoch on test.")
     if not getattr(interactions, part).nnz:
         print(f"no {PARTS[part]} positives: training runs for all --epochs and keeps the last one.")
         return None
-    return lambda: measure(config, model.encoder.embeddings(), interactions, part)
+
+    def validate(epoch: int) -> Row:
+        embeddings = model.encoder.embeddings()
+        require_finite_scores(*embeddings, epoch)
+        return measure(config, embeddings, interactions, part)
+
+    return validate
 
 
 def finish(
@@ -89,6 +100,9 @@ def finish(
 
     Returns:
         The content of results.json.
+
+    Raises:
+        UserError: a score is not finite; nothing is written.
     """
     rows = folder.rows()
     best = best_row(rows, config.selection_metric)
@@ -96,6 +110,7 @@ def finish(
     with reading(folder.best_weights):
         model.load_weights(folder.best_weights)
     embeddings = model.encoder.embeddings()
+    require_finite_scores(*embeddings, best["epoch"])
     arrays = {
         "user": embeddings[0],
         "item": embeddings[1],
@@ -126,6 +141,7 @@ def finish(
         "training_seconds": round(sum(seconds), 3),
         "sampling_seconds": round(sum(row["sampling_seconds"] for row in rows), 3),
         "negatives": {name: best[name] for name in STATISTICS},
+        "warnings": warnings(rows),
         "region": region.describe(config.num_candidates),
         "config": config.to_json(),
         "data": {"checksum": interactions.checksum, "source": interactions.source},

@@ -75,13 +75,14 @@ def test_run_folder_name_distinguishes_runs():
 def test_config_file_is_replaced_by_its_flags_in_place(tmp_path):
     path = tmp_path / "config.json"
     path.write_text(json.dumps(Config(khop=5, seed=7).to_json() | {"data_checksum": "abc"}))
-    arguments, positional = expand(["main", "--khop=3", f"--config={path}", "--seed=8"])
-    assert positional == ["ml-100k", "lightgcn"]
+    typed = ["main", "--khop=3", "--seed=8"]
+    expanded = expand([*typed[:2], f"--config={path}", *typed[2:]])
+    assert expanded[1:] == (["ml-100k", "lightgcn"], typed, path)
+    arguments = expanded.line
     assert arguments[:2] == ["main", "--khop=3"] and arguments[-1] == "--seed=8"
     assert {"--khop=5", "--seed=7", "--alpha=uniform(0,1)"} <= set(arguments[2:-1])
     assert not any("data_checksum" in argument for argument in arguments)
-    spaced, _ = expand(["main", "--khop=3", "--config", str(path), "--seed=8"])
-    assert spaced == arguments
+    assert expand([*typed[:2], "--config", str(path), *typed[2:]]) == expanded
 
 
 def test_flag_missing_from_a_config_file_gets_its_default(tmp_path):
@@ -89,8 +90,8 @@ def test_flag_missing_from_a_config_file_gets_its_default(tmp_path):
     del settings["layout"]
     path = tmp_path / "config.json"
     path.write_text(json.dumps(settings))
-    arguments, _ = expand(["main", f"--config={path}"])
-    assert {"--khop=5", "--layout=pinsage"} <= set(arguments)
+    expanded = expand(["main", f"--config={path}"])
+    assert {"--khop=5", "--layout=pinsage"} <= set(expanded.line)
 
 
 @pytest.mark.parametrize("content", [None, "{", "[]", "{}", '{"dataset": "ml-100k"}'])

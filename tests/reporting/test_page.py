@@ -158,9 +158,9 @@ def test_a_note_explains_missing_slices(place):
     page, _ = write(place)
     assert "Recall by group is left out for a, b:" in page and "shop is not there." in page
     config = json.loads((place / "runs" / "a" / "config.json").read_text())
-    config |= {"dataset": "synthetic", "synthetic_clicks": 2_401}
+    config |= {"dataset": "synthetic", "data_checksum": "f" * 64}
     (place / "runs" / "a" / "config.json").write_text(json.dumps(config))
-    assert "holds other data than the run was trained on" in write(place)[0]
+    assert "synthetic is not the data that the run was trained on" in write(place)[0]
     assert "of users, by their train items" not in write(place, groups=0)[0]
 
 
@@ -289,10 +289,42 @@ def test_markup_in_names_is_escaped(place):
     )
     with (hostile / "metrics.jsonl").open("a") as file:
         file.write(json.dumps({"epoch": 9, HOSTILE: 1.0}) + "\n")
+    worlds.write_run(place / "runs" / "<script>", data, dataset="../../x")
     page, _ = write(place)
     Reader(page)
     assert "<script>alert" not in page and "<b>x" not in page
     assert page.count("<script>") == 1
+    assert "for &lt;script&gt;: &#39;../../x&#39; is not the name of a dataset." in page
+
+
+def files(folder):
+    return sorted(folder.rglob("*"))
+
+
+@pytest.mark.slow
+def test_a_report_writes_and_reads_nothing_outside(place):
+    """A dataset with a path in its name, although a folder with the data is there."""
+    data = worlds.load(place / "data")
+    for run in ("a", "b", "synthetic-ease"):
+        shutil.rmtree(place / "runs" / run)
+    worlds.write_run(place / "runs" / "<script>", data, dataset="../other/synthetic")
+    shutil.copytree(place / "data", place / "other")
+    before = files(place)
+    page, _ = write(place)
+    assert "of users, by their train items" not in page
+    shutil.rmtree(place / "data")
+    assert "is not the name of a dataset" in write(place)[0]
+    assert files(place) == [path for path in before if place / "data" not in [path, *path.parents]]
+
+
+@pytest.mark.slow
+def test_lists_of_a_hostile_length_are_not_computed(place):
+    for name in ("a", "b"):
+        change(place / "runs" / name, "results.json", test={"recall@999999999": 0.5})
+    for path in (place / "runs").glob("*ease*"):
+        shutil.rmtree(path)
+    page, _ = write(place)
+    assert "left out for a, b: lists of 999999999 items are longer than 1000." in page
 
 
 @pytest.mark.slow
@@ -411,3 +443,12 @@ def test_page_fits_the_screen_and_its_legend_works(place, width):
     assert found, done.stdout + done.stderr
     assert found[1] == found[4] == "true"
     assert int(found[2]) == int(found[3]) // 2 > 0
+
+
+def test_recorded_warnings_are_shown(place):
+    change(place / "runs" / "a", "results.json", warnings=["The loss reached 2e+06 <b>.", 3])
+    change(place / "runs" / "b", "results.json", warnings="x")
+    page, _ = write(place, groups=0)
+    texts = Reader(page).texts
+    assert "a: The loss reached 2e+06 <b>." in texts and "a: 3" in texts
+    assert not any(text.startswith("b: ") for text in texts)

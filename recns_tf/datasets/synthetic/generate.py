@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -45,23 +45,29 @@ def load(directory: Path, config: Config) -> Interactions:
     Raises:
         UserError: the sizes are impossible, or the cache is damaged.
     """
-    name, seed = config.dataset, config.synthetic_seed
-    shape = shape_of(config) if name == "synthetic" else PRESETS[name.removeprefix("synthetic-")]
-    rules = split_rules(config)
-    source = {"law": MODEL_VERSION, "synthetic_seed": seed} | asdict(shape) | asdict(rules)
-    return cached(
-        directory,
-        source,
-        lambda: to_interactions(generate(shape, seed), name, rules, source)[0],
-    )
+    return cached(directory, source_of(config), lambda: interactions_of(config))
+
+
+def source_of(config: Config) -> dict[str, Any]:
+    """Return everything that a synthetic dataset depends on."""
+    version = {"law": MODEL_VERSION, "synthetic_seed": config.synthetic_seed}
+    return version | asdict(shape_of(config)) | asdict(split_rules(config))
+
+
+def interactions_of(config: Config) -> Interactions:
+    """Generate a synthetic dataset, without a cache."""
+    log = generate(shape_of(config), config.synthetic_seed)
+    return to_interactions(log, config.dataset, split_rules(config), source_of(config))[0]
 
 
 def shape_of(config: Config) -> Shape:
-    """Return the shape that the flags specify.
+    """Return the shape of a synthetic dataset: that of its name, or that of the flags.
 
     Raises:
         UserError: there are too many clicks or exposures, or fewer clicks than users.
     """
+    if config.dataset != "synthetic":
+        return PRESETS[config.dataset.removeprefix("synthetic-")]
     users, items = config.synthetic_users, config.synthetic_items
     clicks, exposures = config.synthetic_clicks, config.synthetic_exposures
     if not users <= clicks <= users * items:

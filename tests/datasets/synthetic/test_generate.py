@@ -164,7 +164,7 @@ def test_sizes_of_synthetic_come_from_the_flags(tmp_path):
     data = datasets.load(Config(dataset="synthetic", **flags), tmp_path)
     assert (data.num_users, data.num_items, data.exposed.nnz) == (20, 30, 100)
     assert data.train.nnz + data.valid.nnz + data.test.nnz == 200
-    assert generate_module.shape_of(Config()) == PRESETS["small"], "the default"
+    assert generate_module.shape_of(Config(dataset="synthetic")) == PRESETS["small"], "the default"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,51 @@
+"""Parts outside the package, named module:object, and who may name them.
+
+Loading such a part imports its module, and so runs its code. Names that you type, or that stand in
+a flagfile, are your own wish. Names in config.json may be somebody else's: they are refused unless
+the command line repeats them or gives --allow_custom.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from recns_tf.errors import UserError
+from recns_tf.registry import OWN
+
+PARTS = ("encoder", "sampler", "loss")
+"""The settings that name parts of a model."""
+
+NAMING = ("sampler", "loss", "samplers", "encoders", "grid")
+"""The flags that name parts of a model."""
+
+
+def is_custom(name: Any) -> bool:
+    """Return whether a name is that of a part outside the package."""
+    return OWN in str(name)
+
+
+def custom_parts(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Return the parts outside the package that some settings name, by setting."""
+    return {part: settings[part] for part in PARTS if is_custom(settings.get(part, ""))}
+
+
+def refuse_custom(
+    settings: Mapping[str, Any], path: Path, remedy: str, typed: Iterable[Any] = ()
+) -> None:
+    """Raise UserError if settings from a file name a part outside the package.
+
+    Args:
+        settings: the settings.
+        path: the file, for the message.
+        remedy: what to do if the file is trusted, for the message.
+        typed: names that the user typed, which are not refused.
+    """
+    found = {part: name for part, name in custom_parts(settings).items() if name not in typed}
+    if found:
+        named = " and ".join(f"the {part} {name}" for part, name in found.items())
+        raise UserError(
+            f"{path} names {named}, which would run code outside this program: if you trust it, "
+            f"{remedy}."
+        )
