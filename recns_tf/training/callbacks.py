@@ -8,13 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 from recns_tf.errors import UserError
 from recns_tf.regions.candidate_sets import CandidateSets
 from recns_tf.runs.folder import Row, RunFolder
+from recns_tf.training.checkpoints import Checkpoints
 from recns_tf.training.sampled_rec import SampledRec
-from recns_tf.utils.files import atomic
 
 
 def best_row(rows: list[Row], metric: str) -> Row | None:
@@ -79,8 +78,7 @@ class EpochEnd(keras.callbacks.Callback):
 
     Args:
         folder: folder of the run.
-        checkpoints: saves the model, the optimizer and `epoch` after every epoch.
-        epoch: number of completed epochs, part of the checkpoint.
+        checkpoints: saves the model and the optimizer after every epoch.
         validate: returns the validation metrics; None disables validation.
         eval_every: epochs between validations; the last epoch is always validated.
         patience: validations without improvement before training stops.
@@ -90,8 +88,7 @@ class EpochEnd(keras.callbacks.Callback):
     def __init__(
         self,
         folder: RunFolder,
-        checkpoints: tf.train.CheckpointManager,
-        epoch: tf.Variable,
+        checkpoints: Checkpoints,
         validate: Callable[[], dict[str, Any]] | None,
         *,
         eval_every: int,
@@ -101,7 +98,6 @@ class EpochEnd(keras.callbacks.Callback):
         super().__init__()
         self.folder = folder
         self.checkpoints = checkpoints
-        self.epoch = epoch
         self.validate = validate
         self.eval_every = eval_every
         self.patience = patience
@@ -135,10 +131,9 @@ class EpochEnd(keras.callbacks.Callback):
         self.rows.append(row)
         self.folder.append(row)
         if best_row(self.rows, self.metric) is row:
-            with atomic(self.folder.best_weights) as temporary:
+            with self.folder.manifest.replacing(self.folder.best_weights) as temporary:
                 self.model.save_weights(temporary)
-        self.epoch.assign(number)
-        self.checkpoints.save(checkpoint_number=number)
+        self.checkpoints.save(number)
         if out_of_patience(self.rows, self.patience, self.metric):
             self.model.stop_training = True
 

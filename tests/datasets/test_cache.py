@@ -61,7 +61,7 @@ def test_damaged_cache_is_an_error(tmp_path, toy, damage):
         np.savez(path, something=np.arange(3))
     else:
         path.write_bytes(damaged[damage])
-    with pytest.raises(UserError, match=r"the cache .*toy\.npz is damaged .* delete it"):
+    with pytest.raises(UserError, match=r"toy\.npz is damaged.*: the dataset is made anew"):
         cache.read(path)
 
 

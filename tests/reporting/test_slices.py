@@ -102,7 +102,7 @@ def test_damaged_or_foreign_embeddings_are_errors(run):
     with pytest.raises(UserError, match=r"item\.npy is damaged"):
         recommendations.lists_of(folder, data)
     item.unlink()
-    with pytest.raises(UserError, match=r"item\.npy is not there"):
+    with pytest.raises(UserError, match=r"item\.npy is missing"):
         recommendations.lists_of(folder, data)
 
 
