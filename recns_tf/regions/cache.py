@@ -65,20 +65,14 @@ def cached(
         return build()
     with file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        # Another process may have saved it while this one waited.
-        if not is_sound(path, key):
+        try:
+            # Another process may have saved it while this one waited.
+            form = read(path, key)
+        except Damaged:
             save(path, key, build())
+            form = read(path, key)
         lock.unlink(missing_ok=True)
-    return read(path, key)
-
-
-def is_sound(path: Path, key: dict[str, Any]) -> bool:
-    """Return whether regions can be read from `path`."""
-    try:
-        read(path, key)
-    except Damaged:
-        return False
-    return True
+    return form
 
 
 def checksum(train: csr_array) -> str:

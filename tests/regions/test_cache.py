@@ -78,14 +78,12 @@ def change_about(path, **changes):
     ],
 )
 def test_damaged_region_is_built_anew(toy, tmp_path, spoil, capsys):
-    expected = build_region(toy.train, cache=tmp_path)
+    words = np.array(build_region(toy.train, cache=tmp_path).form.arrays["words"])
     spoil(cached_folder(tmp_path))
     again = build_region(toy.train, cache=tmp_path)
     said = capsys.readouterr().err
-    assert re.fullmatch(
-        r".*region-\w+\S* is (damaged|missing).*: the region is built anew\.\n", said
-    )
-    np.testing.assert_array_equal(again.form.arrays["words"], expected.form.arrays["words"])
+    assert re.fullmatch(r".*region-.* is (damaged|missing).*: the region is built anew\.\n", said)
+    np.testing.assert_array_equal(again.form.arrays["words"], words)
     build_region(toy.train, cache=tmp_path)
     assert not capsys.readouterr().err
 
