@@ -9,6 +9,10 @@ NUMBER = (int, float)
 OPTIONAL_NUMBER = (*NUMBER, type(None))
 ROW: Mapping[str, tuple[type, ...]] = {"epoch": (int,), "loss": NUMBER, "seconds": NUMBER}
 RESULTS: Mapping[str, tuple[type, ...]] = {
+    "dataset": (str,),
+    "encoder": (str,),
+    "sampler": (str,),
+    "best_epoch": OPTIONAL_NUMBER,
     "valid": (dict, type(None)),
     "test": (dict,),
     "config": (dict,),
@@ -19,10 +23,6 @@ RESULTS: Mapping[str, tuple[type, ...]] = {
 """The keys that every version has written, with the types of their values."""
 
 SOMETIMES: Mapping[str, tuple[type, ...]] = {
-    "dataset": (str,),
-    "encoder": (str,),
-    "sampler": (str,),
-    "best_epoch": OPTIONAL_NUMBER,
     "epochs_run": NUMBER,
     "training_seconds": NUMBER,
     "fitting_seconds": NUMBER,
@@ -75,6 +75,7 @@ def check_results(results: Any) -> dict[str, Any]:
     check_types(results, RESULTS, needed=True)
     check_types(results, SOMETIMES, needed=False)
     check_types(results["data"], {"checksum": (str,)}, needed=True)
+    check_types(results["config"], {"dataset": (str,)}, needed=False)
     for part in ("test", "valid", "negatives"):
         check_numbers(results.get(part) or {})
     checked: dict[str, Any] = results

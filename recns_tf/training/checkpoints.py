@@ -40,18 +40,10 @@ class Checkpoints:
         """Write the checkpoint of an epoch, commit it, and delete the others."""
         self.epoch.assign(epoch)
         self.checkpoint.write(str(self.folder.checkpoint / f"ckpt-{epoch}"))
-        here = list(self.folder.checkpoint.iterdir())
-        files = [
-            file for file in here if (match := FILE.fullmatch(file.name)) and int(match[1]) == epoch
-        ]
-        self.folder.commit(files)
-        for file in here:
-            if file in files:
-                continue
-            if file.is_dir():
-                shutil.rmtree(file)
-            else:
-                file.unlink()
+        self.folder.commit(
+            [file for file in self.folder.checkpoint.iterdir() if is_of(file, epoch)]
+        )
+        self.tidy()
 
     def restore(self) -> bool:
         """Restore the last checkpoint, and return whether there is one.
@@ -65,10 +57,25 @@ class Checkpoints:
         with reading(self.folder.checkpoint, ANEW):
             # Objects that the checkpoint lacks keep their values unless this is asserted.
             self.checkpoint.read(str(prefix)).assert_existing_objects_matched()
+        self.tidy()
         return True
+
+    def tidy(self) -> None:
+        """Delete everything but the checkpoint of the present epoch."""
+        for file in list(self.folder.checkpoint.iterdir()):
+            if file.is_dir():
+                shutil.rmtree(file)
+            elif not is_of(file, int(self.epoch)):
+                file.unlink()
 
     def latest(self) -> Path | None:
         """Return the path of the last checkpoint without its suffixes, or None without any."""
         files = self.folder.listed_checkpoint() or self.folder.checkpoint.glob("*.index")
         epochs = [int(match[1]) for file in files if (match := FILE.fullmatch(file.name))]
         return self.folder.checkpoint / f"ckpt-{max(epochs)}" if epochs else None
+
+
+def is_of(file: Path, epoch: int) -> bool:
+    """Return whether a file belongs to the checkpoint of an epoch."""
+    match = FILE.fullmatch(file.name)
+    return match is not None and int(match[1]) == epoch
