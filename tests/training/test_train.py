@@ -396,6 +396,28 @@ def test_truncated_file_is_an_error(toy, toy_config, workspace, file, sentence, 
     assert train_and_evaluate(toy_config, overwrite, toy)["epochs_run"] == 3
 
 
+@pytest.mark.slow
+def test_best_weights_of_another_epoch_are_refused(toy, toy_config, workspace):
+    """Even in the folder of an earlier version, whose files have no checksums."""
+    config = dataclasses.replace(toy_config, encoder="mf", learning_rate=0.1)
+    other = dataclasses.replace(workspace, run_name="other")
+    train_and_evaluate(dataclasses.replace(config, seed=1), other, toy)
+    results = train_and_evaluate(config, workspace, toy)
+    folder = workspace.run_folder(config)
+    best = folder / "best" / "model.weights.h5"
+    mine = best.read_bytes()
+    (folder / "results.json").unlink()
+    best.write_bytes((other.run_folder(config) / "best" / "model.weights.h5").read_bytes())
+    with pytest.raises(UserError, match=r"weights\.h5 is damaged, or was changed after the run"):
+        train_and_evaluate(config, workspace, toy)
+    (folder / "manifest.json").unlink()
+    sentence = rf"gives a validation .* of .*epoch {results['best_epoch']} of .* --overwrite starts"
+    with pytest.raises(UserError, match=sentence):
+        train_and_evaluate(config, workspace, toy)
+    best.write_bytes(mine)
+    assert without_times(train_and_evaluate(config, workspace, toy)) == without_times(results)
+
+
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_folder_that_is_not_a_run_is_left_unchanged(toy, toy_config, workspace, overwrite):
     folder = workspace.run_folder(toy_config)
