@@ -76,6 +76,8 @@ def check_results(results: Any) -> dict[str, Any]:
     check_types(results, SOMETIMES, needed=False)
     check_types(results["data"], {"checksum": (str,)}, needed=True)
     check_types(results["config"], {"dataset": (str,)}, needed=False)
+    if "negatives" in results:
+        check_types(results["negatives"], {"false_negatives": NUMBER}, needed=True)
     for part in ("test", "valid", "negatives"):
         check_numbers(results.get(part) or {})
     checked: dict[str, Any] = results

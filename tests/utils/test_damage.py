@@ -34,16 +34,19 @@ def test_any_error_is_one_sentence(error, sentence):
 
 
 def test_refusal_of_the_system_is_not_called_damage():
-    with pytest.raises(UserError, match=r"^a\.npz cannot be read: Permission denied\.$") as raised:
-        with reading("a.npz", ADVICE):
-            raise PermissionError(errno.EACCES, "Permission denied", "a.npz")
+    with pytest.raises(UserError) as raised, reading("a.npz", ADVICE):
+        raise PermissionError(errno.EACCES, "Permission denied", "a.npz")
+    assert str(raised.value) == "a.npz cannot be read: Permission denied."
     assert not isinstance(raised.value, Damaged)
 
 
 def test_inner_sentence_is_kept():
-    with pytest.raises(Damaged, match=r"^inner is damaged"), reading("outer", ADVICE):
-        with reading("inner", ADVICE):
-            raise ValueError
+    with (
+        pytest.raises(Damaged, match=r"^inner is damaged"),
+        reading("outer", ADVICE),
+        reading("inner", ADVICE),
+    ):
+        raise ValueError
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
