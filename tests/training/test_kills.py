@@ -89,7 +89,9 @@ def place(tmp_path, toy, toy_config, monkeypatch):
 
     monkeypatch.setattr(train, "build", rebuild)
     monkeypatch.setattr(SampledRec, "fit", pretend_to_train)
+    # Neither is read again, and both are slow.
     monkeypatch.setattr(results, "plot_curves", lambda *_: None)
+    monkeypatch.setattr(results, "git_commit", lambda: None)
 
     def run(name):
         workspace = Workspace(runs_dir=str(tmp_path), run_name=name)
