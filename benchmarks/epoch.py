@@ -102,6 +102,7 @@ def timed_run(config: Config, shape: Shape, folder: str) -> measuring.Report:
     began = time.perf_counter()
     with silenced_stderr():
         from recns_tf.training import train
+        from recns_tf.training.checkpoints import Checkpoints
         from recns_tf.training.sampled_rec import SampledRec
 
     from benchmarks.quiet import tf
@@ -126,7 +127,7 @@ def timed_run(config: Config, shape: Shape, folder: str) -> measuring.Report:
         model.train_function = stopwatch.timed_as("in steps", model.train_function)
 
     run = train.train_and_evaluate
-    save = tf.train.CheckpointManager.save
+    save = Checkpoints.save
     with ExitStack() as patches:
         for owner, name, stand_in in (
             (datasets, "load", stopwatch.timed_as("reading the dataset", datasets.load)),
@@ -135,7 +136,7 @@ def timed_run(config: Config, shape: Shape, folder: str) -> measuring.Report:
             (SampledRec, "make_train_function", make_timed),
             (SampledRec, "fit", stopwatch.timed_as("epoch", SampledRec.fit)),
             (SampledRec, "save_weights", stopwatch.timed_as("checkpoint", SampledRec.save_weights)),
-            (tf.train.CheckpointManager, "save", stopwatch.timed_as("checkpoint", save)),
+            (Checkpoints, "save", stopwatch.timed_as("checkpoint", save)),
         ):
             patches.enter_context(mock.patch.object(owner, name, stand_in))
         results = run(config, Workspace(data_dir=folder, runs_dir=str(Path(folder) / "runs")))

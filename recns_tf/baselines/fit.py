@@ -28,7 +28,6 @@ from recns_tf.interactions import Interactions
 from recns_tf.runs.data import NAMES, data_settings
 from recns_tf.runs.folder import LISTS, RunFolder
 from recns_tf.runs.provenance import git_commit, versions
-from recns_tf.utils.files import atomic, write_json
 
 EVALUATION = ("topk", "select_by")
 """The settings of metrics and selection, which a run records besides those of its dataset."""
@@ -98,7 +97,7 @@ def select_and_test(
     seconds = time.perf_counter() - started
     test, lists = evaluate_part(best, interactions, "test", config.ks)
     folder.begin()
-    with atomic(folder.path / LISTS) as temporary:
+    with folder.manifest.replacing(folder.lists) as temporary:
         np.save(temporary, lists, allow_pickle=False)
     chosen = next(row for row in tried if row["settings"] == best.settings)
     results = {
@@ -120,7 +119,7 @@ def select_and_test(
         "versions": versions(),
         "git_commit": git_commit(),
     }
-    write_json(folder.results, results)
+    folder.write_results(results)
     return results
 
 

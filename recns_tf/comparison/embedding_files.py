@@ -12,6 +12,11 @@ from numpy.typing import NDArray
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
 from recns_tf.runs.folder import RunFolder
+from recns_tf.utils.arrays import read_npy
+from recns_tf.utils.damage import Damaged, reading
+
+ADVICE = "write one array of numbers with np.save"
+"""What to do if a file cannot be read."""
 
 
 class Embeddings(NamedTuple):
@@ -58,16 +63,15 @@ def read_array(flag: str, path: Path) -> NDArray[Any]:
     """
     if not path.is_file():
         raise UserError(f"{flag}={path}: there is no such file.")
-    try:
-        with path.open("rb") as file:
-            array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
-    except (ValueError, EOFError, MemoryError) as error:
-        pickled = "Object arrays" in str(error)
-        what = "holds Python objects" if pickled else "is not a .npy file, or is damaged"
-        raise UserError(
-            f"{flag}={path} {what}: write one array of numbers with np.save."
-        ) from error
-    return array
+    with reading(f"{flag}={path}", ADVICE):
+        try:
+            return read_npy(path)
+        except (OSError, MemoryError):
+            raise
+        except Exception as error:
+            pickled = "Object arrays" in str(error)
+            what = "holds Python objects" if pickled else "is not a .npy file, or is damaged"
+            raise Damaged(f"{flag}={path} {what}: {ADVICE}.") from error
 
 
 def read_embeddings(interactions: Interactions, files: Mapping[str, Path]) -> Embeddings:
@@ -185,16 +189,20 @@ def read_run(interactions: Interactions, path: Path) -> Embeddings:
         path: the run's folder.
 
     Raises:
-        UserError: the run is not finished, or was trained on other data.
+        UserError: the run is not finished, was trained on other data, or a file is damaged or was
+            changed.
     """
-    results = RunFolder(path).read_results()
+    run = RunFolder(path)
+    results = run.read_results()
     if results is None:
         raise UserError(f"--run={path} is not a finished run: choose a folder such as runs/NAME.")
     if results["data"]["checksum"] != interactions.checksum:
         raise UserError(
             f"--run={path} was trained on other data than {interactions.name} with these flags."
         )
-    folder = RunFolder(path).embeddings
+    folder = run.embeddings
+    for name in ("user_ids", "item_ids", "user", "item"):
+        run.manifest.verify(folder / f"{name}.npy")
     for kind, ids in (("user", interactions.user_ids), ("item", interactions.item_ids)):
         saved = read_array("--run", folder / f"{kind}_ids.npy")
         if not np.array_equal(saved.astype(str), ids.astype(str)):

@@ -7,7 +7,6 @@ Flags spell out the paper's symbols; the original repository's flag names are al
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -34,6 +33,9 @@ from recns_tf.config.flags import (
 )
 from recns_tf.config.sampler import SamplerSettings
 from recns_tf.errors import UserError
+from recns_tf.utils.damage import reason
+from recns_tf.utils.files import read_object
+from recns_tf.utils.manifest import Manifest
 
 
 def parse_topk(topk: str) -> list[int]:
@@ -224,9 +226,17 @@ class Config(EncoderSettings, SamplerSettings, Checked):
         """Return the settings in a config.json written by this version or an earlier one.
 
         Raises:
-            TypeError: a setting is unknown.
+            TypeError: a setting is unknown, or its value has another type than its default.
         """
-        return cls(**complete({k: v for k, v in settings.items() if k != "data_checksum"}))
+        known = complete({k: v for k, v in settings.items() if k != "data_checksum"})
+        for name, value in known.items():
+            kind = type(DEFAULTS.get(name))
+            legal = (int, float) if kind is float else kind
+            if name in DEFAULTS and (
+                not isinstance(value, legal) or isinstance(value, bool) != (kind is bool)
+            ):
+                raise TypeError(f"'{name}' has the wrong type")
+        return cls(**known)
 
     def to_json(self) -> dict[str, Any]:
         """Return the settings as written to config.json."""
@@ -304,7 +314,7 @@ def expand(arguments: Sequence[str]) -> Expanded:
     arguments override them. Flags missing from the file get their defaults.
 
     Raises:
-        UserError: the file is not a run's config.json.
+        UserError: the file is not a run's config.json, or was changed after the run wrote it.
     """
     line: list[str] = []
     words: list[str] = []
@@ -320,14 +330,18 @@ def expand(arguments: Sequence[str]) -> Expanded:
         path = path if equals else next(remaining, "")
         if not path:
             raise UserError("--config needs a file: --config=runs/NAME/config.json.")
+        file = Path(path)
+        Manifest(file.parent, "copy it to another folder to use it as it is").verify(file)
         try:
-            file = Path(path)
-            settings = json.loads(file.read_text(encoding="utf-8"))
-            words = [str(settings["dataset"]), str(settings["encoder"])]
+            settings = read_object(file)
+            words = [str(settings[name]) for name in ("dataset", "encoder")]
             settings = complete(settings)
             line += [f"--{field.name}={settings[field.name]}" for field in flag_fields(Config)]
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-            raise UserError(f"--config={path} is not a run's config.json ({error}).") from error
+        except Exception as error:
+            raise UserError(
+                f"--config={path} is not a run's config.json{reason(error)}: choose a file such as "
+                "runs/NAME/config.json."
+            ) from error
     return Expanded(line, words, typed, file)
 
 

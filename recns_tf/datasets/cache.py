@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_array
 
-from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
-from recns_tf.utils.files import atomic
+from recns_tf.utils.arrays import read_npz
+from recns_tf.utils.damage import Damaged, reading
+from recns_tf.utils.files import atomic, parse_json
 
 FORMAT = 1
 PARTS = ("train", "valid", "test", "exposed")
@@ -24,7 +24,9 @@ PARTS = ("train", "valid", "test", "exposed")
 def cached(
     directory: Path, source: dict[str, Any], build: Callable[[], Interactions]
 ) -> Interactions:
-    """Return the cached Interactions of `source`; build and cache them if they are missing.
+    """Return the cached Interactions of `source`; build and cache them if there are none.
+
+    A damaged cache file is replaced, with a line on stderr.
 
     The file name contains a hash of `source` (checksum of the log, split settings), so another log
     or split has another file.
@@ -33,14 +35,15 @@ def cached(
         directory: where the cache file is.
         source: what the Interactions are made from; must be serializable as JSON.
         build: builds them.
-
-    Raises:
-        UserError: the cache file is damaged.
     """
     key = json.dumps({"format": FORMAT, **source}, sort_keys=True)
     path = directory / f"interactions-{hashlib.sha256(key.encode()).hexdigest()[:12]}.npz"
-    if not path.exists():
-        save(path, build())
+    if path.exists():
+        try:
+            return read(path)
+        except Damaged as error:
+            print(error, file=sys.stderr)
+    save(path, build())
     return read(path)
 
 
@@ -67,21 +70,13 @@ def find(directory: Path, checksum: str) -> Path | None:
         UserError: a cache file is damaged.
     """
     for path in sorted(directory.glob("interactions-*.npz")):
-        with reading(path), np.load(path, allow_pickle=False) as file:
-            if json.loads(str(file["about"]))["checksum"] == checksum:
+        with (
+            reading(path, "delete it and run again to rebuild it"),
+            np.load(path, allow_pickle=False) as file,
+        ):
+            if parse_json(str(file["about"]).encode())["checksum"] == checksum:
                 return path
     return None
-
-
-@contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Report errors while reading a cache file as a damaged file, with a UserError."""
-    try:
-        yield
-    except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile) as error:
-        raise UserError(
-            f"the cache {path} is damaged ({error}): delete it and run again to rebuild it."
-        ) from error
 
 
 def read(path: Path) -> Interactions:
@@ -90,10 +85,9 @@ def read(path: Path) -> Interactions:
     Raises:
         UserError: the file is truncated, of another format, or does not match its checksum.
     """
-    with reading(path):
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        about = json.loads(str(arrays["about"]))
+    with reading(path, "the dataset is made anew from its log"):
+        arrays = read_npz(path)
+        about = parse_json(str(arrays["about"]).encode())
         shape = (len(arrays["user_ids"]), len(arrays["item_ids"]))
         rows = {}
         for part in PARTS:
@@ -109,4 +103,4 @@ def read(path: Path) -> Interactions:
         )
         if interactions.checksum != about["checksum"]:
             raise ValueError("its checksum does not match")
-    return interactions
+        return interactions

@@ -9,8 +9,6 @@ log that is prepared once can be split in several ways.
 from __future__ import annotations
 
 import dataclasses
-import json
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -26,7 +24,10 @@ from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
 from recns_tf.registry import PREPARED
 from recns_tf.utils import folders
-from recns_tf.utils.files import sha256, write_json
+from recns_tf.utils.arrays import read_npz
+from recns_tf.utils.damage import reading
+from recns_tf.utils.files import read_object, sha256, write_json
+from recns_tf.utils.seal import SEAL, check_seal, seal
 
 if TYPE_CHECKING:
     from recns_tf.config.config import Config
@@ -106,18 +107,21 @@ def prepare(
         del settings["split_seed"]
         write_json(
             temporary / ABOUT,
-            {
-                "rules": settings,
-                "log_sha256": source["log_sha256"],
-                **about,
-                "account": {
-                    **counts._asdict(),
-                    "split_seed": rules.split_seed,
-                    "cold_start": {
-                        part: found._asdict() for part, found in cold_start(interactions).items()
+            seal(
+                {
+                    "rules": settings,
+                    "log_sha256": source["log_sha256"],
+                    **about,
+                    "account": {
+                        **counts._asdict(),
+                        "split_seed": rules.split_seed,
+                        "cold_start": {
+                            part: found._asdict()
+                            for part, found in cold_start(interactions).items()
+                        },
                     },
-                },
-            },
+                }
+            ),
         )
     return interactions, counts
 
@@ -155,17 +159,19 @@ def identity_of(directory: Path) -> tuple[int, int] | None:
 
 def load_once(directory: Path, config: Config) -> Interactions:
     """Load a prepared dataset that is not replaced meanwhile; see `load`."""
-    try:
-        about = json.loads((directory / ABOUT).read_text(encoding="utf-8"))
-        rules = split_rules(config, **about["rules"])
-        source = {"log_sha256": about["log_sha256"]} | dataclasses.asdict(rules)
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f"{directory / ABOUT} is damaged ({error}): prepare {directory.name} again."
-        ) from error
+    path = directory / ABOUT
+    with reading(path, f"prepare {directory.name} again"):
+        about = read_object(path)
+        # Earlier versions wrote no checksum.
+        if SEAL in about:
+            about = check_seal(about)
+        Rules(**about["rules"])
+        log_sha256 = str(about["log_sha256"])
+    rules = split_rules(config, **about["rules"])
+    source = {"log_sha256": log_sha256} | dataclasses.asdict(rules)
 
     def build() -> Interactions:
-        log = read(directory / LOG, about["log_sha256"])
+        log = read(directory / LOG, log_sha256)
         return to_interactions(log, directory.name, rules, source)[0]
 
     return cached(directory, source, build)
@@ -177,11 +183,10 @@ def read(path: Path, expected_sha256: str) -> Log:
     Raises:
         UserError: the file is damaged or was changed.
     """
-    try:
+    with reading(path, "prepare the log again"):
         if sha256(path) != expected_sha256:
             raise ValueError("its checksum does not match")
-        with np.load(path, allow_pickle=False) as file:
-            arrays: dict[str, Any] = {name: file[name] for name in ARRAYS if name in file}
-            return Log(**({"times": None} | arrays))
-    except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path} is damaged ({error}): prepare the log again.") from error
+        arrays: dict[str, Any] = {
+            name: array for name, array in read_npz(path).items() if name in ARRAYS
+        }
+        return Log(**({"times": None} | arrays))

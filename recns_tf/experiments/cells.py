@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import fcntl
 import hashlib
-import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -120,10 +119,7 @@ def state(cell: Cell, runs_dir: Path) -> str:
     folder = RunFolder(runs_dir / cell.name)
     if not folder.config.exists():
         return NEW
-    try:
-        settings = fill_defaults(json.loads(folder.config.read_text(encoding="utf-8")))
-    except (OSError, ValueError, AttributeError) as error:
-        raise UserError(f"{folder.config} is damaged: move {folder.path} away.") from error
+    settings = fill_defaults(folder.read_config())
     if folder.has_progress():
         check_same_settings(folder.path, settings, cell.config)
     return STARTED

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,9 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_array
 
-from recns_tf.errors import UserError
 from recns_tf.regions.storage import StoredRegion
-from recns_tf.utils.files import sha256, write_json
+from recns_tf.utils.damage import Damaged, reading
+from recns_tf.utils.files import read_object, sha256, write_json
 
 FORMAT = 1
 ABOUT = "about.json"
@@ -35,38 +36,43 @@ def cached(
 
     The folder's name contains a hash of the train positives and of `settings`. If two processes
     need the same regions, the second waits until the first has built them. In a read-only directory
-    the regions are built but not cached.
+    the regions are built but not cached. Damaged regions are replaced, with a line on stderr.
 
     Args:
         directory: folder of the cache; None disables it.
         train: boolean CSR array [num_users, num_items] of train positives.
         settings: everything else that the regions depend on.
         build: builds the regions.
-
-    Raises:
-        UserError: the cached regions are damaged.
     """
     if directory is None:
         return build()
     key = {"format": FORMAT, "train": checksum(train), **settings}
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
     path = directory / f"region-{digest[:12]}"
-    if not path.exists():
-        lock = directory / f".{path.name}.lock"
+    if path.exists():
         try:
-            directory.mkdir(parents=True, exist_ok=True)
-            file = lock.open("a")
-        except OSError as error:
-            if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
-                raise
-            print(f"{directory} is not writable: the region is not cached for the next run.")
-            return build()
-        with file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            if not path.exists():
-                save(path, key, build())
-            lock.unlink(missing_ok=True)
-    return read(path, key)
+            return read(path, key)
+        except Damaged as error:
+            print(error, file=sys.stderr)
+    lock = directory / f".{path.name}.lock"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        file = lock.open("a")
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+        print(f"{directory} is not writable: the region is not cached for the next run.")
+        return build()
+    with file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            # Another process may have saved it while this one waited.
+            form = read(path, key)
+        except Damaged:
+            save(path, key, build())
+            form = read(path, key)
+        lock.unlink(missing_ok=True)
+    return form
 
 
 def checksum(train: csr_array) -> str:
@@ -78,7 +84,7 @@ def checksum(train: csr_array) -> str:
 
 
 def save(path: Path, key: dict[str, Any], form: StoredRegion) -> None:
-    """Write regions into the new folder `path`; the caller holds its lock."""
+    """Write regions into the folder `path`, which is replaced; the caller holds its lock."""
     part = path.with_name(f".{path.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir()
@@ -88,6 +94,7 @@ def save(path: Path, key: dict[str, Any], form: StoredRegion) -> None:
             np.save(part / f"{name}.npy", array, allow_pickle=False)
             checksums[name] = sha256(part / f"{name}.npy")
         write_json(part / ABOUT, {"form": form.name, "key": key, "sha256": checksums})
+        shutil.rmtree(path, ignore_errors=True)
         os.rename(part, path)
     finally:
         shutil.rmtree(part, ignore_errors=True)
@@ -99,8 +106,8 @@ def read(path: Path, key: dict[str, Any]) -> StoredRegion:
     Raises:
         UserError: a file is missing, truncated or does not match its checksum, or the key differs.
     """
-    try:
-        about = json.loads((path / ABOUT).read_text(encoding="utf-8"))
+    with reading(path, "the region is built anew"):
+        about = read_object(path / ABOUT)
         if about["key"] != key:
             raise ValueError("it belongs to other data or settings")
         if about["sha256"].keys() != {"counts"} | ARRAYS[about["form"]]:
@@ -112,7 +119,3 @@ def read(path: Path, key: dict[str, Any]) -> StoredRegion:
                 raise ValueError(f"the checksum of {file.name} does not match")
             arrays[name] = np.load(file, mmap_mode="r", allow_pickle=False)
         return StoredRegion(about["form"], np.asarray(arrays.pop("counts")), arrays)
-    except (ValueError, KeyError, AttributeError, TypeError, OSError) as error:
-        raise UserError(
-            f"the cached region {path} is damaged ({error}): delete it and run again."
-        ) from error

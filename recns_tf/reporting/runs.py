@@ -14,8 +14,10 @@ from recns_tf.config.config import DEFAULTS, complete, selection_metric
 from recns_tf.errors import UserError
 from recns_tf.evaluation.display import recorded_metrics, split_key
 from recns_tf.evaluation.metrics import METRIC
-from recns_tf.runs.folder import Row, RunFolder
+from recns_tf.runs.folder import ANEW, Row, RunFolder
 from recns_tf.runs.summary import different, grouping
+from recns_tf.utils import files
+from recns_tf.utils.damage import reading
 
 MAX_IN_LABEL = 3
 """Settings that a label shows; if there are more, it shows the name of the run instead."""
@@ -143,49 +145,63 @@ def read_run(path: Path) -> Run:
     """
     folder = RunFolder(path)
     notes: list[str] = []
-    settings = read_object(folder.config, ("dataset", "encoder", "sampler"), notes)
-    results = read_object(folder.results, ("test", "config"), notes)
+    settings = read_object(folder, folder.config, ("dataset", "encoder", "sampler"), notes)
+    results = read_object(folder, folder.results, ("test", "config"), notes)
     if settings is None and results is not None and isinstance(results["config"], dict):
         settings = dict(results["config"])
-        settings["data_checksum"] = (results.get("data") or {}).get("checksum")
+        data = results.get("data")
+        settings["data_checksum"] = data.get("checksum") if isinstance(data, dict) else None
     if settings is None or not {"dataset", "encoder", "sampler"} <= settings.keys():
         raise UserError(notes[0] if notes else f"{path} is not the folder of a run.")
     checksum = settings.pop("data_checksum", None)
     try:
         known = complete(settings)
         metric = selection_metric(known["topk"], known["select_by"])
-    except (UserError, AttributeError, ValueError) as error:
+    except (UserError, AttributeError, TypeError, ValueError) as error:
         raise UserError(f"{folder.config} is damaged: --topk or --select_by is wrong.") from error
     run = Run(path, settings, checksum, metric, results=results, notes=notes)
-    run.rows = read_rows(folder.metrics, notes)
+    run.rows = read_rows(folder, notes)
     return run
 
 
-def read_object(path: Path, keys: Sequence[str], notes: list[str]) -> dict[str, Any] | None:
-    """Return the object of a JSON file that has at least these keys.
+def read_object(
+    folder: RunFolder, path: Path, keys: Sequence[str], notes: list[str]
+) -> dict[str, Any] | None:
+    """Return the object of a JSON file of a run that has at least these keys.
 
     If it cannot be read, return None and, unless the file is missing, add a note.
     """
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        return {**found, **{key: found[key] for key in keys}}
-    except (FileNotFoundError, NotADirectoryError):
+    if not path.exists():
         return None
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        notes.append(f"{path} is damaged.")
+    try:
+        folder.manifest.verify(path)
+        with reading(path, ANEW):
+            found = files.read_object(path)
+            return {**found, **{key: found[key] for key in keys}}
+    except UserError as error:
+        notes.append(str(error))
         return None
 
 
-def read_rows(path: Path, notes: list[str]) -> list[Row]:
-    """Return the rows of metrics.jsonl up to the first damaged line, which adds a note."""
+def read_rows(folder: RunFolder, notes: list[str]) -> list[Row]:
+    """Return the rows of metrics.jsonl up to the first damaged line, which adds a note.
+
+    If the manifest shows that the file was changed, there are none.
+    """
+    path = folder.metrics
+    if not path.exists():
+        return []
     try:
-        lines = path.read_bytes().splitlines()
-    except OSError:
+        with reading(path, ANEW):
+            content = path.read_bytes()
+        folder.verify_metrics(content)
+    except UserError as error:
+        notes.append(str(error))
         return []
     rows: list[Row] = []
-    for place, line in enumerate(lines, 1):
+    for place, line in enumerate(content.splitlines(), 1):
         try:
-            row = json.loads(line)
+            row = files.parse_json(line)
             if number(row, "epoch") is None:
                 raise ValueError("no epoch")
         except (ValueError, RecursionError):

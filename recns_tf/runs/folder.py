@@ -12,6 +12,7 @@ Contract:
     curves.png         loss and validation metrics over epochs
     profile/           TensorFlow's trace, with --profile
     results.json       metrics and provenance; written last, so that it marks a finished run
+    manifest.json      size and SHA-256 of all of these that are read again, checked when they are
     .lock              locked by the process that writes to the folder
 
 A run with the same name and settings resumes from the checkpoint, or shows the results if it is
@@ -19,6 +20,10 @@ finished. A run with other settings is refused unless --overwrite deletes the ea
 happens when the new run has its first epoch, or its results if it has no epochs. A folder
 without an epoch and results has nothing to lose: its settings are replaced. If a run is refused
 before its first epoch ends, the folder that it created is deleted.
+
+An epoch counts once manifest.json lists its checkpoint and its row of metrics.jsonl. A run that is
+killed before that resumes from the epoch before, whose checkpoint is deleted afterwards. Runs of
+earlier versions have no manifest; their files are read unchecked.
 """
 
 from __future__ import annotations
@@ -26,13 +31,16 @@ from __future__ import annotations
 import fcntl
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from recns_tf.errors import UserError
-from recns_tf.utils.files import write_json, write_text
+from recns_tf.runs.records import check_results, check_row, check_types
+from recns_tf.utils.damage import Damaged, reading
+from recns_tf.utils.files import atomic, parse_json, read_object, write_json
+from recns_tf.utils.manifest import Manifest
 
 LISTS = Path("lists") / "test.npy"
 """Path of the test lists in a run folder: int64 [U, largest K], NO_ITEM for untested users."""
@@ -41,28 +49,8 @@ Row = dict[str, Any]
 """One epoch of metrics.jsonl."""
 
 
-def require(found: dict[str, Any], *names: str) -> dict[str, Any]:
-    """Return `found`; raise KeyError if it lacks one of the keys `names`."""
-    for name in names:
-        found[name]
-    return found
-
-
-@contextmanager
-def reading(path: Path, what: str = "") -> Iterator[None]:
-    """Report any error while reading a run's file as a damaged file.
-
-    Args:
-        path: the file, or its folder.
-        what: position in the file, such as ", line 3".
-
-    Raises:
-        UserError: the block raised an exception.
-    """
-    try:
-        yield
-    except Exception as error:
-        raise UserError(f"{path}{what} is damaged: --overwrite starts the run anew.") from error
+ANEW = "--overwrite starts the run anew"
+"""What to do if a file of a run is damaged."""
 
 
 class RunFolder:
@@ -89,6 +77,7 @@ class RunFolder:
         self.profile = path / "profile"
         self.replacing: dict[str, Any] | None = None
         """The settings of this run, while the folder still holds the run that it overwrites."""
+        self.manifest = Manifest(path, ANEW)
 
     @contextmanager
     def claim(
@@ -127,7 +116,7 @@ class RunFolder:
                     self.begin()
             else:
                 self.make_way(config, complete)
-                write_json(self.config, config)
+                self.write_config(config)
             self.delete_temporary_files()
             try:
                 yield
@@ -142,8 +131,29 @@ class RunFolder:
         """Delete the earlier run that this one overwrites, if any; the first results are ready."""
         if self.replacing is not None:
             self.clear()
-            write_json(self.config, self.replacing)
+            self.write_config(self.replacing)
             self.replacing = None
+
+    def write_config(self, config: dict[str, Any]) -> None:
+        """Write config.json, unless it is there with this content."""
+        if not self.manifest.lists(self.config):
+            write_json(self.config, config)
+            self.manifest.record([self.config])
+        elif self.read_config() != config:
+            with self.manifest.replacing(self.config) as temporary:
+                write_json(temporary, config)
+
+    def read_config(self) -> dict[str, Any]:
+        """Return the content of config.json.
+
+        Raises:
+            UserError: the file is missing, damaged or changed, or not that of a run.
+        """
+        self.manifest.verify(self.config)
+        with reading(self.config, ANEW):
+            config = read_object(self.config)
+            check_types(config, {"dataset": (str,), "encoder": (str,)}, needed=True)
+            return config
 
     def has_progress(self) -> bool:
         """Return whether the folder holds an epoch or results, which a new run would lose."""
@@ -167,10 +177,11 @@ class RunFolder:
     def clear(self) -> None:
         """Delete the files of an earlier run, and no others.
 
-        results.json goes first, so that the remains of an interrupted deletion are no finished run.
-        The checkpoint goes next and config.json last, so that they are never mistaken for a run
-        with the new settings.
+        The manifest goes first, so that no file is missed, and results.json next, so that the
+        remains of an interrupted deletion are no finished run. Then goes the checkpoint, and
+        config.json last, so that they are never mistaken for a run with the new settings.
         """
+        self.manifest.path.unlink(missing_ok=True)
         self.results.unlink(missing_ok=True)
         for folder in (
             self.checkpoint,
@@ -196,9 +207,7 @@ class RunFolder:
         """
         if not self.config.exists():
             return
-        with reading(self.config):
-            earlier = json.loads(self.config.read_text(encoding="utf-8"))
-            earlier = complete(require(earlier, "dataset", "encoder"))
+        earlier = complete(self.read_config())
         different = [
             f"{key} {earlier.get(key)} there, {config.get(key)} here"
             for key in sorted(earlier | config)
@@ -212,22 +221,41 @@ class RunFolder:
                 "choose another --run_name, or --overwrite to delete it."
             )
 
-    def rows(self, until: int | None = None) -> list[Row]:
-        """Return the rows of metrics.jsonl, or its first `until` rows.
+    def lines(self, until: int | None = None) -> tuple[list[bytes], list[Row]]:
+        """Return the lines of metrics.jsonl as bytes and as rows, or the first `until` of both.
 
         Raises:
-            UserError: a line is damaged.
+            UserError: a line is damaged, or was changed after the run wrote it.
         """
         if self.replacing is not None or not self.metrics.exists():
-            return []
+            return [], []
+        with reading(self.metrics, ANEW):
+            content = self.metrics.read_bytes()
+        self.verify_metrics(content)
+        # A process killed while writing leaves a partial line after the last checkpoint.
+        lines = content.removesuffix(b"\n").split(b"\n") if content else []
         rows: list[Row] = []
-        for number, line in enumerate(self.metrics.read_text(encoding="utf-8").splitlines(), 1):
-            # A process killed while writing leaves a partial line after the last checkpoint.
-            if until is not None and len(rows) == until:
-                break
-            with reading(self.metrics, f", line {number}"):
-                row = json.loads(line)
-                rows.append(require(row, "epoch", "loss", "seconds"))
+        for number, line in enumerate(lines[:until], 1):
+            with reading(f"{self.metrics}, line {number}", ANEW):
+                rows.append(check_row(parse_json(line)))
+        return lines[:until], rows
+
+    def verify_metrics(self, content: bytes) -> None:
+        """Raise UserError if the content of metrics.jsonl has lost rows of committed epochs.
+
+        Further rows are legal until results.json is written.
+        """
+        self.manifest.verify_start(self.metrics, content)
+        if self.manifest.lists(self.results):
+            self.manifest.verify(self.metrics)
+
+    def rows(self) -> list[Row]:
+        """Return the rows of metrics.jsonl.
+
+        Raises:
+            UserError: as in `lines`.
+        """
+        _, rows = self.lines()
         return rows
 
     def rewind(self, epoch: int) -> list[Row]:
@@ -236,15 +264,18 @@ class RunFolder:
         An earlier run that this one overwrites is left unchanged.
 
         Raises:
-            UserError: metrics.jsonl lacks an epoch up to `epoch`, or best/ is missing.
+            UserError: metrics.jsonl lacks an epoch up to `epoch`, or best/ is missing or damaged.
         """
-        rows = self.rows(until=epoch)
+        lines, rows = self.lines(until=epoch)
         is_complete = [row["epoch"] for row in rows] == list(range(1, epoch + 1))
         if not is_complete or (rows and not self.best_weights.exists()):
             missing = self.best_weights if is_complete else f"a line of {self.metrics}"
-            raise UserError(f"{missing} is missing: --overwrite starts the run anew.")
+            raise Damaged(f"{missing} is missing: {ANEW}.")
+        if rows:
+            self.manifest.verify(self.best_weights)
         if self.replacing is None:
-            write_text(self.metrics, "".join(json.dumps(row) + "\n" for row in rows))
+            with atomic(self.metrics) as temporary:
+                temporary.write_bytes(b"".join(line + b"\n" for line in lines))
         return rows
 
     def append(self, row: Row) -> None:
@@ -253,14 +284,45 @@ class RunFolder:
         with self.metrics.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
 
+    def commit(self, checkpoint: Collection[Path]) -> None:
+        """List the files of an epoch in the manifest, which makes it the epoch to resume from.
+
+        Args:
+            checkpoint: the files of its checkpoint, which take the place of the earlier one.
+        """
+        forget = [self.path / name for name in self.manifest.files() if self.of_checkpoint(name)]
+        # best/ of an earlier version is not listed yet.
+        unlisted = [] if self.manifest.lists(self.best_weights) else [self.best_weights]
+        self.manifest.record([*checkpoint, self.metrics, *unlisted], forget)
+
+    def listed_checkpoint(self) -> list[Path]:
+        """Return the checkpoint files that the manifest lists.
+
+        Raises:
+            UserError: one of them is missing, damaged or changed.
+        """
+        files = [self.path / name for name in self.manifest.files() if self.of_checkpoint(name)]
+        for file in files:
+            self.manifest.verify(file)
+        return files
+
+    def of_checkpoint(self, name: str) -> bool:
+        """Return whether a path of the manifest is that of a checkpoint file."""
+        return Path(name).parent == self.checkpoint.relative_to(self.path)
+
+    def write_results(self, results: dict[str, Any]) -> None:
+        """Write results.json."""
+        with self.manifest.replacing(self.results) as temporary:
+            write_json(temporary, results)
+
     def read_results(self) -> dict[str, Any] | None:
         """Return the content of results.json, or None if the run is not finished.
 
         Raises:
-            UserError: the file is damaged.
+            UserError: the file is damaged, or was changed after the run wrote it.
         """
         if self.replacing is not None or not self.results.exists():
             return None
-        with reading(self.results):
-            results = json.loads(self.results.read_text(encoding="utf-8"))
-            return require(results, "valid", "test", "config", "data", "seed", "seconds_per_epoch")
+        self.manifest.verify(self.results)
+        with reading(self.results, ANEW):
+            return check_results(read_object(self.results))

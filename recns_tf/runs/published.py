@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recns_tf.evaluation.metrics import METRIC, METRICS
+from recns_tf.utils.damage import reading
 
 if TYPE_CHECKING:
     from recns_tf.config.config import Config
@@ -39,11 +40,17 @@ def published(config: Config, tables: Path = TABLES) -> dict[str, float | str] |
 
     Returns:
         A dict of "table", its number, and "recall@20", "ndcg@20" and "hr@20" as fractions.
+
+    Raises:
+        UserError: the file of the tables is damaged.
     """
     differs = any(getattr(config, name) != FIXED[name] for name in FIXED)
     if differs or config.selection_metric != METRIC:
         return None
-    with tables.open(encoding="utf-8", newline="") as file:
+    with (
+        reading(tables, "install the package again"),
+        tables.open(encoding="utf-8", newline="") as file,
+    ):
         for row in csv.DictReader(file):
             same_model = all(
                 row[key] == getattr(config, key) for key in ("dataset", "encoder", "sampler")

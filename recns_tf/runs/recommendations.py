@@ -12,7 +12,9 @@ from recns_tf.errors import UserError
 from recns_tf.evaluation.metrics import NO_ITEM
 from recns_tf.evaluation.ranking import top_items
 from recns_tf.interactions import Interactions, users_with
-from recns_tf.runs.folder import LISTS, RunFolder
+from recns_tf.runs.folder import ANEW, RunFolder
+from recns_tf.utils.arrays import read_npy
+from recns_tf.utils.damage import reading
 
 
 def lists_of(
@@ -35,15 +37,17 @@ def lists_of(
         UserError: there are neither lists nor embeddings, or they do not fit the dataset, or
             the stored lists are shorter than `k`.
     """
-    stored = folder.path / LISTS
+    stored = folder.lists
     if stored.exists():
-        lists = read_array(stored)
+        lists = read_array(folder, stored, "iu")
         if lists.ndim != 2 or len(lists) != data.num_users:
             raise UserError(f"{stored} is not of this dataset.")
         if lists.shape[1] < k:
             raise UserError(f"{stored} has lists of {lists.shape[1]} items, not {k}.")
         return lists[:, :k].astype(np.int64)
-    user, item = (read_array(folder.embeddings / f"{name}.npy") for name in ("user", "item"))
+    user, item = (
+        read_array(folder, folder.embeddings / f"{name}.npy", "f") for name in ("user", "item")
+    )
     if (user.shape[:1], item.shape[:1]) != ((data.num_users,), (data.num_items,)) or (
         user.shape[1:] != item.shape[1:] or user.ndim != 2
     ):
@@ -54,15 +58,20 @@ def lists_of(
     return lists
 
 
-def read_array(path: Path) -> NDArray[Any]:
-    """Return the array of a .npy file.
+def read_array(folder: RunFolder, path: Path, kinds: str) -> NDArray[Any]:
+    """Return the array of a .npy file of a run.
+
+    Args:
+        folder: the run's folder.
+        path: the file.
+        kinds: the legal kinds of its data type, as in numpy.dtype.kind.
 
     Raises:
-        UserError: the file is missing or damaged.
+        UserError: the file is missing, damaged, or was changed after the run wrote it.
     """
-    try:
-        return np.asarray(np.load(path, allow_pickle=False))
-    except FileNotFoundError as error:
-        raise UserError(f"{path} is not there.") from error
-    except (OSError, ValueError, EOFError, MemoryError) as error:
-        raise UserError(f"{path} is damaged.") from error
+    folder.manifest.verify(path)
+    with reading(path, ANEW):
+        array = read_npy(path)
+        if array.dtype.kind not in kinds:
+            raise TypeError(f"it holds {array.dtype}")
+        return array

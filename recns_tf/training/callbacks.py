@@ -9,14 +9,13 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from recns_tf.regions.candidate_sets import CandidateSets
 from recns_tf.runs.folder import Row, RunFolder
+from recns_tf.training.checkpoints import Checkpoints
 from recns_tf.training.divergence import require_finite_loss, require_finite_weights
 from recns_tf.training.sampled_rec import SampledRec
 from recns_tf.utils.failures import require_space
-from recns_tf.utils.files import atomic
 
 SLACK_BYTES = 1 << 20
 """Room for small files besides the weights."""
@@ -84,8 +83,7 @@ class EpochEnd(keras.callbacks.Callback):
 
     Args:
         folder: folder of the run.
-        checkpoints: saves the model, the optimizer and `epoch` after every epoch.
-        epoch: number of completed epochs, part of the checkpoint.
+        checkpoints: saves the model and the optimizer after every epoch.
         validate: returns the validation metrics after an epoch; None disables validation.
         eval_every: epochs between validations; the last epoch is always validated.
         patience: validations without improvement before training stops.
@@ -95,8 +93,7 @@ class EpochEnd(keras.callbacks.Callback):
     def __init__(
         self,
         folder: RunFolder,
-        checkpoints: tf.train.CheckpointManager,
-        epoch: tf.Variable,
+        checkpoints: Checkpoints,
         validate: Callable[[int], dict[str, Any]] | None,
         *,
         eval_every: int,
@@ -106,7 +103,6 @@ class EpochEnd(keras.callbacks.Callback):
         super().__init__()
         self.folder = folder
         self.checkpoints = checkpoints
-        self.epoch = epoch
         self.validate = validate
         self.eval_every = eval_every
         self.patience = patience
@@ -140,10 +136,9 @@ class EpochEnd(keras.callbacks.Callback):
         # HDF5 crashes on a full disk, and TensorFlow reports it as exhausted memory.
         require_space(self.folder.path, bytes_per_epoch(self.model), f"epoch {number}")
         if best_row(self.rows, self.metric) is row:
-            with atomic(self.folder.best_weights) as temporary:
+            with self.folder.manifest.replacing(self.folder.best_weights) as temporary:
                 self.model.save_weights(temporary)
-        self.epoch.assign(number)
-        self.checkpoints.save(checkpoint_number=number)
+        self.checkpoints.save(number)
         if out_of_patience(self.rows, self.patience, self.metric):
             self.model.stop_training = True
 

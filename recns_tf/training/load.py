@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import keras
@@ -12,9 +11,10 @@ from recns_tf.config.config import Config
 from recns_tf.config.custom_parts import refuse_custom
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
-from recns_tf.runs.folder import RunFolder, reading
+from recns_tf.runs.folder import ANEW, RunFolder
 from recns_tf.training.build import build
 from recns_tf.training.sampled_rec import SampledRec
+from recns_tf.utils.damage import reading
 
 
 def load(
@@ -35,15 +35,18 @@ def load(
 
     Raises:
         UserError: the folder holds no run with a best epoch, the run names a part as
-            module:object, or the data are not those that the run was trained on.
+            module:object, a file is damaged or was changed, or the data are not those that the run
+            was trained on.
 
     Example:
         >>> model, data = load("runs/ml-100k-lightgcn-recns")
         >>> users, items = model.encoder.embeddings()
     """
     folder = RunFolder(Path(run))
-    with reading(folder.config):
-        settings = json.loads(folder.config.read_text(encoding="utf-8"))
+    if not folder.config.exists():
+        raise UserError(f"{run} is not the folder of a run: choose a folder such as runs/NAME.")
+    settings = folder.read_config()
+    with reading(folder.config, ANEW):
         checksum = settings["data_checksum"]
         config = Config.from_json(settings)
     if not allow_custom:
@@ -53,9 +56,19 @@ def load(
     if interactions.checksum != checksum:
         raise UserError(f"{run} was trained on other data than {interactions.name} is now.")
     model, _, _ = build(config, interactions)
-    with reading(folder.best_weights):
-        model.load_weights(folder.best_weights)
+    load_best_weights(model, folder)
     return model, interactions
+
+
+def load_best_weights(model: SampledRec, folder: RunFolder) -> None:
+    """Load the weights of a run's best epoch.
+
+    Raises:
+        UserError: the file is missing, damaged, or was changed.
+    """
+    folder.manifest.verify(folder.best_weights)
+    with reading(folder.best_weights, ANEW):
+        model.load_weights(folder.best_weights)
 
 
 def load_model(path: str | Path) -> keras.Model:

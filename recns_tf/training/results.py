@@ -6,27 +6,34 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 from numpy.typing import NDArray
 
 from recns_tf.config.config import Config
+from recns_tf.errors import UserError
 from recns_tf.evaluation import ranking
-from recns_tf.evaluation.display import metric_lines, part_columns
+from recns_tf.evaluation.display import label, metric_lines, part_columns
 from recns_tf.evaluation.part_metrics import saturation_sentences
 from recns_tf.interactions import Interactions
 from recns_tf.regions.region import Region
-from recns_tf.runs.folder import Row, RunFolder, reading
+from recns_tf.runs.folder import ANEW, Row, RunFolder
 from recns_tf.runs.provenance import git_commit, versions
 from recns_tf.runs.published import published
 from recns_tf.training.callbacks import SLACK_BYTES, best_row
 from recns_tf.training.curves import plot_curves
 from recns_tf.training.divergence import require_finite_scores, warnings
+from recns_tf.training.load import load_best_weights
 from recns_tf.training.negative_statistics import STATISTICS
 from recns_tf.training.sampled_rec import SampledRec
+from recns_tf.utils.damage import reading
 from recns_tf.utils.failures import require_space
-from recns_tf.utils.files import atomic, write_json
 
 PARTS = {"valid": "validation", "test": "test"}
 """Names of the held-out parts of a dataset for messages."""
+TOLERANCE = 1e-6
+"""How much a validation metric may differ when it is measured again."""
+GPU_TOLERANCE = 1e-3
+"""The same on a GPU, which adds numbers in varying order; items of almost equal score may swap."""
 
 
 def measure(
@@ -91,6 +98,8 @@ def finish(
 ) -> dict[str, Any]:
     """Restore the best weights, test them once, and write the output files of a run.
 
+    Validation is measured again, so that weights other than those of the best epoch are noticed.
+
     Args:
         config: all settings.
         interactions: the dataset.
@@ -102,15 +111,23 @@ def finish(
         The content of results.json.
 
     Raises:
-        UserError: a score is not finite; nothing is written.
+        UserError: a score is not finite, a file is damaged or was changed, or the best weights do
+            not give the validation metrics recorded for them.
     """
     rows = folder.rows()
-    best = best_row(rows, config.selection_metric)
-    assert best is not None, "a run has at least one epoch"
-    with reading(folder.best_weights):
-        model.load_weights(folder.best_weights)
+    with reading(folder.metrics, ANEW):
+        best = best_row(rows, config.selection_metric)
+        assert best is not None, "a run has at least one epoch"
+        seconds = [row["seconds"] for row in rows]
+        sampling_seconds = sum(row["sampling_seconds"] for row in rows)
+        negatives = {name: best[name] for name in STATISTICS}
+    load_best_weights(model, folder)
     embeddings = model.encoder.embeddings()
     require_finite_scores(*embeddings, best["epoch"])
+    if "valid" in best:
+        check_validation(
+            best, measure(config, embeddings, interactions, config.validate_on), folder
+        )
     arrays = {
         "user": embeddings[0],
         "item": embeddings[1],
@@ -120,11 +137,10 @@ def finish(
     size = sum(array.nbytes for array in arrays.values()) + SLACK_BYTES
     require_space(folder.path, size, "the folder embeddings/")
     for name, array in arrays.items():
-        with atomic(folder.embeddings / f"{name}.npy") as temporary:
+        with folder.manifest.replacing(folder.embeddings / f"{name}.npy") as temporary:
             np.save(temporary, array, allow_pickle=False)
     title = f"{config.dataset}, {config.encoder}, {config.sampler}, seed {config.seed}"
     plot_curves(rows, best["epoch"], title, folder.curves)
-    seconds = [row["seconds"] for row in rows]
     results = {
         "dataset": config.dataset,
         "encoder": config.encoder,
@@ -139,8 +155,8 @@ def finish(
         "paper": published(config),
         "seconds_per_epoch": round(float(np.median(seconds)), 3),
         "training_seconds": round(sum(seconds), 3),
-        "sampling_seconds": round(sum(row["sampling_seconds"] for row in rows), 3),
-        "negatives": {name: best[name] for name in STATISTICS},
+        "sampling_seconds": round(sampling_seconds, 3),
+        "negatives": negatives,
         "warnings": warnings(rows),
         "region": region.describe(config.num_candidates),
         "config": config.to_json(),
@@ -148,8 +164,29 @@ def finish(
         "versions": versions(),
         "git_commit": git_commit(),
     }
-    write_json(folder.results, results)
+    folder.write_results(results)
     return results
+
+
+def check_validation(best: Row, measured: Row, folder: RunFolder) -> None:
+    """Raise UserError if the metrics of the restored weights are not those recorded for them.
+
+    Metrics that the version of the run did not record are not compared.
+
+    Args:
+        best: the row of the best epoch.
+        measured: the validation metrics of the restored weights.
+        folder: folder of the run.
+    """
+    tolerance = GPU_TOLERANCE if tf.config.list_physical_devices("GPU") else TOLERANCE
+    for name, recorded in best["valid"].items():
+        found = measured.get(name, recorded)
+        if not abs(found - recorded) <= tolerance * max(1, abs(recorded)):
+            raise UserError(
+                f"{folder.best_weights} gives a validation {label(name)} of {found:.6f}, but "
+                f"epoch {best['epoch']} of {folder.metrics} has {recorded:.6f}, so that these are "
+                f"not the weights of that epoch: {ANEW}."
+            )
 
 
 def table(results: dict[str, Any], folder: RunFolder) -> str:

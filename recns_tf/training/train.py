@@ -6,18 +6,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import tensorflow as tf
-
 from recns_tf import datasets
 from recns_tf.config.config import Config, Workspace, complete
 from recns_tf.datasets.cold_start import cold_start, sentences
 from recns_tf.evaluation.part_metrics import caveats
 from recns_tf.interactions import Interactions
-from recns_tf.runs.folder import RunFolder, reading
+from recns_tf.runs.folder import ANEW, RunFolder
 from recns_tf.training.build import build
 from recns_tf.training.callbacks import EpochEnd, Refresh, bytes_per_epoch, out_of_patience
+from recns_tf.training.checkpoints import Checkpoints
 from recns_tf.training.progress import Progress
 from recns_tf.training.results import finish, table, validation
+from recns_tf.utils.damage import reading
 from recns_tf.utils.failures import explained, require_space
 
 LESS_MEMORY = "choose a smaller --dim, --batch_size or --num_candidates"
@@ -86,26 +86,20 @@ def run(
     model, pipeline, candidate_sets = build(config, interactions, cache)
     print(candidate_sets.summary(config.num_candidates))
 
-    epoch = tf.Variable(0, dtype=tf.int64)
-    # TensorFlow does not track weights that a Keras layer holds in a list: list all of them.
-    checkpoint = tf.train.Checkpoint(
-        model=model, weights=model.weights, optimizer=model.optimizer, epoch=epoch
-    )
-    checkpoints = tf.train.CheckpointManager(checkpoint, folder.checkpoint, max_to_keep=1)
-    if checkpoints.latest_checkpoint and folder.replacing is None:
-        with reading(folder.checkpoint):
-            checkpoint.restore(checkpoints.latest_checkpoint).assert_existing_objects_matched()
-        print(f"resuming after epoch {epoch.numpy()}")
-    done = int(epoch.numpy())
+    checkpoints = Checkpoints(folder, model)
+    if folder.replacing is None and checkpoints.restore():
+        print(f"resuming after epoch {checkpoints.epoch.numpy()}")
+    done = int(checkpoints.epoch.numpy())
     rows = folder.rewind(done)
 
     metric = config.selection_metric
-    if done < config.epochs and not out_of_patience(rows, config.patience, metric):
+    with reading(folder.metrics, ANEW):
+        stopped = out_of_patience(rows, config.patience, metric)
+    if done < config.epochs and not stopped:
         validate = validation(config, model, interactions)
         end = EpochEnd(
             folder,
             checkpoints,
-            epoch,
             validate,
             eval_every=config.eval_every,
             patience=config.patience,

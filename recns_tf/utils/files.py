@@ -1,4 +1,4 @@
-"""Atomic writes and checksums of files."""
+"""Atomic writes of files, reading of JSON, and checksums."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+LARGEST_JSON = 64 * 2**20
+"""Bytes of a JSON file above which it is not read."""
 
 
 @contextmanager
@@ -56,6 +59,47 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write `value` to `path` atomically as indented JSON."""
     write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Return the value of a JSON file; of repeated keys, the last one counts.
+
+    Read every JSON file with it, inside `damage.reading`.
+
+    Raises:
+        ValueError: the file is not JSON in UTF-8, is nested too deeply, or is larger than 64 MB.
+        OSError: the file cannot be opened.
+    """
+    with path.open("rb") as file:
+        content = file.read(LARGEST_JSON + 1)
+    if len(content) > LARGEST_JSON:
+        raise ValueError(f"it has more than {LARGEST_JSON:,} bytes")
+    return parse_json(content)
+
+
+def parse_json(content: bytes) -> Any:
+    """Return the value of JSON text in UTF-8.
+
+    Raises:
+        ValueError: it is not JSON in UTF-8, or is nested too deeply.
+    """
+    try:
+        return json.loads(content.decode("utf-8"))
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """Return the object of a JSON file.
+
+    Raises:
+        ValueError: as in `read_json`, or the value is not an object.
+        OSError: the file cannot be opened.
+    """
+    value = read_json(path)
+    if not isinstance(value, dict):
+        raise ValueError("it is not a JSON object")
+    return value
 
 
 def sha256(path: Path) -> str:

@@ -71,6 +71,7 @@ def test_finished_baseline_of_an_earlier_version_is_shown(toy, workspace, capsys
     settings = json.loads(path.read_text())
     del settings["history"]
     path.write_text(json.dumps(settings))
+    (path.parent / "manifest.json").unlink()
     assert fit("popular", workspace, toy) == first
     assert "is finished" in capsys.readouterr().out
 

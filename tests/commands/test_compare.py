@@ -355,10 +355,13 @@ def test_run_that_does_not_fit_is_an_error(place, data, run_folder, tmp_path):
     with pytest.raises(UserError, match="was trained on other data than other with these flags"):
         read_run(other, run_folder[0])
     (copied() / "embeddings" / "item.npy").unlink()
-    with pytest.raises(UserError, match=r"item.npy: there is no such file"):
+    with pytest.raises(UserError, match=r"item\.npy is missing: --overwrite"):
         read_run(data[1], folder)
     ids = copied() / "embeddings" / "item_ids.npy"
     np.save(ids, np.load(ids)[::-1])
+    with pytest.raises(UserError, match=r"item_ids\.npy is damaged, or was changed"):
+        read_run(data[1], folder)
+    (folder / "manifest.json").unlink()
     with pytest.raises(UserError, match=r"item_ids.npy: these are not the ids of synthetic-small"):
         read_run(data[1], folder)
     (copied() / "results.json").write_text("{")

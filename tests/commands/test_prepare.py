@@ -311,6 +311,21 @@ def test_damaged_prepared_file_is_an_error(tmp_path, log, name, damage):
         datasets.load(Config(dataset="shop", split_seed=1), tmp_path / "data")
 
 
+@pytest.mark.slow
+def test_changed_value_in_prepared_json_is_an_error(tmp_path, log):
+    prepare(tmp_path, "shop", f"--input={log}", *COLUMNS)
+    path = tmp_path / "data" / "shop" / "prepared.json"
+    about = json.loads(path.read_text())
+    about["rules"]["user_core"] += 1
+    path.write_text(json.dumps(about))
+    with pytest.raises(UserError, match=r"prepared\.json is damaged .*prepare shop again"):
+        datasets.load(Config(dataset="shop"), tmp_path / "data")
+    # Earlier versions wrote no checksum.
+    del about["checksum"]
+    path.write_text(json.dumps(about))
+    assert datasets.load(Config(dataset="shop"), tmp_path / "data").train.nnz
+
+
 def test_first_split_is_cached_by_prepare(tmp_path, log):
     prepare(tmp_path, "shop", f"--input={log}", *COLUMNS)
     (tmp_path / "data" / "shop" / "log.npz").unlink()

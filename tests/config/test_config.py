@@ -5,6 +5,7 @@ import pytest
 from recns_tf import registry
 from recns_tf.config.config import Config, Workspace, expand
 from recns_tf.errors import UserError
+from recns_tf.runs.folder import RunFolder
 
 
 @pytest.mark.parametrize(
@@ -131,3 +132,27 @@ def test_settings_of_earlier_versions_are_updated():
     assert Config.from_json(old) == Config(region_definition="shell")
     with pytest.raises(TypeError, match="no_such"):
         Config.from_json(old | {"no_such": 1})
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"dim": "8"}, {"dim": 8.0}, {"dim": True}, {"l2": None}, {"l2": False},
+              {"sampler": ["dns"]}, {"topk": 20}],
+)  # fmt: skip
+def test_setting_of_a_wrong_type_is_an_error(wrong):
+    (name,) = wrong
+    with pytest.raises(TypeError, match=f"'{name}' has the wrong type"):
+        Config.from_json(Config().to_json() | wrong)
+    assert Config.from_json(Config().to_json() | {"l2": 0}).l2 == 0
+
+
+def test_changed_config_of_a_run_is_refused_and_a_copy_is_not(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    with folder.claim(Config().to_json(), overwrite=False):
+        pass
+    assert "--dim=64" in expand(["main", f"--config={folder.config}"])[0]
+    text = folder.config.read_text().replace('"dim": 64', '"dim": 65')
+    folder.config.write_text(text)
+    with pytest.raises(UserError, match=r"config\.json is damaged, or was changed.*copy it"):
+        expand(["main", f"--config={folder.config}"])
+    (tmp_path / "mine.json").write_text(text)
+    assert "--dim=65" in expand(["main", f"--config={tmp_path}/mine.json"])[0]

@@ -36,6 +36,19 @@ def test_interactions_are_built_once_per_source(tmp_path):
     assert len(calls) == 2
 
 
+@pytest.mark.parametrize("damage", ["flip", "empty"])
+def test_damaged_cache_is_built_anew(tmp_path, capsys, damage):
+    first = cache.cached(tmp_path, {"log": "a"}, make_toy)
+    (path,) = tmp_path.iterdir()
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content if damage == "flip" else b"")
+    assert are_equal(cache.cached(tmp_path, {"log": "a"}, make_toy), first)
+    said = capsys.readouterr().err
+    assert said.startswith(f"{path} is damaged") and said.count("\n") == 1
+    assert are_equal(cache.read(path), first)
+
+
 def test_failed_build_leaves_no_file(tmp_path):
     def build():
         raise RuntimeError("no")
@@ -61,7 +74,7 @@ def test_damaged_cache_is_an_error(tmp_path, toy, damage):
         np.savez(path, something=np.arange(3))
     else:
         path.write_bytes(damaged[damage])
-    with pytest.raises(UserError, match=r"the cache .*toy\.npz is damaged .* delete it"):
+    with pytest.raises(UserError, match=r"toy\.npz is damaged.*: the dataset is made anew"):
         cache.read(path)
 
 

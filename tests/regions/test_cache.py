@@ -1,5 +1,6 @@
 import errno
 import json
+import re
 import shutil
 import threading
 
@@ -7,7 +8,6 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from recns_tf.errors import UserError
 from recns_tf.regions import cache
 from recns_tf.regions.region import build_region
 from recns_tf.regions.storage import StoredRegion
@@ -77,22 +77,27 @@ def change_about(path, **changes):
         lambda path: change_about(path, key={}),
     ],
 )
-def test_damaged_region_is_an_error(toy, tmp_path, spoil):
-    build_region(toy.train, cache=tmp_path)
+def test_damaged_region_is_built_anew(toy, tmp_path, spoil, capsys):
+    words = np.array(build_region(toy.train, cache=tmp_path).form.arrays["words"])
     spoil(cached_folder(tmp_path))
-    with pytest.raises(UserError, match=r"cached region .*region-\w+ is damaged .*delete it"):
-        build_region(toy.train, cache=tmp_path)
+    again = build_region(toy.train, cache=tmp_path)
+    said = capsys.readouterr().err
+    assert re.fullmatch(r".*region-.* is (damaged|missing).*: the region is built anew\.\n", said)
+    np.testing.assert_array_equal(again.form.arrays["words"], words)
+    build_region(toy.train, cache=tmp_path)
+    assert not capsys.readouterr().err
 
 
-def test_region_of_other_data_under_the_same_name_is_an_error(toy, tmp_path):
+def test_region_of_other_data_under_the_same_name_is_built_anew(toy, tmp_path, capsys):
     build_region(toy.train, cache=tmp_path)
     own = cached_folder(tmp_path)
     build_region(make_toy(seed=1).train, cache=tmp_path)
     (other,) = set(tmp_path.glob("region-*")) - {own}
     shutil.rmtree(own)
     other.rename(own)
-    with pytest.raises(UserError, match="belongs to other data or settings"):
-        build_region(toy.train, cache=tmp_path)
+    again = build_region(toy.train, cache=tmp_path)
+    assert "belongs to other data or settings" in capsys.readouterr().err
+    np.testing.assert_array_equal(again.counts, build_region(toy.train).counts)
 
 
 def rows(starts, items, num_items=3):

@@ -81,7 +81,7 @@ def test_recall_by_group_equals_loops(run):
 def test_stored_lists_take_precedence_over_embeddings(run):
     folder, data = run
     lists = recommendations.lists_of(folder, data)
-    stored = folder.path / recommendations.LISTS
+    stored = folder.lists
     stored.parent.mkdir()
     np.save(stored, lists[:, ::-1])
     np.testing.assert_array_equal(recommendations.lists_of(folder, data), lists[:, ::-1])
@@ -102,7 +102,7 @@ def test_damaged_or_foreign_embeddings_are_errors(run):
     with pytest.raises(UserError, match=r"item\.npy is damaged"):
         recommendations.lists_of(folder, data)
     item.unlink()
-    with pytest.raises(UserError, match=r"item\.npy is not there"):
+    with pytest.raises(UserError, match=r"item\.npy is missing"):
         recommendations.lists_of(folder, data)
 
 

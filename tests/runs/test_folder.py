@@ -48,7 +48,11 @@ def test_settings_of_a_run_without_an_epoch_are_replaced(folder, killed_while):
         write(folder.lists)
     start(folder, NEW)
     assert settings_in(folder) == NEW
-    assert {path.name for path in folder.path.iterdir()} == {".lock", "config.json"}
+    assert {path.name for path in folder.path.iterdir()} == {
+        ".lock",
+        "config.json",
+        "manifest.json",
+    }
 
 
 @pytest.mark.parametrize(

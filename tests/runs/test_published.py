@@ -1,6 +1,9 @@
 import csv
 
+import pytest
+
 from recns_tf.config.config import Config
+from recns_tf.errors import UserError
 from recns_tf.runs.published import TABLES, published
 
 
@@ -19,6 +22,17 @@ def test_published_results_are_found_by_the_settings_in_their_table(tmp_path):
     assert published(Config(sampler="dns", topk="5,20"), path)["recall@20"] == 0.015
     for other in ({"topk": "20,50"}, {"select_by": "ndcg@20"}):
         assert published(Config(sampler="dns", **other), path) is None, "selected by another metric"
+
+
+@pytest.mark.parametrize(
+    "content", [b"\n2,ml-100k,lightgcn,recns,3,3,many,2,3\n", b"\xff\xfe\x00", None]
+)
+def test_damaged_tables_are_one_sentence(tmp_path, content):
+    path = tmp_path / "tables.csv"
+    if content is not None:
+        path.write_bytes(TABLES.read_bytes()[:300] + content)
+    with pytest.raises(UserError, match=r"tables\.csv is (damaged|missing).*install the package"):
+        published(Config(sampler="recns", khop=3), path)
 
 
 def test_paper_tables_are_complete():

@@ -15,6 +15,12 @@ from recns_tf.training.train import train_and_evaluate
 from tests.conftest import make_toy
 
 
+def flip_a_bit(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
 @pytest.mark.slow
 def test_loaded_run_has_the_tested_embeddings(toy, toy_config, tmp_path):
     workspace = Workspace(runs_dir=str(tmp_path))
@@ -36,7 +42,13 @@ def test_other_data_and_other_folders_are_an_error(toy, toy_config, tmp_path):
     folder = workspace.run_folder(toy_config)
     with pytest.raises(UserError, match="was trained on other data than toy"):
         load.load(folder, interactions=make_toy(seed=1))
-    with pytest.raises(UserError, match=r"config\.json is damaged"):
+    flip_a_bit(folder / "best" / "model.weights.h5")
+    with pytest.raises(UserError, match=r"weights\.h5 is damaged, or was changed"):
+        load.load(folder, interactions=toy)
+    flip_a_bit(folder / "config.json")
+    with pytest.raises(UserError, match=r"config\.json is damaged, or was changed"):
+        load.load(folder, interactions=toy)
+    with pytest.raises(UserError, match="nothing is not the folder of a run"):
         load.load(tmp_path / "nothing", interactions=toy)
 
 

@@ -51,7 +51,7 @@ def test_run_writes_all_output_files(toy, toy_config, workspace, capsys):
     assert folder.name == "ml-100k-lightgcn-recns"
     assert {path.name for path in folder.iterdir()} == {
         ".lock", "best", "checkpoint", "config.json", "curves.png", "embeddings",
-        "metrics.jsonl", "results.json",
+        "manifest.json", "metrics.jsonl", "results.json",
     }  # fmt: skip
     config = json.loads((folder / "config.json").read_text())
     assert config == toy_config.to_json() | {"data_checksum": toy.checksum}
@@ -174,7 +174,7 @@ def test_killed_run_resumes_to_the_same_numbers(
 
         class Dying(end):
             def on_train_batch_end(self, batch, logs=None):
-                if moment == "in_epoch" and int(self.epoch) == 2 and batch == 1:
+                if moment == "in_epoch" and int(self.checkpoints.epoch) == 2 and batch == 1:
                     raise Killed
 
             def on_epoch_end(self, epoch, logs=None):
@@ -275,6 +275,7 @@ def test_finished_run_of_an_earlier_version_is_shown(toy, toy_config, workspace)
     settings = json.loads(path.read_text())
     del settings["merge"]
     path.write_text(json.dumps(settings))
+    (path.parent / "manifest.json").unlink()
     other = dataclasses.replace(toy_config, merge="nested")
     with pytest.raises(UserError, match=r"merge flat there, nested here"):
         train_and_evaluate(other, workspace, toy)
@@ -386,14 +387,16 @@ def test_missing_files_of_a_run_are_errors(toy, toy_config, workspace, lost):
 
 
 @pytest.mark.slow
-def test_damaged_files_of_a_run_are_errors(toy, toy_config, workspace):
+def test_damaged_files_of_a_run_of_an_earlier_version_are_errors(toy, toy_config, workspace):
     train_and_evaluate(toy_config, workspace, toy)
     folder = workspace.run_folder(toy_config)
     (folder / "results.json").unlink()
+    (folder / "manifest.json").unlink()
     lines = (folder / "metrics.jsonl").read_text().splitlines()
     (folder / "metrics.jsonl").write_text("\n".join([lines[0], lines[1][:20], lines[2]]) + "\n")
     with pytest.raises(UserError, match=r"metrics\.jsonl, line 2 is damaged"):
         train_and_evaluate(toy_config, workspace, toy)
+    (folder / "manifest.json").unlink()
     for content in ("{", "[]", "3"):
         (folder / "config.json").write_text(content)
         with pytest.raises(UserError, match=r"config\.json is damaged"):
@@ -406,20 +409,46 @@ def test_damaged_files_of_a_run_are_errors(toy, toy_config, workspace):
     [
         ("results.json", r"results\.json is damaged"),
         ("best/model.weights.h5", r"model\.weights\.h5 is damaged"),
-        ("checkpoint/ckpt-3.data-00000-of-00001", "checkpoint is damaged"),
-        ("checkpoint/ckpt-3.index", "checkpoint is damaged"),
+        ("checkpoint/ckpt-3.data-00000-of-00001", r"checkpoint\S* is damaged"),
+        ("checkpoint/ckpt-3.index", r"checkpoint\S* is damaged"),
     ],
 )
-def test_truncated_file_is_an_error(toy, toy_config, workspace, file, sentence):
+@pytest.mark.parametrize("listed", [True, False])
+def test_truncated_file_is_an_error(toy, toy_config, workspace, file, sentence, listed):
+    """Whether or not it is listed in the manifest, which earlier versions did not write."""
     train_and_evaluate(toy_config, workspace, toy)
     folder = workspace.run_folder(toy_config)
+    if not listed:
+        (folder / "manifest.json").unlink()
     if file != "results.json":
         (folder / "results.json").unlink()
     (folder / file).write_bytes((folder / file).read_bytes()[:50])
-    with pytest.raises(UserError, match=f"{sentence}: --overwrite"):
+    with pytest.raises(UserError, match=f"{sentence}.*: --overwrite"):
         train_and_evaluate(toy_config, workspace, toy)
     overwrite = dataclasses.replace(workspace, overwrite=True)
     assert train_and_evaluate(toy_config, overwrite, toy)["epochs_run"] == 3
+
+
+@pytest.mark.slow
+def test_best_weights_of_another_epoch_are_refused(toy, toy_config, workspace):
+    """Even in the folder of an earlier version, whose files have no checksums."""
+    config = dataclasses.replace(toy_config, encoder="mf", learning_rate=0.1)
+    other = dataclasses.replace(workspace, run_name="other")
+    train_and_evaluate(dataclasses.replace(config, seed=1), other, toy)
+    results = train_and_evaluate(config, workspace, toy)
+    folder = workspace.run_folder(config)
+    best = folder / "best" / "model.weights.h5"
+    mine = best.read_bytes()
+    (folder / "results.json").unlink()
+    best.write_bytes((other.run_folder(config) / "best" / "model.weights.h5").read_bytes())
+    with pytest.raises(UserError, match=r"weights\.h5 is damaged, or was changed after the run"):
+        train_and_evaluate(config, workspace, toy)
+    (folder / "manifest.json").unlink()
+    sentence = rf"gives a validation .* of .*epoch {results['best_epoch']} of .* --overwrite starts"
+    with pytest.raises(UserError, match=sentence):
+        train_and_evaluate(config, workspace, toy)
+    best.write_bytes(mine)
+    assert without_times(train_and_evaluate(config, workspace, toy)) == without_times(results)
 
 
 @pytest.mark.parametrize("overwrite", [False, True])

@@ -4,7 +4,8 @@ import subprocess
 
 import pytest
 
-from recns_tf.utils.files import atomic, git_blob_sha1
+from recns_tf.utils import files
+from recns_tf.utils.files import atomic, git_blob_sha1, read_json, read_object
 
 BIG = bytes(range(256)) * 5000
 
@@ -43,3 +44,37 @@ def test_file_is_on_disk_before_it_appears(tmp_path, monkeypatch):
         temporary.write_text("content")
     assert synced == [(path.stat().st_ino, False)]
     assert path.read_text() == "content" and os.listdir(tmp_path) == ["file"]
+
+
+def write(path, content):
+    path.write_bytes(content)
+    return path
+
+
+def test_json_may_repeat_keys_and_hold_nan(tmp_path):
+    read = read_json(write(tmp_path / "a.json", '{"a": 1, "a": "ü", "b": NaN}'.encode()))
+    assert read["a"] == "ü" and read["b"] != read["b"]
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"[" * 100_000, "nested too deeply"),
+        (b'{"a":' * 100_000, "nested too deeply"),
+        (b'{"a": "\xff"}', "decode"),
+        (b"", "Expecting value"),
+        (b'{"a": 1} 2', "Extra data"),
+        (b"9" * 5000, "4300"),
+        (b"[1, 2]", "not a JSON object"),
+    ],
+)
+def test_what_is_no_json_object_is_a_value_error(tmp_path, content, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        read_object(write(tmp_path / "a.json", content))
+
+
+def test_json_has_a_largest_size(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "LARGEST_JSON", 10)
+    assert read_json(write(tmp_path / "a.json", b'["abcdef"]')) == ["abcdef"]
+    with pytest.raises(ValueError, match="more than 10 bytes"):
+        read_json(write(tmp_path / "a.json", b'["abcdefg"]'))
