@@ -13,11 +13,12 @@ from absl import flags, logging
 from recns_tf import datasets
 from recns_tf.config import flagfiles
 from recns_tf.config.config import Config, Workspace
-from recns_tf.config.flags import Checked, flag_fields, from_flags, make_flags
+from recns_tf.config.flags import UNREADABLE, Checked, flag_fields, from_flags, make_flags
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
 from recns_tf.registry import COMMANDS, suggestion
 from recns_tf.utils.program import HELP, short_name
+from recns_tf.utils.text import LONGEST_LIST, printable, require_text
 
 OPTIONAL, MORE = "[", "…"
 
@@ -124,11 +125,16 @@ def parse(command: Command, arguments: Sequence[str], called: str) -> Call:
         UserError: a flag is unknown or repeated, its value is not of its type, or words are
             missing.
     """
+    for argument in arguments:
+        if not argument.startswith("-"):
+            require_text(argument, "", LONGEST_LIST, control_characters=True)
     refuse_repeated(command, arguments)
     line, default_words = command.expand(arguments) if command.expand else (list(arguments), [])
     line = flagfiles.locate(line)
     words, values = read(command, line, called)
     words = words or default_words
+    for word in words:
+        require_text(word, "")
     require_words(command, words, called)
     if command.flagfile_words:
         files = flagfiles.find(*words[: command.flagfile_words])
@@ -148,8 +154,12 @@ def read(
     values.set_gnu_getopt(True)
     try:
         words = values([called, *arguments])
-    except flags.Error as error:
-        raise UserError(f"{error}; '{called} --help' lists every flag.") from error
+    except UnicodeDecodeError as error:
+        files = ", ".join(each for each in arguments if each.startswith(flagfiles.FLAG))
+        raise UserError(f"{files}: not a text in UTF-8.") from error
+    except UNREADABLE as error:
+        about = printable(str(error))
+        raise UserError(f"{about}; '{called} --help' lists every flag.") from error
     return words[1:], values
 
 
@@ -160,7 +170,7 @@ def refuse_repeated(command: Command, arguments: Sequence[str]) -> None:
     """
     try:
         _, values = flagfiles.split(arguments, *command.settings)
-    except flags.Error:
+    except UNREADABLE:
         return  # `read` reports it
     for cls in command.settings:
         for field in flag_fields(cls):

@@ -14,7 +14,7 @@ from typing import Any
 
 from recns_tf import registry
 from recns_tf.commands.app import Call, Command
-from recns_tf.config.flags import NOT_EMPTY, Checked, option
+from recns_tf.config.flags import A_FOLDER, Checked, option
 from recns_tf.datasets import prepared
 from recns_tf.datasets.account import account
 from recns_tf.datasets.formats.events import read_events
@@ -39,7 +39,7 @@ INPUTS = {"input": TRAIN, "train_input": TRAIN, "valid_input": VALID, "test_inpu
 class OutputLocation(Checked):
     """The folder of the datasets."""
 
-    data_dir: str = option("data", "folder of the datasets", NOT_EMPTY)
+    data_dir: str = option("data", "folder of the datasets", A_FOLDER)
     overwrite: bool = option(False, "replace an existing dataset with this name")
 
 

@@ -45,7 +45,10 @@ def main(*arguments):
         (["ml-100k", "lightgcn", "recns"], "two words are needed, DATASET and ENCODER, not 3"),
         (["ml-100k", "lightgcn", "--sampler=x"], "--sampler=x: choose one of recns, recns-o"),
         (["ml-100k", "lightgcn", "--khop=4"], "--khop=4: choose an odd number of steps"),
-        (["ml-100k", "lightgcn", "--margin=-1"], "--margin=-1.0: choose a number above 0."),
+        (
+            ["ml-100k", "lightgcn", "--margin=-1"],
+            "--margin=-1.0: choose a number above 0, at most 1000000000.",
+        ),
         (["ml-100k", "lightgcn", "--config=none"], "--config=none is not a run's config.json"),
     ],
 )

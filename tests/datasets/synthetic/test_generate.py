@@ -175,7 +175,7 @@ def test_sizes_of_synthetic_come_from_the_flags(tmp_path):
         ("exposures", 401, r"a number from 0 to 400 \("),
         ("users", 0, "a number from 1 to 2147483647"),
         ("items", -1, "a number from 1 to 2147483647"),
-        ("exposures", -1, "a number of at least 0"),
+        ("exposures", -1, "a whole number from 0 to 2147483647"),
     ],
 )
 def test_impossible_sizes_are_an_error(tmp_path, flag, value, legal):
