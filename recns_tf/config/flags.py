@@ -117,7 +117,7 @@ def is_folder_name(name: str) -> bool:
 
 
 A_FOLDER_NAME = Rule(
-    f"the name of one folder, of at most {LONGEST_NAME} bytes, without / and spaces around it",
+    f"the name of one folder, without / and spaces around it, of at most {LONGEST_NAME} bytes",
     is_folder_name,
 )
 A_FOLDER = Rule("a folder", lambda text: bool(text.strip()))
