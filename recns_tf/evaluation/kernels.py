@@ -7,13 +7,14 @@ so that the constants they use are defined here.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from recns_tf.utils.compiled import compiled
 
 COLUMNS = 64
 """Number of scores compared with the worst kept score before any is inspected individually."""
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def keep_unseen(starts, indices, rows, found, top, used):  # type: ignore[no-untyped-def]
     """Copy the first unseen items of each search result.
 
@@ -46,7 +47,7 @@ def keep_unseen(starts, indices, rows, found, top, used):  # type: ignore[no-unt
                 marked[seen] = False
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def best_unseen(starts, indices, scores, first, top):  # type: ignore[no-untyped-def]
     """Write the unseen items with the largest scores, best first; ties go to the lower item.
 

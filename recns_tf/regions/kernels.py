@@ -12,9 +12,11 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
+
+from recns_tf.utils.compiled import compiled
 
 WORD = 64
 BLOCK_ITEMS = 2048
@@ -46,7 +48,7 @@ def prefetch(_: Any, rows: types.Array, row: types.Integer) -> Any:
     return types.void(rows, types.int64), codegen
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def propagate(  # type: ignore[no-untyped-def]
     starts, indices, source, source_lit, target, target_lit, first, last
 ):
@@ -67,7 +69,7 @@ def propagate(  # type: ignore[no-untyped-def]
         target_lit[row] = lit
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def set_pairs(starts, indices, first, last, value, bits):  # type: ignore[no-untyped-def]
     """Set bit i - first of each user of item i to `value`, for the items from `first` to `last`."""
     for item in range(first, last):
@@ -80,7 +82,7 @@ def set_pairs(starts, indices, first, last, value, bits):  # type: ignore[no-unt
                 bits[indices[place], word] &= ~bit
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def count_bits(bits, counts, first, last):  # type: ignore[no-untyped-def]
     """Count the set bits of the rows from `first` to `last`."""
     for row in range(first, last):
@@ -90,7 +92,7 @@ def count_bits(bits, counts, first, last):  # type: ignore[no-untyped-def]
         counts[row] = total
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def popcount(word):  # type: ignore[no-untyped-def]
     """Return the number of set bits of a uint64; compiles to one instruction where available."""
     word = word - ((word >> np.uint64(1)) & np.uint64(0x5555555555555555))
@@ -100,13 +102,13 @@ def popcount(word):  # type: ignore[no-untyped-def]
     return np.int64((word * np.uint64(0x0101010101010101)) >> np.uint64(56))
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def lowest(word):  # type: ignore[no-untyped-def]
     """Return the position of the lowest set bit of a nonzero uint64."""
     return popcount(~word & (word - np.uint64(1)))
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def list_bits(bits, inverse, width, starts, offsets, first, last):  # type: ignore[no-untyped-def]
     """List the set bits of each row, or if `inverse`, the clear ones of its first `width` bits."""
     for row in range(first, last):
@@ -122,7 +124,7 @@ def list_bits(bits, inverse, width, starts, offsets, first, last):  # type: igno
                 value &= value - np.uint64(1)
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def append_lists(  # type: ignore[no-untyped-def]
     starts, offsets, turned, skipped, first_item, width, places, items, first, last
 ):
@@ -149,7 +151,7 @@ def append_lists(  # type: ignore[no-untyped-def]
         places[row] = place
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def floyd(rng, counts, sizes, drawn, pools, first, last):  # type: ignore[no-untyped-def]
     """Draw sizes[user] distinct ranks, ascending, for each user from `first` to `last`.
 
@@ -172,7 +174,7 @@ def floyd(rng, counts, sizes, drawn, pools, first, last):  # type: ignore[no-unt
                 drawn[word] &= drawn[word] - one
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def replace_ranks(bits, first_item, sizes, passed, replaced, pools, first, last):  # type: ignore[no-untyped-def]
     """Replace the ranks that fall into a block by the items with those ranks.
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from recns_tf.utils.compiled import compiled
 from recns_tf.utils.parallel import over_rows, row_cuts
 
 NO_ITEM = -1
@@ -47,7 +47,7 @@ def shuffle_rows(
     return starts, rows.indices[order].astype(np.int32)
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def search(  # type: ignore[no-untyped-def]
     user_starts, items_of, item_starts, users_of, lists, counts, first, last
 ):

@@ -84,7 +84,7 @@ def test_a_value_of_another_type_is_one_sentence(cls, field):
     "name", [" ", "a ", " a", "\ta", "a/b", ".", "..", "x" * 201, "é" * 101, "a\nb", "\udcff"]
 )
 def test_a_run_name_is_the_name_of_one_folder(name):
-    with pytest.raises(UserError, match="^--run_name=.*: choose "):
+    with pytest.raises(UserError, match=r"^--run_name=.*: choose "):
         Workspace(run_name=name)
 
 
@@ -105,7 +105,7 @@ def test_separators_and_long_lists_are_legal():
     assert Preparation(separator="\x01", escape="\x02").escape == "\x02"
     names = ",".join(f"part-{number:05}.csv" for number in range(5_000))
     assert Preparation(input=names, columns=names).input == names
-    with pytest.raises(UserError, match="--user=part-.*: choose at most 4096 characters"):
+    with pytest.raises(UserError, match=r"--user=part-.*: choose at most 4096 characters"):
         Preparation(user=names)
 
 
@@ -118,5 +118,5 @@ def test_seeds(text, numbers):
 
 @pytest.mark.parametrize("text", ["", "0,", "-1", "1.0", "2147483648", "9" * 4_000, "٣"])
 def test_illegal_seeds(text):
-    with pytest.raises(UserError, match="^--seeds=.*: choose at most 10000 whole numbers from 0"):
+    with pytest.raises(UserError, match=r"^--seeds=.*: choose at most 10000 whole numbers from 0"):
         ReproduceSettings(seeds=text)

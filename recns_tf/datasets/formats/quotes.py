@@ -8,8 +8,9 @@ of records is counted, to be compared with the number of rows that Arrow returns
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from recns_tf.utils.compiled import compiled
 
 START, PLAIN, QUOTED, CLOSED = 0, 1, 2, 3
 """Positions: at the start of a field, in an unquoted or quoted one, after a closing quote."""
@@ -82,7 +83,7 @@ class QuoteCheck:
         return int(self.state[RECORDS] + (not self.state[EMPTY]))
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def follow(  # type: ignore[no-untyped-def]
     marks: NDArray[np.uint8], numbers: NDArray[np.int64], separator, quoted, escape
 ):
