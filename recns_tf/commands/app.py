@@ -18,6 +18,7 @@ from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
 from recns_tf.registry import COMMANDS, suggestion
 from recns_tf.utils.program import HELP, short_name
+from recns_tf.utils.streams import discard_output
 from recns_tf.utils.text import LONGEST_LIST, printable, require_text
 
 OPTIONAL, MORE = "[", "…"
@@ -109,7 +110,7 @@ def run(command: Command, arguments: Sequence[str], called: str) -> None:
         sys.exit(f"{short_name()}: {error}")
     except BrokenPipeError:
         # The reader closed the pipe, as in "| head".
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_output()
         sys.exit(1)
     except OSError as error:
         sys.exit(f"{short_name()}: {error.filename or 'the system'}: {error.strerror or error}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import unicodedata
 
 from recns_tf.errors import UserError
@@ -11,6 +12,7 @@ LONGEST_LIST = 131_072
 """Characters of a list of files, columns or values; Linux passes no longer argument."""
 SHOWN = 100
 """Characters of a text that a message shows."""
+ENCODING = sys.getfilesystemencoding().upper()
 UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")
 """Unicode categories: control characters, bytes that are not UTF-8, and line separators."""
 
@@ -48,7 +50,7 @@ def require_text(
         raise UserError(f"{name}{shown(text)}: choose at most {longest} characters.")
     found = {unicodedata.category(each) for each in text}
     if "Cs" in found:
-        raise UserError(f"{name}{shown(text)}: choose text in UTF-8.")
+        raise UserError(f"{name}{shown(text)}: choose text in {ENCODING}.")
     if not control_characters and not found.isdisjoint(UNPRINTABLE):
         raise UserError(
             f"{name}{shown(text)}: choose text without line breaks and control characters."
