@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -50,6 +51,8 @@ def call(line: list[str]) -> None:
     name = "train"
     if line[0] in registry.COMMANDS:
         name, *line = line
+    # Where the home cannot be written, it warns and uses a temporary folder.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     try:
         # Commands need packages, which the usage above does not.
         command = registry.COMMANDS[name].load()
