@@ -30,7 +30,6 @@ REDUCIBLE = (
     "srns_window",
     "mcns_list",
     "region_memory",
-    "pool_size",
 )
 """The flags that a message may advise to lower."""
 
@@ -63,6 +62,19 @@ def require_enough(config: Config, interactions: Interactions) -> None:
     parts = estimate(config, size)
     if sum(parts.values()) > available:
         require_memory("training", parts, available, advice(config, size, available))
+
+
+def require_pools(config: Config, num_users: int) -> None:
+    """Raise UserError if the pools of all users need more memory than is available."""
+    available = available_bytes()
+    parts = {"the pools": pool_bytes(config.pool_size, num_users)}
+    most = available // pool_bytes(1, num_users)
+    require_memory("drawing candidates", parts, available, f"choose --pool_size={most} or less")
+
+
+def pool_bytes(pool_size: int, num_users: int) -> int:
+    """Return the bytes of the pools of all users."""
+    return pool_size * num_users * INT
 
 
 def estimate(config: Config, size: Size) -> dict[str, int]:
@@ -185,7 +197,7 @@ def advice(config: Config, size: Size, available: int) -> str:
             change: dict[str, Any] = {name: value}
             smaller = dataclasses.replace(config, **change)
             if sum(estimate(smaller, size).values()) <= available:
-                fitting.append((halvings, f"choose --{name}={value:g} or less"))
+                fitting.append((halvings, f"choose --{name}={value} or less"))
                 break
     if not fitting:
         return "lower several flags, or use a machine with more memory"

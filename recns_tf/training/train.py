@@ -19,6 +19,7 @@ from recns_tf.training.build import build
 from recns_tf.training.callbacks import EpochEnd, Refresh, out_of_patience
 from recns_tf.training.progress import Progress
 from recns_tf.training.results import finish, table, validation
+from recns_tf.utils.memory import is_out_of_memory, out_of_memory
 
 
 def train_and_evaluate(
@@ -67,10 +68,10 @@ def train_and_evaluate(
                 results = run(config, interactions, folder, cache)
             else:
                 print(f"{folder.path} is finished; --overwrite would run it again.")
-        except tf.errors.ResourceExhaustedError as error:
-            raise UserError(
-                "out of memory: choose a smaller --dim, --batch_size or --num_candidates."
-            ) from error
+        except (MemoryError, RuntimeError, tf.errors.OpError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise UserError(out_of_memory()) from error
     print(table(results, folder))
     return results
 

@@ -1,6 +1,7 @@
 """The estimate of memory, against the tensors that a model really has."""
 
 import dataclasses
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -12,9 +13,11 @@ from recns_tf.datasets.synthetic import generate
 from recns_tf.datasets.synthetic.preferences import Shape
 from recns_tf.errors import UserError
 from recns_tf.ops import random
+from recns_tf.ops.item_sets import Pool
 from recns_tf.regions.storage import RegionBuilder
 from recns_tf.regions.walks import Graph
 from recns_tf.samplers.base import Sampler
+from recns_tf.samplers.depth_first import depth_first_lists
 from recns_tf.training import build as build_module
 from recns_tf.training import memory
 from recns_tf.training.build import build
@@ -70,15 +73,27 @@ def test_the_graph_is_that_of_the_encoder(toy, toy_config, kind, encoder):
     assert memory.graph_bytes(config, size_of(toy)) == found
 
 
-@pytest.mark.parametrize("sampler", ["srns", "advns", "rns-as", "mcns"])
-def test_the_state_of_a_sampler_is_that_of_the_model(toy, toy_config, sampler):
-    config = dataclasses.replace(toy_config, sampler=sampler, generator_dim=7, srns_window=3)
+def test_the_state_of_srns_is_that_of_the_model(toy, toy_config):
+    config = dataclasses.replace(toy_config, sampler="srns", srns_window=3)
     model, _, _ = build(config, toy)
-    found = memory.sampler_bytes(config, size_of(toy))
-    actual = bytes_of(model.sampler.weights)
-    if sampler == "mcns":
-        return
-    assert found <= actual <= found + 16 * (toy.num_users + toy.num_items) * 4
+    actual = bytes_of([model.sampler.memory, *model.sampler.snapshots])
+    assert memory.sampler_bytes(config, size_of(toy)) == actual
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sampler", ["advns", "rns-as"])
+def test_the_state_of_a_generator_is_that_of_the_model(toy, toy_config, sampler):
+    config = dataclasses.replace(toy_config, sampler=sampler, generator_dim=7)
+    model, _, _ = build(config, toy)
+    generator = model.sampler.generator
+    # With Adam's two moments.
+    assert memory.sampler_bytes(config, size_of(toy)) == 3 * bytes_of(generator.weights)
+
+
+def test_the_lists_of_mcns_are_those_of_the_search(toy, toy_config):
+    config = dataclasses.replace(toy_config, sampler="mcns", mcns_list=5)
+    items, _ = depth_first_lists(toy.train, config.mcns_list, config.seed)
+    assert memory.sampler_bytes(config, size_of(toy)) == items.nbytes
 
 
 def test_the_bitmap_is_that_of_the_regions(toy, toy_config):
@@ -131,7 +146,7 @@ def test_alibaba_is_not_refused_on_24_gigabytes(encoder, sampler, dim):
     [
         ({"encoder": "ngcf", "dim": 65_536}, "dim"),
         ({"encoder": "pinsage", "dim": 65_536, "batch_size": 10**6}, "dim|batch_size"),
-        ({"sampler": "dns", "num_negatives": 10_000, "num_candidates": 10_000}, "num_negatives"),
+        ({"sampler": "dns", "num_negatives": 10_000, "num_candidates": 10_000}, "batch_size"),
         ({"sampler": "srns", "srns_window": 10_000}, "srns_window"),
         ({"sampler": "advns", "generator_dim": 65_536}, "generator_dim"),
         ({"pair_sampling": "users", "batch_size": 10**8, "sampler": "dns"}, "batch_size"),
@@ -139,7 +154,8 @@ def test_alibaba_is_not_refused_on_24_gigabytes(encoder, sampler, dim):
     ],
 )
 def test_the_advised_value_fits(settings, flag):
-    config = Config.for_run("alibaba", settings.get("encoder", "lightgcn"), **settings)
+    encoder = settings.get("encoder", "lightgcn")
+    config = dataclasses.replace(Config.for_run("alibaba", encoder), **settings)
     available = 12 * GIGA
     assert sum(memory.estimate(config, SIZE).values()) > available
     text = memory.advice(config, SIZE, available)
@@ -165,16 +181,24 @@ def test_halves(value, halved):
 
 
 def test_a_model_that_does_not_fit_is_refused_before_it_is_built(toy, toy_config, monkeypatch):
-    monkeypatch.setattr(memory, "available_bytes", lambda: 30_000)
+    monkeypatch.setattr(memory, "available_bytes", lambda: 200_000)
     monkeypatch.setattr(build_module, "build_region", None)
-    with pytest.raises(UserError, match=r"^training needs at least 0\.0 GB of memory, .* --\w+="):
-        build(toy_config, toy)
+    with pytest.raises(UserError, match=r"^training needs at least .*: choose --dim=64 or less\.$"):
+        build(dataclasses.replace(toy_config, dim=512), toy)
 
 
-@pytest.mark.parametrize("sizes", [(300, 30_000, 600, 0), (30_000, 100, 30_000, 0)])
+def test_pools_that_do_not_fit_are_refused(toy, toy_config, monkeypatch):
+    config = dataclasses.replace(toy_config, region_memory=0.0, pool_size=10)
+    build(config, toy)
+    monkeypatch.setattr(memory, "available_bytes", lambda: 10**6)
+    config = dataclasses.replace(config, pool_size=10_000)
+    with pytest.raises(UserError, match=r"^drawing .*: choose --pool_size=6250 or less\.$"):
+        build(config, toy)
+    assert memory.pool_bytes(10, toy.num_users) == Pool(*toy.train.shape, 10).items.numpy().nbytes
+
+
+@pytest.mark.parametrize("sizes", [(300, 30_000, 600, 0), (300, 3_000, 100_000, 90_000)])
 def test_synthetic_data_need_what_is_estimated(sizes):
-    import tracemalloc
-
     shape = Shape(*sizes)
     tracemalloc.start()
     generate.generate(shape, 0)
@@ -185,8 +209,7 @@ def test_synthetic_data_need_what_is_estimated(sizes):
 
 def test_synthetic_data_that_do_not_fit_are_refused(tmp_path):
     config = Config(dataset="synthetic", synthetic_items=2**31 - 1)
-    with pytest.raises(
-        UserError, match=r"^the synthetic dataset needs at least 644\.\d GB .* --syn"
-    ):
+    sentence = r"^the synthetic dataset needs at least 644\.\d GB .*: lower --synthetic_users"
+    with pytest.raises(UserError, match=sentence):
         generate.load(tmp_path, config)
     assert not list(tmp_path.iterdir())
