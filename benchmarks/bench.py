@@ -19,7 +19,7 @@ from typing import Any
 from benchmarks import pictures
 from benchmarks.graphs import SHAPES
 from recns_tf.commands.app import Call, Command
-from recns_tf.config.flags import NOT_EMPTY, Checked, Rule, at_least, option
+from recns_tf.config.flags import A_DURATION, A_FOLDER, Checked, Rule, option
 from recns_tf.errors import UserError
 from recns_tf.utils import markdown
 from recns_tf.utils.files import write_text
@@ -49,8 +49,8 @@ class Benchmarks(Checked):
             lambda text: all(name in SHAPES for name in text.split(",")),
         ),
     )
-    rounds: int = option(5, "timed rounds, after an untimed one", at_least(1))
-    output: str = option("runs/bench", "folder for the results", NOT_EMPTY)
+    rounds: int = option(5, "timed rounds, after an untimed one", A_DURATION)
+    output: str = option("runs/bench", "folder for the results", A_FOLDER)
 
 
 def main(call: Call) -> None:

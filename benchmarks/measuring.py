@@ -15,7 +15,7 @@ from benchmarks.graphs import SHAPES, Shape
 from benchmarks.memory import peak_gigabytes
 from recns_tf.commands import app
 from recns_tf.commands.app import Call, Command
-from recns_tf.config.flags import Checked, at_least, one_of, option
+from recns_tf.config.flags import A_DURATION, A_NUMBER, Checked, one_of, option
 from recns_tf.registry import ENCODERS, SAMPLERS
 from recns_tf.runs.provenance import git_commit, versions
 from recns_tf.utils.files import write_json
@@ -26,10 +26,10 @@ class Measuring(Checked):
     """Size of the graph, number of rounds and output file."""
 
     shape: str = option("zhihu", "size of the graph", one_of(*SHAPES))
-    users: int = option(0, "number of users; 0 for the shape's", at_least(0))
-    items: int = option(0, "number of items; 0 for the shape's", at_least(0))
-    edges: int = option(0, "approximate number of train pairs; 0 for the shape's", at_least(0))
-    rounds: int = option(5, "timed rounds, after an untimed one", at_least(1))
+    users: int = option(0, "number of users; 0 for the shape's", A_NUMBER)
+    items: int = option(0, "number of items; 0 for the shape's", A_NUMBER)
+    edges: int = option(0, "approximate number of train pairs; 0 for the shape's", A_NUMBER)
+    rounds: int = option(5, "timed rounds, after an untimed one", A_DURATION)
     json: str = option("", "JSON file for the results; none if empty")
 
     def size(self) -> Shape:

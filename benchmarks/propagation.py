@@ -15,7 +15,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
@@ -23,6 +22,7 @@ from benchmarks import alternating, measuring
 from benchmarks.graphs import Shape, random_train
 from benchmarks.quiet import tf
 from recns_tf.encoders.propagation import Adjacency, symmetric_adjacency
+from recns_tf.utils.compiled import compiled
 from recns_tf.utils.parallel import over_rows, row_cuts
 
 DIM = 64
@@ -71,7 +71,7 @@ def propagate_with_scipy(matrix: csr_array, nodes: NDArray[np.float32]) -> None:
         nodes = matrix @ nodes
 
 
-@njit(nogil=True, cache=True, fastmath=True)
+@compiled(fastmath=True)
 def add_up(indices, table, sums, first, last):  # type: ignore[no-untyped-def]
     """Add up rows of a table: reads as much as a product does, and writes nothing."""
     for place in range(first, last):

@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Sequence
 
 from recns_tf import registry
 from recns_tf.utils.program import HELP, program, short_name
+from recns_tf.utils.streams import printable_streams
+from recns_tf.utils.text import shown
 
 EXAMPLES = (
     "ml-100k lightgcn",
@@ -29,20 +32,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: the command line without the program; that of the process if None.
     """
-    line = list(sys.argv[1:] if arguments is None else arguments)
+    with printable_streams():
+        call(list(sys.argv[1:] if arguments is None else arguments))
+
+
+def call(line: list[str]) -> None:
+    """Run the command that a command line names, or print what it asks for."""
     if line[:1] == ["help"] and len(line) > 1:
         line = [line[1], "--help"]
         if line[0] not in registry.COMMANDS:
             hint = registry.suggestion(line[0], registry.COMMANDS)
-            sys.exit(
-                f"{short_name()}: unknown command '{line[0]}': '{program()}' lists them.{hint}"
-            )
+            name = shown(line[0])
+            sys.exit(f"{short_name()}: unknown command '{name}': '{program()}' lists them.{hint}")
     if not line or line[0] in ("help", *HELP):
         print(usage())
         return
     name = "train"
     if line[0] in registry.COMMANDS:
         name, *line = line
+    # Where the home cannot be written, it warns and uses a temporary folder.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     try:
         # Commands need packages, which the usage above does not.
         command = registry.COMMANDS[name].load()

@@ -150,7 +150,7 @@ def test_picture_has_every_kind_of_panel(tmp_path):
     [
         (["stepp"], "unknown benchmark 'stepp': choose some of propagation, step, samplers"),
         (["--shapes=zhihu,huge"], "--shapes=zhihu,huge: choose some of small, zhihu, alibaba"),
-        (["--rounds=0"], "--rounds=0: choose a number of at least 1"),
+        (["--rounds=0"], "--rounds=0: choose a whole number from 1"),
     ],
 )
 def test_illegal_arguments_are_errors(arguments, sentence):

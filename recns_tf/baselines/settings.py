@@ -6,15 +6,20 @@ import dataclasses
 import re
 from typing import Any
 
-from recns_tf.config.flags import NUMBERS, Checked, Rule, above, one_of, option
+from recns_tf.config.flags import LARGEST_INTEGER, Checked, Rule, above, list_of, one_of, option
 
 NUMBER = r"(\d+\.?\d*|\.\d+)(e[+-]?\d+)?"
+LARGEST = 1e12
+NEIGHBORS = list_of(1, LARGEST_INTEGER, "10,20,50")
 NOT_NEGATIVE = Rule(
-    "numbers of at least 0, such as 0,10,100",
-    lambda text: bool(re.fullmatch(f"{NUMBER}(,{NUMBER})*", text)),
+    f"numbers from 0 to {LARGEST:.15g}, such as 0,10,100",
+    lambda text: (
+        bool(re.fullmatch(f"{NUMBER}(,{NUMBER})*", text))
+        and max(map(float, text.split(","))) <= LARGEST
+    ),
 )
 POSITIVE = Rule(
-    "numbers above 0, such as 10,100,1000",
+    f"numbers above 0, at most {LARGEST:.15g}, such as 10,100,1000",
     lambda text: NOT_NEGATIVE.holds(text) and min(numbers(text)) > 0,
 )
 
@@ -27,7 +32,7 @@ class BaselineSettings(Checked):
     """
 
     itemknn_neighbors: str = option(
-        "10,20,50,100,200,500,1000", "itemknn: k, number of neighbors per item; a grid", NUMBERS
+        "10,20,50,100,200,500,1000", "itemknn: k, number of neighbors per item; a grid", NEIGHBORS
     )
     itemknn_lists: str = option(
         "scored",
@@ -44,7 +49,7 @@ class BaselineSettings(Checked):
         "10,30,100,300,1000,3000", "ease: lambda, the L2 penalty of item weights; a grid", POSITIVE
     )
     ease_memory: float = option(
-        8.0, "ease: memory limit of all item-by-item matrices, in GB", above(0)
+        8.0, "ease: memory limit of all item-by-item matrices, in GB", above(0, 1e6)
     )
 
     def of(self, name: str) -> dict[str, Any]:

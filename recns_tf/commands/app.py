@@ -17,12 +17,14 @@ from recns_tf import datasets
 from recns_tf.config import flagfiles
 from recns_tf.config.config import Config, Expanded, Workspace
 from recns_tf.config.custom_parts import NAMING, is_custom, refuse_custom
-from recns_tf.config.flags import Checked, flag_fields, from_flags, make_flags
+from recns_tf.config.flags import UNREADABLE, Checked, flag_fields, from_flags, make_flags
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
 from recns_tf.registry import COMMANDS, suggestion
 from recns_tf.utils import failures
 from recns_tf.utils.program import HELP, short_name
+from recns_tf.utils.streams import discard_output
+from recns_tf.utils.text import LONGEST_LIST, printable, require_text
 
 OPTIONAL, MORE = "[", "…"
 LONGEST_SHOWN = 200
@@ -120,7 +122,7 @@ def run(command: Command, arguments: Sequence[str], called: str) -> None:
         sys.exit(f"{short_name()}: {error}")
     except BrokenPipeError:
         # The reader closed the pipe, as in "| head".
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_output()
         sys.exit(1)
     except KeyboardInterrupt:
         print(f"\n{short_name()}: interrupted; {command.interrupted}.", file=sys.stderr)
@@ -157,6 +159,9 @@ def parse(command: Command, arguments: Sequence[str], called: str) -> Call:
         UserError: a flag is unknown or repeated, its value is not of its type, words are missing,
             or a file of --config names a part outside the package.
     """
+    for argument in arguments:
+        if not argument.startswith("-"):
+            require_text(argument, "", LONGEST_LIST, control_characters=True)
     refuse_repeated(command, arguments)
     expanded = Expanded(list(arguments), [], list(arguments), None)
     if command.expand:
@@ -164,6 +169,8 @@ def parse(command: Command, arguments: Sequence[str], called: str) -> Call:
     line = flagfiles.locate(expanded.line)
     words, values = read(command, line, called)
     words = words or expanded.words
+    for word in words:
+        require_text(word, "")
     require_words(command, words, called)
     files: list[str] = []
     if command.flagfile_words:
@@ -196,8 +203,12 @@ def read(
     values.set_gnu_getopt(True)
     try:
         words = values([called, *arguments])
-    except flags.Error as error:
-        raise UserError(f"{error}; '{called} --help' lists every flag.") from error
+    except UnicodeDecodeError as error:
+        files = ", ".join(each for each in arguments if each.startswith(flagfiles.FLAG))
+        raise UserError(f"{files}: not a text in UTF-8.") from error
+    except UNREADABLE as error:
+        about = printable(str(error))
+        raise UserError(f"{about}; '{called} --help' lists every flag.") from error
     return words[1:], values
 
 
@@ -208,7 +219,7 @@ def refuse_repeated(command: Command, arguments: Sequence[str]) -> None:
     """
     try:
         _, values = flagfiles.split(arguments, *command.settings)
-    except flags.Error:
+    except UNREADABLE:
         return  # `read` reports it
     for cls in command.settings:
         for field in flag_fields(cls):

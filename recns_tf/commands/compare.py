@@ -13,7 +13,7 @@ from pathlib import Path
 from recns_tf import datasets
 from recns_tf.commands.app import Call, Command
 from recns_tf.config.config import Config, Workspace
-from recns_tf.config.flags import NUMBERS, Checked, option
+from recns_tf.config.flags import LARGEST_INTEGER, Checked, list_of, option
 from recns_tf.errors import UserError
 from recns_tf.evaluation.part_metrics import UNKNOWN, caveats
 from recns_tf.interactions import users_with
@@ -22,6 +22,7 @@ from recns_tf.utils.quiet import silenced_stderr
 from recns_tf.utils.together import written_together
 
 LEAST_USERS = 2
+DEPTHS = list_of(1, LARGEST_INTEGER, "200,500")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -37,7 +38,7 @@ class Comparison(Checked):
         "", "a .npy file with the item id of each row; if empty, rows are in the dataset's order"
     )
     run: str = option("", "folder of a finished run to compare with")
-    depth: str = option("200,500", "depths of the truncated searches", NUMBERS)
+    depth: str = option("200,500", "depths of the truncated searches", DEPTHS)
     output: str = option("", "output folder; comparisons/DATASET if empty")
 
 

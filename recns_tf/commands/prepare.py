@@ -14,7 +14,7 @@ from typing import Any
 
 from recns_tf import registry
 from recns_tf.commands.app import Call, Command
-from recns_tf.config.flags import NOT_EMPTY, Checked, option
+from recns_tf.config.flags import A_FOLDER, A_FOLDER_NAME, Checked, option
 from recns_tf.datasets import prepared
 from recns_tf.datasets.account import account
 from recns_tf.datasets.formats.events import read_events
@@ -29,6 +29,7 @@ from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
 from recns_tf.utils.files import sha256
 from recns_tf.utils.program import program
+from recns_tf.utils.text import shown
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 INPUTS = {"input": TRAIN, "train_input": TRAIN, "valid_input": VALID, "test_input": TEST}
@@ -39,7 +40,7 @@ INPUTS = {"input": TRAIN, "train_input": TRAIN, "valid_input": VALID, "test_inpu
 class OutputLocation(Checked):
     """The folder of the datasets."""
 
-    data_dir: str = option("data", "folder of the datasets", NOT_EMPTY)
+    data_dir: str = option("data", "folder of the datasets", A_FOLDER)
     overwrite: bool = option(False, "replace an existing dataset with this name")
 
 
@@ -53,6 +54,10 @@ def main(call: Call) -> None:
         raise UserError(
             f"a dataset cannot be called '{name}': choose letters from a to z, digits, '.', '_' "
             "and '-'."
+        )
+    if not A_FOLDER_NAME.holds(name):
+        raise UserError(
+            f"a dataset cannot be called '{shown(name)}': choose {A_FOLDER_NAME.legal}."
         )
     if name in reserved:
         raise UserError(f"a dataset cannot be called '{name}': that name is reserved.")

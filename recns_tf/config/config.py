@@ -15,21 +15,24 @@ from recns_tf import registry
 from recns_tf.config import flagfiles
 from recns_tf.config.encoder import EncoderSettings
 from recns_tf.config.flags import (
+    A_DURATION,
+    A_FOLDER,
     A_FOLDER_NAME,
+    A_NUMBER,
     A_RATE,
     A_SEED,
     A_SIZE,
     K_VALUES,
-    NOT_EMPTY,
+    NOT_NEGATIVE,
+    POSITIVE,
     Checked,
-    above,
-    at_least,
     explicit_flags,
     flag_fields,
     from_flags,
     one_of,
     one_of_or_custom,
     option,
+    whole,
 )
 from recns_tf.config.sampler import SamplerSettings
 from recns_tf.errors import UserError
@@ -105,7 +108,7 @@ class Config(EncoderSettings, SamplerSettings, Checked):
     synthetic_exposures: int = option(
         46_000,
         "number of exposed pairs of the synthetic dataset, without its positives",
-        at_least(0),
+        A_NUMBER,
     )
     synthetic_seed: int = option(
         0, "seed of the synthetic datasets, synthetic and synthetic-…", A_SEED
@@ -115,23 +118,23 @@ class Config(EncoderSettings, SamplerSettings, Checked):
         "loss function; pairwise_hinge is the authors' code, augmented_hinge the paper's eq. (5)",
         one_of_or_custom(*registry.LOSSES),
     )
-    margin: float = option(0.1, "gamma, margin of the hinge losses", above(0))
-    l2: float = option(1e-4, "coefficient of the L2 penalty", at_least(0))
+    margin: float = option(0.1, "gamma, margin of the hinge losses", POSITIVE)
+    l2: float = option(1e-4, "coefficient of the L2 penalty", NOT_NEGATIVE)
     l2_scope: str = option(
         "own",
         "weights that the L2 penalty covers; own: those each encoder chooses (the batch's rows; "
         "for pinsage, its kernels); all: half the sum of all squared weights",
         one_of(*registry.L2_SCOPES),
     )
-    learning_rate: float = option(1e-3, "Adam's step size", above(0), alias="lr")
-    adam_epsilon: float = option(1e-8, "Adam's epsilon; TensorFlow 1's default", above(0))
+    learning_rate: float = option(1e-3, "Adam's step size", POSITIVE, alias="lr")
+    adam_epsilon: float = option(1e-8, "Adam's epsilon; TensorFlow 1's default", POSITIVE)
     batch_size: int = option(
-        8192, "B, positive pairs per step; default as in the authors' code", at_least(1)
+        8192, "B, positive pairs per step; default as in the authors' code", whole(1, 10**8)
     )
     gradient_clip: float = option(
         0.0,
         "clip each gradient element to this absolute value, 5 in the authors' PinSage; 0 for none",
-        at_least(0),
+        NOT_NEGATIVE,
     )
     pair_sampling: str = option(
         "edges",
@@ -143,10 +146,10 @@ class Config(EncoderSettings, SamplerSettings, Checked):
     stale_scores: bool = option(
         False, "choose negatives with the previous step's encoder, as the authors' code does"
     )
-    epochs: int = option(1000, "maximum number of epochs", at_least(1), alias="epoch")
-    eval_every: int = option(1, "epochs between validations", at_least(1))
+    epochs: int = option(1000, "maximum number of epochs", A_DURATION, alias="epoch")
+    eval_every: int = option(1, "epochs between validations", A_DURATION)
     patience: int = option(
-        10, "validations without a better --select_by metric before training stops", at_least(1)
+        10, "validations without a better --select_by metric before training stops", A_DURATION
     )
     topk: str = option("20", "K of the metrics, one or more, such as 5,10,20", K_VALUES)
     select_by: str = option(
@@ -165,7 +168,7 @@ class Config(EncoderSettings, SamplerSettings, Checked):
         0,
         "items retrieved per user before seen ones are dropped, 500 in the authors' LightGCN and "
         "200 in their PinSage; 0 for enough to fill every list",
-        at_least(0),
+        A_NUMBER,
     )
     ranker: str = option(
         "faiss",
@@ -274,8 +277,8 @@ def complete(settings: Mapping[str, Any]) -> dict[str, Any]:
 class Workspace(Checked):
     """Where a run reads and writes files; results do not depend on it."""
 
-    data_dir: str = option("data", "folder of the datasets", NOT_EMPTY)
-    runs_dir: str = option("runs", "folder of the runs", NOT_EMPTY)
+    data_dir: str = option("data", "folder of the datasets", A_FOLDER)
+    runs_dir: str = option("runs", "folder of the runs", A_FOLDER)
     run_name: str = option(
         "",
         "name of the run; DATASET-ENCODER-SAMPLER (with -seedN unless the seed is 0) if empty",

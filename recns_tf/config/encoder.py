@@ -7,13 +7,17 @@ import dataclasses
 from recns_tf import registry
 from recns_tf.config.flags import (
     A_RATE,
-    NUMBERS,
+    A_WAIT,
+    A_WIDTH,
     Checked,
-    at_least,
+    list_of,
     one_of,
     one_of_or_custom,
     option,
+    whole,
 )
+
+MOST_LAYERS = 64
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -26,8 +30,8 @@ class EncoderSettings(Checked):
     encoder: str = option(
         "lightgcn", "E_theta, the graph encoder", one_of_or_custom(*registry.ENCODERS)
     )
-    dim: int = option(64, "d, embedding dimension", at_least(1), alias="embed_size")
-    num_layers: int = option(3, "L, propagation layers", at_least(1))
+    dim: int = option(64, "d, embedding dimension", A_WIDTH, alias="embed_size")
+    num_layers: int = option(3, "L, propagation layers", whole(1, MOST_LAYERS))
     layer_weights: str = option(
         "mean",
         "lightgcn: weights of the layers in the final embedding; mean is 1 / (L + 1) each",
@@ -55,9 +59,9 @@ class EncoderSettings(Checked):
         "25,10",
         "pinsage: number of neighbors drawn for the first layer, the second, …; the last number "
         "applies to all further layers",
-        NUMBERS,
+        list_of(1, 10_000, "25,10", most=MOST_LAYERS),
     )
-    feature_dim: int = option(50, "pinsage: dimension of the node features", at_least(1))
+    feature_dim: int = option(50, "pinsage: dimension of the node features", A_WIDTH)
     ranking_neighbors: str = option(
         "all",
         "pinsage: neighbors used to compute embeddings for ranking; drawn: the same ones at every "
@@ -74,7 +78,7 @@ class EncoderSettings(Checked):
         0,
         "pinsage: steps between encodings of all nodes, for samplers that score many items; 0 to "
         "encode only at the start of each epoch",
-        at_least(0),
+        A_WAIT,
     )
     sparse_engine: str = option(
         "csr",

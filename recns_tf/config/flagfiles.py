@@ -12,10 +12,11 @@ from pathlib import Path
 
 from absl import flags
 
-from recns_tf.config.flags import A_FOLDER_NAME, Checked, make_flags
+from recns_tf.config.flags import A_FOLDER_NAME, UNREADABLE, Checked, make_flags
 from recns_tf.errors import UserError
 from recns_tf.registry import DATASETS, ENCODERS
 from recns_tf.utils.program import PACKAGE
+from recns_tf.utils.text import printable
 
 FOLDER = PACKAGE / "flagfiles"
 """Folder of the built-in flagfiles; in a checkout, a link to flags/."""
@@ -87,8 +88,8 @@ def parse(files: Sequence[Path], *classes: type[Checked]) -> flags.FlagValues:
             raise UserError(f"{path} is missing: it holds the settings to start from.")
         try:
             values(["flags", flag(path)])
-        except flags.Error as error:
-            raise UserError(f"{path}: {error}.") from error
+        except (UserError, *UNREADABLE) as error:
+            raise UserError(f"{path}: {printable(str(error)).removesuffix('.')}.") from error
     return values
 
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
-import math
+import numbers
 import re
 import typing
 from collections.abc import Callable
@@ -16,6 +16,7 @@ from absl import flags
 
 from recns_tf.errors import UserError
 from recns_tf.registry import OWN
+from recns_tf.utils.text import LONGEST_TEXT, require_text, shown
 
 
 class Rule(NamedTuple):
@@ -24,25 +25,35 @@ class Rule(NamedTuple):
     Attributes:
         legal: description of the legal values, to follow "choose".
         holds: returns whether a value is legal.
+        bounds: the smallest and the largest legal number; None for text.
     """
 
     legal: str
     holds: Callable[[Any], bool]
+    bounds: tuple[float, float] | None = None
 
 
-def at_least(low: float) -> Rule:
-    """Return the rule that a number is finite and at least `low`."""
-    return Rule(f"a number of at least {low}", lambda value: low <= value < math.inf)
-
-
-def above(low: float) -> Rule:
-    """Return the rule that a number is finite and greater than `low`."""
-    return Rule(f"a number above {low}", lambda value: low < value < math.inf)
+def whole(low: int, high: int) -> Rule:
+    """Return the rule that a whole number lies between `low` and `high`, both included."""
+    return Rule(
+        f"a whole number from {low} to {high}", lambda value: low <= value <= high, (low, high)
+    )
 
 
 def between(low: float, high: float) -> Rule:
     """Return the rule that a number lies between `low` and `high`, both included."""
-    return Rule(f"a number from {low} to {high}", lambda value: low <= value <= high)
+    return Rule(
+        f"a number from {low:.15g} to {high:.15g}", lambda value: low <= value <= high, (low, high)
+    )
+
+
+def above(low: float, high: float) -> Rule:
+    """Return the rule that a number is greater than `low` and at most `high`."""
+    return Rule(
+        f"a number above {low:.15g}, at most {high:.15g}",
+        lambda value: low < value <= high,
+        (low, high),
+    )
 
 
 def one_of(*names: str) -> Rule:
@@ -50,23 +61,66 @@ def one_of(*names: str) -> Rule:
     return Rule(f"one of {', '.join(names)}", lambda value: value in names)
 
 
-ODD_FROM_3 = Rule("an odd number of steps, 3, 5, 7, …", lambda value: value >= 3 and value % 2 == 1)
-A_RATE = Rule("a share from 0 to less than 1", lambda value: 0 <= value < 1)
-NUMBERS = Rule(
-    "positive integers separated by commas, such as 25,10",
-    lambda text: bool(re.fullmatch(r"[1-9]\d*(,[1-9]\d*)*", text)),
+def list_of(low: int, high: int, example: str, most: int = 100) -> Rule:
+    """Return the rule that a text lists up to `most` whole numbers from `low` to `high`."""
+    digits = len(str(high))
+    form = re.compile(rf"[0-9]{{1,{digits}}}(,[0-9]{{1,{digits}}})*")
+
+    def holds(text: str) -> bool:
+        if not form.fullmatch(text):
+            return False
+        numbers = [int(number) for number in text.split(",")]
+        return len(numbers) <= most and all(low <= number <= high for number in numbers)
+
+    return Rule(
+        f"at most {most} whole numbers from {low} to {high} separated by commas, such as {example}",
+        holds,
+    )
+
+
+LONGEST_WALK = 99
+ODD_FROM_3 = Rule(
+    f"an odd number of steps from 3 to {LONGEST_WALK}",
+    lambda value: 3 <= value <= LONGEST_WALK and value % 2 == 1,
+    (3, LONGEST_WALK),
 )
-LARGEST_K = 1_000
-K_VALUES = Rule(
-    f"positive integers of at most {LARGEST_K} separated by commas, such as 5,10,20",
-    lambda text: NUMBERS.holds(text) and all(int(k) <= LARGEST_K for k in text.split(",")),
-)
+A_RATE = Rule("a share from 0 to less than 1", lambda value: 0 <= value < 1, (0, 1))
+K_VALUES = list_of(1, 1_000, "5,10,20")
+LARGEST_INTEGER = 2**31 - 1
+"""The largest int32, the type of ids and counts."""
+A_SEED = whole(0, LARGEST_INTEGER)
+A_SIZE = whole(1, LARGEST_INTEGER)
+A_NUMBER = whole(0, LARGEST_INTEGER)
+A_WIDTH = whole(1, 65_536)
+"""A number of columns of an embedding."""
+A_FEW = whole(1, 10_000)
+"""A number of items per pair."""
+A_DURATION = whole(1, 10**9)
+"""A number of epochs, steps or rounds."""
+A_WAIT = whole(0, 10**9)
+"""A number of epochs or steps that may be 0."""
+NOT_NEGATIVE = between(0, 1e9)
+POSITIVE = above(0, 1e9)
+
+LONGEST_NAME = 200
+"""Bytes of the name of a folder: file systems allow 255, and temporary names have a prefix."""
+
+
+def is_folder_name(name: str) -> bool:
+    """Return whether a text can be the name of one folder; "" stands for a default."""
+    return (
+        "/" not in name
+        and name not in (".", "..")
+        and name == name.strip()
+        and len(name.encode(errors="surrogatepass")) <= LONGEST_NAME
+    )
+
+
 A_FOLDER_NAME = Rule(
-    "the name of one folder, without /", lambda value: "/" not in value and value not in (".", "..")
+    f"the name of one folder, without / and spaces around it, of at most {LONGEST_NAME} bytes",
+    is_folder_name,
 )
-NOT_EMPTY = Rule("a folder", bool)
-A_SEED = between(0, 2**31 - 1)
-A_SIZE = between(1, 2**31 - 1)
+A_FOLDER = Rule("a folder", lambda text: bool(text.strip()))
 
 
 def one_of_or_custom(*names: str) -> Rule:
@@ -75,7 +129,15 @@ def one_of_or_custom(*names: str) -> Rule:
     return Rule(legal, lambda value: value in names or OWN in value)
 
 
-def option(default: Any, text: str, rule: Rule | None = None, alias: str | None = None) -> Any:
+def option(
+    default: Any,
+    text: str,
+    rule: Rule | None = None,
+    alias: str | None = None,
+    *,
+    longest: int = LONGEST_TEXT,
+    control_characters: bool = False,
+) -> Any:
     """Return a dataclass field that also describes a flag.
 
     Args:
@@ -84,8 +146,17 @@ def option(default: Any, text: str, rule: Rule | None = None, alias: str | None 
             to those.
         rule: condition on the value; None accepts every value of the type.
         alias: name of the flag in the original repository.
+        longest: number of characters that a text may have.
+        control_characters: whether a text may contain control characters.
     """
-    return dataclasses.field(default=default, metadata={"text": text, "rule": rule, "alias": alias})
+    metadata = {
+        "text": text,
+        "rule": rule,
+        "alias": alias,
+        "longest": longest,
+        "control_characters": control_characters,
+    }
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 Settings = typing.TypeVar("Settings", bound="Checked")
@@ -100,18 +171,79 @@ class Checked:
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(typing.cast(Any, self)):
-            rule, value = field.metadata["rule"], getattr(self, field.name)
-            if rule and not rule.holds(value):
-                raise UserError(f"--{field.name}={value}: choose {rule.legal}.")
+            require_legal(field, getattr(self, field.name))
+
+
+KINDS: dict[type, tuple[type, str]] = {
+    int: (numbers.Integral, "a whole number"),
+    float: (numbers.Real, "a number"),
+    str: (str, "a text"),
+    bool: (bool, "true or false"),
+}
+"""By the type of a field, the types of its values, and what they are called."""
+
+
+def require_legal(field: dataclasses.Field[Any], value: Any) -> None:
+    """Raise UserError unless a field may have the value."""
+    rule, name = field.metadata["rule"], f"--{field.name}="
+    kinds, _ = KINDS[type(field.default)]
+    flag_of_number = isinstance(value, bool) and not isinstance(field.default, bool)
+    if not isinstance(value, kinds) or flag_of_number:
+        raise UserError(f"{name}{shown(value)}: choose {legal_values(field)}.")
+    if isinstance(value, str):
+        longest, control = (field.metadata[key] for key in ("longest", "control_characters"))
+        require_text(value, name, longest, control)
+    if rule and not rule.holds(value):
+        raise UserError(f"{name}{shown(value)}: choose {rule.legal}.")
+
+
+def legal_values(field: dataclasses.Field[Any]) -> str:
+    """Return a description of the legal values of a field, to follow "choose"."""
+    rule = field.metadata["rule"]
+    return rule.legal if rule else KINDS[type(field.default)][1]
 
 
 POSITIONAL = ("dataset", "encoder", "name")
 CASELESS = ("sampler", "loss", "select_by")
-DEFINERS = {
-    int: flags.DEFINE_integer,
-    float: flags.DEFINE_float,
-    str: flags.DEFINE_string,
-    bool: flags.DEFINE_bool,
+UNREADABLE = (flags.Error, ValueError)
+"""What absl raises for a command line or a flagfile that it cannot read."""
+
+
+class FieldParser(flags.ArgumentParser):
+    """Turns the text of a flag into the value of a field.
+
+    Args:
+        field: the field.
+        parser: absl's parser of the field's type.
+    """
+
+    def __init__(self, field: dataclasses.Field[Any], parser: flags.ArgumentParser):
+        self.field = field
+        self.parser = parser
+        self.syntactic_help = parser.syntactic_help
+
+    def parse(self, argument: Any) -> Any:
+        """Return the value that a text stands for.
+
+        Raises:
+            UserError: the text has another type.
+        """
+        try:
+            return self.parser.parse(argument)
+        except (TypeError, ValueError, OverflowError) as error:
+            legal = legal_values(self.field)
+            raise UserError(f"--{self.field.name}={shown(argument)}: choose {legal}.") from error
+
+    def flag_type(self) -> str:
+        """Return the name of the type."""
+        return self.parser.flag_type()
+
+
+PARSERS = {
+    int: flags.IntegerParser,
+    float: flags.FloatParser,
+    str: flags.ArgumentParser,
+    bool: flags.BooleanParser,
 }
 
 
@@ -131,8 +263,16 @@ def make_flags(*classes: type) -> flags.FlagValues:
         for field in flag_fields(cls):
             text, rule, alias = (field.metadata[key] for key in ("text", "rule", "alias"))
             help_text = f"{text}; {rule.legal}" if rule else text
-            define = DEFINERS[type(field.default)]
-            define(field.name, field.default, help_text, flag_values=values)
+            kind = type(field.default)
+            flag = flags.Flag(
+                parser=FieldParser(field, PARSERS[kind]()),
+                serializer=flags.ArgumentSerializer(),
+                name=field.name,
+                default=field.default,
+                help_string=help_text,
+                boolean=kind is bool,
+            )
+            flags.DEFINE_flag(flag, values)
             if alias:
                 flags.DEFINE_alias(alias, field.name, flag_values=values)
     return values

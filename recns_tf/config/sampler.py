@@ -7,16 +7,20 @@ import dataclasses
 from recns_tf import registry
 from recns_tf.config import distributions
 from recns_tf.config.flags import (
-    A_SIZE,
+    A_FEW,
+    A_WAIT,
+    A_WIDTH,
+    NOT_NEGATIVE,
     ODD_FROM_3,
+    POSITIVE,
     Checked,
     Rule,
     above,
-    at_least,
     between,
     one_of,
     one_of_or_custom,
     option,
+    whole,
 )
 from recns_tf.errors import UserError
 
@@ -30,6 +34,9 @@ def is_distribution(text: str) -> bool:
     return True
 
 
+A_POOL = whole(1, 10_000_000)
+"""A number of items for a user or a batch."""
+A_POWER = between(0, 100)
 A_DISTRIBUTION = Rule("uniform(a,b) with a < b, normal(mean,variance) or a number", is_distribution)
 
 
@@ -43,11 +50,11 @@ class SamplerSettings(Checked):
     sampler: str = option(
         "recns", "S_n, the negative sampler", one_of_or_custom(*registry.SAMPLERS), alias="strategy"
     )
-    num_negatives: int = option(15, "k, negatives per positive pair", at_least(1), alias="K_negs")
+    num_negatives: int = option(15, "k, negatives per positive pair", A_FEW, alias="K_negs")
     num_candidates: int = option(
         20,
         "M, candidates per pair (RecNS) or per negative (DNS)",
-        at_least(1),
+        A_FEW,
         alias="K_Candidates",
     )
     alpha: str = option(
@@ -68,7 +75,7 @@ class SamplerSettings(Checked):
         one_of(*registry.MERGES),
     )
     num_exposed: int = option(
-        1, "recns: exposed negatives per pair, assigned to its negatives in turn (Figure 9)", A_SIZE
+        1, "recns: exposed negatives per pair, assigned to its negatives in turn (Figure 9)", A_FEW
     )
     renormalize: bool = option(
         False, "recns: scale merged negatives to length 1, as the authors' PinSage does"
@@ -77,7 +84,7 @@ class SamplerSettings(Checked):
         0.75,
         "popns: exponent of the popularity; default as in word2vec, 1 in the authors' helper; 0 "
         "is unins",
-        at_least(0),
+        A_POWER,
     )
     exposed_share: float = option(
         0.5,
@@ -85,10 +92,10 @@ class SamplerSettings(Checked):
         between(0, 1),
     )
     simns_pool: int = option(
-        2_000, "simns: items in a batch's pool, as in its experiments (deezer)", A_SIZE
+        2_000, "simns: items in a batch's pool, as in its experiments (deezer)", A_POOL
     )
     simns_power: float = option(
-        1.0, "simns: exponent of the popularity for the pool (deezer)", at_least(0)
+        1.0, "simns: exponent of the popularity for the pool (deezer)", A_POWER
     )
     simns_clip: float = option(
         1.0, "simns: cosines above this value count as equal; 1 for no limit", between(0, 1)
@@ -97,25 +104,25 @@ class SamplerSettings(Checked):
         300,
         "advns, rns-as: candidates per pair, as many as dns scores for 15 negatives; IRGAN uses "
         "all items, KBGAN 20",
-        A_SIZE,
+        A_POOL,
     )
     generator_temperature: float = option(
-        1.0, "advns, rns-as: temperature of the softmax over candidates (KBGAN)", above(0)
+        1.0, "advns, rns-as: temperature of the softmax over candidates (KBGAN)", POSITIVE
     )
-    generator_dim: int = option(64, "advns, rns-as: embedding dimension of the generator", A_SIZE)
+    generator_dim: int = option(64, "advns, rns-as: embedding dimension of the generator", A_WIDTH)
     generator_learning_rate: float = option(
-        1e-3, "advns, rns-as: Adam's step size for the generator (RNS)", above(0)
+        1e-3, "advns, rns-as: Adam's step size for the generator (RNS)", POSITIVE
     )
     generator_l2: float = option(
         1e-5,
         "advns, rns-as: L2 coefficient of the generator's rows in a batch (RNS)",
-        at_least(0),
+        NOT_NEGATIVE,
     )
     generator_warmup: int = option(
         5,
         "advns, rns-as: first epochs, with uniform negatives, in which the generator is trained "
         "with BPR; the sources start from pretrained models",
-        at_least(0),
+        A_WAIT,
     )
     advns_baseline: str = option(
         "mean",
@@ -124,55 +131,55 @@ class SamplerSettings(Checked):
         one_of(*registry.BASELINES),
     )
     rnsas_exposed: int = option(
-        10, "rns-as: exposed items among the candidates, 1 in 30 as in its code", at_least(0)
+        10, "rns-as: exposed items among the candidates, 1 in 30 as in its code", whole(0, 10_000)
     )
     rnsas_weight: float = option(
-        2.5, "rns-as: weight of the rewards from exposures (its code for Zhihu)", at_least(0)
+        2.5, "rns-as: weight of the rewards from exposures (its code for Zhihu)", NOT_NEGATIVE
     )
     rnsas_feature_share: float = option(
         0.75, "rns-as: share of feature matching in those rewards (its code)", between(0, 1)
     )
     rnsas_feature_pairs: int = option(
-        1_024, "rns-as: pairs of a batch used for feature matching", A_SIZE
+        1_024, "rns-as: pairs of a batch used for feature matching", A_POOL
     )
     mcns_list: int = option(
-        100, "mcns: items that the depth-first search lists for each item (its code)", A_SIZE
+        100, "mcns: items that the depth-first search lists for each item (its code)", A_FEW
     )
     mcns_mix: float = option(
         0.5,
         "mcns: share of the proposals that are uniform (its code)",
-        Rule("a number above 0, at most 1", lambda value: 0 < value <= 1),
+        above(0, 1),
     )
     mcns_power: float = option(
-        0.75, "mcns: exponent of the positive distribution (its paper)", at_least(0)
+        0.75, "mcns: exponent of the positive distribution (its paper)", A_POWER
     )
     mcns_burn: int = option(
-        10, "mcns: steps before a pair's first negative (its code)", at_least(0)
+        10, "mcns: steps before a pair's first negative (its code)", whole(0, 10_000)
     )
-    mcns_thin: int = option(1, "mcns: steps from one negative to the next", at_least(1))
+    mcns_thin: int = option(1, "mcns: steps from one negative to the next", A_FEW)
     srns_memory: int = option(
         0,
         "srns: items in each user's memory; 0 for 8 k, 8 per negative as in its code",
-        at_least(0),
+        whole(0, 100_000),
     )
     srns_extra: int = option(
-        0, "srns: items offered to a memory per step; 0 for as many as it holds", at_least(0)
+        0, "srns: items offered to a memory per step; 0 for as many as it holds", whole(0, 100_000)
     )
     srns_weight: float = option(
-        5.0, "srns: weight of the standard deviation (its code for MovieLens)", at_least(0)
+        5.0, "srns: weight of the standard deviation (its code for MovieLens)", NOT_NEGATIVE
     )
     srns_warmup: int = option(
         50,
         "srns: epochs over which that weight grows to its value (its code for MovieLens)",
-        at_least(0),
+        A_WAIT,
     )
     srns_temperature: float = option(
         10.0,
         "srns: temperature of the softmax that updates a memory (its code for MovieLens)",
-        above(0),
+        POSITIVE,
     )
     srns_window: int = option(
-        5, "srns: epochs over which the standard deviation is computed (its code)", at_least(1)
+        5, "srns: epochs over which the standard deviation is computed (its code)", A_FEW
     )
     srns_afresh: bool = option(
         False, "srns: draw new memories every epoch, as its code in effect does"
@@ -199,5 +206,5 @@ class SamplerSettings(Checked):
         "are drawn from pools",
         between(0, 1_000_000),
     )
-    pool_size: int = option(512, "P, items in each user's pool", A_SIZE)
-    pool_epochs: int = option(1, "epochs before pools are redrawn; 0 for never", at_least(0))
+    pool_size: int = option(512, "P, items in each user's pool", A_POOL)
+    pool_epochs: int = option(1, "epochs before pools are redrawn; 0 for never", A_WAIT)

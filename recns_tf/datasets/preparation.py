@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 
-from recns_tf.config.flags import Checked, Rule, at_least, one_of, option
+from recns_tf.config.flags import A_NUMBER, A_RATE, Checked, Rule, one_of, option
 from recns_tf.datasets.formats.events import Events
 from recns_tf.datasets.formats.labels import LEGAL, is_label_filter
 from recns_tf.datasets.formats.outcomes import ANY_POSITIVE, NONE, REST
@@ -13,9 +13,9 @@ from recns_tf.datasets.formats.text import AUTO, QUOTINGS, UTF8, Layout, is_text
 from recns_tf.datasets.formats.timestamps import is_time_format
 from recns_tf.datasets.preprocessing.rules import CONFLICTS, SPLITS
 from recns_tf.errors import UserError
+from recns_tf.utils.text import LONGEST_LIST
 
 A_LABEL_FILTER = Rule(LEGAL, is_label_filter)
-A_SHARE = Rule("a share from 0 to less than 1", lambda value: 0 <= value < 1)
 
 
 CODED = re.compile(r"\\t|\\x([0-9a-fA-F]{2})")
@@ -46,16 +46,20 @@ class Preparation(Checked):
         "",
         "table to read, or several with the same columns: a.csv,b.csv; a folder, a glob such as "
         "'part-*.csv', or a file in an archive, logs.zip/clicks.csv",
+        longest=LONGEST_LIST,
     )
     train_input: str = option(
         "",
         "instead of --input, for a log that is already split: its train positives, as tables or as "
         "lines 'user item item …'",
+        longest=LONGEST_LIST,
     )
     valid_input: str = option(
-        "", "validation positives; if empty, a share --valid of each user's train positives"
+        "",
+        "validation positives; if empty, a share --valid of each user's train positives",
+        longest=LONGEST_LIST,
     )
-    test_input: str = option("", "test positives")
+    test_input: str = option("", "test positives", longest=LONGEST_LIST)
     user: str = option("user_id", "column of user ids")
     item: str = option("item_id", "column of item ids")
     label: str = option("", "column of the labels; if empty, all rows are positives")
@@ -78,6 +82,7 @@ class Preparation(Checked):
         "characters between fields, such as ';' or '::'; if empty, a comma in .csv and a tab in "
         ".tsv, .inter and .txt",
         Rule(r"ASCII characters except a quote; \t is a tab, \x01 the character 1", is_separator),
+        control_characters=True,
     )
     quoting: str = option(
         AUTO,
@@ -89,13 +94,16 @@ class Preparation(Checked):
         "",
         "character that makes the next one ordinary: a backslash in files of Spark, MySQL and Hive",
         Rule("one ASCII character except a quote", is_escape),
+        control_characters=True,
     )
     encoding: str = option(
         UTF8,
         "encoding of text files, such as latin-1, cp1252, utf-16 or gbk",
         Rule("a text encoding that Python knows, such as latin-1", is_text_encoding),
     )
-    columns: str = option("", "column names, a,b,c, of a file without a header line")
+    columns: str = option(
+        "", "column names, a,b,c, of a file without a header line", longest=LONGEST_LIST
+    )
     ids: str = option(
         "auto",
         "auto: refuse ids that look like damaged numbers (-1, 2.0, 1e5); text: accept any text",
@@ -106,8 +114,8 @@ class Preparation(Checked):
         "refuse: stop at a row without an id, a label or a time; drop: leave such rows out",
         one_of("refuse", "drop"),
     )
-    user_core: int = option(1, "minimum number of positives per user (k-core)", at_least(0))
-    item_core: int = option(0, "minimum number of positives per item (k-core)", at_least(0))
+    user_core: int = option(1, "minimum number of positives per user (k-core)", A_NUMBER)
+    item_core: int = option(0, "minimum number of positives per item (k-core)", A_NUMBER)
     split: str = option(
         "auto",
         "how to split the positives; random; temporal: each user's last ones are held out; "
@@ -120,12 +128,12 @@ class Preparation(Checked):
     valid: float = option(
         0.1,
         "share of each user's positives (global-temporal: of all positives) for validation",
-        A_SHARE,
+        A_RATE,
     )
     test: float = option(
         0.1,
         "share of each user's positives (global-temporal: of all positives) for testing",
-        A_SHARE,
+        A_RATE,
     )
     conflicts: str = option(
         "train",

@@ -156,7 +156,11 @@ def fit_baseline(
         UserError: see `fitting.fit_and_evaluate`.
     """
     place = dataclasses.replace(workspace, run_name=cell.name)
-    with log.open("a") as output, redirect_stdout(output), redirect_stderr(output):
+    with (
+        log.open("a", encoding="utf-8") as output,
+        redirect_stdout(output),
+        redirect_stderr(output),
+    ):
         return fitting.fit_and_evaluate(name, cell.config, BaselineSettings(), place, data)
 
 

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from recns_tf.config.config import Workspace, explicit_settings
-from recns_tf.config.flags import NOT_EMPTY, Checked, Rule, at_least, one_of, option
+from recns_tf.config.flags import (
+    A_FOLDER,
+    LARGEST_INTEGER,
+    Checked,
+    list_of,
+    one_of,
+    option,
+    whole,
+)
 from recns_tf.errors import UserError
+from recns_tf.utils.text import LONGEST_LIST
 
-SEEDS = Rule("seeds such as 0,1,2", lambda text: bool(re.fullmatch(r"\d+(,\d+)*", text)))
+SEEDS = list_of(0, LARGEST_INTEGER, "0,1,2", most=10_000)
 BASES = ("both", "original", "default")
 
 
@@ -20,10 +28,10 @@ BASES = ("both", "original", "default")
 class SweepSettings(Checked):
     """The flags of every sweep."""
 
-    data_dir: str = option("data", "folder of the datasets", NOT_EMPTY)
-    runs_dir: str = option("runs", "folder of the runs and of their tables", NOT_EMPTY)
+    data_dir: str = option("data", "folder of the datasets", A_FOLDER)
+    runs_dir: str = option("runs", "folder of the runs and of their tables", A_FOLDER)
     seeds: str = option("0,1,2", "seeds, one run each; tables show mean and deviation", SEEDS)
-    jobs: int = option(1, "number of parallel runs, which share the cores", at_least(1))
+    jobs: int = option(1, "number of parallel runs, which share the cores", whole(1, 1_024))
     dry_run: bool = option(
         False, "only list the runs, which of them are finished, and the time the others will take"
     )
@@ -49,6 +57,7 @@ class ReproduceSettings(SweepSettings):
         "",
         "values of the varied settings, such as 'dim=64 128; margin=0.1 0.2'; settings not listed "
         "keep the paper's values, and settings without values are left out",
+        longest=LONGEST_LIST,
     )
     baselines: str = option(
         "popular,itemknn,ease,mf", "baselines without a graph below each table; none if empty"
@@ -57,7 +66,7 @@ class ReproduceSettings(SweepSettings):
         0,
         "number of tuning trials per sampler on validation: of the learning rate, the L2 "
         "coefficient and one flag of the sampler",
-        at_least(0),
+        whole(0, 1_000_000),
     )
 
 

@@ -9,9 +9,11 @@ from typing import Any, NamedTuple
 
 from recns_tf import registry
 from recns_tf.config.config import FIELDS, Config
+from recns_tf.config.flags import legal_values
 from recns_tf.errors import UserError
 from recns_tf.experiments.cells import Cell, make_cells
 from recns_tf.experiments.grids import EXPERIMENTS, Experiment
+from recns_tf.utils.text import shown
 
 
 class Point(NamedTuple):
@@ -60,12 +62,12 @@ def parse_grid(text: str, samplers: str = "") -> dict[str, tuple[Any, ...]]:
         name = name.strip()
         field = FIELDS.get(name)
         if not equals or field is None:
-            raise UserError(f"--grid: '{part}' is not SETTING=VALUES, such as dim=64 128.")
+            raise UserError(f"--grid: '{shown(part)}' is not SETTING=VALUES, such as dim=64 128.")
         kind: Any = type(field.default)
         try:
             grid[name] = tuple(kind(value) for value in values.split())
         except ValueError as error:
-            raise UserError(f"--grid: '{part}': {error}.") from error
+            raise UserError(f"--grid: '{shown(part)}': choose {legal_values(field)}.") from error
     return grid
 
 

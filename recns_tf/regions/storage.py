@@ -26,6 +26,12 @@ DIRECTORY = 5 / 4
 """Size of a bitmap with its search directory, relative to the bitmap alone."""
 
 
+def bitmap_bytes(num_users: int, num_items: int) -> int:
+    """Return the size of a bitmap with its search directory."""
+    num_words = -(-num_items // WORD)
+    return int(num_users * num_words * WORD / 8 * DIRECTORY)
+
+
 @dataclass(frozen=True, eq=False)
 class StoredRegion:
     """The regions of all users in one of the storage forms.
@@ -75,11 +81,11 @@ class RegionBuilder:
         self.graph = graph
         self.counts = np.zeros(graph.num_users, np.int64)
         num_words = -(-graph.num_items // WORD)
-        bitmap_bytes = int(graph.num_users * num_words * WORD / 8 * DIRECTORY)
+        size = bitmap_bytes(graph.num_users, graph.num_items)
         self.words: Bits | None = None
-        if bitmap_bytes <= budget:
+        if size <= budget:
             self.words = np.zeros((graph.num_users, num_words), np.uint64)
-        self.limit = min(budget, bitmap_bytes)
+        self.limit = min(budget, size)
         self.kept: list[ShortLists] | None = []
 
     def add(self, block: Block, bits: Bits) -> None:

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from recns_tf.config.config import DEFAULTS
-from recns_tf.config.flags import LARGEST_K, NOT_EMPTY, Checked, Rule, between, option
+from recns_tf.config.flags import A_FOLDER, LARGEST_K, Checked, Rule, option, whole
 from recns_tf.errors import UserError
 from recns_tf.evaluation.display import label, split_key
 from recns_tf.evaluation.part_metrics import (
@@ -55,9 +55,9 @@ class Report(Checked):
     groups: int = option(
         5,
         "number of quantile groups of users and items for test Recall; 0 leaves them out",
-        between(0, 20),
+        whole(0, 20),
     )
-    data_dir: str = option("data", "folder of the datasets", NOT_EMPTY)
+    data_dir: str = option("data", "folder of the datasets", A_FOLDER)
 
 
 def build_page(runs: Sequence[Run], notes: Sequence[str], settings: Report) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import keras
+import tensorflow as tf
 
 from recns_tf import registry
 from recns_tf.config.config import Config
@@ -13,6 +14,7 @@ from recns_tf.interactions import Interactions
 from recns_tf.regions.candidate_sets import CandidateSets
 from recns_tf.regions.region import build_region
 from recns_tf.samplers.base import SamplerContext
+from recns_tf.training.memory import require_enough, require_pools
 from recns_tf.training.negative_statistics import NegativeStatistics
 from recns_tf.training.pipeline import Pipeline
 from recns_tf.training.sampled_rec import SampledRec
@@ -29,21 +31,27 @@ def build(
         cache: folder to keep the region in, if any.
 
     Raises:
-        UserError: a setting does not fit the data or another setting.
+        UserError: a setting does not fit the data, another setting, or the memory.
     """
+    # The memory of an accelerator is not that of the machine.
+    if not tf.config.list_physical_devices("GPU"):
+        require_enough(config, interactions)
     encoder_class = registry.find(registry.ENCODERS, "encoder", config.encoder).load()
     sampler_class = registry.find(registry.SAMPLERS, "sampler", config.sampler).load()
     loss = registry.find(registry.LOSSES, "loss", config.loss).load()
     kind = sampler_class.default_region if config.region == "auto" else config.region
+    stored = build_region(
+        interactions.train,
+        kind,
+        config.khop,
+        config.region_definition,
+        memory=config.region_memory,
+        cache=cache,
+    )
+    if stored.form is not None and stored.form.name == "sizes":
+        require_pools(config, interactions.num_users)
     region = CandidateSets(
-        build_region(
-            interactions.train,
-            kind,
-            config.khop,
-            config.region_definition,
-            memory=config.region_memory,
-            cache=cache,
-        ),
+        stored,
         pool_size=config.pool_size,
         pool_epochs=config.pool_epochs,
         seed=config.seed,

@@ -19,8 +19,7 @@ from recns_tf.training.progress import Progress
 from recns_tf.training.results import finish, table, validation
 from recns_tf.utils.damage import reading
 from recns_tf.utils.failures import explained, require_space
-
-LESS_MEMORY = "choose a smaller --dim, --batch_size or --num_candidates"
+from recns_tf.utils.memory import ADVICE
 
 
 def train_and_evaluate(
@@ -62,7 +61,7 @@ def train_and_evaluate(
     settings = config.to_json() | {"data_checksum": interactions.checksum}
     with folder.claim(settings, workspace.overwrite, complete):
         results = folder.read_results()
-        with explained(folder=folder.path, advice=LESS_MEMORY):
+        with explained(folder=folder.path, advice=ADVICE):
             if before is not None:
                 before(folder)
             if results is None:

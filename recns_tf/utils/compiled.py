@@ -17,6 +17,8 @@ from typing import Any
 from numba import njit
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 
+Function = Callable[..., Any]
+
 DIGEST = hashlib.sha256().digest_size
 
 
@@ -72,18 +74,30 @@ class CheckedCache(FunctionCache):
         )
 
 
-def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Return a decorator like numba.njit with these options and cache=True.
+def compiled(**options: Any) -> Callable[[Function], Any]:
+    """Return a decorator that compiles a function which needs no Python objects.
+
+    The function releases the global interpreter lock. Its machine code is kept next to its source
+    or in the user's cache folder. Where neither can be written, as in a read-only container,
+    every process compiles it again.
+
+    Args:
+        options: further options of numba.njit.
 
     Example:
-        >>> @compiled(nogil=True)
+        >>> @compiled()
         ... def double(values):
         ...     return 2 * values
     """
 
-    def decorate(function: Callable[..., Any]) -> Any:
-        dispatcher = njit(**options)(function)
-        dispatcher._cache = CheckedCache(function)
+    def decorate(function: Function) -> Any:
+        dispatcher = njit(nogil=True, **options)(function)
+        try:
+            dispatcher._cache = CheckedCache(function)
+        except RuntimeError as error:
+            # No folder in /tmp takes their place: another user could put code there.
+            if "cannot cache" not in str(error):
+                raise
         return dispatcher
 
     return decorate

@@ -12,13 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from recns_tf.errors import UserError
+from recns_tf.utils.memory import is_out_of_memory
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 FULL_TEXT = re.compile(r"no space left on device|disk quota exceeded|\d+ requested and \d+ written")
 """What libraries write of a full disk, the last of them NumPy."""
-
-MEMORY_ERRORS = ("MemoryError", "ArrowMemoryError", "ResourceExhaustedError", "bad_alloc")
-MEMORY_TEXTS = ("std::bad_alloc", "out of memory", "unable to allocate")
 
 
 def sentence(error: BaseException, *, folder: Path | str = "", advice: str = "") -> str:
@@ -35,8 +33,7 @@ def sentence(error: BaseException, *, folder: Path | str = "", advice: str = "")
             place = getattr(each, "filename", None) or folder
             where = f" of {place}" if place else ""
             return f"the disk{where} is full: free some space and run the same command again."
-        named = any(cls.__name__ in MEMORY_ERRORS for cls in type(each).__mro__)
-        if named or any(part in text for part in MEMORY_TEXTS):
+        if is_out_of_memory(each):
             return f"out of memory: {advice or 'use less data or a machine with more memory'}."
     return ""
 

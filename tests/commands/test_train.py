@@ -45,7 +45,10 @@ def main(*arguments):
         (["ml-100k", "lightgcn", "recns"], "two words are needed, DATASET and ENCODER, not 3"),
         (["ml-100k", "lightgcn", "--sampler=x"], "--sampler=x: choose one of recns, recns-o"),
         (["ml-100k", "lightgcn", "--khop=4"], "--khop=4: choose an odd number of steps"),
-        (["ml-100k", "lightgcn", "--margin=-1"], "--margin=-1.0: choose a number above 0."),
+        (
+            ["ml-100k", "lightgcn", "--margin=-1"],
+            "--margin=-1.0: choose a number above 0, at most 1000000000.",
+        ),
         (["ml-100k", "lightgcn", "--config=none"], "--config=none is not a run's config.json"),
     ],
 )
@@ -62,8 +65,8 @@ def test_bad_input_is_one_sentence_and_a_status(arguments, sentence):
     ("flag", "words"),
     [
         ("--num_negative=3", "Unknown command line flag 'num_negative'. Did you mean"),
-        ("--num_negatives=three", "flag --num_negatives=three"),
-        ("--overwrite=maybe", "flag --overwrite=maybe"),
+        ("--num_negatives=three", "--num_negatives=three: choose a whole number from 1 to 10000."),
+        ("--overwrite=maybe", "--overwrite=maybe: choose true or false."),
         ("--config", "--config needs a file"),
         ("--run_name=../x", "--run_name=../x: choose the name of one folder, without /"),
         ("--runs_dir=", "--runs_dir=: choose a folder"),

@@ -88,7 +88,7 @@ def test_encoders_samplers_and_grid_replace_those_of_the_paper():
     [
         ("dim", "'dim' is not SETTING=VALUES"),
         ("size=3", "'size=3' is not SETTING=VALUES"),
-        ("dim=x", "'dim=x': invalid literal"),
+        ("dim=x", "'dim=x': choose a whole number from 1 to 65536"),
     ],
 )
 def test_malformed_grid_is_an_error(grid, sentence):

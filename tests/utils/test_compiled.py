@@ -8,7 +8,7 @@ import pytest
 SOURCE = """
 from recns_tf.utils.compiled import compiled
 
-@compiled(nogil=True)
+@compiled()
 def double(value):
     return 2 * value
 """

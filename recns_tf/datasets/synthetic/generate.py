@@ -21,6 +21,7 @@ from recns_tf.datasets.synthetic import weighted_sampling
 from recns_tf.datasets.synthetic.preferences import Shape, sample_preference_model
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
+from recns_tf.utils.memory import available_bytes, require_memory
 
 if TYPE_CHECKING:
     from recns_tf.config.config import Config
@@ -30,6 +31,7 @@ PRESETS = {
     "zhihu": Shape(16_015, 44_175, 3_284_734, 3_796_551),
     "alibaba": Shape(434_442, 227_410, 7_104_657, 10_868_570),
 }
+SIZES = "--synthetic_users, --synthetic_items, --synthetic_clicks or --synthetic_exposures"
 MODEL_VERSION = 1
 """Version of the model. Increase it with every change, so that older caches are not read."""
 
@@ -56,8 +58,24 @@ def source_of(config: Config) -> dict[str, Any]:
 
 def interactions_of(config: Config) -> Interactions:
     """Generate a synthetic dataset, without a cache."""
-    log = generate(shape_of(config), config.synthetic_seed)
+    shape = shape_of(config)
+    require_memory(
+        "the synthetic dataset", bytes_needed(shape), available_bytes(), f"lower {SIZES}"
+    )
+    log = generate(shape, config.synthetic_seed)
     return to_interactions(log, config.dataset, split_rules(config), source_of(config))[0]
+
+
+def bytes_needed(shape: Shape) -> dict[str, int]:
+    """Return a lower bound on the bytes that `generate` takes, by what needs them.
+
+    The numbers of bytes per user, item and pair are measured.
+    """
+    return {
+        "its users": 60 * shape.num_users,
+        "its items": 300 * shape.num_items,
+        "its pairs": 40 * (shape.num_clicks + shape.num_exposures),
+    }
 
 
 def shape_of(config: Config) -> Shape:

@@ -173,9 +173,9 @@ def test_sizes_of_synthetic_come_from_the_flags(tmp_path):
         ("clicks", 601, r"a number from 20 \(one per user\) to 600 \("),
         ("clicks", 19, r"a number from 20 \(one per user\) to 600 \("),
         ("exposures", 401, r"a number from 0 to 400 \("),
-        ("users", 0, "a number from 1 to 2147483647"),
-        ("items", -1, "a number from 1 to 2147483647"),
-        ("exposures", -1, "a number of at least 0"),
+        ("users", 0, "a whole number from 1 to 2147483647"),
+        ("items", -1, "a whole number from 1 to 2147483647"),
+        ("exposures", -1, "a whole number from 0 to 2147483647"),
     ],
 )
 def test_impossible_sizes_are_an_error(tmp_path, flag, value, legal):

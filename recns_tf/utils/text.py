@@ -1,0 +1,57 @@
+"""Checks the texts of a command line, and shows any text in one line."""
+
+from __future__ import annotations
+
+import sys
+import unicodedata
+
+from recns_tf.errors import UserError
+
+LONGEST_TEXT = 4_096
+LONGEST_LIST = 131_072
+"""Characters of a list of files, columns or values; Linux passes no longer argument."""
+SHOWN = 100
+"""Characters of a text that a message shows."""
+ENCODING = sys.getfilesystemencoding().upper()
+UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")
+"""Unicode categories: control characters, bytes that are not UTF-8, and line separators."""
+
+
+def shown(value: object) -> str:
+    """Return a value as one printable line of about SHOWN characters, for messages."""
+    text = str(value)
+    if len(text) > SHOWN:
+        text = f"{text[: SHOWN - 1]}…"
+    return printable(text)
+
+
+def printable(text: str) -> str:
+    """Return a text with unprintable characters, such as line breaks, written as escapes."""
+    return "".join(
+        each.encode("unicode_escape").decode()
+        if unicodedata.category(each) in UNPRINTABLE
+        else each
+        for each in text
+    )
+
+
+def require_text(
+    text: str, name: str, longest: int = LONGEST_TEXT, control_characters: bool = False
+) -> None:
+    """Raise UserError if a text of the command line is too long or has unprintable characters.
+
+    Args:
+        text: the text.
+        name: what it is, such as "--run_name=", to precede the text in the message.
+        longest: number of characters that it may have.
+        control_characters: whether it may contain control characters.
+    """
+    if len(text) > longest:
+        raise UserError(f"{name}{shown(text)}: choose at most {longest} characters.")
+    found = {unicodedata.category(each) for each in text}
+    if "Cs" in found:
+        raise UserError(f"{name}{shown(text)}: choose text in {ENCODING}.")
+    if not control_characters and not found.isdisjoint(UNPRINTABLE):
+        raise UserError(
+            f"{name}{shown(text)}: choose text without line breaks and control characters."
+        )

@@ -1,0 +1,99 @@
+"""A container: the package and the home cannot be written, only the folders that flags name."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+from numba.core import caching
+
+from recns_tf.config import flagfiles
+from recns_tf.utils.compiled import compiled
+from recns_tf.utils.program import PACKAGE
+
+CAPABILITIES = "--bounding-set=-dac_override,-dac_read_search,-fowner"
+
+
+def add(first, second):
+    return first + second
+
+
+def test_a_kernel_compiles_where_no_cache_can_be_written(monkeypatch):
+    monkeypatch.setattr(caching.CacheImpl, "_locator_classes", [])
+    kernel = compiled(fastmath=True)(add)
+    assert kernel(2, 3) == 5 and kernel.signatures
+    assert kernel.targetoptions["nogil"] and kernel.targetoptions["fastmath"]
+
+
+def test_a_kernel_is_kept_where_a_cache_can_be_written(tmp_path, monkeypatch):
+    monkeypatch.setattr("numba.core.config.CACHE_DIR", str(tmp_path))
+    assert compiled()(add)(2, 3) == 5
+    assert list(tmp_path.rglob("*add*.nbi"))
+
+
+def test_other_errors_of_the_compiler_are_raised(monkeypatch):
+    def broken(**options):
+        raise RuntimeError("another fault")
+
+    monkeypatch.setattr("recns_tf.utils.compiled.njit", broken)
+    with pytest.raises(RuntimeError, match="another fault"):
+        compiled()(add)
+
+
+def test_built_in_flagfiles_are_ascii():
+    """They are read in the encoding of the locale."""
+    for path in flagfiles.FOLDER.glob("*.flags"):
+        assert path.read_bytes().isascii(), path
+
+
+def as_owner_without_privileges():
+    """Return the start of a command line under which file modes hold, or skip the test."""
+    if os.getuid():
+        return []
+    line = ["setpriv", CAPABILITIES]
+    if shutil.which("setpriv") is None or subprocess.run([*line, "true"], check=False).returncode:
+        pytest.skip("root cannot give up its privileges here")
+    return line
+
+
+@pytest.mark.slow
+def test_a_read_only_package_and_no_home(tmp_path):
+    line = as_owner_without_privileges()
+    checkout = tmp_path / "checkout"
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(PACKAGE, checkout / "recns_tf", ignore=ignored)
+    own = tmp_path / "own"
+    own.mkdir()
+    for path in [*checkout.rglob("*"), checkout]:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": "/nonexistent/home",
+        "TMPDIR": str(own),
+        "PYTHONPATH": str(checkout),
+        "TF_NUM_INTRAOP_THREADS": "1",
+    }
+    folders = [f"--data_dir={own}/data", f"--runs_dir={own}/runs"]
+    model = ["--dim=4", "--epochs=1", "--run_name=a"]
+    sizes = [f"--synthetic_{name}" for name in ("users=40", "items=60", "clicks=400")]
+    sizes.append("--synthetic_exposures=200")
+    try:
+        for arguments in (
+            ["synthetic", "lightgcn", *folders, *model, *sizes],
+            ["report", "--help"],
+        ):
+            done = subprocess.run(
+                [*line, sys.executable, "-m", "recns_tf", *arguments],
+                cwd=checkout,
+                env=environment,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert (done.returncode, done.stderr) == (0, ""), arguments
+        assert (own / "runs" / "a" / "results.json").exists()
+        assert not list(checkout.rglob("__pycache__"))
+    finally:
+        for path in [checkout, *checkout.rglob("*")]:
+            path.chmod(0o755 if path.is_dir() else 0o644)

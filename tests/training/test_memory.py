@@ -1,0 +1,215 @@
+"""The estimate of memory, against the tensors that a model really has."""
+
+import dataclasses
+import tracemalloc
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from recns_tf import registry
+from recns_tf.config.config import Config
+from recns_tf.datasets.synthetic import generate
+from recns_tf.datasets.synthetic.preferences import Shape
+from recns_tf.errors import UserError
+from recns_tf.ops import random
+from recns_tf.ops.item_sets import Pool
+from recns_tf.regions.storage import RegionBuilder
+from recns_tf.regions.walks import Graph
+from recns_tf.samplers.base import Sampler
+from recns_tf.samplers.depth_first import depth_first_lists
+from recns_tf.training import build as build_module
+from recns_tf.training import memory
+from recns_tf.training.build import build
+from tests.conftest import PAIRS
+
+SIZE = memory.Size(434_442, 227_410, 5_700_000)
+"""The paper's Alibaba."""
+GIGA = 10**9
+
+
+def size_of(toy):
+    return memory.Size(toy.num_users, toy.num_items, toy.train.nnz)
+
+
+def bytes_of(tensors):
+    return sum(np.asarray(tensor).nbytes for tensor in tensors)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"encoder": "lightgcn"},
+        {"encoder": "lightgcn", "layer_weights": "learned", "stale_scores": True},
+        {"encoder": "ngcf", "num_layers": 1},
+        {"encoder": "ngcf", "num_layers": 3, "dim": 12},
+        {"encoder": "pinsage", "feature_dim": 6},
+        {"encoder": "pinsage", "num_layers": 3, "neighbor_draw": "shared", "num_neighbors": "3"},
+        {"encoder": "mf", "stale_scores": True},
+    ],
+)
+def test_weights_and_moments_are_those_of_the_model(toy, toy_config, settings):
+    config = dataclasses.replace(toy_config, **settings)
+    model, _, _ = build(config, toy)
+    weights = bytes_of(model.encoder.trainable_variables)
+    before = bytes_of(model.previous.weights) if model.previous else 0
+    moments = bytes_of(
+        each for each in model.optimizer.variables if each.path.endswith(("momentum", "velocity"))
+    )
+    assert moments == 2 * weights
+    # The gradient is as large as the weights.
+    found = memory.weight_bytes(config, size_of(toy))
+    assert found == weights + moments + weights + before
+
+
+@pytest.mark.parametrize(("kind", "encoder"), [("symmetric", "lightgcn"), ("row", "ngcf")])
+def test_the_graph_is_that_of_the_encoder(toy, toy_config, kind, encoder):
+    config = dataclasses.replace(toy_config, encoder=encoder, adjacency=kind)
+    adjacency = registry.ENCODERS[encoder].load().from_settings(config, toy).adjacency
+    matrices = {id(each): each for each in (adjacency.matrix, adjacency.adjoint)}.values()
+    entries = [each.to_sparse_tensor() for each in matrices]
+    found = sum(bytes_of([each.values]) + each.indices.shape[0] * 4 for each in entries)
+    assert memory.graph_bytes(config, size_of(toy)) == found
+
+
+def test_the_state_of_srns_is_that_of_the_model(toy, toy_config):
+    config = dataclasses.replace(toy_config, sampler="srns", srns_window=3)
+    model, _, _ = build(config, toy)
+    actual = bytes_of([model.sampler.memory, *model.sampler.snapshots])
+    assert memory.sampler_bytes(config, size_of(toy)) == actual
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sampler", ["advns", "rns-as"])
+def test_the_state_of_a_generator_is_that_of_the_model(toy, toy_config, sampler):
+    config = dataclasses.replace(toy_config, sampler=sampler, generator_dim=7)
+    model, _, _ = build(config, toy)
+    generator = model.sampler.generator
+    # With Adam's two moments.
+    assert memory.sampler_bytes(config, size_of(toy)) == 3 * bytes_of(generator.weights)
+
+
+def test_the_lists_of_mcns_are_those_of_the_search(toy, toy_config):
+    config = dataclasses.replace(toy_config, sampler="mcns", mcns_list=5)
+    items, _ = depth_first_lists(toy.train, config.mcns_list, config.seed)
+    assert memory.sampler_bytes(config, size_of(toy)) == items.nbytes
+
+
+def test_the_bitmap_is_that_of_the_regions(toy, toy_config):
+    builder = RegionBuilder(Graph(toy.train), 10**9)
+    found = memory.region_bytes(toy_config, size_of(toy))
+    assert builder.words.nbytes <= found <= 2 * builder.words.nbytes
+    for settings in ({"region": "all"}, {"sampler": "dns"}, {"region_memory": found / 1e9 * 0.9}):
+        config = dataclasses.replace(toy_config, **settings)
+        assert memory.region_bytes(config, size_of(toy)) == 0
+
+
+def test_the_default_region_of_every_sampler(toy_config):
+    for name, entry in registry.SAMPLERS.items():
+        sampler: type[Sampler] = entry.load()
+        config = dataclasses.replace(toy_config, sampler=name)
+        assert memory.region_kind(config) == sampler.default_region, name
+
+
+@pytest.mark.parametrize(("encoder", "sampler"), PAIRS)
+def test_the_estimate_knows_every_part(encoder, sampler):
+    config = Config.for_run("alibaba", encoder, sampler=sampler)
+    parts = memory.estimate(config, SIZE)
+    assert all(isinstance(part, int) and part >= 0 for part in parts.values())
+    assert memory.weight_bytes(config, SIZE) > 0 and memory.batch_bytes(config, SIZE) > 0
+
+
+def test_a_batch_is_that_of_the_pipeline(toy, toy_config):
+    for sampler in ("recns", "recns-o", "recns-w"):
+        config = dataclasses.replace(toy_config, sampler=sampler, batch_size=16)
+        model, pipeline, _ = build(config, toy)
+        batch = pipeline.draw(tf.range(16), random.root(0))
+        negatives = model.sampler.sample(batch, model.encoder.encode(False), random.root(1))
+        items = [batch.candidates, batch.exposed, negatives.ids]
+        assert memory.batch_bytes(config, size_of(toy)) <= 2 * bytes_of(items), sampler
+    edges = dataclasses.replace(toy_config, batch_size=10**8)
+    assert memory.batch_rows(edges, size_of(toy)) == toy.train.nnz
+    users = dataclasses.replace(edges, pair_sampling="users")
+    assert memory.batch_rows(users, size_of(toy)) == 10**8
+
+
+@pytest.mark.parametrize(("encoder", "sampler"), PAIRS)
+@pytest.mark.parametrize("dim", [64, 256])
+def test_alibaba_is_not_refused_on_24_gigabytes(encoder, sampler, dim):
+    config = Config.for_run("alibaba", encoder, sampler=sampler, dim=dim)
+    assert sum(memory.estimate(config, SIZE).values()) < 20 * GIGA
+
+
+@pytest.mark.parametrize(
+    ("settings", "flag"),
+    [
+        ({"encoder": "ngcf", "dim": 65_536}, "dim"),
+        ({"encoder": "pinsage", "dim": 65_536, "batch_size": 10**6}, "dim|batch_size"),
+        ({"sampler": "dns", "num_negatives": 10_000, "num_candidates": 10_000}, "batch_size"),
+        ({"sampler": "srns", "srns_window": 10_000}, "srns_window"),
+        ({"sampler": "advns", "generator_dim": 65_536}, "generator_dim"),
+        ({"pair_sampling": "users", "batch_size": 10**8, "sampler": "dns"}, "batch_size"),
+        ({"region_memory": 1_000.0}, "region_memory"),
+    ],
+)
+def test_the_advised_value_fits(settings, flag):
+    encoder = settings.get("encoder", "lightgcn")
+    config = dataclasses.replace(Config.for_run("alibaba", encoder), **settings)
+    available = 12 * GIGA
+    assert sum(memory.estimate(config, SIZE).values()) > available
+    text = memory.advice(config, SIZE, available)
+    name, _, value = text.removeprefix("choose --").removesuffix(" or less").partition("=")
+    assert name in flag.split("|")
+    kind = type(getattr(config, name))
+    lower = dataclasses.replace(config, **{name: kind(value)})
+    assert sum(memory.estimate(lower, SIZE).values()) <= available
+    assert config.encoder != "pinsage" or lower.dim % 2 == 0
+
+
+def test_several_flags_are_advised_if_one_is_not_enough():
+    text = memory.advice(Config.for_run("alibaba", "lightgcn"), SIZE, 10**6)
+    assert text == "lower several flags, or use a machine with more memory"
+
+
+@pytest.mark.parametrize(
+    ("value", "halved"), [(25, [12, 6, 2, 1]), (10_000, [5_000, 2_500, 1_250]), (1, []), (0, [])]
+)
+def test_halves(value, halved):
+    assert memory.halves(value)[: len(halved)] == halved
+    assert bool(memory.halves(value)) is bool(halved)
+
+
+def test_a_model_that_does_not_fit_is_refused_before_it_is_built(toy, toy_config, monkeypatch):
+    monkeypatch.setattr(memory, "available_bytes", lambda: 200_000)
+    monkeypatch.setattr(build_module, "build_region", None)
+    with pytest.raises(UserError, match=r"^training needs at least .*: choose --dim=64 or less\.$"):
+        build(dataclasses.replace(toy_config, dim=512), toy)
+
+
+def test_pools_that_do_not_fit_are_refused(toy, toy_config, monkeypatch):
+    config = dataclasses.replace(toy_config, region_memory=0.0, pool_size=10)
+    build(config, toy)
+    monkeypatch.setattr(memory, "available_bytes", lambda: 10**6)
+    config = dataclasses.replace(config, pool_size=10_000)
+    with pytest.raises(UserError, match=r"^drawing .*: choose --pool_size=6250 or less\.$"):
+        build(config, toy)
+    assert memory.pool_bytes(10, toy.num_users) == Pool(*toy.train.shape, 10).items.numpy().nbytes
+
+
+@pytest.mark.parametrize("sizes", [(300, 30_000, 600, 0), (300, 3_000, 100_000, 90_000)])
+def test_synthetic_data_need_what_is_estimated(sizes):
+    shape = Shape(*sizes)
+    tracemalloc.start()
+    generate.generate(shape, 0)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert 0.3 * peak < sum(generate.bytes_needed(shape).values()) <= peak
+
+
+def test_synthetic_data_that_do_not_fit_are_refused(tmp_path):
+    config = Config(dataset="synthetic", synthetic_items=2**31 - 1)
+    sentence = r"^the synthetic dataset needs at least 644\.\d GB .*: lower --synthetic_users"
+    with pytest.raises(UserError, match=sentence):
+        generate.load(tmp_path, config)
+    assert not list(tmp_path.iterdir())
