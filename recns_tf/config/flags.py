@@ -85,7 +85,8 @@ ODD_FROM_3 = Rule(
     (3, LONGEST_WALK),
 )
 A_RATE = Rule("a share from 0 to less than 1", lambda value: 0 <= value < 1, (0, 1))
-K_VALUES = list_of(1, 1_000, "5,10,20")
+LARGEST_K = 1_000
+K_VALUES = list_of(1, LARGEST_K, "5,10,20")
 LARGEST_INTEGER = 2**31 - 1
 """The largest int32, the type of ids and counts."""
 A_SEED = whole(0, LARGEST_INTEGER)
