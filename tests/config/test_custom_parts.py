@@ -280,5 +280,5 @@ def test_values_of_other_types_get_around_nothing(tmp_path, settings, sentence):
 def test_a_config_file_nested_without_end_is_one_sentence(tmp_path):
     path = tmp_path / "config.json"
     path.write_text("[" * 100_000)
-    with pytest.raises(UserError, match="is not a run's config.json"):
+    with pytest.raises(UserError, match=r"is not a run's config\.json"):
         parse(f"--config={path}")
