@@ -260,3 +260,25 @@ def test_a_name_with_a_path_reads_no_flagfile(tmp_path, monkeypatch):
     assert flagfiles.find("../evil", "") == []
     assert flagfiles.find("fine/../..", "evil") == []
     assert flagfiles.find("..", "x/../../evil") == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"dataset": ["x"]}, "is not a run's config.json"),
+        ({"sampler": ["a:B"]}, "names the sampler"),
+        ({"khop": "3\n--sampler=a:B"}, "flag --khop=3"),
+    ],
+)
+def test_values_of_other_types_get_around_nothing(tmp_path, settings, sentence):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"dataset": "ml-100k", "encoder": "mf"} | settings))
+    with pytest.raises(UserError, match=sentence):
+        parse(f"--config={path}")
+
+
+def test_a_config_file_nested_without_end_is_one_sentence(tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text("[" * 100_000)
+    with pytest.raises(UserError, match=r"is not a run's config\.json"):
+        parse(f"--config={path}")
