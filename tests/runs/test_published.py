@@ -24,7 +24,9 @@ def test_published_results_are_found_by_the_settings_in_their_table(tmp_path):
         assert published(Config(sampler="dns", **other), path) is None, "selected by another metric"
 
 
-@pytest.mark.parametrize("content", [b"\n2,ml-100k,lightgcn,recns,3,3,many,2,3\n", b"\xff\xfe\x00", None])
+@pytest.mark.parametrize(
+    "content", [b"\n2,ml-100k,lightgcn,recns,3,3,many,2,3\n", b"\xff\xfe\x00", None]
+)
 def test_damaged_tables_are_one_sentence(tmp_path, content):
     path = tmp_path / "tables.csv"
     if content is not None:
