@@ -184,7 +184,7 @@ def test_embeddings_that_do_not_reproduce_the_results_are_an_error(tmp_path):
     interactions = datasets.load(Config(dataset="synthetic", **SMALL), tmp_path / "data")
     cell = cells.Cell("a", Config(dataset="synthetic", **SMALL))
     folder = finish(cell, tmp_path, data={"checksum": interactions.checksum})
-    with pytest.raises(UserError, match=r"user\.npy is not there"):
+    with pytest.raises(UserError, match=r"user\.npy is missing"):
         significance_tables.per_user_metrics(cell, tmp_path, interactions)
     (folder / "embeddings").mkdir()
     for name, rows in (("user", interactions.num_users), ("item", interactions.num_items)):

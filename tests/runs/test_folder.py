@@ -108,7 +108,7 @@ def files_of(folder):
 @pytest.mark.parametrize("error", [UserError, KeyboardInterrupt, ZeroDivisionError])
 def test_run_that_ends_before_its_first_epoch_leaves_the_run_it_overwrites(finished, error):
     before = files_of(finished)
-    assert before.keys() == KEPT.keys() | {"config.json"}
+    assert before.keys() == KEPT.keys() | {"config.json", "manifest.json"}
     with pytest.raises(error), finished.claim(NEW, overwrite=True):
         assert finished.read_results() is None and finished.rows() == []
         assert finished.rewind(0) == []
@@ -128,7 +128,8 @@ def test_first_epoch_or_lists_delete_the_run_that_is_overwritten(finished, first
             finished.begin()
     rows = [new, new | {"epoch": 2}] if first_output == "epoch" else []
     assert finished.rows() == rows and settings_in(finished) == NEW
-    assert files_of(finished).keys() == {"config.json"} | ({"metrics.jsonl"} if rows else set())
+    kept = {"config.json", "manifest.json"} | ({"metrics.jsonl"} if rows else set())
+    assert files_of(finished).keys() == kept
 
 
 def test_killed_deletion_leaves_no_finished_run(finished, monkeypatch):
