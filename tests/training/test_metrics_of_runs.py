@@ -148,6 +148,7 @@ def test_a_baseline_of_an_earlier_version_is_shown_again(toy, workspace, capsys)
     config = json.loads(file.read_text())
     del config["topk"], config["select_by"]
     file.write_text(json.dumps(config))
+    (file.parent / "manifest.json").unlink()
     assert popular(workspace, toy) == first
     assert "is finished" in capsys.readouterr().out
 
