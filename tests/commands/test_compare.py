@@ -377,7 +377,11 @@ def test_run_that_does_not_fit_is_an_error(place, data, run_folder, tmp_path):
             {"users": "x"},
             "--items is needed: the .npy file of the item embeddings",
         ),
-        (["synthetic-small"], FILES | {"depth": "0"}, "--depth=0: choose positive integers"),
+        (
+            ["synthetic-small"],
+            FILES | {"depth": "0"},
+            "--depth=0: choose at most 100 whole numbers from 1",
+        ),
         (["synthetic-small"], FILES | {"run": "none"}, "--run=none is not a finished run"),
     ],
 )
