@@ -186,7 +186,7 @@ def test_halves(value, halved):
 def test_a_model_that_does_not_fit_is_refused_before_it_is_built(toy, toy_config, monkeypatch):
     monkeypatch.setattr(memory, "available_bytes", lambda: 200_000)
     monkeypatch.setattr(build_module, "build_region", None)
-    with pytest.raises(UserError, match=r"^training needs at least .*: choose --dim=64 or less\.$"):
+    with pytest.raises(UserError, match=r"^training needs at least .*: choose --dim=32 or less\.$"):
         build(dataclasses.replace(toy_config, dim=512), toy)
 
 
