@@ -109,10 +109,12 @@ def weight_bytes(config: Config, size: Size) -> int:
 
 
 def embedding_bytes(config: Config, size: Size) -> int:
-    """Return the bytes of the embeddings that a step computes and keeps for the gradient."""
+    """Return the bytes of the embeddings that a step computes and keeps for the gradient.
+
+    The numbers of tables [U + I, d] are somewhat below those that were measured.
+    """
     d, layers, nodes = config.dim, config.num_layers, size.nodes
-    # The layers of ngcf: the sum over neighbors, the product with it, and two outputs.
-    tables = {"lightgcn": 1, "ngcf": 4 * layers + (layers + 1)}
+    tables = {"lightgcn": 4, "ngcf": 6 * layers + 2 * (layers + 1), "mf": 2}
     if config.encoder == "pinsage":
         nodes = min(nodes, batch_rows(config, size))
         return nodes * d * layers * FLOAT
@@ -177,7 +179,8 @@ def memory_size(config: Config) -> int:
 def sampler_bytes(config: Config, size: Size) -> int:
     """Return the bytes of a sampler's weights, with the moments of those that are trained."""
     if config.sampler == "srns":
-        snapshots = config.srns_window * size.nodes * config.dim * FLOAT
+        width = config.dim * (config.num_layers + 1 if config.encoder == "ngcf" else 1)
+        snapshots = config.srns_window * size.nodes * width * FLOAT
         return size.users * memory_size(config) * INT + snapshots
     if config.sampler in ("advns", "rns-as"):
         return (size.nodes * config.generator_dim + size.items) * FLOAT * 3

@@ -79,8 +79,8 @@ def numbers_of(path: Path, unit: int = 1) -> dict[str, int]:
 
 
 def gigabytes(number: float) -> str:
-    """Return a number of bytes as text, such as "1.5 GB"."""
-    return f"{number / 1e9:,.1f} GB"
+    """Return a number of bytes as text, such as "1.5 GB" or "20 MB"."""
+    return f"{number / 1e9:,.1f} GB" if number >= 1e8 else f"{number / 1e6:,.0f} MB"
 
 
 def require_memory(what: str, parts: Mapping[str, int], available: int, advice: str) -> None:

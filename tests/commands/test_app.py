@@ -107,6 +107,12 @@ def test_the_command_line_wins_over_flagfiles_and_config(tmp_path):
         assert parsed.flags["khop"].value == 3 and parsed.flags["dim"].value in (8, 16)
 
 
+def test_a_flagfile_that_is_not_text_is_named(tmp_path):
+    (tmp_path / "a.flags").write_bytes(b"--dim=3\n\xff\n")
+    with pytest.raises(UserError, match=r"--flagfile=.*a\.flags: not a text in UTF-8\.$"):
+        app.parse(train.COMMAND, ["ml-100k", "mf", f"--flagfile={tmp_path}/a.flags"], "train")
+
+
 def test_flags_do_not_outlive_a_call():
     line = ["ml-100k", "lightgcn"]
     app.parse(train.COMMAND, [*line, "--khop=5"], "train")

@@ -383,7 +383,7 @@ def test_run_that_does_not_fit_is_an_error(place, data, run_folder, tmp_path):
         (
             ["synthetic-small"],
             FILES | {"depth": "0"},
-            "--depth=0: choose at most 100 whole numbers from 1",
+            "--depth=0: choose at most 100 whole numbers",
         ),
         (["synthetic-small"], FILES | {"run": "none"}, "--run=none is not a finished run"),
     ],

@@ -44,6 +44,9 @@ def test_flagfile_errors_name_the_file_or_flag(tmp_path):
     write(tmp_path, lightgcn="--no_such_flag=1\n", toy="--khop=4\n")
     with pytest.raises(UserError, match=r"lightgcn\.flags: Unknown command line flag"):
         Config.from_flagfiles("toy", "lightgcn", [tmp_path / "lightgcn.flags"])
+    write(tmp_path, ngcf="--dim=ten\n")
+    with pytest.raises(UserError, match=r"ngcf\.flags: --dim=ten: choose a whole number from 1"):
+        Config.from_flagfiles("toy", "ngcf", [tmp_path / "ngcf.flags"])
     with pytest.raises(UserError, match="--khop=4: choose an odd number"):
         Config.from_flagfiles("toy", "lightgcn", [tmp_path / "toy.flags"])
     with pytest.raises(UserError, match=r"original\.flags is missing"):

@@ -53,7 +53,5 @@ def test_failures_are_printed_and_raise_an_error(tmp_path, capsys):
 def test_seeds_are_unique_numbers():
     assert SweepSettings(seeds="3,1,3").seed_numbers == [3, 1]
     for text in ("", "1,", "a", "1-3"):
-        with pytest.raises(
-            UserError, match="choose at most 10000 whole numbers from 0 to 2147483647"
-        ):
+        with pytest.raises(UserError, match="choose at most 10000 whole numbers from 0"):
             SweepSettings(seeds=text)
