@@ -14,7 +14,7 @@ COLUMNS = 64
 """Number of scores compared with the worst kept score before any is inspected individually."""
 
 
-@compiled(nogil=True)
+@compiled()
 def keep_unseen(starts, indices, rows, found, top, used):  # type: ignore[no-untyped-def]
     """Copy the first unseen items of each search result.
 
@@ -47,7 +47,7 @@ def keep_unseen(starts, indices, rows, found, top, used):  # type: ignore[no-unt
                 marked[seen] = False
 
 
-@compiled(nogil=True)
+@compiled()
 def best_unseen(starts, indices, scores, first, top):  # type: ignore[no-untyped-def]
     """Write the unseen items with the largest scores, best first; ties go to the lower item.
 

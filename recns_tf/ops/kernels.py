@@ -59,7 +59,7 @@ def in_graph(
     return tf.ensure_shape(found, shape)
 
 
-@compiled(nogil=True, fastmath={"reassoc", "contract"})
+@compiled(fastmath={"reassoc", "contract"})
 def _dots(vectors, table, columns, found, first, last):  # type: ignore[no-untyped-def]
     """Compute `dots`. The compiler may reorder additions, always the same way; nan is kept."""
     for row in range(first, last):
@@ -73,7 +73,7 @@ def _dots(vectors, table, columns, found, first, last):  # type: ignore[no-untyp
             found[row, place] = total
 
 
-@compiled(nogil=True)
+@compiled()
 def _repeats(items, num_items, found, first, last):  # type: ignore[no-untyped-def]
     """Compute `repeats`."""
     last_seen = np.full(num_items, -1, np.int64)
@@ -84,7 +84,7 @@ def _repeats(items, num_items, found, first, last):  # type: ignore[no-untyped-d
             last_seen[item] = row
 
 
-@compiled(nogil=True)
+@compiled()
 def _columns(weights, uniform, found, first, last):  # type: ignore[no-untyped-def]
     """Compute `columns`."""
     width = weights.shape[1]
@@ -100,7 +100,7 @@ def _columns(weights, uniform, found, first, last):  # type: ignore[no-untyped-d
             found[row, draw] = min(column, width - 1)
 
 
-@compiled(nogil=True)
+@compiled()
 def _up_to(items, start, end, number, shift):  # type: ignore[no-untyped-def]
     """Return how many j satisfy items[start + j] - shift * j <= number, for ascending values."""
     low, high = start, end
@@ -113,7 +113,7 @@ def _up_to(items, start, end, number, shift):  # type: ignore[no-untyped-def]
     return low - start
 
 
-@compiled(nogil=True)
+@compiled()
 def _members(starts, items, users, sought, found, first, last):  # type: ignore[no-untyped-def]
     """Compute `members`."""
     for row in range(first, last):
@@ -123,7 +123,7 @@ def _members(starts, items, users, sought, found, first, last):  # type: ignore[
             found[row, place] = count > 0 and items[start + count - 1] == sought[row, place]
 
 
-@compiled(nogil=True)
+@compiled()
 def _unlisted(starts, items, users, ranks, found, first, last):  # type: ignore[no-untyped-def]
     """Compute `unlisted`: there are items[j] - j unlisted integers below items[j]."""
     for row in range(first, last):

@@ -48,7 +48,7 @@ def prefetch(_: Any, rows: types.Array, row: types.Integer) -> Any:
     return types.void(rows, types.int64), codegen
 
 
-@compiled(nogil=True)
+@compiled()
 def propagate(  # type: ignore[no-untyped-def]
     starts, indices, source, source_lit, target, target_lit, first, last
 ):
@@ -69,7 +69,7 @@ def propagate(  # type: ignore[no-untyped-def]
         target_lit[row] = lit
 
 
-@compiled(nogil=True)
+@compiled()
 def set_pairs(starts, indices, first, last, value, bits):  # type: ignore[no-untyped-def]
     """Set bit i - first of each user of item i to `value`, for the items from `first` to `last`."""
     for item in range(first, last):
@@ -82,7 +82,7 @@ def set_pairs(starts, indices, first, last, value, bits):  # type: ignore[no-unt
                 bits[indices[place], word] &= ~bit
 
 
-@compiled(nogil=True)
+@compiled()
 def count_bits(bits, counts, first, last):  # type: ignore[no-untyped-def]
     """Count the set bits of the rows from `first` to `last`."""
     for row in range(first, last):
@@ -92,7 +92,7 @@ def count_bits(bits, counts, first, last):  # type: ignore[no-untyped-def]
         counts[row] = total
 
 
-@compiled(nogil=True)
+@compiled()
 def popcount(word):  # type: ignore[no-untyped-def]
     """Return the number of set bits of a uint64; compiles to one instruction where available."""
     word = word - ((word >> np.uint64(1)) & np.uint64(0x5555555555555555))
@@ -102,13 +102,13 @@ def popcount(word):  # type: ignore[no-untyped-def]
     return np.int64((word * np.uint64(0x0101010101010101)) >> np.uint64(56))
 
 
-@compiled(nogil=True)
+@compiled()
 def lowest(word):  # type: ignore[no-untyped-def]
     """Return the position of the lowest set bit of a nonzero uint64."""
     return popcount(~word & (word - np.uint64(1)))
 
 
-@compiled(nogil=True)
+@compiled()
 def list_bits(bits, inverse, width, starts, offsets, first, last):  # type: ignore[no-untyped-def]
     """List the set bits of each row, or if `inverse`, the clear ones of its first `width` bits."""
     for row in range(first, last):
@@ -124,7 +124,7 @@ def list_bits(bits, inverse, width, starts, offsets, first, last):  # type: igno
                 value &= value - np.uint64(1)
 
 
-@compiled(nogil=True)
+@compiled()
 def append_lists(  # type: ignore[no-untyped-def]
     starts, offsets, turned, skipped, first_item, width, places, items, first, last
 ):
@@ -151,7 +151,7 @@ def append_lists(  # type: ignore[no-untyped-def]
         places[row] = place
 
 
-@compiled(nogil=True)
+@compiled()
 def floyd(rng, counts, sizes, drawn, pools, first, last):  # type: ignore[no-untyped-def]
     """Draw sizes[user] distinct ranks, ascending, for each user from `first` to `last`.
 
@@ -174,7 +174,7 @@ def floyd(rng, counts, sizes, drawn, pools, first, last):  # type: ignore[no-unt
                 drawn[word] &= drawn[word] - one
 
 
-@compiled(nogil=True)
+@compiled()
 def replace_ranks(bits, first_item, sizes, passed, replaced, pools, first, last):  # type: ignore[no-untyped-def]
     """Replace the ranks that fall into a block by the items with those ranks.
 

@@ -47,7 +47,7 @@ def shuffle_rows(
     return starts, rows.indices[order].astype(np.int32)
 
 
-@compiled(nogil=True)
+@compiled()
 def search(  # type: ignore[no-untyped-def]
     user_starts, items_of, item_starts, users_of, lists, counts, first, last
 ):

@@ -17,6 +17,8 @@ from typing import Any
 from numba import njit
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 
+Function = Callable[..., Any]
+
 DIGEST = hashlib.sha256().digest_size
 
 
@@ -62,7 +64,7 @@ def is_sound(name: str) -> bool:
 class CheckedCache(FunctionCache):
     """The cache of a function in files with checksums."""
 
-    def __init__(self, function: Callable[..., Any]):
+    def __init__(self, function: Function):
         super().__init__(function)
         self._cache_file = CheckedFiles(
             self._cache_path,
@@ -72,18 +74,26 @@ class CheckedCache(FunctionCache):
         )
 
 
-def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Return a decorator like numba.njit with these options and cache=True.
+def compiled(**options: Any) -> Callable[[Function], Function]:
+    """Return a decorator that compiles a function which needs no Python objects.
 
-    Example:
-        >>> @compiled(nogil=True)
-        ... def double(values):
-        ...     return 2 * values
+    The function releases the global interpreter lock. Its machine code is kept next to its source
+    or in the user's cache folder. Where neither can be written, as in a read-only container,
+    every process compiles it again.
+
+    Args:
+        options: further options of numba.njit.
     """
 
-    def decorate(function: Callable[..., Any]) -> Any:
-        dispatcher = njit(**options)(function)
-        dispatcher._cache = CheckedCache(function)
-        return dispatcher
+    def decorate(function: Function) -> Function:
+        dispatcher = njit(nogil=True, **options)(function)
+        try:
+            dispatcher._cache = CheckedCache(function)
+        except RuntimeError as error:
+            # No folder in /tmp takes their place: another user could put code there.
+            if "cannot cache" not in str(error):
+                raise
+        compiled_function: Function = dispatcher
+        return compiled_function
 
     return decorate

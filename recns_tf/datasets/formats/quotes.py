@@ -83,7 +83,7 @@ class QuoteCheck:
         return int(self.state[RECORDS] + (not self.state[EMPTY]))
 
 
-@compiled(nogil=True)
+@compiled()
 def follow(  # type: ignore[no-untyped-def]
     marks: NDArray[np.uint8], numbers: NDArray[np.int64], separator, quoted, escape
 ):
