@@ -64,7 +64,7 @@ def is_sound(name: str) -> bool:
 class CheckedCache(FunctionCache):
     """The cache of a function in files with checksums."""
 
-    def __init__(self, function: Callable[..., Any]):
+    def __init__(self, function: Function):
         super().__init__(function)
         self._cache_file = CheckedFiles(
             self._cache_path,

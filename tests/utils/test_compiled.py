@@ -4,6 +4,7 @@ import importlib.util
 import sys
 
 import pytest
+from numba.core.caching import CompileResultCacheImpl
 
 SOURCE = """
 from recns_tf.utils.compiled import compiled
@@ -43,3 +44,11 @@ def test_damaged_cache_is_compiled_again(tmp_path, monkeypatch, capsys, suffix, 
     again = load(path)
     assert again(3) == 6 and sum(again.stats.cache_hits.values()) == 1
     assert not capsys.readouterr().err
+
+
+def test_function_is_compiled_where_no_folder_can_be_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    monkeypatch.setattr(CompileResultCacheImpl, "_locator_classes", [])
+    (tmp_path / "kernel.py").write_text(SOURCE)
+    assert load(tmp_path / "kernel.py")(3) == 6
+    assert [path.name for path in tmp_path.iterdir()] == ["kernel.py"]
