@@ -305,5 +305,5 @@ def test_invalid_settings_are_an_error(toy, config):
     with pytest.raises(UserError, match="--dim=7: choose an even number"):
         PinSage.from_settings(dataclasses.replace(config, dim=7), toy)
     for text in ("", "0", "25,", "a", "25,-1"):
-        with pytest.raises(UserError, match=r"--num_neighbors=.*positive integers"):
+        with pytest.raises(UserError, match=r"--num_neighbors=.*whole numbers"):
             dataclasses.replace(config, num_neighbors=text)
