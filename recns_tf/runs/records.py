@@ -22,6 +22,9 @@ RESULTS: Mapping[str, tuple[type, ...]] = {
 }
 """The keys that every version has written, with the types of their values."""
 
+WARM = "warm"
+"""The key of the metrics without cold users, among those of all users."""
+
 SOMETIMES: Mapping[str, tuple[type, ...]] = {
     "epochs_run": NUMBER,
     "training_seconds": NUMBER,
@@ -57,13 +60,21 @@ def check_numbers(found: Mapping[str, Any]) -> None:
     check_types(found, dict.fromkeys(found, NUMBER), needed=True)
 
 
+def check_metrics(metrics: Mapping[str, Any]) -> None:
+    """Raise TypeError unless all values are numbers, or the metrics of warm users."""
+    check_numbers({name: value for name, value in metrics.items() if name != WARM})
+    if WARM in metrics:
+        check_types(metrics, {WARM: (dict,)}, needed=True)
+        check_numbers(metrics[WARM])
+
+
 def check_row(row: Any) -> dict[str, Any]:
     """Return a row of metrics.jsonl; raise KeyError or TypeError if it cannot be one."""
     check_types(row, ROW, needed=True)
     for name, value in row.items():
         if name == "valid":
             check_types(row, {"valid": (dict,)}, needed=True)
-            check_numbers(value)
+            check_metrics(value)
         else:
             check_types(row, {name: NUMBER}, needed=True)
     checked: dict[str, Any] = row
@@ -78,7 +89,8 @@ def check_results(results: Any) -> dict[str, Any]:
     check_types(results["config"], {"dataset": (str,)}, needed=False)
     if "negatives" in results:
         check_types(results["negatives"], {"false_negatives": NUMBER}, needed=True)
-    for part in ("test", "valid", "negatives"):
-        check_numbers(results.get(part) or {})
+    for part in ("test", "valid"):
+        check_metrics(results[part] or {})
+    check_numbers(results.get("negatives") or {})
     checked: dict[str, Any] = results
     return checked

@@ -260,3 +260,13 @@ def test_users_without_a_train_positive_are_averaged_apart(workplace, capsys):
     assert "test warm" in output
     test = json.loads(Path("runs/log-mf-recns/results.json").read_text())["test"]
     assert (test["users"], test["cold_users"], test["warm"]["users"]) == (11, 4, 7)
+    message, output = run(capsys, "summary", "runs/log-mf-recns")
+    assert message == "" and "| log | mf |" in output
+    message, _ = run(capsys, "report", "runs/log-mf-recns", "--output=report.html")
+    assert message == "" and "4 of 11 tested users have no train positive" in Path(
+        "report.html"
+    ).read_text(encoding="utf-8")
+    again = content.replace("test", "valid") + "\n1,23,test"
+    assert prepare(capsys, again, *flags)[0] == ""
+    message, _ = run(capsys, "log", "mf", *TRAIN, "--topk=5", "--run_name=valid")
+    assert message == "", "cold users may also validate"

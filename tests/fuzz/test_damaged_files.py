@@ -5,7 +5,6 @@ RECNS_TF_FUZZ sets the number of changes of each file; 500 take minutes.
 
 import contextlib
 import io
-import os
 import random
 import shutil
 from pathlib import Path
@@ -32,9 +31,10 @@ from recns_tf.training.checkpoints import Checkpoints
 from recns_tf.training.load import load_best_weights
 from recns_tf.training.train import train_and_evaluate
 from tests.conftest import make_toy
+from tests.fuzz import LONG
 from tests.fuzz.mutations import damaged
 
-COUNT = int(os.environ.get("RECNS_TF_FUZZ", "12"))
+COUNT = 500 if LONG else 12
 DATA = make_toy()
 SHOP = Config(dataset="shop")
 

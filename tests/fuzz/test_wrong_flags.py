@@ -13,8 +13,8 @@ import pytest
 from recns_tf import main, registry
 from recns_tf.config.flags import flag_fields
 from tests.commands.test_train import ROOT
+from tests.fuzz import LONG
 
-LONG = os.environ.get("RECNS_TF_FUZZ") == "long"
 LINES = 1_000 if LONG else 60
 PROCESSES = 20 if LONG else 2
 
