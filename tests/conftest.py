@@ -1,5 +1,6 @@
 """Small datasets and settings that the tests share."""
 
+import dataclasses
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -33,6 +34,13 @@ PAIRS = [
 ]
 
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
+
+
+def with_rate(config: Config, learning_rate: float) -> Config:
+    """Return settings with a learning rate above the largest legal one, so that runs diverge."""
+    changed = dataclasses.replace(config)
+    object.__setattr__(changed, "learning_rate", learning_rate)
+    return changed
 
 
 def make_toy(num_users=40, num_items=60, density=0.15, seed=0) -> Interactions:

@@ -60,6 +60,8 @@ def place(trained, tmp_path, monkeypatch):
     """The working directory, on the module path: payload.py, data/, runs/good and runs/evil."""
     shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
     shutil.copytree(tmp_path / "runs" / "good", tmp_path / "runs" / "evil")
+    # Whoever changes a run can make its manifest fit, too.
+    (tmp_path / "runs" / "evil" / "manifest.json").unlink()
     (tmp_path / "payload.py").write_text(PAYLOAD.format(marker=str(tmp_path / "ran")))
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -267,7 +269,7 @@ def test_a_name_with_a_path_reads_no_flagfile(tmp_path, monkeypatch):
     [
         ({"dataset": ["x"]}, "is not a run's config.json"),
         ({"sampler": ["a:B"]}, "names the sampler"),
-        ({"khop": "3\n--sampler=a:B"}, "flag --khop=3"),
+        ({"khop": "3\n--sampler=a:B"}, r"--khop=3\\n--sampler=a:B: choose"),
     ],
 )
 def test_values_of_other_types_get_around_nothing(tmp_path, settings, sentence):

@@ -11,6 +11,7 @@ from recns_tf.config.config import Workspace
 from recns_tf.errors import UserError
 from recns_tf.training import callbacks, divergence
 from recns_tf.training.train import train_and_evaluate
+from tests.conftest import with_rate
 
 
 @pytest.fixture
@@ -90,9 +91,8 @@ def test_scores_must_be_within_the_range_of_float32(sign):
 )
 def test_the_last_update_is_checked(toy, toy_config, workspace, encoder, rate, words):
     """In a single step, the loss is that of the initial weights."""
-    config = dataclasses.replace(
-        toy_config, encoder=encoder, learning_rate=rate, batch_size=10_000, epochs=1
-    )
+    config = dataclasses.replace(toy_config, encoder=encoder, batch_size=10_000, epochs=1)
+    config = with_rate(config, rate)
     with pytest.raises(UserError, match=rf"{words}: try a smaller --learning_rate"):
         train_and_evaluate(config, workspace, toy)
     assert not workspace.run_folder(config).exists(), "there is no epoch to keep"
@@ -124,7 +124,7 @@ def test_results_are_not_written_from_embeddings_that_are_not_finite(
 ):
     """Without validation, the embeddings are first computed when the run is finished."""
     monkeypatch.setattr("recns_tf.training.train.validation", lambda *arguments: None)
-    config = dataclasses.replace(toy_config, learning_rate=1e25, batch_size=10_000, epochs=1)
+    config = with_rate(dataclasses.replace(toy_config, batch_size=10_000, epochs=1), 1e25)
     with pytest.raises(
         UserError, match="the scores of the embeddings are not finite after epoch 1"
     ):

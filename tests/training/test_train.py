@@ -23,7 +23,7 @@ from recns_tf.training import callbacks, train
 from recns_tf.training.build import build
 from recns_tf.training.callbacks import best_row, out_of_patience
 from recns_tf.training.train import train_and_evaluate
-from tests.conftest import PAIRS, make_toy
+from tests.conftest import PAIRS, make_toy, with_rate
 
 
 @pytest.fixture
@@ -560,7 +560,7 @@ def test_early_stopping_on_test_warns_and_reports_valid_separately(
 
 @pytest.mark.slow
 def test_nonfinite_loss_is_an_error(toy, toy_config, workspace):
-    config = dataclasses.replace(toy_config, learning_rate=1e30, loss="bpr")
+    config = with_rate(dataclasses.replace(toy_config, loss="bpr"), 1e30)
     with pytest.raises(UserError, match=r"the loss became .* try a smaller --learning_rate"):
         train_and_evaluate(config, workspace, toy)
     assert not (workspace.run_folder(config) / "results.json").exists()

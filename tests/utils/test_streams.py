@@ -91,7 +91,9 @@ def test_a_reader_that_stops_reading_ends_the_program_quietly(line):
 def test_output_that_cannot_be_written_is_one_sentence(line):
     with open("/dev/full", "wb") as full:
         _, errors, status = run(*line, stdout=full)
-    assert status == 1 and errors.endswith(b": No space left on device.\n")
+    # Help is written at the end, the commands' output while they run.
+    ends = (b"cannot be written: No space left on device.\n", b"run the same command again.\n")
+    assert status == 1 and errors.endswith(ends)
     assert errors.count(b"\n") == 1
 
 

@@ -69,27 +69,30 @@ def read_delimited(
     try:
         with opened(source) as file, progress(source, file.total, "B") as bar:
             stream = Utf8Stream(file.stream, layout.encoding, separator, check)
-            table = pa.csv.open_csv(
-                pa.PythonFile(stream, mode="r"),
-                read_options=pa.csv.ReadOptions(
-                    block_size=BLOCK_BYTES, column_names=numbers, skip_rows=skipped_lines
-                ),
-                parse_options=pa.csv.ParseOptions(
-                    delimiter=mark,
-                    quote_char='"' if quoted else False,
-                    escape_char=layout.escape or False,
-                    newlines_in_values=quoted or bool(layout.escape),
-                ),
-                convert_options=pa.csv.ConvertOptions(
-                    include_columns=list(dict.fromkeys(wanted)),
-                    column_types=dict.fromkeys(wanted, pa.string()),
-                    strings_can_be_null=False,
-                ),
-            )
-            for batch in table:
-                bar.update(file.position() - bar.n)
-                rows += batch.num_rows
-                yield [pc.utf8_trim_whitespace(batch.column(name)) for name in wanted]
+            try:
+                table = pa.csv.open_csv(
+                    pa.PythonFile(stream, mode="r"),
+                    read_options=pa.csv.ReadOptions(
+                        block_size=BLOCK_BYTES, column_names=numbers, skip_rows=skipped_lines
+                    ),
+                    parse_options=pa.csv.ParseOptions(
+                        delimiter=mark,
+                        quote_char='"' if quoted else False,
+                        escape_char=layout.escape or False,
+                        newlines_in_values=quoted or bool(layout.escape),
+                    ),
+                    convert_options=pa.csv.ConvertOptions(
+                        include_columns=list(dict.fromkeys(wanted)),
+                        column_types=dict.fromkeys(wanted, pa.string()),
+                        strings_can_be_null=False,
+                    ),
+                )
+                for batch in table:
+                    bar.update(file.position() - bar.n)
+                    rows += batch.num_rows
+                    yield [pc.utf8_trim_whitespace(batch.column(name)) for name in wanted]
+            finally:
+                stream.stop()
         require_all_records(source, check, rows + (not layout.names))
     except BadQuote as bad:
         raise UserError(f"{source} line {bad.line}: {bad.reason}; {quote_hint(layout)}.") from bad

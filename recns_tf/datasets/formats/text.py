@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import io
+import threading
 from collections.abc import Iterator
 from itertools import count
 from typing import IO, Any, AnyStr, NamedTuple
@@ -109,6 +110,8 @@ class Utf8Stream(io.RawIOBase):
         self.encoding = encoding
         self.check = check
         self.lines = 0
+        self.lock = threading.Lock()
+        self.stopped = False
         is_utf8 = codecs.lookup(encoding).name in (UTF8, "utf-8-sig")
         self.decoder = (
             None if is_utf8 else codecs.getincrementaldecoder(encoding)("surrogateescape")
@@ -125,6 +128,19 @@ class Utf8Stream(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         """Fill the buffer, and return the number of bytes written; 0 at the end of the file."""
+        with self.lock:
+            return 0 if self.stopped else self.fill(buffer)
+
+    def stop(self) -> None:
+        """Let further reads return nothing, and wait for one that another thread is doing.
+
+        Arrow reads ahead in a thread of its own, which must not run when the interpreter ends.
+        """
+        with self.lock:
+            self.stopped = True
+
+    def fill(self, buffer: Any) -> int:
+        """Do what `readinto` does, with the lock held."""
         while not self.pending and not self.at_end:
             self.pending = self.convert(self.stream.read(max(len(buffer), len(BOM))))
         count = min(len(buffer), len(self.pending))
