@@ -11,12 +11,12 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 from itertools import islice
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from recns_tf.datasets.formats.quotes import BadQuote, QuoteCheck
 from recns_tf.datasets.formats.reading import (
     UNREADABLE,
     describe_columns,
@@ -30,6 +30,7 @@ from recns_tf.datasets.formats.text import (
     DOUBLE,
     LONGEST_LINE,
     UNIT_SEPARATOR,
+    BadQuote,
     BadText,
     Layout,
     Utf8Stream,
@@ -37,6 +38,9 @@ from recns_tf.datasets.formats.text import (
     undecoded,
 )
 from recns_tf.errors import UserError
+
+if TYPE_CHECKING:
+    from recns_tf.datasets.formats.quotes import QuoteCheck
 
 BLOCK_BYTES = LONGEST_LINE
 """Arrow reads blocks of this size, and no record may be longer."""
@@ -56,6 +60,9 @@ def read_delimited(
     Raises:
         UserError: see tables.read_batches.
     """
+    # It needs numba, which takes a quarter of a second to import.
+    from recns_tf.datasets.formats.quotes import QuoteCheck
+
     separator = separator_of(source, layout)
     names, skipped_lines = read_header(source, layout)
     places = [column_index(source, column, names, layout) for column in columns]

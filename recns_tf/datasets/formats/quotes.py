@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from recns_tf.datasets.formats.text import NULL, BadQuote
 from recns_tf.utils.compiled import compiled
 
 START, PLAIN, QUOTED, CLOSED = 0, 1, 2, 3
@@ -24,24 +25,7 @@ QUOTE, NEWLINE, RETURN, NULL_LETTER = (np.uint8(ord(mark)) for mark in '"\n\rN')
 NONE = np.int16(-1)
 """Stands for a missing escape character."""
 
-NULL = "\x1a"
-r"""Replaces the N of \N, which MySQL and Hive write for a missing value. Without it, the parser
-would return the text N."""
 NULL_BYTE = np.uint8(ord(NULL))
-
-
-class BadQuote(ValueError):
-    """A quote that is never closed, or is followed by text.
-
-    Attributes:
-        line: line of the file, counted from 1.
-        reason: what is wrong.
-    """
-
-    def __init__(self, line: int, reason: str):
-        super().__init__(reason)
-        self.line = line
-        self.reason = reason
 
 
 class QuoteCheck:

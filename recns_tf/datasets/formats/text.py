@@ -7,11 +7,12 @@ import io
 import threading
 from collections.abc import Iterator
 from itertools import count
-from typing import IO, Any, AnyStr, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, AnyStr, NamedTuple
 
 import numpy as np
 
-from recns_tf.datasets.formats.quotes import QuoteCheck
+if TYPE_CHECKING:
+    from recns_tf.datasets.formats.quotes import QuoteCheck
 
 UTF8 = "utf-8"
 BOM = codecs.BOM_UTF8
@@ -46,9 +47,26 @@ class Layout(NamedTuple):
 BY_NAME = Layout()
 """The layout that the file name implies."""
 
+NULL = "\x1a"
+r"""Replaces the N of \N, which MySQL and Hive write for a missing value. Without it, the parser
+would return the text N."""
 
 LONGEST_LINE = 16 << 20
 """Most characters of a line, so that a file without line ends does not fill the memory."""
+
+
+class BadQuote(ValueError):
+    """A quote that is never closed, or is followed by text.
+
+    Attributes:
+        line: line of the file, counted from 1.
+        reason: what is wrong.
+    """
+
+    def __init__(self, line: int, reason: str):
+        super().__init__(reason)
+        self.line = line
+        self.reason = reason
 
 
 class BadText(Exception):
