@@ -75,7 +75,7 @@ def read_delimited(
     rows = 0
     try:
         with opened(source) as file, progress(source, file.total, "B") as bar:
-            stream = Utf8Stream(file.stream, layout.encoding, separator, check)
+            stream = Utf8Stream(file.stream, layout.encoding, separator, check.add)
             try:
                 table = pa.csv.open_csv(
                     pa.PythonFile(stream, mode="r"),

@@ -5,14 +5,15 @@ from __future__ import annotations
 import codecs
 import io
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
-from typing import IO, TYPE_CHECKING, Any, AnyStr, NamedTuple
+from typing import IO, Any, AnyStr, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from recns_tf.datasets.formats.quotes import QuoteCheck
+Check = Callable[[NDArray[np.uint8]], None]
+"""Called with the bytes that were read, uint8 [n], which it may change."""
 
 UTF8 = "utf-8"
 BOM = codecs.BOM_UTF8
@@ -112,17 +113,15 @@ class Utf8Stream(io.RawIOBase):
         stream: the file.
         encoding: its encoding.
         separator: the field separator. If it has several characters, UNIT_SEPARATOR replaces it.
-        check: follows the quotes; None for no check.
+        check: called with all bytes, in order; None for no check.
 
     Raises:
         BadText: while reading, the file contains UNIT_SEPARATOR, which stands for the separator, or
             bytes that the encoding has no place for.
-        BadQuote: while reading, see QuoteCheck.
+        BadQuote: while reading, raised by `check`.
     """
 
-    def __init__(
-        self, stream: Any, encoding: str, separator: str = "", check: QuoteCheck | None = None
-    ):
+    def __init__(self, stream: Any, encoding: str, separator: str = "", check: Check | None = None):
         super().__init__()
         self.stream = stream
         self.encoding = encoding
@@ -165,7 +164,7 @@ class Utf8Stream(io.RawIOBase):
         buffer[:count] = self.pending[:count]
         self.pending = self.pending[count:]
         if self.check is not None:
-            self.check.add(np.frombuffer(buffer, np.uint8, count))
+            self.check(np.frombuffer(buffer, np.uint8, count))
         return count
 
     def convert(self, block: bytes) -> bytes:
