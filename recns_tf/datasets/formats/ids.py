@@ -94,21 +94,22 @@ class IdColumn:
             BadValue: an id is missing, too long, or contains a line break.
         """
         numbers = parse_integers(values)
-        if numbers is None:
-            try:
-                require_present(values, self.name, self.any_text)
-            except BadValue as bad:
-                raise BadValue(self.rows + bad.row, bad.reason, bad.advice) from bad
         if pa.types.is_floating(values.type):
+            values = pc.if_else(pc.is_nan(values), None, values)
             # Keep the ".0" that Arrow's cast drops: 1.0 is not an integer id.
-            values = pa.array([str(value) for value in values.to_pylist()])
+            values = pa.array(
+                [None if value is None else str(value) for value in values.to_pylist()]
+            )
         if numbers is None:
-            values = pc.cast(values, pa.string())
+            values = pc.cast(values, pa.string()).fill_null("")
         chunk = (values if numbers is None else numbers).dictionary_encode()
         self.chunks.append(chunk)
         self.rows += len(chunk)
         if numbers is None:
+            words = ALWAYS_MISSING if self.any_text else MISSING
             for text in chunk.dictionary.to_pylist():
+                if text.lower() in words:
+                    raise BadValue(self.first_row(text), f"{self.name} is missing", DROP_MISSING)
                 if LINE_BREAK.search(text):
                     reason = (
                         f"{self.name} contains a line break or NUL: is a closing quote missing?"

@@ -58,17 +58,27 @@ class TimeColumn:
         """
         if not len(values):
             return
-        require_present(values, self.name)
-        if self.time_format and not pa.types.is_temporal(values.type):
-            form, times = DATE, parse_dates(values, self.name, self.time_format)
-        else:
-            form, times = to_times(values, self.name)
+        try:
+            form, times = self.parse(values)
+        except BadValue:
+            require_present(values, self.name)
+            raise
         if self.form and form != self.form:
             first = values[0].as_py()
             reason = f"{self.name} '{first}' is {form}, but each earlier value is {self.form}"
             raise BadValue(0, reason)
         self.form = form
         self.batches.append(times)
+
+    def parse(self, values: pa.Array) -> tuple[str, NDArray[np.float64]]:
+        """Return the form of a batch of times, and the times as float64 [n].
+
+        Raises:
+            BadValue: a value is missing or is not a time.
+        """
+        if self.time_format and not pa.types.is_temporal(values.type):
+            return DATE, parse_dates(values, self.name, self.time_format)
+        return to_times(values, self.name)
 
     def finish(self) -> tuple[NDArray[np.float64] | None, list[str]]:
         """Return the times, float64 [n], or None without a batch; and notes on doubtful ones."""
@@ -112,6 +122,7 @@ def to_times(values: pa.Array, name: str) -> tuple[str, NDArray[np.float64]]:
         form = DATE
     if not pa.types.is_temporal(values.type):
         return form, to_numbers(values, name, OTHER_FORMAT)
+    require_present(values, name)
     try:
         times = pc.cast(values, pa.timestamp("us"), safe=False)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
