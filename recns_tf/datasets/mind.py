@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -28,6 +29,7 @@ from recns_tf.datasets.formats.impressions import (
     unnest,
 )
 from recns_tf.datasets.formats.text import Layout
+from recns_tf.datasets.formats.timestamps import strptime
 from recns_tf.datasets.preprocessing.log import Log
 from recns_tf.datasets.public_log import load_log
 from recns_tf.interactions import Interactions
@@ -39,7 +41,6 @@ HOME = "https://msnews.github.io (MINDsmall_train.zip or MINDlarge_train.zip)"
 FILES = ("behaviors.tsv",)
 LAYOUT = Layout("\t", ("impression", "user", "time", "history", "shown"))
 TIME = "%m/%d/%Y %I:%M:%S %p"
-TIME_PARTS = r"^(?P<month>\d+)/(?P<day>\d+)/\d{4} .*:(?P<second>\d+) *[A-Za-z]+$"
 
 
 def load(directory: Path, config: Config) -> Interactions:
@@ -120,11 +121,10 @@ def to_seconds(times: pa.Array) -> pa.Array:
     Raises:
         BadValue: a time has another form, or does not exist.
     """
-    when = pc.strptime(times, format=TIME, unit="s", error_is_null=True)
-    require(pc.is_valid(when), times, "time", "such as 11/11/2019 9:05:58 AM")
-    # strptime turns February 30 into March 2.
-    written = pc.extract_regex(times, TIME_PARTS)
-    for name, part in (("month", pc.month), ("day", pc.day), ("second", pc.second)):
-        same = pc.equal(pc.cast(pc.struct_field(written, name), pa.int64()), part(when))
-        require(pc.fill_null(same, False), times, "time", "a time that exists")
-    return pc.cast(when, pa.int64())
+    seconds = strptime(times, TIME)
+    exist = pa.array(~np.isnan(seconds))
+    if not pc.all(exist).as_py():
+        has_form = pc.is_valid(pc.strptime(times, format=TIME, unit="s", error_is_null=True))
+        require(has_form, times, "time", "such as 11/11/2019 9:05:58 AM")
+        require(exist, times, "time", "a time that exists")
+    return pa.array(seconds.astype(np.int64))
