@@ -28,6 +28,9 @@ EARLIEST, LATEST = (datetime(year, 1, 1, tzinfo=UTC).timestamp() for year in (19
 LATEST_DAY_MOVED = 3
 """A day that does not exist, such as February 29 to 31, becomes March 1, 2 or 3."""
 
+LEAST_OF_FOUR_DIGITS = 1000
+"""A year below this may be written with fewer digits, which Python's strptime refuses."""
+
 OTHER_FORMAT = "--time_format='%d.%m.%Y %H:%M' names another format"
 
 
@@ -179,7 +182,8 @@ def strptime(texts: pa.Array, time_format: str) -> NDArray[np.float64]:
     The first text that is not such a date becomes NaN, and parsing ends there.
 
     Arrow parses them, 30 times as fast as Python. Python parses those that Arrow cannot parse, and
-    those that Arrow may have moved: it turns February 30 into March 2, and second 60 into 0.
+    those that Arrow may have misread: it turns February 30 into March 2, second 60 into 0, and "19"
+    for %Y into the year 19.
 
     Args:
         texts: text [n].
@@ -191,6 +195,7 @@ def strptime(texts: pa.Array, time_format: str) -> NDArray[np.float64]:
         times = pc.strptime(texts, format=time_format, unit="s", error_is_null=True)
         seconds = pc.cast(times, pa.int64()).to_numpy(zero_copy_only=False).astype(np.float64)
         moved = pc.less_equal(pc.day(times), LATEST_DAY_MOVED)
+        moved = pc.or_(moved, pc.less(pc.year(times), LEAST_OF_FOUR_DIGITS))
         if "%S" in time_format:
             moved = pc.or_(moved, pc.equal(pc.second(times), 0))
         doubtful = pc.fill_null(moved, True).to_numpy(zero_copy_only=False)

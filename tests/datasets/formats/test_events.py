@@ -215,7 +215,7 @@ def test_times_in_a_given_format():
 
     assert parse("%d.%m.%Y %H:%M", "8.4.2022 00:01", "08.04.2022 00:00") == [DAY + 60, DAY]
     assert parse("%a %b %d %H:%M:%S %z %Y", "Fri Apr 08 08:00:00 +0800 2022") == [DAY]
-    for wrong in ("30.2.2022 00:00", "2022-04-08", "8.4.2022 00:00 "):
+    for wrong in ("30.2.2022 00:00", "2022-04-08", "8.4.2022 00:00 ", "8.4.22 00:00"):
         with pytest.raises(BadValue, match=f"t '{wrong}' does not have the format") as error:
             parse("%d.%m.%Y %H:%M", "08.04.2022 00:00", wrong)
         assert error.value.row == 1
