@@ -24,11 +24,9 @@ from recns_tf.registry import COMMANDS, suggestion
 from recns_tf.utils import failures
 from recns_tf.utils.program import HELP, short_name
 from recns_tf.utils.streams import discard_output
-from recns_tf.utils.text import LONGEST_LIST, printable, require_text
+from recns_tf.utils.text import LONGEST_LIST, one_line, printable, require_text
 
 OPTIONAL, MORE = "[", "…"
-LONGEST_SHOWN = 200
-"""Number of characters of an unexpected error that its sentence shows."""
 
 Settings = TypeVar("Settings", bound=Checked)
 
@@ -145,9 +143,8 @@ def describe(error: Exception) -> str:
     details = "".join(traceback.format_exception(error))
     with suppress(OSError):
         path.write_text(details, encoding="utf-8", errors="backslashreplace")
-    shown = " ".join(str(error).split())[:LONGEST_SHOWN]
     return (
-        f"unexpected error ({type(error).__name__}: {shown}). This is a fault of the program: "
+        f"unexpected error ({type(error).__name__}: {one_line(error)}). This is a fault of the program: "
         f"please report it with {path}."
     )
 

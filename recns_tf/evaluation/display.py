@@ -10,6 +10,9 @@ from recns_tf.registry import LIST_METRICS, USER_METRICS
 NAMES = {**USER_METRICS, **LIST_METRICS}
 """Display names of all metrics, without K, in the order of tables."""
 
+WARM = "warm"
+"""The key of the metrics without cold users, among those of all users."""
+
 MAIN = ("recall", "ndcg", "hr")
 """The metrics of the paper, shown by default at the largest K."""
 
@@ -51,7 +54,7 @@ def format_metric(key: str, value: float) -> str:
 def part_columns(results: Mapping[str, Any]) -> dict[str, Mapping[str, Any] | None]:
     """Return the metrics in a run's results.json by the heading of their column."""
     columns = {name: results[name] for name in ("valid", "test")}
-    columns["test warm"] = (results["test"] or {}).get("warm")
+    columns["test warm"] = (results["test"] or {}).get(WARM)
     return columns | {"paper": results.get("paper")}
 
 

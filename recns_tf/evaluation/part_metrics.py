@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from recns_tf.evaluation.display import WARM
 from recns_tf.evaluation.list_metrics import list_metrics
 from recns_tf.evaluation.metrics import metrics_per_user
 from recns_tf.interactions import Interactions, degrees_of_items, users_with
@@ -68,7 +69,7 @@ def part_metrics(
     found: dict[str, Any] = average(slice(None)) | counts
     if train is not None and counts["cold_users"]:
         warm = np.diff(train.indptr)[users] > 0
-        found["warm"] = average(warm) | {"users": int(warm.sum())}
+        found[WARM] = average(warm) | {"users": int(warm.sum())}
     return found
 
 

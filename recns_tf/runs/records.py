@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from recns_tf.evaluation.display import WARM
+
 NUMBER = (int, float)
 OPTIONAL_NUMBER = (*NUMBER, type(None))
 ROW: Mapping[str, tuple[type, ...]] = {"epoch": (int,), "loss": NUMBER, "seconds": NUMBER}
@@ -21,9 +23,6 @@ RESULTS: Mapping[str, tuple[type, ...]] = {
     "seconds_per_epoch": OPTIONAL_NUMBER,
 }
 """The keys that every version has written, with the types of their values."""
-
-WARM = "warm"
-"""The key of the metrics without cold users, among those of all users."""
 
 SOMETIMES: Mapping[str, tuple[type, ...]] = {
     "epochs_run": NUMBER,

@@ -10,6 +10,8 @@ from recns_tf.errors import UserError
 LONGEST_TEXT = 4_096
 LONGEST_LIST = 131_072
 """Characters of a list of files, columns or values; Linux passes no longer argument."""
+LONGEST_ERROR = 300
+"""Characters of another program's message; some quote the whole line of a file."""
 SHOWN = 100
 """Characters of a text that a message shows."""
 ENCODING = sys.getfilesystemencoding().upper()
@@ -33,6 +35,11 @@ def printable(text: str) -> str:
         else each
         for each in text
     )
+
+
+def one_line(error: BaseException, longest: int = LONGEST_ERROR) -> str:
+    """Return the start of an error's message as one line, without the final period."""
+    return " ".join(str(error)[:longest].split()).rstrip(".")
 
 
 def require_text(

@@ -21,7 +21,6 @@ from recns_tf.datasets.formats.reading import (
     UNREADABLE,
     describe_columns,
     describe_unreadable,
-    one_line,
     progress,
 )
 from recns_tf.datasets.formats.sources import Source, opened
@@ -38,6 +37,7 @@ from recns_tf.datasets.formats.text import (
     undecoded,
 )
 from recns_tf.errors import UserError
+from recns_tf.utils.text import one_line
 
 if TYPE_CHECKING:
     from recns_tf.datasets.formats.quotes import QuoteCheck

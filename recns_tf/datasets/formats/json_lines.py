@@ -19,12 +19,12 @@ from recns_tf.datasets.formats.reading import (
     UNREADABLE,
     describe_columns,
     describe_unreadable,
-    one_line,
     progress,
 )
 from recns_tf.datasets.formats.sources import Source, opened
 from recns_tf.datasets.formats.text import BadText, Layout, Utf8Stream, bounded_lines, undecoded
 from recns_tf.errors import UserError
+from recns_tf.utils.text import one_line
 
 EXTENSIONS = (".jsonl", ".ndjson", ".json")
 BATCH_LINES, BATCH_BYTES = 1 << 16, 64 << 20

@@ -8,9 +8,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet
 
-from recns_tf.datasets.formats.reading import UNREADABLE, describe_columns, one_line, progress
+from recns_tf.datasets.formats.reading import UNREADABLE, describe_columns, progress
 from recns_tf.datasets.formats.sources import Source, opened
 from recns_tf.errors import UserError
+from recns_tf.utils.text import one_line
 
 BATCH_ROWS = 1 << 20
 NUMBERS_AND_TIMES = (

@@ -10,11 +10,9 @@ from typing import Any
 from tqdm import tqdm
 
 from recns_tf.datasets.formats.sources import Source
+from recns_tf.utils.text import one_line
 
 SHOWN_COLUMNS, SHOWN_CHARACTERS = 12, 60
-
-LONGEST_ERROR = 300
-"""Most characters of another program's message; some quote the whole line of a file."""
 
 UNREADABLE = (OSError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile)
 """Exceptions raised for damaged or encrypted files."""
@@ -31,11 +29,6 @@ def describe_columns(names: Sequence[str]) -> str:
     """Return a phrase that lists the columns of a table."""
     shown = ", ".join(repr(name[:SHOWN_CHARACTERS]) for name in names[:SHOWN_COLUMNS])
     return f"its columns are {shown}{', …' if len(names) > SHOWN_COLUMNS else ''}"
-
-
-def one_line(error: Exception) -> str:
-    """Return the start of an error's message as one line, without the final period."""
-    return " ".join(str(error)[:LONGEST_ERROR].split()).rstrip(".")
 
 
 def describe_unreadable(source: Source, line: int, error: Exception) -> str:
