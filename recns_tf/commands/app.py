@@ -15,7 +15,8 @@ from absl import flags, logging
 
 from recns_tf import datasets
 from recns_tf.config import flagfiles
-from recns_tf.config.config import Config, Expanded, Workspace
+from recns_tf.config.command_line import Expanded
+from recns_tf.config.config import Config, Workspace
 from recns_tf.config.custom_parts import NAMING, is_custom, refuse_custom
 from recns_tf.config.flags import UNREADABLE, Checked, flag_fields, from_flags, make_flags
 from recns_tf.errors import UserError
@@ -144,8 +145,8 @@ def describe(error: Exception) -> str:
     with suppress(OSError):
         path.write_text(details, encoding="utf-8", errors="backslashreplace")
     return (
-        f"unexpected error ({type(error).__name__}: {one_line(error)}). This is a fault of the program: "
-        f"please report it with {path}."
+        f"unexpected error ({type(error).__name__}: {one_line(error)}). This is a fault of the "
+        f"program: please report it with {path}."
     )
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from recns_tf import datasets, registry
 from recns_tf.commands.app import Call, Command
-from recns_tf.config.config import Config, Workspace, expand
+from recns_tf.config.command_line import expand
+from recns_tf.config.config import Config, Workspace
 from recns_tf.config.flags import Checked, option
 from recns_tf.utils.quiet import silenced_stderr
 

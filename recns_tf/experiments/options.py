@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from recns_tf.config.config import Workspace, explicit_settings
+from recns_tf.config.command_line import explicit_settings
+from recns_tf.config.config import Workspace
 from recns_tf.config.flags import (
     A_FOLDER,
     LARGEST_INTEGER,

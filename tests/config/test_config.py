@@ -3,7 +3,8 @@ import json
 import pytest
 
 from recns_tf import registry
-from recns_tf.config.config import Config, Workspace, expand
+from recns_tf.config.command_line import expand
+from recns_tf.config.config import Config, Workspace
 from recns_tf.errors import UserError
 from recns_tf.runs.folder import RunFolder
 

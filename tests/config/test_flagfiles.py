@@ -5,7 +5,8 @@ from absl import flags
 
 from recns_tf import registry
 from recns_tf.config import flagfiles
-from recns_tf.config.config import Config, explicit_settings
+from recns_tf.config.command_line import explicit_settings
+from recns_tf.config.config import Config
 from recns_tf.config.flags import explicit_flags, make_flags
 from recns_tf.errors import UserError
 

@@ -16,7 +16,8 @@ from recns_tf import datasets
 from recns_tf.baselines.fit import fit_and_evaluate
 from recns_tf.baselines.settings import BaselineSettings
 from recns_tf.comparison import embedding_files
-from recns_tf.config.config import Config, Workspace, expand
+from recns_tf.config.command_line import expand
+from recns_tf.config.config import Config, Workspace
 from recns_tf.errors import UserError
 from recns_tf.experiments import cells
 from recns_tf.interactions import to_pairs
