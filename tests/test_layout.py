@@ -16,6 +16,8 @@ LEVELS = (
     ("regions", "encoders", "runs"),
     ("samplers", "baselines", "comparison", "analysis"),
     ("training", "experiments", "reporting"),
+    ("serving",),
+    ("api",),
     ("commands",),
     ("main",),
     ("__main__",),

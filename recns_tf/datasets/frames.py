@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any, NamedTuple
+from datetime import datetime
+from typing import Any, NamedTuple, cast
 
 import narwhals as nw
 import numpy as np
@@ -301,7 +302,7 @@ def to_frame(columns: Mapping[str, NDArray[Any]], library: str) -> Any:
     try:
         if library == PYARROW:
             return pa.table(values)
-        return nw.from_dict(values, backend=library).to_native()
+        return nw.from_dict(values, backend=cast(Any, library)).to_native()
     except ModuleNotFoundError as error:
         raise UserError(
             f"{library} is not installed: install it, or choose frames='{PYARROW}' or '{DICT}'."
@@ -314,10 +315,11 @@ def to_frame(columns: Mapping[str, NDArray[Any]], library: str) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """Return a scalar of NumPy or a time of pandas as the Python object that equals it."""
-    if isinstance(value, np.generic):
-        return value.item()
-    return value.to_pydatetime() if hasattr(value, "to_pydatetime") else value
+    """Return a scalar of NumPy, PyArrow or pandas as the Python object that equals it."""
+    for convert in ("item", "as_py", "to_pydatetime"):
+        if hasattr(value, convert) and isinstance(value, (np.generic, pa.Scalar, datetime)):
+            return getattr(value, convert)()
+    return value
 
 
 def is_missing(value: Any) -> bool:
