@@ -165,7 +165,7 @@ def find_column(frame: Any, name: str) -> Column:
     """Return a column of a frame.
 
     Raises:
-        UserError: `frame` is not a frame, or has no such column, or several.
+        UserError: `frame` is not a frame, or has no such column, or no rows.
     """
     if isinstance(frame, Mapping):
         names = [str(each) for each in frame]
@@ -175,9 +175,8 @@ def find_column(frame: Any, name: str) -> Column:
     else:
         frame = eager(frame)
         names = list(frame.columns)
-    if names.count(name) != 1:
-        fault = "no column" if name not in names else f"{names.count(name)} columns"
-        raise UserError(f"{FRAME} has {fault} '{name}'; {describe_columns(names)}.")
+    if name not in names:
+        raise UserError(f"{FRAME} has no column '{name}'; {describe_columns(names)}.")
     values = frame[name]
     if not len(values):
         raise UserError(f"{FRAME} has no rows.")
@@ -192,6 +191,8 @@ def eager(frame: Any) -> nw.DataFrame[Any]:
     """
     try:
         return nw.from_native(frame, eager_only=True)
+    except nw.exceptions.DuplicateError as error:
+        raise UserError(f"{FRAME} has columns of equal names ({one_line(error)}).") from error
     except TypeError:
         if hasattr(frame, "__arrow_c_stream__"):
             return nw.from_native(pa.table(frame), eager_only=True)

@@ -48,7 +48,8 @@ class Ids:
                 found.append(self.number[each])
             except (KeyError, TypeError):
                 raise UserError(
-                    f"{self.kind} {shown(repr(each))} is not in the data of {self.dataset}{self.hint(each)}."
+                    f"{self.kind} {shown(repr(each))} is not in the data of {self.dataset}"
+                    f"{self.hint(each)}."
                 ) from None
         numbers = np.array(found, dtype=np.int64)
         return np.unique(numbers) if in_order else numbers
