@@ -11,6 +11,8 @@ Contract:
     lists/test.npy     the test lists, int64 [U, largest K]; written by closed-form baselines
     curves.png         loss and validation metrics over epochs
     profile/           TensorFlow's trace, with --profile
+    tensorboard/       event files, with --tensorboard
+    mlflow.json        the run of MLflow that goes with this one, with --mlflow
     results.json       metrics and provenance; written last, so that it marks a finished run
     manifest.json      size and SHA-256 of all of these that are read again, checked when they are
     .lock              locked by the process that writes to the folder
@@ -75,6 +77,8 @@ class RunFolder:
         self.curves = path / "curves.png"
         self.lists = path / LISTS
         self.profile = path / "profile"
+        self.tensorboard = path / "tensorboard"
+        self.mlflow = path / "mlflow.json"
         self.replacing: dict[str, Any] | None = None
         """The settings of this run, while the folder still holds the run that it overwrites."""
         self.manifest = Manifest(path, ANEW)
@@ -188,13 +192,14 @@ class RunFolder:
             self.best_weights.parent,
             self.embeddings,
             self.lists.parent,
+            self.tensorboard,
         ):
             doomed = folder.with_name(f".{folder.name}.old")
             shutil.rmtree(doomed, ignore_errors=True)
             if folder.exists():
                 folder.rename(doomed)
                 shutil.rmtree(doomed)
-        for file in (self.metrics, self.curves, self.config):
+        for file in (self.metrics, self.curves, self.mlflow, self.config):
             file.unlink(missing_ok=True)
 
     def make_way(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import keras
+
 from recns_tf import datasets
 from recns_tf.config.config import Config, Workspace, complete
+from recns_tf.config.logs import LogSettings
 from recns_tf.datasets.cold_start import cold_start, sentences
 from recns_tf.evaluation.part_metrics import caveats
 from recns_tf.interactions import Interactions
@@ -15,6 +18,7 @@ from recns_tf.runs.folder import ANEW, RunFolder
 from recns_tf.training.build import build
 from recns_tf.training.callbacks import EpochEnd, Refresh, bytes_per_epoch, out_of_patience
 from recns_tf.training.checkpoints import Checkpoints
+from recns_tf.training.experiment_logs import callbacks_for
 from recns_tf.training.progress import Progress
 from recns_tf.training.results import finish, table, validation
 from recns_tf.utils.damage import reading
@@ -28,6 +32,7 @@ def train_and_evaluate(
     interactions: Interactions | None = None,
     cache: Path | None = None,
     before: Callable[[RunFolder], None] | None = None,
+    log_settings: LogSettings | None = None,
 ) -> dict[str, Any]:
     """Train a model, test it once, and write the run's folder.
 
@@ -41,6 +46,7 @@ def train_and_evaluate(
         cache: folder of cached regions; None disables the cache. Without `interactions`, the
             folder of the dataset is used.
         before: called with the run's folder after it is locked and before training.
+        log_settings: which other programs to report to; None for none.
 
     Returns:
         The content of results.json.
@@ -62,18 +68,25 @@ def train_and_evaluate(
     with folder.claim(settings, workspace.overwrite, complete):
         results = folder.read_results()
         with explained(folder=folder.path, advice=ADVICE):
+            logs = callbacks_for(log_settings or LogSettings(), folder, config)
             if before is not None:
                 before(folder)
             if results is None:
-                results = run(config, interactions, folder, cache)
+                results = run(config, interactions, folder, cache, logs)
             else:
                 print(f"{folder.path} is finished; --overwrite would run it again.")
+            for log in logs:
+                log.finish(results)
     print(table(results, folder))
     return results
 
 
 def run(
-    config: Config, interactions: Interactions, folder: RunFolder, cache: Path | None
+    config: Config,
+    interactions: Interactions,
+    folder: RunFolder,
+    cache: Path | None,
+    logs: Sequence[keras.callbacks.Callback],
 ) -> dict[str, Any]:
     """Train from the last checkpoint, if any, then test, and write and return the results."""
     print(interactions.summary())
@@ -115,6 +128,7 @@ def run(
                 Refresh(candidate_sets, model, config.table_steps),
                 end,
                 Progress(end.rows, model.sampler.statistics, metric),
+                *logs,
             ],
             shuffle=False,
             verbose=0,
