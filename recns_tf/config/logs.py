@@ -9,10 +9,11 @@ import re
 from recns_tf.config.flags import Checked, Rule, option
 from recns_tf.errors import UserError
 
+TRACKING_URI = re.compile(r"|https?://[^/@\s]+(/[^@\s]*)?|sqlite:///.+|file:.+|databricks(://\w+)?")
 A_TRACKING_URI = Rule(
     "http://HOST:PORT or https://HOST without a password, sqlite:///FILE, file:FOLDER, databricks, "
     "or nothing",
-    re.compile(r"|https?://[^/@\s]+(/[^@\s]*)?|sqlite:///.+|file:.+|databricks(://\w+)?").fullmatch,
+    lambda text: TRACKING_URI.fullmatch(text) is not None,
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 
@@ -36,7 +37,7 @@ class TensorBoardLog(RowLog):
 
     def __init__(self, folder: RunFolder):
         super().__init__(folder)
-        self.writer: tf.summary.SummaryWriter | None = None
+        self.writer: Any = None
 
     def open(self) -> set[tuple[str, int]]:
         """Start another event file, and return what the earlier ones have."""
