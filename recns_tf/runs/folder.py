@@ -182,24 +182,26 @@ class RunFolder:
         """Delete the files of an earlier run, and no others.
 
         The manifest goes first, so that no file is missed, and results.json next, so that the
-        remains of an interrupted deletion are no finished run. Then goes the checkpoint, and
-        config.json last, so that they are never mistaken for a run with the new settings.
+        remains of an interrupted deletion are no finished run. Then go the logs for other programs,
+        so that no other run continues them, then the checkpoint, and config.json last, so that they
+        are never mistaken for a run with the new settings.
         """
         self.manifest.path.unlink(missing_ok=True)
         self.results.unlink(missing_ok=True)
+        self.mlflow.unlink(missing_ok=True)
         for folder in (
+            self.tensorboard,
             self.checkpoint,
             self.best_weights.parent,
             self.embeddings,
             self.lists.parent,
-            self.tensorboard,
         ):
             doomed = folder.with_name(f".{folder.name}.old")
             shutil.rmtree(doomed, ignore_errors=True)
             if folder.exists():
                 folder.rename(doomed)
                 shutil.rmtree(doomed)
-        for file in (self.metrics, self.curves, self.mlflow, self.config):
+        for file in (self.metrics, self.curves, self.config):
             file.unlink(missing_ok=True)
 
     def make_way(

@@ -24,7 +24,7 @@ FLAGS = {
         "topk",
         "[no]tensorboard",
         "mlflow",
-    ),  # fmt: skip
+    ),
     "prepare": ("input", "user", "label", "positive", "split", "data_dir", "[no]overwrite"),
     "describe": ("split_seed", "layout", "data_dir"),
     "regions": ("khop", "region_definition", "region_reading", "region_memory", "pool_size"),
