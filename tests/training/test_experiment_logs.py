@@ -196,6 +196,11 @@ def test_tensorboard_after_an_interruption(toy, config, workspace, folder, monke
     file.write_bytes(file.read_bytes()[:-150])
     part = events(folder)[0]
     assert 0 < sum(step == 2 for _, step, _ in part) < sum(step == 1 for _, step, _ in part) + 20
+    with monkeypatch.context() as patch:
+        interrupt(patch, 4)
+        with pytest.raises(KeyboardInterrupt):
+            train_and_evaluate(config, workspace, toy, log_settings=TENSORBOARD)
+    assert {step for _, step, _ in events(folder)[0]} == {1, 2, 3}, "added when training begins"
     train_and_evaluate(config, workspace, toy, log_settings=TENSORBOARD)
     scalars, texts = events(folder)
     assert scalars == in_float32(expected(folder)) and len(texts) == 1
