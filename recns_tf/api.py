@@ -57,9 +57,9 @@ def train(
         UserError: a setting is unknown or illegal, or as in train_and_evaluate.
 
     Example:
-        >>> data = Interactions.from_frame(clicks, user="user", item="item")
-        >>> model = train(data, encoder="lightgcn", sampler="dns", epochs=20)
-        >>> model.recommend(["u7", "u9"], k=10)
+        >>> data = Interactions.from_frame(clicks, user="user", item="item", quiet=True)
+        >>> model = train(data, encoder="lightgcn", sampler="dns", epochs=2, quiet=True)
+        >>> frame = model.recommend(["u7", "u9"], k=10)
     """
     settings = {"encoder": encoder, "sampler": sampler} | settings
     places = {name: settings.pop(name) for name in WORKSPACE if name in settings}
@@ -147,7 +147,7 @@ def load(
 
     Example:
         >>> model = load("runs/ml-100k-lightgcn-recns")
-        >>> model.similar_items([50], k=5)
+        >>> frame = model.similar_items([50], k=5)
     """
     path = Path(run)
     folders.restore(path)

@@ -1,9 +1,11 @@
 """The public interface: names, arguments of `train`, and what is imported when."""
 
+import doctest
 import inspect
 import json
 import subprocess
 import sys
+from functools import partial
 
 import keras
 import numpy as np
@@ -15,7 +17,9 @@ from recns_tf.config.config import FIELDS, Workspace
 from recns_tf.errors import UserError
 from recns_tf.main import main
 from recns_tf.samplers.unins import UniNS
+from recns_tf.serving import recommender
 
+NAMES = {"user": "user", "item": "item", "quiet": True}
 SMALL = {"epochs": 2, "dim": 4, "num_negatives": 2, "num_candidates": 6, "batch_size": 64}
 
 
@@ -194,3 +198,16 @@ def test_a_named_dataset_gives_what_the_command_line_gives(tmp_path, monkeypatch
 
 def test_the_arguments_of_the_workspace_are_those_of_the_command_line():
     assert set(api.WORKSPACE) == set(inspect.signature(Workspace).parameters)
+
+
+@pytest.mark.slow
+def test_examples_of_the_docstrings_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    users, items = ([186, 196, 50, 7] * 30, list(range(45, 55)) * 12)
+    numbers = rt.Interactions.from_frame({"user": users, "item": items}, **NAMES)
+    rt.train(numbers, "mf", "unins", run_name="ml-100k-lightgcn-recns", quiet=True, **SMALL)
+    clicks = {"user": [f"u{number % 10}" for number in range(200)], "item": list(range(40)) * 5}
+    names = {"train": rt.train, "load": partial(rt.load, frames="pyarrow"), "clicks": clicks}
+    for module in (api, recommender):
+        result = doctest.testmod(module, extraglobs=names | {"Interactions": rt.Interactions})
+        assert result.attempted and not result.failed
