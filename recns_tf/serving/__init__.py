@@ -1,0 +1,1 @@
+"""Models for servers: a finished run as a TensorFlow SavedModel."""
