@@ -1,10 +1,11 @@
 """The exception whose message is shown to the user, and the messages of others in one line."""
 
 
-class UserError(Exception):
+class UserError(ValueError):
     """An error that the user can fix. Its message says what is wrong, where, and what is valid.
 
-    The command line prints the message, one sentence, and exits with status 1, without a traceback.
+    Flags in messages are the arguments of the same name in Python. The command line prints the
+    message, one sentence, and exits with status 1, without a traceback.
     """
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+import pkgutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -101,6 +103,8 @@ class Interactions:
         user_ids, item_ids: ids of the original log, [num_users] and [num_items], integers or
             strings.
         source: what the arrays were made from (checksum of the log, split settings).
+        id_objects: by "user" and "item", the ids of a frame if they are objects that no file can
+            hold, [num_users] and [num_items]; `user_ids` and `item_ids` are then their text.
 
     Raises:
         ValueError: shapes differ, a pair is in two splits, an exposed pair is a train positive,
@@ -123,6 +127,7 @@ class Interactions:
     user_ids: NDArray[Any]
     item_ids: NDArray[Any]
     source: dict[str, Any]
+    id_objects: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         shape = (len(self.user_ids), len(self.item_ids))
@@ -137,6 +142,45 @@ class Interactions:
                 raise ValueError(f"a pair is in both {one} and {other}")
         if is_among(keys_of(self.exposed), keys_of(self.train)).any():
             raise ValueError("an exposed pair is a train positive")
+
+    @classmethod
+    def from_frame(
+        cls,
+        frame: Any,
+        *,
+        name: str = "frame",
+        split_seed: int = 0,
+        quiet: bool = False,
+        **settings: Any,
+    ) -> Interactions:
+        """Return the dataset in a data frame with one event per row.
+
+        Args:
+            frame: a frame of pandas, Polars or PyArrow, another object with Arrow's C interface,
+                or a dict of arrays [n]. Ids may have any hashable type.
+            name: name of the dataset, and of its runs.
+            split_seed: seed of a random split.
+            quiet: whether not to print what happened to the rows.
+            **settings: settings of the command `prepare` with their names, defaults and checks:
+                `user` and `item` ("user_id" and "item_id"), the columns of ids; `label`,
+                `positive` and `exposed`; `timestamp` and `time_format`; `split`, `split_column`,
+                `valid` and `test`; `missing`, `user_core`, `item_core` and `conflicts`.
+
+        Raises:
+            UserError: a setting, a column or a value is invalid, or no positive is left.
+
+        Example:
+            >>> clicks = {"user": ["ann", "ann", "bob"], "item": [7, 8, 8]}
+            >>> data = Interactions.from_frame(clicks, user="user", item="item", quiet=True)
+            >>> data.summary()
+            'frame: 2 users, 2 items; 3 train, 0 valid, 0 test positives; 0 exposed'
+        """
+        # By name, because that module builds on this one.
+        from_frame = pkgutil.resolve_name("recns_tf.datasets.frames:from_frame")
+        made: Interactions = from_frame(
+            frame, name=name, split_seed=split_seed, quiet=quiet, **settings
+        )
+        return made
 
     @property
     def num_users(self) -> int:

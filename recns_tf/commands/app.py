@@ -18,14 +18,21 @@ from recns_tf.config import flagfiles
 from recns_tf.config.command_line import Expanded
 from recns_tf.config.config import Config, Workspace
 from recns_tf.config.custom_parts import NAMING, is_custom, refuse_custom
-from recns_tf.config.flags import UNREADABLE, Checked, flag_fields, from_flags, make_flags
+from recns_tf.config.flags import (
+    UNREADABLE,
+    Checked,
+    flag_fields,
+    from_flags,
+    make_flags,
+    message_of,
+)
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
 from recns_tf.registry import COMMANDS, suggestion
 from recns_tf.utils import failures
 from recns_tf.utils.program import HELP, short_name
 from recns_tf.utils.streams import discard_output
-from recns_tf.utils.text import LONGEST_LIST, one_line, printable, require_text
+from recns_tf.utils.text import LONGEST_LIST, one_line, require_text
 
 OPTIONAL, MORE = "[", "…"
 
@@ -205,8 +212,8 @@ def read(
         files = ", ".join(each for each in arguments if each.startswith(flagfiles.FLAG))
         raise UserError(f"{files}: not a text in UTF-8.") from error
     except UNREADABLE as error:
-        about = printable(str(error))
-        raise UserError(f"{about}; '{called} --help' lists every flag.") from error
+        more = f"; '{called} --help' lists every flag."
+        raise UserError(message_of(error, more)) from error
     return words[1:], values
 
 

@@ -21,9 +21,8 @@ from recns_tf.datasets.formats.events import read_events
 from recns_tf.datasets.formats.json_lines import is_json
 from recns_tf.datasets.formats.parquet import is_parquet
 from recns_tf.datasets.formats.sources import Source, find_sources
-from recns_tf.datasets.preparation import Preparation, events_of, require_consistent, split_of
+from recns_tf.datasets.preparation import Preparation, events_of, require_consistent, rules_of
 from recns_tf.datasets.preprocessing.log import RowCounts, hold_out_validation
-from recns_tf.datasets.preprocessing.rules import Rules
 from recns_tf.datasets.preprocessing.split import TEST, TRAIN, VALID
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
@@ -107,14 +106,7 @@ def read_and_store(settings: Preparation, directory: Path) -> tuple[Interactions
             f"without --valid_input, a share of {settings.valid} of each user's train positives "
             "is for validation; --valid=0 leaves it in train"
         )
-    rules = Rules(
-        split=split_of(settings),
-        valid=settings.valid,
-        test=settings.test,
-        user_core=settings.user_core,
-        item_core=settings.item_core,
-        conflicts=settings.conflicts,
-    )
+    rules = rules_of(settings)
     if rules.split == "leave-one-out" and not settings.timestamp:
         notes.append("without --timestamp, the held-out positives are drawn at random")
     about: dict[str, Any] = {

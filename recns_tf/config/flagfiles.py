@@ -12,11 +12,10 @@ from pathlib import Path
 
 from absl import flags
 
-from recns_tf.config.flags import A_FOLDER_NAME, UNREADABLE, Checked, make_flags
+from recns_tf.config.flags import A_FOLDER_NAME, UNREADABLE, Checked, make_flags, message_of
 from recns_tf.errors import UserError
 from recns_tf.registry import DATASETS, ENCODERS
 from recns_tf.utils.program import PACKAGE
-from recns_tf.utils.text import printable
 
 FOLDER = PACKAGE / "flagfiles"
 """Folder of the built-in flagfiles; in a checkout, a link to flags/."""
@@ -88,8 +87,8 @@ def parse(files: Sequence[Path], *classes: type[Checked]) -> flags.FlagValues:
             raise UserError(f"{path} is missing: it holds the settings to start from.")
         try:
             values(["flags", flag(path)])
-        except (UserError, *UNREADABLE) as error:
-            raise UserError(f"{path}: {printable(str(error)).removesuffix('.')}.") from error
+        except UNREADABLE as error:
+            raise UserError(f"{path}: {message_of(error).removesuffix('.')}.") from error
     return values
 
 

@@ -16,7 +16,7 @@ from absl import flags
 
 from recns_tf.errors import UserError
 from recns_tf.registry import OWN
-from recns_tf.utils.text import LONGEST_TEXT, require_text, shown
+from recns_tf.utils.text import LONGEST_TEXT, printable, require_text, shown
 
 
 class Rule(NamedTuple):
@@ -210,6 +210,17 @@ UNREADABLE = (flags.Error, ValueError)
 """What absl raises for a command line or a flagfile that it cannot read."""
 
 
+def message_of(error: BaseException, more: str = "") -> str:
+    """Return why a command line or a flagfile cannot be read.
+
+    Args:
+        error: one of UNREADABLE.
+        more: what follows a message other than that of an illegal value.
+    """
+    is_value = isinstance(error, flags.IllegalFlagValueError)
+    return str(error) if is_value else f"{printable(str(error))}{more}"
+
+
 class FieldParser(flags.ArgumentParser):
     """Turns the text of a flag into the value of a field.
 
@@ -227,13 +238,15 @@ class FieldParser(flags.ArgumentParser):
         """Return the value that a text stands for.
 
         Raises:
-            UserError: the text has another type.
+            IllegalFlagValueError: the text has another type.
         """
         try:
             return self.parser.parse(argument)
         except (TypeError, ValueError, OverflowError) as error:
-            legal = legal_values(self.field)
-            raise UserError(f"--{self.field.name}={shown(argument)}: choose {legal}.") from error
+            # absl would put its own words around a ValueError, such as a UserError.
+            raise flags.IllegalFlagValueError(
+                f"--{self.field.name}={shown(argument)}: choose {legal_values(self.field)}."
+            ) from error
 
     def flag_type(self) -> str:
         """Return the name of the type."""

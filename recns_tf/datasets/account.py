@@ -13,7 +13,11 @@ KEPT = ("train", "valid", "test", "exposed")
 
 
 def account(
-    interactions: Interactions, counts: RowCounts, rules: Rules, notes: Sequence[str] = ()
+    interactions: Interactions,
+    counts: RowCounts,
+    rules: Rules,
+    notes: Sequence[str] = (),
+    cold_start_file: bool = True,
 ) -> str:
     """Return what happened to the rows of a log, in lines whose numbers add up.
 
@@ -22,6 +26,7 @@ def account(
         counts: the number of rows by what happened to them.
         rules: how the log was filtered and split.
         notes: further sentences.
+        cold_start_file: whether the dataset has a folder with the cold users and items.
     """
     core = f"--user_core={rules.user_core}, --item_core={rules.item_core}"
     descriptions = {
@@ -49,11 +54,11 @@ def account(
             f"note  {held_out:>13,} of the exposed pairs are held-out positives; they are kept, "
             "because removing them would leak labels"
         )
-    lines += [f"note  {note}" for note in (*remarks(interactions, counts), *notes)]
+    lines += [f"note  {note}" for note in (*remarks(interactions, counts, cold_start_file), *notes)]
     return "\n".join([*lines, "", interactions.summary()])
 
 
-def remarks(interactions: Interactions, counts: RowCounts) -> list[str]:
+def remarks(interactions: Interactions, counts: RowCounts, cold_start_file: bool) -> list[str]:
     """Return sentences on what the dataset lacks."""
     found = cold_start(interactions)
     cold_users, cold_items = sentences(found)
@@ -62,7 +67,7 @@ def remarks(interactions: Interactions, counts: RowCounts) -> list[str]:
         lacking.append(cold_users)
     if any(part.items for part in found.values()):
         lacking.append(cold_items)
-    if lacking:
+    if lacking and cold_start_file:
         lacking.append(f"{FILE} in the dataset's folder lists them")
     if not counts.exposed:
         lacking.append(

@@ -11,7 +11,7 @@ from recns_tf.datasets.formats.labels import LEGAL, is_label_filter
 from recns_tf.datasets.formats.outcomes import ANY_POSITIVE, NONE, REST
 from recns_tf.datasets.formats.text import AUTO, QUOTINGS, UTF8, Layout, is_text_encoding
 from recns_tf.datasets.formats.timestamps import is_time_format
-from recns_tf.datasets.preprocessing.rules import CONFLICTS, SPLITS
+from recns_tf.datasets.preprocessing.rules import CONFLICTS, SPLITS, Rules
 from recns_tf.errors import UserError
 from recns_tf.utils.text import LONGEST_LIST
 
@@ -186,6 +186,19 @@ def split_of(settings: Preparation) -> str:
     if settings.split != "auto":
         return settings.split
     return "given" if settings.train_input or settings.split_column else "random"
+
+
+def rules_of(settings: Preparation, split_seed: int = 0) -> Rules:
+    """Return how to filter and split the log."""
+    return Rules(
+        split=split_of(settings),
+        split_seed=split_seed,
+        valid=settings.valid,
+        test=settings.test,
+        user_core=settings.user_core,
+        item_core=settings.item_core,
+        conflicts=settings.conflicts,
+    )
 
 
 def events_of(settings: Preparation) -> Events:

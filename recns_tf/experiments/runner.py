@@ -92,7 +92,7 @@ def past_seconds(runs_dir: Path) -> dict[Key, float]:
             results = RunFolder(path.parent).read_results() or {}
             key = (results["dataset"], results["encoder"], results["sampler"])
             seconds = float(results["training_seconds"])
-        except (UserError, KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError):
             continue
         for part in (key, key[:2]):
             found.setdefault(part, []).append(seconds)

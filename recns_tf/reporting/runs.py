@@ -157,7 +157,7 @@ def read_run(path: Path) -> Run:
     try:
         known = complete(settings)
         metric = selection_metric(known["topk"], known["select_by"])
-    except (UserError, AttributeError, TypeError, ValueError) as error:
+    except (AttributeError, TypeError, ValueError) as error:
         raise UserError(f"{folder.config} is damaged: --topk or --select_by is wrong.") from error
     run = Run(path, settings, checksum, metric, results=results, notes=notes)
     run.rows = read_rows(folder, notes)

@@ -68,8 +68,8 @@ def column_names(source: Source) -> list[str]:
         raise UserError(f"{source} is not a valid Parquet file ({one_line(error)}).") from error
 
 
-def simplify(source: Source, column: str, values: pa.Array) -> pa.Array:
-    """Convert a column of a Parquet file to a simple Arrow type: text, numbers or times.
+def simplify(source: Source | str, column: str, values: pa.Array) -> pa.Array:
+    """Convert a column of a table to a simple Arrow type: text, numbers or times.
 
     Raises:
         UserError: the column has another type.
