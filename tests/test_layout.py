@@ -16,6 +16,7 @@ LEVELS = (
     ("regions", "encoders", "runs"),
     ("samplers", "baselines", "comparison", "analysis"),
     ("training", "experiments", "reporting"),
+    ("serving",),
     ("commands",),
     ("main",),
     ("__main__",),
