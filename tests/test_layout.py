@@ -17,6 +17,7 @@ LEVELS = (
     ("samplers", "baselines", "comparison", "analysis"),
     ("training", "experiments", "reporting"),
     ("serving",),
+    ("api",),
     ("commands",),
     ("main",),
     ("__main__",),

@@ -7,6 +7,7 @@ config.json, results.json and lists/test.npy; see runs/folder.py.
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from recns_tf import registry
 from recns_tf.baselines.base import Fit
@@ -121,6 +123,26 @@ def select_and_test(
     }
     folder.write_results(results)
     return results
+
+
+def refit(results: Mapping[str, Any], train: csr_array) -> Fit:
+    """Return the fit that a finished run chose.
+
+    Args:
+        results: the content of its results.json.
+        train: boolean CSR array [U, I], the train positives.
+
+    Raises:
+        UserError: it is no baseline of this package, or it is too large.
+    """
+    entry = registry.BASELINE_MODELS.get(results["encoder"])
+    if entry is None or not isinstance(results.get("chosen"), dict):
+        raise UserError(f"'{results['encoder']}' is not a baseline of this program.")
+    names = {field.name for field in dataclasses.fields(BaselineSettings)}
+    settings = {name: value for name, value in results["config"].items() if name in names}
+    chosen = {name: str(value) for name, value in results["chosen"].items()}
+    fits = entry.load()(train, BaselineSettings(**settings | chosen))
+    return next(iter(fits))
 
 
 def evaluate_part(

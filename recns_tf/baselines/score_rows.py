@@ -42,16 +42,26 @@ def top_items(
     Returns:
         int64 [n, k]; NO_ITEM pads the lists of users with fewer than k unseen items.
     """
+    top, _ = scored_items(scores, users, seen, k)
+    return top
+
+
+def scored_items(
+    scores: Scorer, users: NDArray[np.integer], seen: csr_array, k: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the lists of `top_items`, and their scores, float64 [n, k], -inf after their end."""
     num_items = seen.shape[1]
     top = np.full((len(users), k), NO_ITEM, dtype=np.int64)
+    values = np.full((len(users), k), -np.inf)
     for block in blocks(len(users), num_items):
         rows = scores(users[block])
         masked = to_pairs(csr_array(seen[users[block]]))
         rows[masked[:, 0], masked[:, 1]] = -np.inf
         best = top_of_rows(rows, min(k, num_items))
-        found = np.take_along_axis(rows, best, axis=1) > -np.inf
+        values[block, : best.shape[1]] = np.take_along_axis(rows, best, axis=1)
+        found = values[block, : best.shape[1]] > -np.inf
         top[block, : best.shape[1]] = np.where(found, best, NO_ITEM)
-    return top
+    return top, values
 
 
 def top_of_rows(rows: NDArray[np.float64], k: int) -> NDArray[np.int64]:

@@ -26,6 +26,7 @@ class TrainSettings(Checked):
     profile: bool = option(
         False, "first measure where the time of a training step goes, into RUN/profile/"
     )
+    quiet: bool = option(False, "print nothing but errors")
     allow_custom: bool = option(
         False,
         "import the parts that the file of --config names as module:object; their code runs on "
@@ -48,13 +49,13 @@ def main(call: Call) -> None:
     with silenced_stderr():
         from recns_tf.training.train import train_and_evaluate
     cache = Path(workspace.data_dir) / dataset
-    before = None
-    if call.settings(TrainSettings).profile:
+    before, wanted = None, call.settings(TrainSettings)
+    if wanted.profile:
         # It reads TensorFlow's traces through a module that TensorFlow does not promise to keep.
         from recns_tf.training import profiling
 
         before = partial(profiling.show, config, interactions, cache)
-    train_and_evaluate(config, workspace, interactions, cache, before)
+    train_and_evaluate(config, workspace, interactions, cache, before, quiet=wanted.quiet)
 
 
 COMMAND = Command(

@@ -7,6 +7,7 @@ the command line repeats them or gives --allow_custom.
 
 from __future__ import annotations
 
+import pkgutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -49,3 +50,26 @@ def refuse_custom(
             f"{path} names {named}, which would run code outside this program: if you trust it, "
             f"{remedy}."
         )
+
+
+def name_of(kind: str, part: Any) -> str:
+    """Return the name, module:object, of a class or a function.
+
+    Args:
+        kind: what it is used as, for the message.
+        part: the class or the function.
+
+    Raises:
+        UserError: it cannot be found by its name, as inside a function.
+    """
+    name = f"{getattr(part, '__module__', '')}{OWN}{getattr(part, '__qualname__', '')}"
+    try:
+        found = pkgutil.resolve_name(name)
+    except (ImportError, AttributeError, ValueError):
+        found = None
+    if found is None or found is not part:
+        raise UserError(
+            f"the {kind} {part!r} cannot be found by its name: give the name of one, or a class or "
+            "function at the top of a module."
+        )
+    return name

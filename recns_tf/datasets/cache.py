@@ -89,7 +89,7 @@ def read(path: Path) -> Interactions:
         arrays = read_npz(path)
         about = parse_json(str(arrays["about"]).encode())
         shape = (len(arrays["user_ids"]), len(arrays["item_ids"]))
-        rows = {}
+        rows: dict[str, Any] = {}
         for part in PARTS:
             items = arrays[f"{part}_items"]
             data = np.ones(len(items), dtype=bool)

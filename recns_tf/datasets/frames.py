@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any, NamedTuple
+from datetime import datetime
+from typing import Any, NamedTuple, cast
 
 import narwhals as nw
 import numpy as np
@@ -164,7 +165,7 @@ def find_column(frame: Any, name: str) -> Column:
     """Return a column of a frame.
 
     Raises:
-        UserError: `frame` is not a frame, or has no such column, or several.
+        UserError: `frame` is not a frame, or has no such column, or no rows.
     """
     if isinstance(frame, Mapping):
         names = [str(each) for each in frame]
@@ -174,9 +175,8 @@ def find_column(frame: Any, name: str) -> Column:
     else:
         frame = eager(frame)
         names = list(frame.columns)
-    if names.count(name) != 1:
-        fault = "no column" if name not in names else f"{names.count(name)} columns"
-        raise UserError(f"{FRAME} has {fault} '{name}'; {describe_columns(names)}.")
+    if name not in names:
+        raise UserError(f"{FRAME} has no column '{name}'; {describe_columns(names)}.")
     values = frame[name]
     if not len(values):
         raise UserError(f"{FRAME} has no rows.")
@@ -191,6 +191,8 @@ def eager(frame: Any) -> nw.DataFrame[Any]:
     """
     try:
         return nw.from_native(frame, eager_only=True)
+    except nw.exceptions.DuplicateError as error:
+        raise UserError(f"{FRAME} has columns of equal names ({one_line(error)}).") from error
     except TypeError:
         if hasattr(frame, "__arrow_c_stream__"):
             return nw.from_native(pa.table(frame), eager_only=True)
@@ -301,7 +303,7 @@ def to_frame(columns: Mapping[str, NDArray[Any]], library: str) -> Any:
     try:
         if library == PYARROW:
             return pa.table(values)
-        return nw.from_dict(values, backend=library).to_native()
+        return nw.from_dict(values, backend=cast(Any, library)).to_native()
     except ModuleNotFoundError as error:
         raise UserError(
             f"{library} is not installed: install it, or choose frames='{PYARROW}' or '{DICT}'."
@@ -314,10 +316,11 @@ def to_frame(columns: Mapping[str, NDArray[Any]], library: str) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """Return a scalar of NumPy or a time of pandas as the Python object that equals it."""
-    if isinstance(value, np.generic):
-        return value.item()
-    return value.to_pydatetime() if hasattr(value, "to_pydatetime") else value
+    """Return a scalar of NumPy, PyArrow or pandas as the Python object that equals it."""
+    for convert in ("item", "as_py", "to_pydatetime"):
+        if hasattr(value, convert) and isinstance(value, (np.generic, pa.Scalar, datetime)):
+            return getattr(value, convert)()
+    return value
 
 
 def is_missing(value: Any) -> bool:

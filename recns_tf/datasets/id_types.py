@@ -11,12 +11,13 @@ import datetime
 import decimal
 import json
 import uuid
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recns_tf.datasets.formats.ids import LINE_BREAK
 from recns_tf.errors import UserError
 
 
@@ -57,11 +58,15 @@ TUPLE = "tuple"
 LARGEST = 2**63
 
 
-def type_name(ids: Iterable[Hashable]) -> str:
-    """Return the name of the type of some ids: a key of TYPES, MIXED or OTHER."""
+def type_name(ids: Collection[Hashable]) -> str:
+    """Return the name of the type of some ids: a key of TYPES, MIXED or OTHER.
+
+    Text with line breaks or NUL counts as MIXED, because JSON writes them in one line.
+    """
     found = {type(each) for each in ids}
-    if len(found) == 1 and (only := found.copy().pop()) in NAMES:
-        return NAMES[only]
+    if len(found) == 1 and (name := NAMES.get(next(iter(found)))):
+        broken = name == "text" and any(LINE_BREAK.search(str(each)) for each in ids)
+        return MIXED if broken else name
     try:
         for each in ids:
             to_json(each)

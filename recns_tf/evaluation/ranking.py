@@ -18,9 +18,9 @@ from recns_tf.evaluation.kernels import keep_unseen
 from recns_tf.evaluation.metrics import NO_ITEM, metrics_per_user
 from recns_tf.evaluation.part_metrics import part_metrics
 from recns_tf.evaluation.search import RANKERS
-from recns_tf.interactions import users_with
+from recns_tf.interactions import Interactions, users_with
 
-__all__ = ["NO_ITEM", "evaluate", "metrics_per_user", "top_items"]
+__all__ = ["NO_ITEM", "evaluate", "evaluate_part", "metrics_per_user", "top_items"]
 
 
 def top_items(
@@ -115,3 +115,33 @@ def evaluate(
         user_embeddings, item_embeddings, users, seen, max(ks), ranker=ranker, depth=depth
     )
     return part_metrics(top, held_out, seen, ks, train, depth=depth)
+
+
+def evaluate_part(
+    user_embeddings: NDArray[np.float32],
+    item_embeddings: NDArray[np.float32],
+    interactions: Interactions,
+    part: str,
+    k: int | Sequence[int] = 20,
+    *,
+    ranker: str = "faiss",
+    depth: int = 0,
+) -> dict[str, Any]:
+    """Return the metrics of `evaluate` on a held-out part of a dataset.
+
+    Args:
+        user_embeddings, item_embeddings, k, ranker, depth: see `evaluate`.
+        interactions: the dataset.
+        part: "valid", which excludes train from the rankings, or "test", which excludes train and
+            valid.
+    """
+    return evaluate(
+        user_embeddings,
+        item_embeddings,
+        getattr(interactions, part),
+        interactions.seen(part),
+        k,
+        train=interactions.train,
+        ranker=ranker,
+        depth=depth,
+    )

@@ -189,7 +189,9 @@ def load_data(run: Run, loaded: dict[str, Interactions | UserError], data_dir: s
     key = str([run.checksum, *(run.config.get(name) for name in NAMES)])
     if key not in loaded:
         try:
-            loaded[key] = load_data_of(run.config, run.checksum or "", data_dir)
+            loaded[key] = load_data_of(
+                run.config, run.checksum or "", data_dir, RunFolder(run.path)
+            )
         except UserError as error:
             loaded[key] = error
         except Exception as error:

@@ -1,7 +1,7 @@
 """The settings that determine a run's dataset, and loading the dataset of a finished run.
 
-A run may be somebody else's. Its dataset is therefore only read from a cache, or generated if it is
-synthetic and small: nothing is downloaded, imported or written.
+A run may be somebody else's. Its dataset is therefore only read from the run's folder or a cache,
+or generated if it is synthetic and small: nothing is downloaded, imported or written.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from recns_tf.datasets import cache
 from recns_tf.datasets.synthetic.generate import PRESETS, interactions_of, shape_of
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
+from recns_tf.runs.folder import ANEW, RunFolder
+from recns_tf.utils.damage import reading
 
 NAMES = (
     "dataset",
@@ -46,20 +48,39 @@ def data_settings(config: Config) -> dict[str, Any]:
     return {name: getattr(config, name) for name in NAMES}
 
 
+def data_of_run(run: RunFolder, data_dir: str | Path = "data") -> Interactions:
+    """Return the dataset that a run was trained on; see `load_data_of`."""
+    settings = run.read_config()
+    with reading(run.config, ANEW):
+        checksum = str(settings["data_checksum"])
+    return load_data_of(settings, checksum, data_dir, run)
+
+
 def load_data_of(
-    settings: Mapping[str, Any], checksum: str, data_dir: str | Path = "data"
+    settings: Mapping[str, Any],
+    checksum: str,
+    data_dir: str | Path = "data",
+    run: RunFolder | None = None,
 ) -> Interactions:
-    """Return the dataset that a run was trained on, from its cache or generated.
+    """Return the dataset that a run was trained on, from its folder, a cache, or generated.
 
     Args:
         settings: the run's settings; see `complete` for those that its version did not have.
         checksum: checksum of the run's dataset.
         data_dir: folder of the datasets.
+        run: the run's folder, which holds the dataset if that was made in memory.
 
     Raises:
-        UserError: no cache in the folder of the dataset has this checksum, and it is not a small
-            synthetic dataset; or the cache is damaged.
+        UserError: the dataset is neither in the run's folder nor in that of the datasets, and it is
+            not a small synthetic one; or a file is damaged or was changed.
     """
+    if run and run.interactions.exists():
+        run.manifest.verify(run.interactions)
+        with reading(run.interactions, ANEW):
+            interactions = cache.read(run.interactions)
+            if interactions.checksum != checksum:
+                raise ValueError("it is not the data of this run")
+        return interactions
     name = str(settings["dataset"])
     if not A_FOLDER_NAME.holds(name):
         raise UserError(f"'{name}' is not the name of a dataset.")

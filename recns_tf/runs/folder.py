@@ -10,6 +10,7 @@ Contract:
                        the ids of their rows, user_ids.npy and item_ids.npy
     lists/test.npy     the test lists, int64 [U, largest K]; written by closed-form baselines
     curves.png         loss and validation metrics over epochs
+    interactions.npz   the dataset, if it was made in memory and is in no dataset folder
     profile/           TensorFlow's trace, with --profile
     results.json       metrics and provenance; written last, so that it marks a finished run
     manifest.json      size and SHA-256 of all of these that are read again, checked when they are
@@ -74,6 +75,7 @@ class RunFolder:
         self.embeddings = path / "embeddings"
         self.curves = path / "curves.png"
         self.lists = path / LISTS
+        self.interactions = path / "interactions.npz"
         self.profile = path / "profile"
         self.replacing: dict[str, Any] | None = None
         """The settings of this run, while the folder still holds the run that it overwrites."""
@@ -194,7 +196,7 @@ class RunFolder:
             if folder.exists():
                 folder.rename(doomed)
                 shutil.rmtree(doomed)
-        for file in (self.metrics, self.curves, self.config):
+        for file in (self.metrics, self.curves, self.interactions, self.config):
             file.unlink(missing_ok=True)
 
     def make_way(

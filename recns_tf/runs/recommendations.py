@@ -45,29 +45,30 @@ def lists_of(
         if lists.shape[1] < k:
             raise UserError(f"{stored} has lists of {lists.shape[1]} items, not {k}.")
         return lists[:, :k].astype(np.int64)
-    user, item = embeddings_of(folder, data)
+    user, item = read_embeddings(folder, data)
     users = users_with(data.test)
     lists = np.full((data.num_users, k), NO_ITEM, dtype=np.int64)
     lists[users] = top_items(user, item, users, data.seen("test"), k, ranker=ranker, depth=depth)
     return lists
 
 
-def embeddings_of(
+def read_embeddings(
     folder: RunFolder, data: Interactions
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the embeddings that a finished run was tested with, float32 [U, d] and [I, d].
+    """Return the user and item embeddings of a finished run, float32 [U, d] and [I, d].
 
     Raises:
-        UserError: a file is missing or damaged, or they do not fit the dataset.
+        UserError: a file is missing, damaged or changed, or does not fit the dataset.
     """
     user, item = (
-        read_array(folder, folder.embeddings / f"{name}.npy", "f") for name in ("user", "item")
+        read_array(folder, folder.embeddings / f"{name}.npy", "f").astype(np.float32, copy=False)
+        for name in ("user", "item")
     )
     if (user.shape[:1], item.shape[:1]) != ((data.num_users,), (data.num_items,)) or (
         user.shape[1:] != item.shape[1:] or user.ndim != 2
     ):
         raise UserError(f"{folder.embeddings} is not of this dataset.")
-    return user.astype(np.float32), item.astype(np.float32)
+    return user, item
 
 
 def read_array(folder: RunFolder, path: Path, kinds: str) -> NDArray[Any]:

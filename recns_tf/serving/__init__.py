@@ -1,1 +1,1 @@
-"""Models for servers: a finished run as a TensorFlow SavedModel."""
+"""What a finished run is used for: lists of items for users, similar items, exported models."""

@@ -21,7 +21,7 @@ from recns_tf.encoders.new_users import NewUsers, constant
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
 from recns_tf.runs.folder import RunFolder
-from recns_tf.runs.recommendations import embeddings_of
+from recns_tf.runs.recommendations import read_embeddings
 from recns_tf.training.load import load
 from recns_tf.utils import folders
 from recns_tf.utils.failures import require_space
@@ -291,5 +291,5 @@ def saved_recommender(
         if folder.read_results() is None:
             raise UserError(f"{run} is not finished: train it to the end first.")
     model, data = load(run, data_dir, allow_custom=allow_custom)
-    users, items = embeddings_of(folder, data)
+    users, items = read_embeddings(folder, data)
     return SavedRecommender(data, users, items, model.encoder.new_users(), topk)

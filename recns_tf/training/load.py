@@ -11,6 +11,7 @@ from recns_tf.config.config import Config
 from recns_tf.config.custom_parts import refuse_custom
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
+from recns_tf.runs.data import data_of_run
 from recns_tf.runs.folder import ANEW, RunFolder
 from recns_tf.training.build import build
 from recns_tf.training.sampled_rec import SampledRec
@@ -29,7 +30,7 @@ def load(
     Args:
         run: the run's folder, such as runs/ml-100k-pinsage-recns.
         data_dir: folder of the datasets.
-        interactions: the run's data; loaded from `data_dir` if None.
+        interactions: the run's data; if None, those in its folder, or loaded from `data_dir`.
         allow_custom: whether to import parts that the run names as module:object. Their code
             runs, so set it only for a run that you trust.
 
@@ -51,7 +52,9 @@ def load(
         config = Config.from_json(settings)
     if not allow_custom:
         refuse_custom(config.to_json(), folder.config, "call load with allow_custom=True")
-    if interactions is None:
+    if interactions is None and folder.interactions.exists():
+        interactions = data_of_run(folder)
+    elif interactions is None:
         interactions = datasets.load(config, str(data_dir))
     if interactions.checksum != checksum:
         raise UserError(f"{run} was trained on other data than {interactions.name} is now.")

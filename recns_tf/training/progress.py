@@ -23,10 +23,14 @@ class Progress(keras.callbacks.Callback):
         rows: rows of metrics.jsonl so far; an earlier callback must append each epoch's row.
         statistics: names of the sampler's statistics.
         metric: the validation metric to show, which selects the best epoch.
+        quiet: whether to show no bar.
     """
 
-    def __init__(self, rows: list[Row], statistics: tuple[str, ...], metric: str):
+    def __init__(
+        self, rows: list[Row], statistics: tuple[str, ...], metric: str, quiet: bool = False
+    ):
         super().__init__()
+        self.quiet = quiet
         self.rows = rows
         self.metric = metric
         self.columns = ("loss", "negative_score", *statistics)
@@ -40,7 +44,10 @@ class Progress(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Open the bar."""
         self.bar = tqdm(
-            total=self.params["steps"], desc=f"epoch {epoch + 1}", leave=False, disable=None
+            total=self.params["steps"],
+            desc=f"epoch {epoch + 1}",
+            leave=False,
+            disable=self.quiet or None,
         )
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:

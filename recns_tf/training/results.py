@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recns_tf.config.config import Config
+from recns_tf.datasets import cache
 from recns_tf.errors import UserError
 from recns_tf.evaluation import ranking
 from recns_tf.evaluation.display import label, metric_lines, part_columns, recorded_metrics
@@ -40,25 +41,12 @@ def measure(
     interactions: Interactions,
     part: str,
 ) -> Row:
-    """Return the metrics on a held-out part, excluding seen items from the rankings.
-
-    Seen items are those of train, and for "test" also those of valid.
-
-    Args:
-        config: settings of the ranking.
-        embeddings: user and item embeddings, float32 [U, d] and [I, d].
-        interactions: the dataset.
-        part: "valid" or "test".
-
-    Returns:
-        Metrics by name.
-    """
-    return ranking.evaluate(
+    """Return the metrics that a run's settings choose; see `ranking.evaluate_part`."""
+    return ranking.evaluate_part(
         *embeddings,
-        getattr(interactions, part),
-        interactions.seen(part),
+        interactions,
+        part,
         config.ks,
-        train=interactions.train,
         ranker=config.ranker,
         depth=config.ranking_depth,
     )
@@ -93,6 +81,7 @@ def finish(
     model: SampledRec,
     region: Region,
     folder: RunFolder,
+    keep_data: bool = False,
 ) -> dict[str, Any]:
     """Restore the best weights, test them once, and write the output files of a run.
 
@@ -104,6 +93,7 @@ def finish(
         model: the trained model.
         region: the region that candidates were drawn from.
         folder: folder of the run.
+        keep_data: whether to write the dataset, too.
 
     Returns:
         The content of results.json.
@@ -137,6 +127,9 @@ def finish(
     for name, array in arrays.items():
         with folder.manifest.replacing(folder.embeddings / f"{name}.npy") as temporary:
             np.save(temporary, array, allow_pickle=False)
+    if keep_data:
+        with folder.manifest.replacing(folder.interactions) as temporary:
+            cache.save(temporary, interactions)
     title = f"{config.dataset}, {config.encoder}, {config.sampler}, seed {config.seed}"
     plot_curves(rows, best["epoch"], title, folder.curves)
     results = {

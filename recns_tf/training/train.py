@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
+
+import keras
 
 from recns_tf import datasets
 from recns_tf.config.config import Config, Workspace, complete
 from recns_tf.datasets.cold_start import cold_start, sentences
 from recns_tf.evaluation.part_metrics import caveats
 from recns_tf.interactions import Interactions
+from recns_tf.regions.region import Region
 from recns_tf.runs.folder import ANEW, RunFolder
 from recns_tf.training.build import build
 from recns_tf.training.callbacks import EpochEnd, Refresh, bytes_per_epoch, out_of_patience
 from recns_tf.training.checkpoints import Checkpoints
 from recns_tf.training.progress import Progress
 from recns_tf.training.results import finish, table, validation
+from recns_tf.training.sampled_rec import SampledRec
 from recns_tf.utils.damage import reading
 from recns_tf.utils.failures import explained, require_space
 from recns_tf.utils.memory import ADVICE
+from recns_tf.utils.quiet import silenced_stdout
 
 
 def train_and_evaluate(
@@ -28,6 +34,10 @@ def train_and_evaluate(
     interactions: Interactions | None = None,
     cache: Path | None = None,
     before: Callable[[RunFolder], None] | None = None,
+    *,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    quiet: bool = False,
+    keep_data: bool = False,
 ) -> dict[str, Any]:
     """Train a model, test it once, and write the run's folder.
 
@@ -41,6 +51,11 @@ def train_and_evaluate(
         cache: folder of cached regions; None disables the cache. Without `interactions`, the
             folder of the dataset is used.
         before: called with the run's folder after it is locked and before training.
+        callbacks: further Keras callbacks, called after those of the run. At the end of an epoch,
+            `logs` has what metrics.jsonl has, with validation metrics as val_recall@20.
+        quiet: whether to print nothing.
+        keep_data: whether to store the dataset in the run's folder; needed for one that no folder
+            of datasets has.
 
     Returns:
         The content of results.json.
@@ -59,23 +74,30 @@ def train_and_evaluate(
         cache = Path(workspace.data_dir) / config.dataset
     folder = RunFolder(workspace.run_folder(config))
     settings = config.to_json() | {"data_checksum": interactions.checksum}
-    with folder.claim(settings, workspace.overwrite, complete):
-        results = folder.read_results()
-        with explained(folder=folder.path, advice=ADVICE):
-            if before is not None:
-                before(folder)
-            if results is None:
-                results = run(config, interactions, folder, cache)
-            else:
-                print(f"{folder.path} is finished; --overwrite would run it again.")
-    print(table(results, folder))
+    with silenced_stdout() if quiet else nullcontext():
+        with folder.claim(settings, workspace.overwrite, complete):
+            results = folder.read_results()
+            with explained(folder=folder.path, advice=ADVICE):
+                if before is not None:
+                    before(folder)
+                if results is None:
+                    model, region = run(config, interactions, folder, cache, callbacks, quiet)
+                    results = finish(config, interactions, model, region, folder, keep_data)
+                else:
+                    print(f"{folder.path} is finished; --overwrite would run it again.")
+        print(table(results, folder))
     return results
 
 
 def run(
-    config: Config, interactions: Interactions, folder: RunFolder, cache: Path | None
-) -> dict[str, Any]:
-    """Train from the last checkpoint, if any, then test, and write and return the results."""
+    config: Config,
+    interactions: Interactions,
+    folder: RunFolder,
+    cache: Path | None,
+    callbacks: Sequence[keras.callbacks.Callback],
+    quiet: bool,
+) -> tuple[SampledRec, Region]:
+    """Train from the last checkpoint, if any, and return the model and the region."""
     print(interactions.summary())
     for sentence in caveats(interactions, config.ks, depth=config.ranking_depth):
         print(sentence)
@@ -114,9 +136,10 @@ def run(
             callbacks=[
                 Refresh(candidate_sets, model, config.table_steps),
                 end,
-                Progress(end.rows, model.sampler.statistics, metric),
+                Progress(end.rows, model.sampler.statistics, metric, quiet),
+                *callbacks,
             ],
             shuffle=False,
             verbose=0,
         )
-    return finish(config, interactions, model, candidate_sets.region, folder)
+    return model, candidate_sets.region
