@@ -15,7 +15,6 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from recns_tf import registry
 from recns_tf.config.custom_parts import refuse_custom
 from recns_tf.encoders.new_users import NewUsers, constant
 from recns_tf.errors import UserError
@@ -39,7 +38,7 @@ SLACK_BYTES = 10_000_000
 """Size of a model without its tables and ids, at most."""
 
 
-class Ids(tf.Module):
+class IdTable(tf.Module):
     """Turns ids of users or items into their numbers.
 
     Args:
@@ -115,7 +114,10 @@ class SavedRecommender(tf.Module):
         super().__init__()
         require_small(data)
         self.topk = topk
-        self.user_ids, self.item_ids = Ids(data.user_ids, "user"), Ids(data.item_ids, "item")
+        self.user_ids, self.item_ids = (
+            IdTable(data.user_ids, "user"),
+            IdTable(data.item_ids, "item"),
+        )
         nothing = self.item_ids.nothing
         if np.any(data.item_ids == nothing):
             raise UserError(
@@ -282,8 +284,8 @@ def saved_recommender(
         settings = folder.read_config()
         if settings.get("sampler") == "none":
             raise UserError(
-                f"{run} is a run of the baseline {settings['encoder']}, which has no embeddings: "
-                f"choose a run of {', '.join(registry.ENCODERS)}."
+                f"{run} is of the baseline {settings['encoder']}, which has no embeddings: choose "
+                "the run of an encoder."
             )
         if not allow_custom:
             remedy = "call recns_tf.serving.saved_model.export with allow_custom=True"

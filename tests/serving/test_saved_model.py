@@ -1,6 +1,7 @@
 """What an exported model answers, against the library's own lists."""
 
 import dataclasses
+import runpy
 import subprocess
 import sys
 
@@ -17,6 +18,7 @@ from recns_tf.interactions import make_interactions
 from recns_tf.serving import saved_model
 from recns_tf.serving.saved_model import SavedRecommender
 from tests.serving import worlds
+from tests.test_docs import program
 
 SETTINGS = {"num_neighbors": "4,2", "feature_dim": 5}
 
@@ -285,3 +287,19 @@ def test_users_without_any_seen_item(toy_config, tmp_path):
     found = answers["recommend_users"](user_ids=data.user_ids)["item_ids"]
     assert (np.sort(found[1:], axis=1) == [1, 2, 3]).all()
     assert set(found[0]) == {1, 3, -1}
+
+
+@pytest.mark.slow
+def test_program_of_the_docs_runs(toy, toy_config, tmp_path, monkeypatch, capsys):
+    data = dataclasses.replace(toy, user_ids=np.arange(40) * 6 - 8)
+    model, _, users, items = make(data, toy_config)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "served" / "movies").mkdir(parents=True)
+    saved_model.save(model, tmp_path / "served" / "movies" / "1")
+    (tmp_path / "serve.py").write_text(program("docs/serving.md"), encoding="utf-8")
+    found = runpy.run_path("serve.py")["answer"]
+    rows = [34, 5]
+    assert data.user_ids[rows].tolist() == [196, 22]
+    wanted = expected(data, users[rows], items, csr_array(data.positives[rows]), 7, -1)
+    assert_same({name: value.numpy() for name, value in found.items()}, wanted)
+    assert str(wanted["item_ids"][0, 0]) in capsys.readouterr().out
