@@ -46,6 +46,10 @@ COMMANDS = {
     "export": Entry(
         "recns_tf.commands.export:COMMAND", "write a dataset to files for other programs"
     ),
+    "export-model": Entry(
+        "recns_tf.commands.export_model:COMMAND",
+        "write a run as a SavedModel for TensorFlow Serving",
+    ),
     "baseline": Entry(
         "recns_tf.commands.baseline:COMMAND", "fit a closed-form baseline: popular, itemknn, ease"
     ),

@@ -11,14 +11,21 @@ import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
+from recns_tf.encoders.new_users import NewUsers
 from recns_tf.encoders.saving import Serializable
+from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
 from recns_tf.ops import random
 from recns_tf.ops.gather import products
 
 if TYPE_CHECKING:
     from recns_tf.config.config import Config
+
+
+USERS_AT_ONCE = 1024
+"""Batch size for embedding new users."""
 
 
 class Tables(Protocol):
@@ -175,6 +182,51 @@ class Encoder(Serializable, keras.Model):
     @abstractmethod
     def embeddings(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return the embeddings to rank with: float32 [U, d] and [I, d], without dropout."""
+
+    def new_users(self) -> NewUsers:
+        """Return a module that embeds users from their histories, with the current weights.
+
+        Raises:
+            UserError: the encoder does not define it.
+        """
+        raise UserError(
+            f"the encoder {type(self).__name__} cannot embed new users: it does not define "
+            "new_users."
+        )
+
+    def embed_new_users(self, clicks: csr_array) -> NDArray[np.float32]:
+        """Return embeddings of users who were not in the data, from what they chose.
+
+        Args:
+            clicks: boolean CSR array [n, I]; a row may be empty.
+
+        Returns:
+            float32 [n, d], to rank with the items of `embeddings`.
+
+        Raises:
+            UserError: the encoder does not define `new_users`.
+            ValueError: `clicks` does not have a column per item.
+
+        Example:
+            >>> new = encoder.embed_new_users(data.train[[0, 1]])
+        """
+        module = self.new_users()
+        if clicks.shape[1] != module.num_items:
+            raise ValueError(f"clicks has {clicks.shape[1]} columns, not {module.num_items}")
+        rows = clicks.astype(bool)
+        rows.eliminate_zeros()
+        embed = tf.function(
+            module.__call__,
+            input_signature=[tf.RaggedTensorSpec([None, None], tf.int32)],
+        )
+        parts = []
+        for start in range(0, max(rows.shape[0], 1), USERS_AT_ONCE):
+            some = rows[start : start + USERS_AT_ONCE]
+            histories = tf.RaggedTensor.from_row_splits(
+                some.indices.astype(np.int32), some.indptr.astype(np.int64)
+            )
+            parts.append(embed(histories).numpy())
+        return np.concatenate(parts)
 
     def refresh(self) -> None:
         """Update what Tables.stale_ok returns, if it is not of the current step."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Self
 import tensorflow as tf
 
 from recns_tf.encoders.full_graph import FullGraphEncoder
+from recns_tf.encoders.new_users import NewUsers, constant, item_scale, lengths, propagated, sums
 from recns_tf.encoders.propagation import Adjacency
 from recns_tf.encoders.saving import serializable
 from recns_tf.interactions import Interactions
@@ -78,6 +79,17 @@ class LightGCN(FullGraphEncoder):
             seed=config.seed,
         )
 
+    def new_users(self) -> LightGCNNewUsers:
+        nodes, layers = tf.convert_to_tensor(self.nodes), []
+        scale = item_scale(self.adjacency, self.num_items)
+        for _ in range(self.num_layers):
+            layers.append(scale * nodes[self.num_users :])
+            nodes = self.adjacency.product(nodes)
+        weights = tf.constant(self.coefficients)
+        if self.layer_logits is not None:
+            weights = tf.nn.softmax(tf.convert_to_tensor(self.layer_logits))
+        return LightGCNNewUsers(layers, tf.unstack(weights)[1:], self.adjacency.symmetric)
+
     def propagate(self, seed: tf.Tensor | None) -> tf.Tensor:
         nodes = tf.convert_to_tensor(self.nodes)
         if self.layer_logits is None:
@@ -87,4 +99,40 @@ class LightGCN(FullGraphEncoder):
         for weight in weights[1:]:
             nodes = self.adjacency.product(nodes)
             final += weight * nodes
+        return final
+
+
+class LightGCNNewUsers(NewUsers):
+    """A user appended to the train graph, whose layer-0 embedding is 0.
+
+    With H the history and N_i the users of item i in train, the user's embedding is
+
+        e* = Σ_l α_l e^l,    e^l = Σ_{i in H} e_i^(l-1) / (sqrt|H| sqrt|N_i|),    l = 1 … L,
+
+    eq. (3) and (4) of LightGCN for a node that has no embedding of its own. The items' e_i^l are
+    those of the train graph. As the sum is linear in them, one table is kept, T_i =
+    Σ_l α_l e_i^(l-1) / sqrt|N_i|. With --adjacency=row the user's own e^(l-1) counts, too, so that
+    a table per layer is kept. The embedding of an empty history is 0.
+
+    Args:
+        layers: e^0 … e^(L-1) of the items times `item_scale`, float32 [I, d] each.
+        weights: α_1 … α_L, scalars.
+        is_symmetric: whether the matrix that propagates is the symmetric one.
+    """
+
+    def __init__(self, layers: list[tf.Tensor], weights: list[tf.Tensor], is_symmetric: bool):
+        super().__init__(len(layers[0]))
+        if is_symmetric:
+            mixed = [weight * layer for weight, layer in zip(weights, layers, strict=True)]
+            layers, weights = [tf.add_n(mixed)], [tf.constant(1.0)]
+        self.tables = [constant(layer) for layer in layers]
+        self.weights = constant(tf.stack(weights))
+        self.is_symmetric = is_symmetric
+
+    def embed(self, histories: tf.RaggedTensor) -> tf.Tensor:
+        count = lengths(histories)
+        own = final = tf.zeros([1, self.tables[0].shape[1]])
+        for table, weight in zip(self.tables, tf.unstack(self.weights), strict=True):
+            own = propagated(sums(table, histories), own, count, self.is_symmetric)
+            final += weight * own
         return final

@@ -13,11 +13,18 @@ from typing import TYPE_CHECKING, Self
 import tensorflow as tf
 
 from recns_tf.encoders.full_graph import FullGraphEncoder
+from recns_tf.encoders.new_users import NewUsers, constant, sums
 from recns_tf.encoders.saving import serializable
 from recns_tf.interactions import Interactions
 
 if TYPE_CHECKING:
     from recns_tf.config.config import Config
+
+OTHER_WEIGHT = 0.1
+"""w, the weight of all items in a new user's embedding, where a chosen item has weight 1."""
+
+RIDGE = 1.0
+"""λ of a new user's embedding, relative to the mean eigenvalue of VᵀV."""
 
 
 @serializable
@@ -53,5 +60,43 @@ class MF(FullGraphEncoder):
             seed=config.seed,
         )
 
+    def new_users(self) -> MFNewUsers:
+        return MFNewUsers(tf.convert_to_tensor(self.nodes)[self.num_users :])
+
     def propagate(self, seed: tf.Tensor | None) -> tf.Tensor:
         return tf.convert_to_tensor(self.nodes)
+
+
+class MFNewUsers(NewUsers):
+    """Users whose scores fit their history best, while the items stay as they are.
+
+    With H the history and V the embeddings v_i of the items, the user's embedding minimizes
+
+        Σ_{i in H} (1 - e·v_i)² + w Σ_i (e·v_i)² + λ |e|²,
+
+    so that e = (Σ_{i in H} v_i v_iᵀ + w VᵀV + λ I)^-1 Σ_{i in H} v_i: a user's step in Y. Hu,
+    Y. Koren and C. Volinsky, "Collaborative Filtering for Implicit Feedback Datasets", ICDM 2008,
+    eq. (4). λ is RIDGE times the mean eigenvalue of VᵀV, so that it fits embeddings of any length
+    and the matrix is well-conditioned. The embedding of an empty history is 0.
+
+    Args:
+        items: V, float32 [I, d].
+    """
+
+    def __init__(self, items: tf.Tensor):
+        super().__init__(len(items))
+        self.items = constant(items)
+        dim = items.shape[1]
+        everything = tf.matmul(items, items, transpose_a=True)
+        penalty = RIDGE * tf.linalg.trace(everything) / dim
+        self.common = constant(OTHER_WEIGHT * everything + penalty * tf.eye(dim))
+
+    def embed(self, histories: tf.RaggedTensor) -> tf.Tensor:
+        def matrix(history: tf.Tensor) -> tf.Tensor:
+            rows = tf.gather(self.items, history)
+            return self.common + tf.matmul(rows, rows, transpose_a=True)
+
+        dim = self.items.shape[1]
+        left = tf.map_fn(matrix, histories, fn_output_signature=tf.TensorSpec([dim, dim]))
+        right = sums(self.items, histories)[..., None]
+        return tf.linalg.cholesky_solve(tf.linalg.cholesky(left), right)[..., 0]

@@ -14,10 +14,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
+import keras
 import tensorflow as tf
 
 from recns_tf.encoders.base import glorot_uniform, half_squares
 from recns_tf.encoders.full_graph import FullGraphEncoder
+from recns_tf.encoders.new_users import NewUsers, constant, item_scale, lengths, propagated, sums
 from recns_tf.encoders.propagation import Adjacency
 from recns_tf.encoders.saving import serializable
 from recns_tf.interactions import Interactions
@@ -105,17 +107,33 @@ class NGCF(FullGraphEncoder):
                 branch = random.stream(seed, layer, 0)
                 sent = dropout(hidden, self.node_dropout, branch, by_row=True)
             received = self.adjacency.product(sent)
-            mixed = tf.matmul(received + hidden, own) + tf.matmul(received * hidden, interaction)
-            hidden = tf.nn.leaky_relu(mixed, SLOPE)
+            hidden = update(received, hidden, own, interaction)
             if seed is not None and self.message_dropout:
                 hidden = dropout(hidden, self.message_dropout, random.stream(seed, layer, 1))
             layers.append(tf.math.l2_normalize(hidden, axis=1))
         return tf.concat(layers, axis=1)
 
+    def new_users(self) -> NGCFNewUsers:
+        hidden, layers = tf.convert_to_tensor(self.nodes), []
+        own = tf.reduce_mean(hidden[: self.num_users], axis=0, keepdims=True)
+        scale = item_scale(self.adjacency, self.num_items)
+        for pair in self.kernels:
+            layers.append(scale * hidden[self.num_users :])
+            hidden = update(self.adjacency.product(hidden), hidden, *pair)
+        return NGCFNewUsers(layers, self.kernels, own, self.adjacency.symmetric)
+
     def penalty(self, users: tf.Tensor, positives: tf.Tensor, negatives: tf.Tensor) -> tf.Tensor:
         """Return the penalty of the batch's layer-0 rows, plus ½ Σ‖W‖² over all W1 and W2."""
         kernels = [kernel for pair in self.kernels for kernel in pair]
         return super().penalty(users, positives, negatives) + half_squares(kernels)
+
+
+def update(
+    received: tf.Tensor, hidden: tf.Tensor, own: tf.Tensor, interaction: tf.Tensor
+) -> tf.Tensor:
+    """Return E^l from ÂE^(l-1) and E^(l-1), float32 [n, d] each, and from W1 and W2, [d, d]."""
+    mixed = tf.matmul(received + hidden, own) + tf.matmul(received * hidden, interaction)
+    return tf.nn.leaky_relu(mixed, SLOPE)
 
 
 def dropout(x: tf.Tensor, rate: float, seed: tf.Tensor, by_row: bool = False) -> tf.Tensor:
@@ -125,3 +143,46 @@ def dropout(x: tf.Tensor, rate: float, seed: tf.Tensor, by_row: bool = False) ->
     """
     shape = [tf.shape(x)[0], 1] if by_row else None
     return tf.nn.experimental.stateless_dropout(x, rate, seed, noise_shape=shape)
+
+
+class NGCFNewUsers(NewUsers):
+    """A user appended to the train graph, whose layer-0 embedding is the mean of all users'.
+
+    With H the history and N_i the users of item i in train, the layers of the user are
+
+        e^l = LeakyReLU((r + e^(l-1)) W1_l + (r ⊙ e^(l-1)) W2_l),
+        r = Σ_{i in H} e_i^(l-1) / (sqrt|H| sqrt|N_i|),
+
+    eq. (3), (4) and (6) of NGCF, without dropout. The items' e_i^l are those of the train graph.
+    The mean is the best guess at an embedding that was never trained; 0 would leave out the second
+    term of the first layer. The embedding of an empty history is that of a user without items.
+
+    Args:
+        layers: e^0 … e^(L-1) of the items times `item_scale`, float32 [I, d] each.
+        kernels: W1 and W2 of each layer, [d, d].
+        own: the layer-0 embedding, float32 [1, d].
+        is_symmetric: whether the matrix that propagates is the symmetric one.
+    """
+
+    def __init__(
+        self,
+        layers: list[tf.Tensor],
+        kernels: list[list[keras.Variable]],
+        own: tf.Tensor,
+        is_symmetric: bool,
+    ):
+        super().__init__(len(layers[0]))
+        self.tables = [constant(layer) for layer in layers]
+        self.kernels = [[constant(kernel.numpy()) for kernel in pair] for pair in kernels]
+        self.own = constant(own)
+        self.is_symmetric = is_symmetric
+
+    def embed(self, histories: tf.RaggedTensor) -> tf.Tensor:
+        count = lengths(histories)
+        own = tf.repeat(self.own, histories.nrows(), axis=0)
+        final = [own]
+        for table, pair in zip(self.tables, self.kernels, strict=True):
+            received = propagated(sums(table, histories), own, count, self.is_symmetric)
+            own = update(received, own, *pair)
+            final.append(tf.math.l2_normalize(own, axis=1))
+        return tf.concat(final, axis=1)

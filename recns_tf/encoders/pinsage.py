@@ -18,6 +18,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ from scipy.sparse import csr_array
 
 from recns_tf.encoders.base import Encoder, FullTables, glorot_uniform, half_squares, initial_nodes
 from recns_tf.encoders.neighbors import Neighbors, OwnDraws, SharedColumns, check_columns
+from recns_tf.encoders.new_users import NewUsers, constant, lengths, sums
 from recns_tf.encoders.pinsage_tables import DrawnTables, WholeTables
 from recns_tf.encoders.propagation import Adjacency, bipartite
 from recns_tf.encoders.saving import derived, serializable
@@ -217,10 +219,7 @@ class PinSage(Encoder):
 
     def update(self, number: int, own: tf.Tensor, around: tf.Tensor) -> tf.Tensor:
         """Return h^l of nodes from their own h^(l-1) and what `neighbor_mean` returns: [n, d]."""
-        result = tf.concat([tf.matmul(own, self.kernels[number - 1][0]), around], axis=1)
-        if number == self.num_layers:
-            return tf.math.l2_normalize(result, axis=1)
-        return tf.nn.relu(result)
+        return combine(own, self.kernels[number - 1][0], around, number == self.num_layers)
 
     def all_layers(self) -> list[tf.Tensor]:
         """Return h^0, …, h^L of all nodes, [U + I, columns] each, from all neighbors."""
@@ -254,31 +253,14 @@ class PinSage(Encoder):
         final = np.concatenate([tables.embed(tf.constant(part)).numpy() for part in parts])
         return final[: self.num_users], final[self.num_users :]
 
-    def embed_new_users(self, clicks: csr_array) -> NDArray[np.float32]:
-        """Return embeddings of users who were not in the data, from what they clicked.
-
-        A new user has no features; the mean of all users' features takes their place.
-
-        Args:
-            clicks: boolean CSR array [n, I]; a row may be empty.
-
-        Returns:
-            float32 [n, d], to rank with the items of `embeddings`.
-        """
+    def new_users(self) -> PinSageNewUsers:
         layers = self.all_layers()
         own = tf.reduce_mean(layers[0][: self.num_users], axis=0, keepdims=True)
-        own = tf.repeat(own, clicks.shape[0], axis=0)
-        degree = np.maximum(np.diff(clicks.indptr), 1)[:, None]
-        rows = clicks.astype(np.float32)
-
-        def mean(items: tf.Tensor) -> tf.Tensor:
-            return tf.constant(rows @ items.numpy() / degree, tf.float32)
-
-        for number, layer in enumerate(layers[:-1], start=1):
-            own = self.update(
-                number, own, self.neighbor_mean(number, layer[self.num_users :], mean)
-            )
-        return own.numpy()
+        tables = [
+            tf.matmul(layer[self.num_users :], around)
+            for layer, (_, around) in zip(layers, self.kernels, strict=False)
+        ]
+        return PinSageNewUsers(tables, [kernel for kernel, _ in self.kernels], own)
 
     def save_assets(self, dir_path: str) -> None:
         """Write the train graph, and the embeddings of the last `refresh`, if any."""
@@ -307,3 +289,48 @@ class PinSage(Encoder):
             )
         self.scores_from.user.assign(user)
         self.scores_from.item.assign(item)
+
+
+def combine(own: tf.Tensor, kernel: tf.Tensor, around: tf.Tensor, is_last: bool) -> tf.Tensor:
+    """Return h^l of nodes, float32 [n, d].
+
+    Args:
+        own: their own h^(l-1), float32 [n, columns].
+        kernel: W_l, float32 [columns, d / 2].
+        around: the mean of their neighbors' h^(l-1), times V_l, float32 [n, d / 2].
+        is_last: whether l is L.
+    """
+    result = tf.concat([tf.matmul(own, kernel), around], axis=1)
+    return tf.math.l2_normalize(result, axis=1) if is_last else tf.nn.relu(result)
+
+
+class PinSageNewUsers(NewUsers):
+    """Users with the mean of all users' features in place of their own.
+
+    With H the history, the layers of a user are
+
+        h^l = f_l([h^(l-1) W_l, mean of h_i^(l-1) over i in H, times V_l]),
+
+    algorithm 1 of GraphSAGE, which is made for nodes that were not in training. The items' h_i^l
+    are those of the train graph, from all neighbors. The mean over an empty history is 0.
+
+    Args:
+        tables: h^(l-1) V_l of the items for each layer, float32 [I, d / 2].
+        kernels: W_l of each layer.
+        own: the features of a new user, float32 [1, features].
+    """
+
+    def __init__(self, tables: list[tf.Tensor], kernels: list[keras.Variable], own: tf.Tensor):
+        super().__init__(len(tables[0]))
+        self.tables = [constant(table) for table in tables]
+        self.kernels = [constant(kernel.numpy()) for kernel in kernels]
+        self.own = constant(own)
+
+    def embed(self, histories: tf.RaggedTensor) -> tf.Tensor:
+        count = lengths(histories)
+        own = tf.repeat(self.own, histories.nrows(), axis=0)
+        last = len(self.tables)
+        for number, (table, kernel) in enumerate(zip(self.tables, self.kernels, strict=True), 1):
+            around = tf.math.divide_no_nan(sums(table, histories), count)
+            own = combine(own, kernel, around, number == last)
+        return own

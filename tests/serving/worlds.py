@@ -1,0 +1,23 @@
+"""Datasets whose models are exported."""
+
+import dataclasses
+
+import numpy as np
+
+from recns_tf.interactions import Interactions
+from tests.conftest import make_toy
+
+
+def with_text_ids(data: Interactions) -> Interactions:
+    """Return a dataset with ids of text, some outside ASCII, in place of the items' integers."""
+    return dataclasses.replace(data, item_ids=np.array([f"tv é{n}" for n in data.item_ids]))
+
+
+def with_integer_ids(data: Interactions) -> Interactions:
+    """Return a dataset with integers, some negative, in place of the users' ids."""
+    return dataclasses.replace(data, user_ids=np.arange(data.num_users) * 10**17 - 7)
+
+
+def crowded() -> Interactions:
+    """Return a dataset of few items, in which users have seen all or nearly all of them."""
+    return make_toy(num_users=12, num_items=9, density=0.9, seed=3)
