@@ -34,5 +34,5 @@ if __name__ == "__main__":
     print("For u7:", model.recommend("u7", k=3).to_pylist())  # u7 has not clicked them yet
     print("Like tv1:", model.similar_items("tv1", k=3).to_pylist())
     print("Test Recall@10:", model.evaluate("test", k=10)["recall@10"])
-    model.save("shop", overwrite=True)  # the folder has all that load needs, wherever you copy it
-    print("Loaded:", rt.load("shop").recommend("u7", k=3).to_pylist())
+    model.save("saved/shop", overwrite=True)  # all that load needs, wherever you copy it
+    print("Loaded:", rt.load("saved/shop").recommend("u7", k=3).to_pylist())

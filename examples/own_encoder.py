@@ -1,4 +1,4 @@
-"""An encoder of your own that knows the kind of each item, saved and loaded: `python own_encoder.py`.
+"""An encoder of your own that knows the kind of each item: `python own_encoder.py`.
 
 Source of the idea: M. Kula, "Metadata Embeddings for User and Item Cold-start Recommendations",
 2015, which describes an item by the sum of the embeddings of its features.
@@ -15,8 +15,8 @@ from recns_tf.encoders.full_graph import FullGraphEncoder
 class WithKinds(FullGraphEncoder):
     """Matrix factorization in which an item's embedding is its own plus that of its kind.
 
-    The base class makes the weight `nodes`, a row for each user and then for each item, and does
-    the rest. Keras can save the encoder because it keeps its arguments as attributes.
+    The base class makes the weight `nodes`, float32 [U + I, dim], one row for each user and then
+    one for each item.
 
     Args:
         num_users, num_items: U and I.
@@ -29,17 +29,19 @@ class WithKinds(FullGraphEncoder):
         super().__init__("with_kinds", num_users, num_items, dim=dim, seed=seed)
         self.kinds = tf.constant(kinds)
         self.width = dim
-        shape = (int(max(kinds)) + 1, dim)
-        self.kind_table = self.add_weight(name="kind_table", shape=shape, initializer="zeros")
+        self.kind_table = self.add_weight(
+            name="kind_table", shape=(kinds.max() + 1, dim), initializer="zeros"
+        )
 
     @classmethod
     def from_settings(cls, config, interactions):
-        # The kind of "tv42" is "tv". Your own may come from a table, looked up by item id.
+        # The kind of "tv42" is "tv". You may as well look up the ids in a table of items.
         names = [item.rstrip("0123456789") for item in interactions.item_ids]
         _, kinds = np.unique(names, return_inverse=True)
         return cls(*interactions.train.shape, kinds, config.dim, config.seed)
 
     def propagate(self, seed):
+        """Return the final embeddings, float32 [U + I, dim]."""
         users, items = tf.split(self.nodes, [self.num_users, self.num_items])
         return tf.concat([users, items + tf.gather(self.kind_table, self.kinds)], axis=0)
 
@@ -49,15 +51,15 @@ if __name__ == "__main__":
     clicks = make_clicks()
     data = rt.Interactions.from_frame(clicks, name="shop", split="temporal", quiet=True, **columns)
     settings = {"sampler": "unins", "epochs": 15, "learning_rate": 0.01, "quiet": True}
-    # Both runs differ in the encoder alone. A run that is there already is not trained again unless
-    # you ask for it, even if you have changed the class since.
+    # Both runs differ in the encoder alone. Without overwrite, a finished run is not trained again,
+    # even if you have changed the class since.
     for name, encoder in {"mf": "mf", "with kinds": WithKinds}.items():
         model = rt.train(data, encoder=encoder, overwrite=True, **settings)
         print(f"{name}: valid Recall@20 {model.results['valid']['recall@20']:.4f}")
-    model.save("with-kinds", overwrite=True)
+    model.save("saved/with-kinds", overwrite=True)
     # Recommendations need the embeddings alone.
-    loaded = rt.load("with-kinds")
-    print("Like tv1:", list(loaded.similar_items("tv1", k=3)["similar_item"]))
+    loaded = rt.load("saved/with-kinds")
+    print("Like tv1:", loaded.similar_items("tv1", k=3)["similar_item"].tolist())
     # The Keras model needs the class, whose code runs: say that you trust the folder.
     encoder = loaded.keras_model(allow_custom=True).encoder
     same = np.array_equal(encoder.embeddings()[1], model.embeddings[1])
