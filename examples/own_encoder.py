@@ -53,7 +53,7 @@ if __name__ == "__main__":
     settings = {"sampler": "unins", "epochs": 15, "learning_rate": 0.01, "quiet": True}
     # Both runs differ in the encoder alone. Without overwrite, a finished run is not trained again,
     # even if you have changed the class since.
-    for name, encoder in {"mf": "mf", "with kinds": WithKinds}.items():
+    for name, encoder in {"mf": "mf", "kinds": WithKinds}.items():
         model = rt.train(data, encoder=encoder, overwrite=True, **settings)
         print(f"{name}: valid Recall@20 {model.results['valid']['recall@20']:.4f}")
     model.save("saved/with-kinds", overwrite=True)
