@@ -82,6 +82,7 @@ def test_own_sampler_is_compared_on_validation(tmp_path):
     assert recall["best of two"] > recall["uniform"]
 
 
+@pytest.mark.slow
 def test_own_sampler_has_the_distribution_in_its_docstring(example):
     sampler = example("own_sampler").BestOfTwo
     scores = np.array([0.3, -1.0, 2.0, 0.9, 5.0, -0.2])
