@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from recns_tf import datasets
 from recns_tf.config.config import DEFAULTS, Config, Workspace
 from recns_tf.config.custom_parts import PARTS, name_of
+from recns_tf.config.logs import LogSettings
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
 from recns_tf.registry import suggestion
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     import keras
 
 WORKSPACE = tuple(field.name for field in dataclasses.fields(Workspace))
+LOGS = tuple(field.name for field in dataclasses.fields(LogSettings))
 
 
 def train(
@@ -55,17 +57,19 @@ def train(
         UserError: a setting is unknown or illegal, or as in train_and_evaluate.
 
     Example:
-        >>> data = Interactions.from_frame(clicks, user="user", item="item")
-        >>> model = train(data, encoder="lightgcn", sampler="dns", epochs=20)
-        >>> model.recommend(["u7", "u9"], k=10)
+        >>> data = Interactions.from_frame(clicks, user="user", item="item", quiet=True)
+        >>> model = train(data, encoder="lightgcn", sampler="dns", epochs=2, quiet=True)
+        >>> frame = model.recommend(["u7", "u9"], k=10)
     """
     settings = {"encoder": encoder, "sampler": sampler} | settings
     places = {name: settings.pop(name) for name in WORKSPACE if name in settings}
+    log_settings = LogSettings(**{name: settings.pop(name) for name in LOGS if name in settings})
+    log_settings.require_packages()
     profile = settings.pop("profile", False)
     made_in_memory = isinstance(data, Interactions)
     for name in settings:
         if name not in DEFAULTS or name == "dataset":
-            legal = [*DEFAULTS, *WORKSPACE, "profile", "callbacks", "quiet"]
+            legal = [*DEFAULTS, *WORKSPACE, *LOGS, "profile", "callbacks", "quiet"]
             raise UserError(
                 f"train has no argument '{name}': its arguments are the flags that "
                 f"'./run.sh train --help' lists.{suggestion(name, legal)}"
@@ -96,6 +100,7 @@ def train(
         cache,
         before,
         callbacks=callbacks,
+        log_settings=log_settings,
         quiet=quiet,
         keep_data=made_in_memory,
     )
@@ -142,7 +147,7 @@ def load(
 
     Example:
         >>> model = load("runs/ml-100k-lightgcn-recns")
-        >>> model.similar_items([50], k=5)
+        >>> frame = model.similar_items([50], k=5)
     """
     path = Path(run)
     folders.restore(path)

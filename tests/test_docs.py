@@ -9,10 +9,11 @@ import shlex
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import recns_tf
-from recns_tf import datasets, registry
+from recns_tf import registry
 from recns_tf.commands import app
 from recns_tf.config.config import Config, Workspace
 from recns_tf.errors import UserError
@@ -112,12 +113,29 @@ def test_a_user_defined_part_that_cannot_be_loaded_is_an_error():
 
 
 @pytest.mark.slow
-def test_program_of_the_readme_runs(place, toy, monkeypatch, capsys):
-    monkeypatch.setattr(datasets, "load", lambda config, data_dir: toy)
-    (place / "readme.py").write_text(program("README.md"), encoding="utf-8")
-    found = runpy.run_path("readme.py")
-    assert found["results"]["epochs_run"] == 5 and found["top"].shape == (1, 10)
-    assert str(found["results"]["test"]["recall@20"]) in capsys.readouterr().out
+def test_program_of_the_readme_runs(place):
+    rng = np.random.default_rng(0)
+    clicks = {
+        "user": [f"u{number}" for number in rng.integers(0, 30, 900)],
+        "item": [f"tv{number}" for number in rng.integers(0, 60, 900)],
+        "clicked": rng.integers(0, 2, 900),
+        "time": rng.integers(0, 10**6, 900),
+    }
+    found: dict = {"clicks": pd.DataFrame(clicks)}
+    exec(program("README.md"), found)
+    lists = found["model"].recommend(["u7", "u9"], k=10)
+    assert isinstance(lists, pd.DataFrame)
+    assert list(lists.columns) == ["user", "item", "rank", "score"] and len(lists) == 20
+    assert found["model"].results["epochs_run"] <= 50 and (place / "shop").is_dir()
+
+
+@pytest.mark.slow
+def test_program_of_the_api_page_runs(place, capsys):
+    (place / "program.py").write_text(program("docs/api.md"), encoding="utf-8")
+    found = runpy.run_path("program.py")
+    assert len(found["lists"]["item"]) == 20 and len(found["similar"]["item"]) == 10
+    assert set(found["history"]["user"]) == {"u7"}
+    assert str(found["metrics"]["recall@20"]) in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("entries", [registry.SAMPLERS, registry.ENCODERS, registry.DATASETS])

@@ -16,6 +16,7 @@ from recns_tf.commands.app import Call, Command
 from recns_tf.config.command_line import expand
 from recns_tf.config.config import Config, Workspace
 from recns_tf.config.flags import Checked, option
+from recns_tf.config.logs import LogSettings
 from recns_tf.utils.quiet import silenced_stderr
 
 
@@ -37,6 +38,8 @@ class TrainSettings(Checked):
 def main(call: Call) -> None:
     """Run the command."""
     dataset, encoder = call.words
+    log_settings = call.settings(LogSettings)
+    log_settings.require_packages()
     workspace = call.settings(Workspace)
     datasets.require(dataset, workspace.data_dir)
     with silenced_stderr():
@@ -55,14 +58,22 @@ def main(call: Call) -> None:
         from recns_tf.training import profiling
 
         before = partial(profiling.show, config, interactions, cache)
-    train_and_evaluate(config, workspace, interactions, cache, before, quiet=wanted.quiet)
+    train_and_evaluate(
+        config,
+        workspace,
+        interactions,
+        cache,
+        before,
+        log_settings=log_settings,
+        quiet=wanted.quiet,
+    )
 
 
 COMMAND = Command(
     about=__doc__ or "",
     words="DATASET ENCODER",
     example="ml-100k lightgcn",
-    settings=(Config, Workspace, TrainSettings),
+    settings=(Config, Workspace, TrainSettings, LogSettings),
     run=main,
     interrupted="the same command goes on from here",
     flagfile_words=2,

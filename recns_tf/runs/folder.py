@@ -12,6 +12,8 @@ Contract:
     curves.png         loss and validation metrics over epochs
     interactions.npz   the dataset, if it was made in memory and is in no dataset folder
     profile/           TensorFlow's trace, with --profile
+    tensorboard/       event files, with --tensorboard
+    mlflow.json        the run of MLflow that goes with this one, with --mlflow
     results.json       metrics and provenance; written last, so that it marks a finished run
     manifest.json      size and SHA-256 of all of these that are read again, checked when they are
     .lock              locked by the process that writes to the folder
@@ -77,6 +79,8 @@ class RunFolder:
         self.lists = path / LISTS
         self.interactions = path / "interactions.npz"
         self.profile = path / "profile"
+        self.tensorboard = path / "tensorboard"
+        self.mlflow = path / "mlflow.json"
         self.replacing: dict[str, Any] | None = None
         """The settings of this run, while the folder still holds the run that it overwrites."""
         self.manifest = Manifest(path, ANEW)
@@ -180,12 +184,15 @@ class RunFolder:
         """Delete the files of an earlier run, and no others.
 
         The manifest goes first, so that no file is missed, and results.json next, so that the
-        remains of an interrupted deletion are no finished run. Then goes the checkpoint, and
-        config.json last, so that they are never mistaken for a run with the new settings.
+        remains of an interrupted deletion are no finished run. Then go the logs for other programs,
+        so that no other run continues them, then the checkpoint, and config.json last, so that they
+        are never mistaken for a run with the new settings.
         """
         self.manifest.path.unlink(missing_ok=True)
         self.results.unlink(missing_ok=True)
+        self.mlflow.unlink(missing_ok=True)
         for folder in (
+            self.tensorboard,
             self.checkpoint,
             self.best_weights.parent,
             self.embeddings,

@@ -56,7 +56,9 @@ class Recommender:
 
     Example:
         >>> model = load("runs/ml-100k-lightgcn-recns")
-        >>> model.recommend([196, 186], k=3)
+        >>> frame = model.recommend([196, 186], k=3)
+        >>> frame.column_names
+        ['user', 'item', 'rank', 'score']
     """
 
     def __init__(self, run: RunFolder, data: Interactions, frames: str | None = None):

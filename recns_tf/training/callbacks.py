@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
 import numpy as np
 
+from recns_tf.evaluation.display import WARM
 from recns_tf.regions.candidate_sets import CandidateSets
 from recns_tf.runs.folder import Row, RunFolder
 from recns_tf.training.checkpoints import Checkpoints
@@ -117,6 +118,8 @@ class EpochEnd(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Finish an epoch; `epoch` counts from 0, but files count from 1.
 
+        The values of the row are put into `logs` for the callbacks after this one.
+
         Raises:
             UserError: the loss, a weight or a score is not finite; the checkpoint of the
                 epoch before is kept.
@@ -133,6 +136,8 @@ class EpochEnd(keras.callbacks.Callback):
         row["seconds"] = round(seconds, 3)
         self.rows.append(row)
         self.folder.append(row)
+        if logs is not None:
+            logs.update(epoch_logs(row))
         # HDF5 crashes on a full disk, and TensorFlow reports it as exhausted memory.
         require_space(self.folder.path, bytes_per_epoch(self.model), f"epoch {number}")
         if best_row(self.rows, self.metric) is row:
@@ -141,6 +146,23 @@ class EpochEnd(keras.callbacks.Callback):
         self.checkpoints.save(number)
         if out_of_patience(self.rows, self.patience, self.metric):
             self.model.stop_training = True
+
+
+def epoch_logs(row: Row) -> dict[str, Any]:
+    """Return the values of a row of metrics.jsonl under the names that Keras uses in `logs`.
+
+    Example:
+        >>> epoch_logs({"epoch": 1, "loss": 0.3, "valid": {"recall@20": 0.2}, "seconds": 1.5})
+        {'loss': 0.3, 'seconds': 1.5, 'val_recall@20': 0.2}
+    """
+    values = {name: value for name, value in row.items() if name not in ("epoch", "valid")}
+    return values | part_logs("val", row.get("valid", {}))
+
+
+def part_logs(prefix: str, metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the metrics of a part of the data with a prefix, those of warm users with another."""
+    values = {f"{prefix}_{name}": value for name, value in metrics.items() if name != WARM}
+    return values | {f"{prefix}_{WARM}_{n}": value for n, value in metrics.get(WARM, {}).items()}
 
 
 def bytes_per_epoch(model: keras.Model) -> int:

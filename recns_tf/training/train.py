@@ -11,6 +11,7 @@ import keras
 
 from recns_tf import datasets
 from recns_tf.config.config import Config, Workspace, complete
+from recns_tf.config.logs import LogSettings
 from recns_tf.datasets.cold_start import cold_start, sentences
 from recns_tf.evaluation.part_metrics import caveats
 from recns_tf.interactions import Interactions
@@ -19,6 +20,7 @@ from recns_tf.runs.folder import ANEW, RunFolder
 from recns_tf.training.build import build
 from recns_tf.training.callbacks import EpochEnd, Refresh, bytes_per_epoch, out_of_patience
 from recns_tf.training.checkpoints import Checkpoints
+from recns_tf.training.experiment_logs import callbacks_for
 from recns_tf.training.progress import Progress
 from recns_tf.training.results import finish, table, validation
 from recns_tf.training.sampled_rec import SampledRec
@@ -36,6 +38,7 @@ def train_and_evaluate(
     before: Callable[[RunFolder], None] | None = None,
     *,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    log_settings: LogSettings | None = None,
     quiet: bool = False,
     keep_data: bool = False,
 ) -> dict[str, Any]:
@@ -53,6 +56,7 @@ def train_and_evaluate(
         before: called with the run's folder after it is locked and before training.
         callbacks: further Keras callbacks, called after those of the run. At the end of an epoch,
             `logs` has what metrics.jsonl has, with validation metrics as val_recall@20.
+        log_settings: which other programs to report to; None for none.
         quiet: whether to print nothing.
         keep_data: whether to store the dataset in the run's folder; needed for one that no folder
             of datasets has.
@@ -78,13 +82,17 @@ def train_and_evaluate(
         with folder.claim(settings, workspace.overwrite, complete):
             results = folder.read_results()
             with explained(folder=folder.path, advice=ADVICE):
+                logs = callbacks_for(log_settings or LogSettings(), folder, config)
                 if before is not None:
                     before(folder)
                 if results is None:
-                    model, region = run(config, interactions, folder, cache, callbacks, quiet)
+                    further = (*logs, *callbacks)
+                    model, region = run(config, interactions, folder, cache, further, quiet)
                     results = finish(config, interactions, model, region, folder, keep_data)
                 else:
                     print(f"{folder.path} is finished; --overwrite would run it again.")
+                for log in logs:
+                    log.finish(results)
         print(table(results, folder))
     return results
 

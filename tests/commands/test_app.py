@@ -14,7 +14,17 @@ from recns_tf.errors import UserError
 from tests.commands.test_train import ROOT
 
 FLAGS = {
-    "train": ("num_negatives", "khop", "alpha", "K_negs", "run_name", "synthetic_users", "topk"),
+    "train": (
+        "num_negatives",
+        "khop",
+        "alpha",
+        "K_negs",
+        "run_name",
+        "synthetic_users",
+        "topk",
+        "[no]tensorboard",
+        "mlflow",
+    ),
     "prepare": ("input", "user", "label", "positive", "split", "data_dir", "[no]overwrite"),
     "describe": ("split_seed", "layout", "data_dir"),
     "regions": ("khop", "region_definition", "region_reading", "region_memory", "pool_size"),

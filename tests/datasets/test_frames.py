@@ -112,7 +112,7 @@ class Point:
 @pytest.mark.parametrize("kind", ["dict", "pandas"])
 def test_ids_of_any_hashable_type_come_back(make, kind):
     numbers = [5, 3, 5, 4, 3, 9]
-    columns = {"user": [make(n) for n in numbers], "item": list("abcabd")}
+    columns = {"user": [make(n) for n in numbers], "item": list("abcadd")}
     data = Interactions.from_frame(KINDS[kind](columns), **NAMES, quiet=True)
     labels = labels_of(data, "user").tolist()
     assert set(labels) == {make(n) for n in numbers}

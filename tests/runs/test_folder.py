@@ -87,6 +87,8 @@ KEPT = {
     "best/model.weights.h5": "weights",
     "embeddings/user.npy": "embeddings",
     "lists/test.npy": "lists",
+    "tensorboard/events.out.tfevents.1": "events",
+    "mlflow.json": "{}",
     "results.json": "{}",
 }
 
