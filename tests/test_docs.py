@@ -23,7 +23,7 @@ from tests.test_layout import LEVELS
 
 ROOT = Path(__file__).resolve().parent.parent
 GUIDE = ("README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")))
-PAGES = (*GUIDE, "CONTRIBUTING.md", "CHANGELOG.md")
+PAGES = (*GUIDE, "examples/README.md", "CONTRIBUTING.md", "CHANGELOG.md")
 REVISED = ("README.md", "docs/architecture.md", "docs/packages.md", "docs/index.md", *PAGES[-2:])
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"!?\[[^]]*\]\(([^)\s]+)\)")
