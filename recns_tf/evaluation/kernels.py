@@ -48,45 +48,46 @@ def keep_unseen(starts, indices, rows, found, top, used):  # type: ignore[no-unt
 
 
 @compiled()
-def best_unseen(starts, indices, scores, first, top):  # type: ignore[no-untyped-def]
-    """Write the unseen items with the largest scores, best first; ties go to the lower item.
+def best_unseen(starts, indices, scores, first, first_item, best, top):  # type: ignore[no-untyped-def]
+    """Merge the unseen items with the largest scores into lists; ties go to the lower item.
 
-    A block of columns is first compared with the worst kept score, which the processor vectorizes.
-    Only the few blocks with a larger score are scanned item by item. Seen items are checked last,
-    since few of them get that far.
+    Calls with ascending blocks of items fill the lists as one call with all of them. A block of
+    columns is first compared with the worst kept score, which the processor vectorizes. Only the
+    few blocks with a larger score are scanned item by item. Seen items are checked last, since few
+    of them get that far.
 
     Args:
-        starts, indices: CSR rows of the seen items.
-        scores: float32 [n, num_items].
-        first: the row of `top` and of the CSR matrix that scores[0] belongs to.
-        top: int64 [any, k], output; n rows starting at `first` are filled from the left.
+        starts, indices: CSR rows of the seen items, sorted.
+        scores: float32 [n, m], of items first_item … first_item + m - 1.
+        first: the row of `best`, `top` and the CSR matrix that scores[0] belongs to.
+        first_item: the item of the first column.
+        best: float32 [any, k], scores of the lists, best first; -inf where there is no item.
+        top: int64 [any, k], their items. n rows starting at `first` change.
     """
     num_items, k = scores.shape[1], top.shape[1]
-    marked = np.zeros(num_items, dtype=np.bool_)
-    best = np.empty(k, dtype=np.float32)
     for place in range(len(scores)):
         row = first + place
-        for seen in indices[starts[row] : starts[row + 1]]:
-            marked[seen] = True
-        kept, worst = 0, np.float32(-np.inf)
+        seen = indices[starts[row] : starts[row + 1]]
+        worst = best[row, k - 1]
         for start in range(0, num_items, COLUMNS):
-            end = min(start + COLUMNS, num_items)
+            # As a slice, whose indices cannot be negative, the loop is vectorized.
+            block = scores[place, start : min(start + COLUMNS, num_items)]
             better = False
-            for item in range(start, end):
-                better |= scores[place, item] > worst
+            for column in range(len(block)):
+                better |= block[column] > worst
             if not better:
                 continue
-            for item in range(start, end):
-                score = scores[place, item]
-                if not score > worst or marked[item]:
+            for column in range(len(block)):
+                score = block[column]
+                if not score > worst:
                     continue
-                rank = min(kept, k - 1)
-                while rank > 0 and best[rank - 1] < score:
-                    best[rank], top[row, rank] = best[rank - 1], top[row, rank - 1]
+                item = first_item + start + column
+                found = np.searchsorted(seen, item)
+                if found < len(seen) and seen[found] == item:
+                    continue
+                rank = k - 1
+                while rank > 0 and best[row, rank - 1] < score:
+                    best[row, rank], top[row, rank] = best[row, rank - 1], top[row, rank - 1]
                     rank -= 1
-                best[rank], top[row, rank] = score, item
-                kept = min(kept + 1, k)
-                if kept == k:
-                    worst = best[k - 1]
-        for seen in indices[starts[row] : starts[row + 1]]:
-            marked[seen] = False
+                best[row, rank], top[row, rank] = score, item
+                worst = best[row, k - 1]

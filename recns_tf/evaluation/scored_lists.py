@@ -16,9 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from recns_tf.evaluation.kernels import best_unseen
 from recns_tf.evaluation.metrics import NO_ITEM
-from recns_tf.evaluation.search import search_faiss
+from recns_tf.evaluation.search import merging, search_numpy
 
 Table = NDArray[np.float32]
 """Embeddings, float32 [rows, d]."""
@@ -63,7 +62,7 @@ def scored_items(
     uncertain = [np.zeros(0, dtype=np.int64)]
     for block in blocks(len(queries), (k + SPARE) * items.shape[1]):
         some = np.ascontiguousarray(queries[block])
-        found = search_faiss(some, items, seen[block], k + SPARE)
+        found = search_numpy(some, items, seen[block], k + SPARE)
         exact = scores_of(some, items, found)
         # Items that were not found score less than the last one found, up to rounding.
         error = ROUNDING * items.shape[1] * largest * np.linalg.norm(some, axis=1)
@@ -84,8 +83,8 @@ def search_exactly(
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Return what `scored_items` does, from the scores of all items."""
     scores = (queries.astype(np.float64) @ items.T.astype(np.float64)).astype(np.float32)
-    top = np.full((len(queries), k), NO_ITEM, dtype=np.int64)
-    best_unseen(seen.indptr.astype(np.int64), seen.indices, scores, 0, top)
+    merge, top = merging(len(queries), seen, k)
+    merge(scores, 0, 0, 0, len(scores))
     found = np.take_along_axis(scores, np.maximum(top, 0), axis=1)
     return top, np.where(top == NO_ITEM, np.float32(-np.inf), found)
 
