@@ -149,6 +149,13 @@ def load(
         >>> model = load("runs/ml-100k-lightgcn-recns")
         >>> frame = model.similar_items([50], k=5)
     """
+    return Recommender(*open_run(run, data, data_dir), frames)
+
+
+def open_run(
+    run: str | Path, data: Interactions | None = None, data_dir: str | Path = "data"
+) -> tuple[RunFolder, Interactions]:
+    """Return the folder of a run and its dataset; see `load`."""
     path = Path(run)
     folders.restore(path)
     folder = RunFolder(path)
@@ -161,4 +168,4 @@ def load(
             raise
         except UserError as error:
             raise UserError(f"{run} needs the data that it was trained on: {error}") from error
-    return Recommender(folder, data, frames)
+    return folder, data

@@ -46,6 +46,11 @@ COMMANDS = {
     "export": Entry(
         "recns_tf.commands.export:COMMAND", "write a dataset to files for other programs"
     ),
+    "recommend": Entry(
+        "recns_tf.commands.recommend:COMMAND", "write the items that a run recommends to users"
+    ),
+    "similar": Entry("recns_tf.commands.similar:COMMAND", "list similar items or users of a run"),
+    "index": Entry("recns_tf.commands.index:COMMAND", "write the items of a run as a Faiss index"),
     "export-model": Entry(
         "recns_tf.commands.export_model:COMMAND",
         "write a run as a SavedModel for TensorFlow Serving",

@@ -14,8 +14,8 @@ from recns_tf.commands.app import Call, Command
 from recns_tf.config.config import Config, Workspace
 from recns_tf.config.flags import Checked, one_of, option
 from recns_tf.datasets.formats.writers import FOLDER_WRITERS, WRITERS
-from recns_tf.errors import UserError
 from recns_tf.utils import folders
+from recns_tf.utils.new_files import refuse_existing
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -42,12 +42,6 @@ def main(call: Call) -> None:
         else:
             write(interactions, path)
     print(f"{interactions.summary()}\n{path.absolute()}: written as {export.format}.")
-
-
-def refuse_existing(path: Path) -> None:
-    """Raise UserError if there is something at `path`."""
-    if path.exists():
-        raise UserError(f"{path} already exists: choose another name.")
 
 
 COMMAND = Command(

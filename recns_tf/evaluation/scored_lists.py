@@ -58,7 +58,7 @@ def scored_items(
     """
     top = np.full((len(queries), k), NO_ITEM, dtype=np.int64)
     scores = np.full((len(queries), k), -np.inf, dtype=np.float32)
-    largest = np.linalg.norm(items, axis=1).max(initial=0)
+    largest = np.sqrt(np.einsum("nd,nd->n", items, items).max(initial=0))
     uncertain = [np.zeros(0, dtype=np.int64)]
     for block in blocks(len(queries), (k + SPARE) * items.shape[1]):
         some = np.ascontiguousarray(queries[block])

@@ -20,12 +20,14 @@ class Ids:
     Args:
         data: the dataset.
         kind: "user" or "item".
+        stored: whether to take the form in which runs store them, integers or text.
     """
 
-    def __init__(self, data: Interactions, kind: str):
+    def __init__(self, data: Interactions, kind: str, stored: bool = False):
         self.kind = kind
         self.dataset = data.name
-        self.labels = labels_of(data, kind)
+        as_stored = {"user": data.user_ids, "item": data.item_ids}[kind]
+        self.labels = as_stored if stored else labels_of(data, kind)
         self.number = {each: number for number, each in enumerate(self.labels.tolist())}
 
     def numbers(self, ids: Any = None, in_order: bool = False) -> NDArray[np.int64]:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 Columns = dict[str, NDArray[Any]]
 """The columns of a frame, [n] each, by name."""
 
-LISTED_AT_ONCE = 1 << 20
+LISTED_AT_ONCE = 1 << 18
 """Items of lists that are in memory together."""
 
 
@@ -46,6 +46,8 @@ class Recommender:
         data: the run's dataset.
         frames: the library of the results, one of frames.LIBRARIES; None takes that of the data,
             PyArrow if they came from files.
+        stored_ids: whether ids are those that the run stores, integers or text, rather than those
+            of the frame that the data came in.
 
     Attributes:
         data: the run's dataset.
@@ -61,21 +63,28 @@ class Recommender:
         ['user', 'item', 'rank', 'score']
     """
 
-    def __init__(self, run: RunFolder, data: Interactions, frames: str | None = None):
+    def __init__(
+        self,
+        run: RunFolder,
+        data: Interactions,
+        frames: str | None = None,
+        stored_ids: bool = False,
+    ):
         self.run = run
         self.data = data
+        self.stored_ids = stored_ids
         self.frames = frames or data.source.get("frame", PYARROW)
         self.scorer, self.results = scorer_of(run, data)
 
     @cached_property
     def users(self) -> Ids:
         """The ids of the users."""
-        return Ids(self.data, "user")
+        return Ids(self.data, "user", self.stored_ids)
 
     @cached_property
     def items(self) -> Ids:
         """The ids of the items."""
-        return Ids(self.data, "item")
+        return Ids(self.data, "item", self.stored_ids)
 
     def __repr__(self) -> str:
         return f"<Recommender {self.run.path}; {self.data.summary()}>"

@@ -63,7 +63,9 @@ class EmbeddingScorer(NamedTuple):
     def top(
         self, users: NDArray[np.integer], candidates: NDArray[np.integer], seen: csr_array, k: int
     ) -> Lists:
-        return scored_items(self.users[users], self.items[candidates], seen, k)
+        everything = len(candidates) == len(self.items)
+        items = self.items if everything else self.items[candidates]
+        return scored_items(self.users[users], items, seen, k)
 
     def evaluate(self, data: Interactions, part: str, ks: Sequence[int]) -> dict[str, Any]:
         config = self.config
