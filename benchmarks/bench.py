@@ -32,6 +32,7 @@ WHATS = {
     "scaling": "a step and a region on a quarter, a half and the whole of the graph",
     "regions": "building regions and drawing from them",
     "ranking": "top-20 lists with both engines and other methods",
+    "recommend": "lists for all users in every format, against a bare search",
     "formats": "reading a log in every format",
     "epoch": "a whole epoch: load, first step, input, validation, checkpoint, memory",
 }

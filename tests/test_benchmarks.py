@@ -27,6 +27,7 @@ RATIOS_TO = {
     "scaling": "step, 100%",
     "regions": "step",
     "ranking": "bare search",
+    "recommend": "bare search",
     "formats": "Arrow, CSV",
     "epoch": "epoch",
 }

@@ -5,11 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from recns_tf.config.config import Config
-from recns_tf.datasets import cache
+from benchmarks.runs import write_run
 from recns_tf.interactions import Interactions
-from recns_tf.runs.folder import RunFolder
-from recns_tf.utils.files import write_json
 from tests.conftest import make_toy
 
 
@@ -29,19 +26,8 @@ def crowded() -> Interactions:
 
 
 def made_up_run(path: Path, data: Interactions, seed: int = 0, dim: int = 6) -> Path:
-    """Write a finished run with random embeddings, as an early version did: without a manifest.
-
-    The data are in the run's folder.
-    """
+    """Write a finished run with random embeddings, which contains its data, and return its path."""
     rng = np.random.default_rng(seed)
-    run = RunFolder(path)
-    run.embeddings.mkdir(parents=True)
-    for name, rows in (("user", data.num_users), ("item", data.num_items)):
-        np.save(run.embeddings / f"{name}.npy", rng.normal(size=(rows, dim)).astype(np.float32))
-    config = Config(dataset=data.name, encoder="mf", dim=dim).to_json()
-    write_json(run.config, config | {"data_checksum": data.checksum})
-    cache.save(run.interactions, data)
-    results = {"dataset": data.name, "encoder": "mf", "sampler": "recns", "best_epoch": 1}
-    results |= {"valid": {}, "test": {}, "config": config, "data": {"checksum": data.checksum}}
-    write_json(run.results, results | {"seed": 0, "seconds_per_epoch": 1.0})
+    shapes = (data.num_users, dim), (data.num_items, dim)
+    write_run(path, data, *(rng.normal(size=shape).astype(np.float32) for shape in shapes))
     return path
