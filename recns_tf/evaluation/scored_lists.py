@@ -84,7 +84,7 @@ def search_exactly(
     """Return what `scored_items` does, from the scores of all items."""
     scores = (queries.astype(np.float64) @ items.T.astype(np.float64)).astype(np.float32)
     merge, top = merging(len(queries), seen, k)
-    merge(scores, 0, 0, 0, len(scores))
+    merge(scores, 0, 0)
     found = np.take_along_axis(scores, np.maximum(top, 0), axis=1)
     return top, np.where(top == NO_ITEM, np.float32(-np.inf), found)
 

@@ -18,6 +18,7 @@ from scipy.sparse import csr_array
 
 from recns_tf.evaluation.kernels import best_unseen, keep_unseen
 from recns_tf.evaluation.metrics import NO_ITEM
+from recns_tf.utils.blas import one_thread_per_product
 from recns_tf.utils.parallel import over_rows, row_cuts
 
 LARGEST_GROUP = 4096
@@ -29,7 +30,7 @@ GROWTH = 1.5
 SHARE_SERVED = 0.95
 """Share of users for whom a depth estimated from earlier groups should suffice."""
 
-TILE_USERS, TILE_ITEMS = 1024, 4096
+TILE_USERS, TILE_ITEMS = 512, 2048
 """Users and items of the blocks of `search_numpy`, whose scores stay in the processor's cache."""
 
 BLOCK_USERS = 64
@@ -104,7 +105,7 @@ def search_tensorflow(
         for start in range(first, last, BLOCK_USERS):
             block = queries[start : min(start + BLOCK_USERS, last)]
             scores = tf.matmul(block, table, transpose_b=True)
-            merge(np.asarray(memoryview(scores)), start, 0, 0, len(block))
+            merge(np.asarray(memoryview(scores)), start, 0)
 
     over_rows(rank, row_cuts(len(queries)))
     return top
@@ -119,28 +120,31 @@ def search_numpy(
         queries, items, seen, k: see `search_faiss`.
     """
     merge, top = merging(len(queries), seen, k)
-    for start in range(0, len(queries), TILE_USERS):
-        block = queries[start : start + TILE_USERS]
-        for item in range(0, len(items), TILE_ITEMS):
-            scores = block @ items[item : item + TILE_ITEMS].T
-            over_rows(merge, row_cuts(len(block)), scores, start, item)
+
+    def rank(first: int, last: int) -> None:
+        for start in range(first, last, TILE_USERS):
+            block = queries[start : min(start + TILE_USERS, last)]
+            for item in range(0, len(items), TILE_ITEMS):
+                scores = block @ items[item : item + TILE_ITEMS].T
+                merge(scores, start, item)
+
+    with one_thread_per_product():
+        over_rows(rank, row_cuts(len(queries)))
     return top
 
 
 def merging(rows: int, seen: csr_array, k: int) -> tuple[Callable[..., None], NDArray[np.int64]]:
-    """Return a function that merges scores into lists, and the lists, int64 [rows, k].
+    """Return a function that merges a block of scores into lists, and the lists, int64 [rows, k].
 
-    The function takes scores, float32 [n, m], the row and the item of the first one, and the range
-    of the n rows to merge.
+    Its arguments are scores, float32 [n, m], and the row and the item of the first one.
     """
     sorted_seen = seen if seen.has_sorted_indices else seen.sorted_indices()
     starts = sorted_seen.indptr.astype(np.int64)
     best = np.full((rows, k), -np.inf, dtype=np.float32)
     top = np.full((rows, k), NO_ITEM, dtype=np.int64)
 
-    def merge(scores: NDArray[np.float32], row: int, item: int, first: int, last: int) -> None:
-        block = scores[first:last]
-        best_unseen(starts, sorted_seen.indices, block, row + first, item, best, top)
+    def merge(scores: NDArray[np.float32], row: int, item: int) -> None:
+        best_unseen(starts, sorted_seen.indices, scores, row, item, best, top)
 
     return merge, top
 
