@@ -146,7 +146,7 @@ def test_bad_arguments_are_one_sentence(data, settings, sentence, tmp_path):
 
 @pytest.mark.parametrize("wrong", [log(), None, 3])
 def test_only_datasets_and_their_names_are_trained_on(wrong):
-    with pytest.raises(UserError, match="is not a dataset: make one with Interactions.from_frame"):
+    with pytest.raises(UserError, match="is not a dataset: make one with"):
         rt.train(wrong)
 
 
