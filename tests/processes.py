@@ -36,23 +36,14 @@ class Done(NamedTuple):
 
 
 class Running:
-    """A process of the program. Its peak memory is read from /proc, as that which `wait4` reports
-    begins with the size of the process that started it."""
+    """A process of the program."""
 
-    def __init__(self, line, folder, **options):
-        self.output, self.errors = tempfile.TemporaryFile(), tempfile.TemporaryFile()
+    def __init__(self, process, output, errors):
+        self.process, self.output, self.errors = process, output, errors
         self.since = time.monotonic()
-        self.process = subprocess.Popen(
-            line,
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=self.output,
-            stderr=self.errors,
-            start_new_session=True,
-            **{"env": os.environ | ENVIRONMENT, **options},
-        )
 
     def kill(self):
+        """Kill the process and its children."""
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
@@ -64,12 +55,8 @@ class Running:
                 assert peak_megabytes(number) < MEGABYTES, "it takes too much memory"
             assert time.monotonic() < self.since + seconds, "it hangs"
             time.sleep(0.01)
-        return Done(
-            self.process.returncode,
-            text_of(self.output),
-            text_of(self.errors),
-            time.monotonic() - self.since,
-        )
+        took = time.monotonic() - self.since
+        return Done(self.process.returncode, text_of(self.output), text_of(self.errors), took)
 
 
 def text_of(file):
@@ -78,7 +65,10 @@ def text_of(file):
 
 
 def peak_megabytes(number):
-    """Return the largest resident size of a process since it started, 0 after its end."""
+    """Return the largest resident size of a process since it started, 0 after its end.
+
+    What `wait4` reports begins with the size of the process that started it.
+    """
     with suppress(OSError):
         for line in Path(f"/proc/{number}/status").read_text().splitlines():
             if line.startswith("VmHWM:"):
@@ -97,11 +87,22 @@ def children(number):
 @contextmanager
 def started(line, folder, **options):
     """Start a process, and kill its group at the end of the block."""
-    running = Running(line, folder, **options)
-    try:
-        yield running
-    finally:
-        running.kill()
+    # Not pipes, which a child that outlives the process would keep open.
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+        process = subprocess.Popen(
+            line,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=errors,
+            start_new_session=True,
+            **{"env": os.environ | ENVIRONMENT, **options},
+        )
+        running = Running(process, output, errors)
+        try:
+            yield running
+        finally:
+            running.kill()
 
 
 def program(*words):

@@ -91,12 +91,10 @@ def world(tmp_path_factory):
     write_log(folder / "log.csv")
     succeed(folder, "prepare", "shop", "--input=log.csv", "--label=label")
     succeed(folder, "baseline", "shop", "ease")
-    dataset = json.loads((folder / "runs/shop-ease/results.json").read_text())["data"]["source"]
-    assert dataset
     rng = np.random.default_rng(0)
     np.save(folder / "user.npy", rng.normal(size=(20, 4)).astype(np.float32))
     np.save(folder / "item.npy", rng.normal(size=(40, 4)).astype(np.float32))
-    files, given = fixed_settings([f"--{each[2:]}" for each in ABLATE[2:]], "shop", "mf")
+    files, given = fixed_settings(ABLATE[2:], "shop", "mf")
     target, base = ablation.presets("shop", "mf", given, False, further=files)
     for row in ablation.make_rows(base, target, [0]):
         for cell in row.cells:
@@ -184,7 +182,7 @@ def test_a_command_killed_at_any_moment_is_repeated(name, number, world, unbroke
     case, folder = CASES[name], tmp_path / "world"
     shutil.copytree(world, folder)
     moment = random.Random(f"{name} {number}").uniform(0, seconds)
-    with processes.started(processes.program(*case.line), folder) as running:
+    with processes.started(processes.program(*case.line), folder):
         time.sleep(moment)
     about = f"killed after {moment:.2f} of {seconds:.2f} s"
     left = contents(folder)
