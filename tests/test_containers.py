@@ -1,17 +1,29 @@
 """A container: the package and the home cannot be written, only the folders that flags name."""
 
 import os
+import pwd
 import shutil
 import subprocess
 import sys
+import sysconfig
+import tempfile
+from contextlib import suppress
+from pathlib import Path
 
+import numpy as np
 import pytest
 from numba.core import caching
 
 from recns_tf.config import flagfiles
 from recns_tf.utils.compiled import compiled
 from recns_tf.utils.program import PACKAGE
+from tests import processes
 
+TRAIN = (
+    "synthetic", "lightgcn", "--dim=4", "--epochs=1", "--run_name=a", "--synthetic_users=40",
+    "--synthetic_items=60", "--synthetic_clicks=400", "--synthetic_exposures=200",
+)  # fmt: skip
+NOBODY = "nobody"
 CAPABILITIES = "--bounding-set=-dac_override,-dac_read_search,-fowner"
 
 
@@ -75,12 +87,9 @@ def test_a_read_only_package_and_no_home(tmp_path):
         "TF_NUM_INTRAOP_THREADS": "1",
     }
     folders = [f"--data_dir={own}/data", f"--runs_dir={own}/runs"]
-    model = ["--dim=4", "--epochs=1", "--run_name=a"]
-    sizes = [f"--synthetic_{name}" for name in ("users=40", "items=60", "clicks=400")]
-    sizes.append("--synthetic_exposures=200")
     try:
         for arguments in (
-            ["synthetic", "lightgcn", *folders, *model, *sizes],
+            [*TRAIN, *folders],
             ["report", "--help"],
         ):
             done = subprocess.run(
@@ -97,3 +106,66 @@ def test_a_read_only_package_and_no_home(tmp_path):
     finally:
         for path in [checkout, *checkout.rglob("*")]:
             path.chmod(0o755 if path.is_dir() else 0o644)
+
+
+@pytest.fixture
+def public():
+    """A folder that every user may read."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        path = Path(name)
+        path.chmod(0o755)
+        yield path
+
+
+def python_for(user, folder):
+    """Return an interpreter that a user may run, a copy in `folder` if need be."""
+    with suppress(PermissionError):
+        subprocess.run([sys.executable, "-c", ""], user=user, check=True)
+        return sys.executable
+    name = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    ignored = shutil.ignore_patterns("__pycache__", "site-packages", "test", "idlelib")
+    shutil.copytree(sysconfig.get_path("stdlib"), folder / "lib" / name, ignore=ignored)
+    (folder / "bin").mkdir()
+    return shutil.copy(os.path.realpath(sys.executable), folder / "bin" / name)
+
+
+@pytest.mark.slow
+def test_a_user_who_may_write_one_folder_only(public):
+    if os.getuid():
+        pytest.skip("only root can run a process of another user")
+    try:
+        group = pwd.getpwnam(NOBODY).pw_gid
+    except KeyError:
+        pytest.skip(f"there is no user {NOBODY}")
+    checkout, own, packages = public / "checkout", public / "own", Path(np.__file__).parents[1]
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(PACKAGE, checkout / "recns_tf", ignore=ignored)
+    own.mkdir()
+    os.chown(own, pwd.getpwnam(NOBODY).pw_uid, group)
+    options = {
+        "user": NOBODY,
+        "group": group,
+        "extra_groups": [],
+        "env": {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": f"{checkout}:{packages}",
+            "TF_NUM_INTRAOP_THREADS": "1",
+        },
+    }
+    python = [python_for(NOBODY, public / "python")]
+    if processes.run([*python, "-c", "import numpy"], public, **options).status:
+        pytest.skip(f"{NOBODY} cannot read the installed packages")
+
+    def train(*flags):
+        return processes.run([*python, "-m", "recns_tf", *TRAIN, *flags], checkout, 300, **options)
+
+    done = train()
+    assert (done.status, done.stdout) == (1, "")
+    assert done.stderr == "recns_tf: data: Permission denied.\n"
+    done = train(f"--data_dir={own}/data")
+    assert done.status == 1 and done.stderr == "recns_tf: runs: Permission denied.\n"
+    done = train(f"--data_dir={own}/data", f"--runs_dir={own}/runs")
+    assert (done.status, done.stderr) == (0, "")
+    assert (own / "runs" / "a" / "results.json").exists()
+    assert sorted(path.name for path in checkout.iterdir()) == ["recns_tf"]
+    assert not list(checkout.rglob("__pycache__"))

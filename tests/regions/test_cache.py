@@ -124,7 +124,7 @@ def test_full_disk_leaves_no_folder(toy, tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "no space left")
 
     monkeypatch.setattr(cache, "write_json", full)
-    with pytest.raises(OSError, match="no space"):
+    with pytest.raises(UserError, match=f"the disk of {tmp_path}.* is full"):
         build_region(toy.train, cache=tmp_path)
     assert not [path for path in tmp_path.iterdir() if path.is_dir()]
 
