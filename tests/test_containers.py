@@ -24,7 +24,6 @@ TRAIN = (
     "--synthetic_items=60", "--synthetic_clicks=400", "--synthetic_exposures=200",
 )  # fmt: skip
 NOBODY = "nobody"
-CAPABILITIES = "--bounding-set=-dac_override,-dac_read_search,-fowner"
 
 
 def add(first, second):
@@ -59,55 +58,6 @@ def test_built_in_flagfiles_are_ascii():
         assert path.read_bytes().isascii(), path
 
 
-def as_owner_without_privileges():
-    """Return the start of a command line under which file modes hold, or skip the test."""
-    if os.getuid():
-        return []
-    line = ["setpriv", CAPABILITIES]
-    if shutil.which("setpriv") is None or subprocess.run([*line, "true"], check=False).returncode:
-        pytest.skip("root cannot give up its privileges here")
-    return line
-
-
-@pytest.mark.slow
-def test_a_read_only_package_and_no_home(tmp_path):
-    line = as_owner_without_privileges()
-    checkout = tmp_path / "checkout"
-    ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(PACKAGE, checkout / "recns_tf", ignore=ignored)
-    own = tmp_path / "own"
-    own.mkdir()
-    for path in [*checkout.rglob("*"), checkout]:
-        path.chmod(0o555 if path.is_dir() else 0o444)
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": "/nonexistent/home",
-        "TMPDIR": str(own),
-        "PYTHONPATH": str(checkout),
-        "TF_NUM_INTRAOP_THREADS": "1",
-    }
-    folders = [f"--data_dir={own}/data", f"--runs_dir={own}/runs"]
-    try:
-        for arguments in (
-            [*TRAIN, *folders],
-            ["report", "--help"],
-        ):
-            done = subprocess.run(
-                [*line, sys.executable, "-m", "recns_tf", *arguments],
-                cwd=checkout,
-                env=environment,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            assert (done.returncode, done.stderr) == (0, ""), arguments
-        assert (own / "runs" / "a" / "results.json").exists()
-        assert not list(checkout.rglob("__pycache__"))
-    finally:
-        for path in [checkout, *checkout.rglob("*")]:
-            path.chmod(0o755 if path.is_dir() else 0o644)
-
-
 @pytest.fixture
 def public():
     """A folder that every user may read."""
@@ -117,10 +67,21 @@ def public():
         yield path
 
 
-def python_for(user, folder):
-    """Return an interpreter that a user may run, a copy in `folder` if need be."""
+def another_user():
+    """Return the options of a process of a user without privileges; none unless this is root."""
+    if os.getuid():
+        return {}
+    try:
+        group = pwd.getpwnam(NOBODY).pw_gid
+    except KeyError:
+        pytest.skip(f"there is no user {NOBODY}")
+    return {"user": NOBODY, "group": group, "extra_groups": []}
+
+
+def python_for(options, folder):
+    """Return an interpreter that a process with some options may run, a copy if need be."""
     with suppress(PermissionError):
-        subprocess.run([sys.executable, "-c", ""], user=user, check=True)
+        subprocess.run([sys.executable, "-c", ""], check=True, **options)
         return sys.executable
     name = f"python{sys.version_info.major}.{sys.version_info.minor}"
     ignored = shutil.ignore_patterns("__pycache__", "site-packages", "test", "idlelib")
@@ -131,41 +92,37 @@ def python_for(user, folder):
 
 @pytest.mark.slow
 def test_a_user_who_may_write_one_folder_only(public):
-    if os.getuid():
-        pytest.skip("only root can run a process of another user")
-    try:
-        group = pwd.getpwnam(NOBODY).pw_gid
-    except KeyError:
-        pytest.skip(f"there is no user {NOBODY}")
-    checkout, own, packages = public / "checkout", public / "own", Path(np.__file__).parents[1]
+    checkout, own = public / "checkout", public / "own"
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(PACKAGE, checkout / "recns_tf", ignore=ignored)
     own.mkdir()
-    os.chown(own, pwd.getpwnam(NOBODY).pw_uid, group)
-    options = {
-        "user": NOBODY,
-        "group": group,
-        "extra_groups": [],
-        "env": {
-            "PATH": os.environ["PATH"],
-            "PYTHONPATH": f"{checkout}:{packages}",
-            "TF_NUM_INTRAOP_THREADS": "1",
-        },
+    own.chmod(0o777)
+    for path in [*checkout.rglob("*"), checkout]:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    options = another_user()
+    python = python_for(options, public / "python")
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": f"{checkout}:{Path(np.__file__).parents[1]}",
+        "TF_NUM_INTRAOP_THREADS": "1",
     }
-    python = [python_for(NOBODY, public / "python")]
-    if processes.run([*python, "-c", "import numpy"], public, **options).status:
+
+    def call(*words):
+        return processes.run([python, *words], checkout, seconds=300, env=environment, **options)
+
+    if call("-c", "import numpy").status:
         pytest.skip(f"{NOBODY} cannot read the installed packages")
-
-    def train(*flags):
-        return processes.run([*python, "-m", "recns_tf", *TRAIN, *flags], checkout, 300, **options)
-
-    done = train()
-    assert (done.status, done.stdout) == (1, "")
-    assert done.stderr == "recns_tf: data: Permission denied.\n"
-    done = train(f"--data_dir={own}/data")
-    assert done.status == 1 and done.stderr == "recns_tf: runs: Permission denied.\n"
-    done = train(f"--data_dir={own}/data", f"--runs_dir={own}/runs")
-    assert (done.status, done.stderr) == (0, "")
-    assert (own / "runs" / "a" / "results.json").exists()
-    assert sorted(path.name for path in checkout.iterdir()) == ["recns_tf"]
-    assert not list(checkout.rglob("__pycache__"))
+    folders = [f"--data_dir={own}/data", f"--runs_dir={own}/runs"]
+    try:
+        refused = call("-m", "recns_tf", *TRAIN)
+        assert (refused.status, refused.stdout) == (1, "")
+        assert refused.stderr == "recns_tf: data: Permission denied.\n"
+        for words in (["report", "--help"], [*TRAIN, *folders]):
+            done = call("-m", "recns_tf", *words)
+            assert (done.status, done.stderr) == (0, ""), words
+        assert (own / "runs" / "a" / "results.json").exists()
+        assert [path.name for path in checkout.iterdir()] == ["recns_tf"]
+        assert not list(checkout.rglob("__pycache__"))
+    finally:
+        for path in [checkout, *checkout.rglob("*")]:
+            path.chmod(0o755 if path.is_dir() else 0o644)
