@@ -139,7 +139,7 @@ def content_of(path):
         return [untimed(json.loads(line)) for line in content.splitlines()]
     if path.name == "cells.csv":
         rows = list(csv.DictReader(io.StringIO(content.decode())))
-        return [row | {"training_seconds": ""} for row in rows]
+        return [row | {"training_seconds": "", "git_commit": ""} for row in rows]
     if path.suffix == ".svg":
         # Matplotlib writes the date, and names of shapes that are drawn at random.
         return re.sub(rb"<dc:date>.*|#?[a-z]+[0-9a-f]{10}\b", b"", content)
