@@ -8,8 +8,11 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from glob import escape
 from pathlib import Path
 from typing import Any
+
+from recns_tf.utils.failures import naming_the_disk
 
 LARGEST_JSON = 64 * 2**20
 """Bytes of a JSON file above which it is not read."""
@@ -19,22 +22,46 @@ LARGEST_JSON = 64 * 2**20
 def atomic(path: Path) -> Iterator[Path]:
     """Yield a temporary path next to `path`, renamed to `path` when the block succeeds.
 
-    If the block raises, the temporary file is deleted. Readers never see a partial file, also
-    after a power failure. The temporary name keeps the suffix of `path`, which some writers
-    require.
+    If the block raises, the temporary file is deleted; that of a killed process is deleted by the
+    next one that writes `path`. Readers never see a partial file, also after a power failure. The
+    temporary name keeps the suffix of `path`, which some writers require.
+
+    Raises:
+        UserError: the disk is full.
 
     Example:
         >>> with atomic(Path("out.npy")) as temporary:
         ...     np.save(temporary, array)
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    with naming_the_disk(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        delete_abandoned(path)
+        temporary = path.with_name(f".{os.getpid()}.{path.name}")
+        try:
+            yield temporary
+            sync(temporary)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def delete_abandoned(path: Path) -> None:
+    """Delete the temporary files for `path` of processes that were killed while writing it."""
+    for file in path.parent.glob(f".[0-9]*.{escape(path.name)}"):
+        number = file.name[1:].removesuffix(f".{path.name}")
+        if number.isdecimal() and not is_running(int(number)):
+            file.unlink(missing_ok=True)
+
+
+def is_running(process: int) -> bool:
+    """Return whether there is a process with a number, of any user."""
     try:
-        yield temporary
-        sync(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
 
 
 def sync(path: Path) -> None:

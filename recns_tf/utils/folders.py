@@ -21,6 +21,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from recns_tf.errors import UserError
+from recns_tf.utils.failures import naming_the_disk
 from recns_tf.utils.files import sync
 from recns_tf.utils.locks import lock
 
@@ -75,21 +76,25 @@ def replace(target: Path) -> Iterator[Path]:
 
     Args:
         target: the folder, locked by `claim`. It need not exist.
+
+    Raises:
+        UserError: the disk is full.
     """
     real, new, old = real_path(target), beside(target, NEW), beside(target, OLD)
-    new.mkdir()
-    try:
-        yield new
-        for folder, _, files in os.walk(new):
-            for name in files:
-                sync(Path(folder) / name)
-            sync(Path(folder))
-        if real.exists():
-            os.replace(real, old)
-        os.replace(new, real)
-        sync(real.parent)
-    finally:
-        put_in_order(target)
+    with naming_the_disk(target):
+        new.mkdir()
+        try:
+            yield new
+            for folder, _, files in os.walk(new):
+                for name in files:
+                    sync(Path(folder) / name)
+                sync(Path(folder))
+            if real.exists():
+                os.replace(real, old)
+            os.replace(new, real)
+            sync(real.parent)
+        finally:
+            put_in_order(target)
 
 
 def restore(target: Path) -> None:

@@ -1,9 +1,11 @@
+import errno
 import os
 import shutil
 import subprocess
 
 import pytest
 
+from recns_tf.errors import UserError
 from recns_tf.utils import files
 from recns_tf.utils.files import atomic, git_blob_sha1, read_json, read_object
 
@@ -44,6 +46,32 @@ def test_file_is_on_disk_before_it_appears(tmp_path, monkeypatch):
         temporary.write_text("content")
     assert synced == [(path.stat().st_ino, False)]
     assert path.read_text() == "content" and os.listdir(tmp_path) == ["file"]
+
+
+def test_temporary_files_of_killed_processes_alone_are_deleted(tmp_path):
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    path = tmp_path / "a[1].csv"
+    abandoned = f".{ended.pid}.{path.name}"
+    kept = [f".1.{path.name}", f".{ended.pid}.b.csv", f".{ended.pid}.x.{path.name}", ".5.notes"]
+    for name in (abandoned, *kept):
+        (tmp_path / name).write_text("")
+    with atomic(path) as temporary:
+        temporary.write_text("content")
+    assert sorted(os.listdir(tmp_path)) == sorted([*kept, path.name])
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError(errno.ENOSPC, "No space left on device"), OSError("8 requested and 4 written")],
+)
+def test_a_full_disk_is_a_sentence_that_names_the_file(tmp_path, error):
+    path = tmp_path / "a.csv"
+    with pytest.raises(UserError, match=f"^the disk of {path} is full: free"), atomic(path):
+        raise error
+    with pytest.raises(OSError, match="other"), atomic(path):
+        raise OSError(errno.EIO, "other")
+    assert os.listdir(tmp_path) == []
 
 
 def write(path, content):
