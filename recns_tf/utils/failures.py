@@ -13,6 +13,7 @@ from pathlib import Path
 
 from recns_tf.errors import UserError
 from recns_tf.utils.memory import is_out_of_memory
+from recns_tf.utils.text import bytes_text
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 FULL_TEXT = re.compile(r"no space left on device|disk quota exceeded|\d+ requested and \d+ written")
@@ -82,11 +83,6 @@ def require_space(folder: Path, size: int, what: str) -> None:
             full = error.errno in FULL
     if full:
         raise UserError(
-            f"the disk of {folder} is full: {what} needs {megabytes(size)}, {megabytes(free)} are "
+            f"the disk of {folder} is full: {what} needs {bytes_text(size)}, {bytes_text(free)} are "
             "free; free some space and run the same command again."
         )
-
-
-def megabytes(size: int) -> str:
-    """Return a number of bytes in megabytes."""
-    return f"{size / 1e6:,.1f} MB"
