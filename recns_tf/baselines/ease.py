@@ -35,8 +35,8 @@ def fits(train: csr_array, settings: BaselineSettings) -> Iterator[Fit]:
     if needed > settings.ease_memory * GIGA:
         fitting = int((settings.ease_memory * GIGA / MATRICES / 8) ** 0.5)
         raise TooManyItems(
-            f"ease needs {bytes_text(needed)} for its matrices of {num_items:,} x {num_items:,} items: "
-            f"--ease_memory={settings.ease_memory:g} allows {fitting:,} items at most."
+            f"ease needs {bytes_text(needed)} for its matrices of {num_items:,} x {num_items:,} "
+            f"items: --ease_memory={settings.ease_memory:g} allows {fitting:,} items at most."
         )
     return fit_each(train, sorted(set(numbers(settings.ease_l2))))
 

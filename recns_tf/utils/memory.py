@@ -92,8 +92,8 @@ def require_memory(what: str, parts: Mapping[str, int], available: int, advice: 
     if needed > available:
         largest = max(parts, key=lambda part: parts[part])
         raise UserError(
-            f"{what} needs at least {bytes_text(needed)} of memory, {bytes_text(parts[largest])} of "
-            f"it for {largest}, and {bytes_text(available)} are available: {advice}."
+            f"{what} needs at least {bytes_text(needed)} of memory, {bytes_text(parts[largest])} "
+            f"of it for {largest}, and {bytes_text(available)} are available: {advice}."
         )
 
 
