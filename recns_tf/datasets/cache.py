@@ -15,9 +15,10 @@ from scipy.sparse import csr_array
 from recns_tf.interactions import Interactions
 from recns_tf.utils.arrays import read_npz
 from recns_tf.utils.damage import Damaged, reading
-from recns_tf.utils.files import atomic, parse_json
+from recns_tf.utils.files import atomic_alone, parse_json
 
 FORMAT = 1
+PREFIX = "interactions-"
 PARTS = ("train", "valid", "test", "exposed")
 
 
@@ -37,7 +38,7 @@ def cached(
         build: builds them.
     """
     key = json.dumps({"format": FORMAT, **source}, sort_keys=True)
-    path = directory / f"interactions-{hashlib.sha256(key.encode()).hexdigest()[:12]}.npz"
+    path = directory / f"{PREFIX}{hashlib.sha256(key.encode()).hexdigest()[:12]}.npz"
     if path.exists():
         try:
             return read(path)
@@ -48,7 +49,7 @@ def cached(
 
 
 def save(path: Path, interactions: Interactions) -> None:
-    """Write Interactions and their checksum to `path` atomically."""
+    """Write Interactions and their checksum to `path`, which starts with PREFIX, atomically."""
     arrays = {"user_ids": interactions.user_ids, "item_ids": interactions.item_ids}
     for part in PARTS:
         rows = getattr(interactions, part)
@@ -59,7 +60,7 @@ def save(path: Path, interactions: Interactions) -> None:
         "source": interactions.source,
         "checksum": interactions.checksum,
     }
-    with atomic(path) as temporary:
+    with atomic_alone(path, PREFIX) as temporary:
         np.savez(temporary, allow_pickle=False, about=np.array(json.dumps(about)), **arrays)
 
 
@@ -69,7 +70,7 @@ def find(directory: Path, checksum: str) -> Path | None:
     Raises:
         UserError: a cache file is damaged.
     """
-    for path in sorted(directory.glob("interactions-*.npz")):
+    for path in sorted(directory.glob(f"{PREFIX}*.npz")):
         with (
             reading(path, "delete it and run again to rebuild it"),
             np.load(path, allow_pickle=False) as file,

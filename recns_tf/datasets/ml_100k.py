@@ -28,7 +28,7 @@ from recns_tf.datasets.preprocessing.log import Log, to_interactions
 from recns_tf.datasets.preprocessing.rules import split_rules
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
-from recns_tf.utils.files import atomic, sha256
+from recns_tf.utils.files import atomic_alone, sha256
 
 if TYPE_CHECKING:
     from recns_tf.config.config import Config
@@ -83,7 +83,7 @@ def fetch(directory: Path) -> Path:
                 ) from wheel
         if hashlib.sha256(content).hexdigest() != RATINGS_SHA256:
             raise UserError("the downloaded ml-100k ratings are damaged: run again to retry.")
-        with atomic(path) as temporary:
+        with atomic_alone(path, path.name) as temporary:
             temporary.write_bytes(content)
     elif sha256(path) != RATINGS_SHA256:
         raise UserError(f"{path} is not GroupLens' u.data: delete it and run again to download it.")

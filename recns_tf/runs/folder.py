@@ -39,7 +39,14 @@ from typing import Any
 from recns_tf.errors import UserError
 from recns_tf.runs.records import check_results, check_row, check_types
 from recns_tf.utils.damage import Damaged, reading
-from recns_tf.utils.files import atomic, parse_json, read_object, write_json
+from recns_tf.utils.files import (
+    atomic,
+    delete_temporary,
+    parse_json,
+    read_object,
+    shown_as,
+    write_json,
+)
 from recns_tf.utils.manifest import Manifest
 
 LISTS = Path("lists") / "test.npy"
@@ -105,7 +112,8 @@ class RunFolder:
         if not is_new and not self.config.exists() and self.has_other_files():
             raise UserError(f"{self.path} is not the folder of a run: choose another --run_name.")
         self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / ".lock").open("w") as lock:
+        locked = self.path / ".lock"
+        with shown_as(self.path, locked), locked.open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
@@ -171,8 +179,7 @@ class RunFolder:
     def delete_temporary_files(self) -> None:
         """Delete the temporary files of processes that were killed while writing."""
         for folder in (self.path, self.best_weights.parent, self.embeddings):
-            for temporary in folder.glob(".[0-9]*.*"):
-                temporary.unlink()
+            delete_temporary(folder)
 
     def clear(self) -> None:
         """Delete the files of an earlier run, and no others.

@@ -6,10 +6,13 @@ import errno
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+from recns_tf.utils.locks import lock
 
 LARGEST_JSON = 64 * 2**20
 """Bytes of a JSON file above which it is not read."""
@@ -21,7 +24,7 @@ def atomic(path: Path) -> Iterator[Path]:
 
     If the block raises, the temporary file is deleted. Readers never see a partial file, also
     after a power failure. The temporary name keeps the suffix of `path`, which some writers
-    require.
+    require. An OSError on the temporary file names `path`, which the user knows.
 
     Example:
         >>> with atomic(Path("out.npy")) as temporary:
@@ -29,12 +32,62 @@ def atomic(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    with shown_as(path, temporary):
+        try:
+            # Not every library says which file it cannot create.
+            temporary.touch()
+            yield temporary
+            sync(temporary)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_alone(path: Path, start: str) -> Iterator[Path]:
+    """Do as `atomic`, while no other process so writes a file of the folder that starts alike.
+
+    What killed processes left of such files is deleted.
+
+    Args:
+        path: the file.
+        start: how the names of the files begin, that of `path` among them.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    locked = path.with_name(f".{start}.lock")
+    with shown_as(path, locked), lock(locked):
+        delete_temporary(path.parent, f"{re.escape(start)}.*")
+        with atomic(path) as temporary:
+            yield temporary
+
+
+def delete_temporary(folder: Path, names: str = ".*") -> None:
+    """Delete the temporary files that processes killed in `atomic` left in a folder.
+
+    A process id does not tell whether its process is alive, since it may be that of another
+    computer or be used again. So the caller holds a lock without which nobody writes the files.
+
+    Args:
+        folder: the folder.
+        names: a regular expression for the names of the files that were to be written.
+    """
+    left = re.compile(rf"\.[0-9]+\.({names})")
+    for file in folder.glob(".[0-9]*"):
+        if left.fullmatch(file.name):
+            # Another user's file may have to stay, which harms nothing.
+            with suppress(OSError):
+                file.unlink()
+
+
+@contextmanager
+def shown_as(path: Path, *hidden: Path) -> Iterator[None]:
+    """Let an OSError on one of the hidden neighbors of `path` name `path`."""
     try:
-        yield temporary
-        sync(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        yield
+    except OSError as error:
+        if str(error.filename) in map(str, hidden):
+            error.filename, error.filename2 = str(path), None
+        raise
 
 
 def sync(path: Path) -> None:

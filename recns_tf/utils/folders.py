@@ -14,6 +14,7 @@ refers to is replaced.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from recns_tf.errors import UserError
-from recns_tf.utils.files import sync
+from recns_tf.utils.files import delete_temporary, shown_as, sync
 from recns_tf.utils.locks import lock
 
 LOCK, NEW, OLD = ".recns-lock", ".recns-new", ".recns-old"
@@ -58,11 +59,14 @@ def claim(target: Path, refusal: str) -> Iterator[None]:
         created = [folder for folder in (parent, *parent.parents) if not folder.exists()]
         parent.mkdir(parents=True, exist_ok=True)
         stack.callback(remove_empty, created)
+        locked = beside(target, LOCK)
+        stack.enter_context(shown_as(target, locked, beside(target, NEW)))
         try:
-            stack.enter_context(lock(beside(target, LOCK), wait=False))
+            stack.enter_context(lock(locked, wait=False))
         except BlockingIOError as error:
             raise UserError(refusal) from error
         put_in_order(target)
+        delete_temporary(target.parent, re.escape(target.name))
         yield
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from recns_tf.utils.files import sync
+from recns_tf.utils.files import shown_as, sync
 from recns_tf.utils.folders import LOCK, NEW
 from recns_tf.utils.locks import lock
 
@@ -31,8 +31,8 @@ def written_together(folder: Path, last: str) -> Iterator[Path]:
         ...     write_text(temporary / "table.md", "| 1 | 2 |")
     """
     folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / f".{last}{NEW}"
-    with lock(folder / f".{last}{LOCK}"):
+    temporary, locked = folder / f".{last}{NEW}", folder / f".{last}{LOCK}"
+    with shown_as(folder, temporary, locked), lock(locked):
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir()
         try:

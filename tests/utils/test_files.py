@@ -1,11 +1,14 @@
 import os
 import shutil
 import subprocess
+import threading
+from pathlib import Path
 
 import pytest
 
-from recns_tf.utils import files
-from recns_tf.utils.files import atomic, git_blob_sha1, read_json, read_object
+from recns_tf.utils import files, folders
+from recns_tf.utils.files import atomic, atomic_alone, git_blob_sha1, read_json, read_object
+from recns_tf.utils.together import written_together
 
 BIG = bytes(range(256)) * 5000
 
@@ -44,6 +47,78 @@ def test_file_is_on_disk_before_it_appears(tmp_path, monkeypatch):
         temporary.write_text("content")
     assert synced == [(path.stat().st_ino, False)]
     assert path.read_text() == "content" and os.listdir(tmp_path) == ["file"]
+
+
+UNWRITABLE = Path("/sys")
+"""A folder in which not even root can create a file."""
+
+
+@pytest.mark.skipif(not UNWRITABLE.is_dir(), reason="no /sys")
+def test_an_error_names_the_file_that_was_asked_for():
+    path = UNWRITABLE / "page.html"
+    for writing in (
+        lambda: atomic(path),
+        lambda: atomic_alone(path, "page"),
+        lambda: folders.claim(path, "taken"),
+        lambda: folders.claim(Path("/sys/page"), "taken"),
+    ):
+        with pytest.raises(OSError, match=r".") as caught, writing():
+            pass
+        assert caught.value.filename in (str(path), "/sys/page")
+        assert caught.value.filename2 is None
+    with pytest.raises(OSError, match=r".") as caught, written_together(UNWRITABLE, "page"):
+        pass
+    assert caught.value.filename == "/sys"
+
+
+def test_a_directory_in_the_way_is_named(tmp_path):
+    (tmp_path / "out" / "inner").mkdir(parents=True)
+    with pytest.raises(OSError, match=r".") as caught, atomic(tmp_path / "out") as temporary:
+        temporary.touch()
+    assert (caught.value.filename, caught.value.filename2) == (str(tmp_path / "out"), None)
+    assert os.listdir(tmp_path) == ["out"]
+
+
+def test_errors_on_other_files_keep_their_names(tmp_path):
+    with pytest.raises(FileNotFoundError) as caught, atomic(tmp_path / "out"):
+        (tmp_path / "missing").read_bytes()
+    assert str(caught.value.filename) == str(tmp_path / "missing")
+
+
+def test_leftovers_of_killed_writers_are_deleted_and_nothing_else(tmp_path):
+    kept = ["data-a", ".data-a", ".1.log", ".x1.data-a", ".1data-a", ".5.more.data-a", "6.data-a"]
+    for name in (*kept, ".1.data-a", f".{os.getppid()}.data-b", ".999999999.data-a"):
+        (tmp_path / name).touch()
+    (tmp_path / ".3.data-folder").mkdir()
+    with atomic_alone(tmp_path / "data-a", "data-") as temporary:
+        temporary.write_text("new")
+    assert sorted(os.listdir(tmp_path)) == sorted([*kept, ".3.data-folder"])
+    assert (tmp_path / "data-a").read_text() == "new"
+
+
+def hold(path, entered, leave):
+    with atomic_alone(path, "data-") as temporary:
+        temporary.write_text("first")
+        entered.set()
+        leave.wait()
+
+
+def test_a_live_writer_of_the_same_folder_is_waited_for(tmp_path):
+    entered, leave = threading.Event(), threading.Event()
+    names = ["data-1", "data-2"]
+    threads = [
+        threading.Thread(target=hold, args=(tmp_path / name, entered, leave)) for name in names
+    ]
+    for thread in threads:
+        thread.start()
+        entered.wait()
+    threads[1].join(0.2)
+    # The first one's file, and the lock.
+    assert threads[1].is_alive() and len(os.listdir(tmp_path)) == 2
+    leave.set()
+    for thread in threads:
+        thread.join()
+    assert sorted(os.listdir(tmp_path)) == names
 
 
 def write(path, content):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from recns_tf.utils.text import bytes_text
+from recns_tf.utils.text import bytes_text, count
 
 
 @pytest.mark.parametrize(
@@ -19,3 +19,8 @@ from recns_tf.utils.text import bytes_text
 )
 def test_sizes_have_a_unit_that_suits_them(number, text):
     assert bytes_text(number) == text
+
+
+def test_counts_agree_with_their_nouns():
+    assert [count(n, "row") for n in (0, 1, 2, 1234)] == ["0 rows", "1 row", "2 rows", "1,234 rows"]
+    assert [count(n, "user has", "users have") for n in (1, 2)] == ["1 user has", "2 users have"]
