@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import errno
-import os
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from recns_tf.errors import UserError
 from recns_tf.utils.memory import is_out_of_memory
+from recns_tf.utils.text import bytes_text
 
 FULL_DISK = "{} is full: free some space and run the same command again."
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -97,8 +96,8 @@ def chain(error: BaseException | None) -> Iterator[BaseException]:
 def require_space(folder: Path, size: int, what: str) -> None:
     """Raise UserError unless a folder has room for `size` more bytes.
 
-    The space is allocated for a moment, because quotas do not count as a full disk. Some libraries,
-    such as HDF5, crash on a full disk.
+    Some libraries, such as HDF5, crash on a full disk. A quota counts only if the file system
+    reports what it leaves as its free space.
 
     Args:
         folder: an existing folder.
@@ -106,21 +105,8 @@ def require_space(folder: Path, size: int, what: str) -> None:
         what: what they are for, for the message.
     """
     free = shutil.disk_usage(folder).free
-    full = free < size
-    if not full and hasattr(os, "posix_fallocate"):
-        try:
-            with tempfile.TemporaryFile(dir=folder, prefix=f".{os.getpid()}.") as file:
-                os.posix_fallocate(file.fileno(), 0, max(size, 1))
-        except OSError as error:
-            # File systems that cannot allocate in advance raise other errors.
-            full = error.errno in FULL
-    if full:
+    if free < size:
         raise UserError(
-            f"the disk of {folder} is full: {what} needs {megabytes(size)}, {megabytes(free)} are "
-            "free; free some space and run the same command again."
+            f"the disk of {folder} is full: {what} needs {bytes_text(size)}, {bytes_text(free)} "
+            "are free; free some space and run the same command again."
         )
-
-
-def megabytes(size: int) -> str:
-    """Return a number of bytes in megabytes."""
-    return f"{size / 1e6:,.1f} MB"

@@ -6,8 +6,10 @@ import errno
 import hashlib
 import json
 import os
+import platform
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 from glob import escape
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,8 @@ def atomic(path: Path) -> Iterator[Path]:
 
     If the block raises, the temporary file is deleted; that of a killed process is deleted by the
     next one that writes `path`. Readers never see a partial file, also after a power failure. The
-    temporary name keeps the suffix of `path`, which some writers require.
+    temporary name keeps the suffix of `path`, which some writers require. An OSError on the
+    temporary file names `path`, which the user knows.
 
     Raises:
         UserError: the disk is full.
@@ -33,11 +36,13 @@ def atomic(path: Path) -> Iterator[Path]:
         >>> with atomic(Path("out.npy")) as temporary:
         ...     np.save(temporary, array)
     """
-    with naming_the_disk(path):
+    temporary = path.with_name(f".{os.getpid()}-{process_space()}.{path.name}")
+    with naming_the_disk(path), shown_as(path, temporary):
         path.parent.mkdir(parents=True, exist_ok=True)
         delete_abandoned(path)
-        temporary = path.with_name(f".{os.getpid()}.{path.name}")
         try:
+            # Not every library says which file it cannot create.
+            temporary.touch()
             yield temporary
             sync(temporary)
             os.replace(temporary, path)
@@ -46,11 +51,31 @@ def atomic(path: Path) -> Iterator[Path]:
 
 
 def delete_abandoned(path: Path) -> None:
-    """Delete the temporary files for `path` of processes that were killed while writing it."""
-    for file in path.parent.glob(f".[0-9]*.{escape(path.name)}"):
-        number = file.name[1:].removesuffix(f".{path.name}")
+    """Delete the temporary files for `path` of processes that were killed while writing it.
+
+    Those of other computers and containers, whose processes have other numbers, are left alone.
+    """
+    ending = f"-{process_space()}.{path.name}"
+    for file in path.parent.glob(f".[0-9]*{escape(ending)}"):
+        number = file.name[1:].removesuffix(ending)
         if number.isdecimal() and not is_running(int(number)):
-            file.unlink(missing_ok=True)
+            # Another user's file may have to stay, which harms nothing.
+            with suppress(OSError):
+                file.unlink()
+
+
+@cache
+def process_space() -> str:
+    """Return a short name of the space in which this process has its number.
+
+    It is that of the running system and, on Linux, of its container.
+    """
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
+        name = f"{boot} {os.stat('/proc/self/ns/pid').st_ino}"
+    except OSError:
+        name = platform.node()
+    return hashlib.sha256(name.encode()).hexdigest()[:8]
 
 
 def is_running(process: int) -> bool:
@@ -62,6 +87,17 @@ def is_running(process: int) -> bool:
     except (PermissionError, OverflowError):
         return True
     return True
+
+
+@contextmanager
+def shown_as(path: Path, *hidden: Path) -> Iterator[None]:
+    """Let an OSError on one of the hidden neighbors of `path` name `path`."""
+    try:
+        yield
+    except OSError as error:
+        if str(error.filename) in map(str, hidden):
+            error.filename, error.filename2 = str(path), None
+        raise
 
 
 def sync(path: Path) -> None:

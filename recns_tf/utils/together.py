@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from recns_tf.utils.failures import naming_the_disk
-from recns_tf.utils.files import sync
+from recns_tf.utils.files import shown_as, sync
 from recns_tf.utils.folders import LOCK, NEW
 from recns_tf.utils.locks import lock
 
@@ -35,8 +35,8 @@ def written_together(folder: Path, last: str) -> Iterator[Path]:
         ...     write_text(temporary / "table.md", "| 1 | 2 |")
     """
     folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / f".{last}{NEW}"
-    with lock(folder / f".{last}{LOCK}"), naming_the_disk(folder):
+    temporary, locked = folder / f".{last}{NEW}", folder / f".{last}{LOCK}"
+    with shown_as(folder, temporary, locked), lock(locked), naming_the_disk(folder):
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir()
         try:

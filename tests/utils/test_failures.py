@@ -153,6 +153,23 @@ def test_space_is_required_before_it_is_used(small_disk):
     assert list(folder.iterdir()) == []
 
 
+CHECK = """
+import sys
+from pathlib import Path
+from recns_tf.utils.failures import require_space
+events = []
+sys.addaudithook(lambda event, _: events.append(event))
+require_space(Path(sys.argv[1]), 10**6, "this")
+print([event for event in events if event in ("open", "os.mkdir", "os.truncate")])
+"""
+
+
+def test_the_check_of_space_opens_no_file(tmp_path):
+    """Where space cannot be allocated in advance, as on NFS, every block would be written."""
+    done = call(sys.executable, "-c", CHECK, tmp_path)
+    assert (done.returncode, done.stdout.strip()) == (0, "[]")
+
+
 def raised(action):
     try:
         action()
