@@ -49,14 +49,6 @@ def test_damaged_cache_is_built_anew(tmp_path, capsys, damage):
     assert are_equal(cache.read(path), first)
 
 
-def test_the_next_writer_deletes_what_killed_ones_left(tmp_path):
-    for name in (".7.interactions-0123456789ab.npz", ".8.u.data", "log.npz"):
-        (tmp_path / name).touch()
-    cache.cached(tmp_path, {"log": "x"}, make_toy)
-    (path,) = tmp_path.glob("interactions-*.npz")
-    assert {file.name for file in tmp_path.iterdir()} == {".8.u.data", "log.npz", path.name}
-
-
 def test_failed_build_leaves_no_file(tmp_path):
     def build():
         raise RuntimeError("no")

@@ -100,18 +100,6 @@ def test_other_hidden_files_are_left_alone(tmp_path):
     assert set(os.listdir(tmp_path)) == others | {"place"}
 
 
-def test_what_killed_writers_of_a_file_left_is_deleted(tmp_path):
-    for name in (".7.out.csv", ".7.out.csv.gz", ".7.my.out.csv", ".7.out_csv"):
-        (tmp_path / name).touch()
-    with folders.claim(tmp_path / "out.csv", "taken"):
-        pass
-    assert {path.name for path in tmp_path.iterdir()} == {
-        ".7.out.csv.gz",
-        ".7.my.out.csv",
-        ".7.out_csv",
-    }
-
-
 def test_second_writer_is_refused_and_leaves_the_first_alone(tmp_path):
     target = tmp_path / "place"
     with folders.claim(target, "unused"), folders.replace(target) as new:
