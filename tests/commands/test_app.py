@@ -36,6 +36,7 @@ FLAGS = {
     "report": ("output", "data_dir"),
     "reproduce": ("grid", "seeds", "tune", "jobs", "num_negatives"),
     "ablate": ("base", "[no]letter", "seeds"),
+    "export-model": ("topk", "version", "[no]overwrite", "data_dir"),
     "bench": ("shapes", "rounds"),
     "test": (),
 }
