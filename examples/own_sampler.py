@@ -4,7 +4,6 @@ import tensorflow as tf
 
 import recns_tf as rt
 from recns_tf.ops import random
-from recns_tf.samplers.base import Choice
 
 
 class BestOfTwo(rt.Sampler):
@@ -26,7 +25,7 @@ class BestOfTwo(rt.Sampler):
         pairs = random.with_replacement(self.pool, batch.users, 2 * self.num_negatives, seed)
         first, second = tf.split(pairs, 2, axis=1)
         first_score, second_score = tf.split(tables.scores(batch.users, pairs), 2, axis=1)
-        return Choice(tf.where(first_score > second_score, first, second), {})
+        return rt.Choice(tf.where(first_score > second_score, first, second), {})
 
 
 if __name__ == "__main__":

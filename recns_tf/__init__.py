@@ -23,12 +23,13 @@ if TYPE_CHECKING:
     from recns_tf.encoders.base import Encoder
     from recns_tf.errors import UserError
     from recns_tf.interactions import Interactions
-    from recns_tf.samplers.base import Sampler
+    from recns_tf.samplers.base import Choice, Sampler
     from recns_tf.serving.recommender import Recommender
 
 __version__ = "0.2.0"
 
 __all__ = [
+    "Choice",
     "Config",
     "Encoder",
     "Interactions",
@@ -41,6 +42,7 @@ __all__ = [
 ]
 
 MODULES = {
+    "Choice": "samplers.base",
     "Config": "config.config",
     "Encoder": "encoders.base",
     "Interactions": "interactions",

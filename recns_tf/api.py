@@ -42,7 +42,8 @@ def train(
     """Train a model, test it once, and return it.
 
     The run is written to runs/NAME-ENCODER-SAMPLER, where NAME is that of the data. If it is there
-    already with the same settings and data, it is read, or resumed if it was interrupted.
+    already with the same settings and data, it is read, or resumed if it was interrupted. Settings
+    name a class of your own, but do not hold its code: pass overwrite=True if you changed it.
 
     Args:
         data: the dataset, or the name of a built-in or prepared one.
@@ -67,6 +68,11 @@ def train(
     log_settings.require_packages()
     profile = settings.pop("profile", False)
     made_in_memory = isinstance(data, Interactions)
+    if not made_in_memory and not isinstance(data, str):
+        raise UserError(
+            f"{type(data).__name__} is not a dataset: make one with Interactions.from_frame, or "
+            "give the name of one."
+        )
     for name in settings:
         if name not in DEFAULTS or name == "dataset":
             legal = [*DEFAULTS, *WORKSPACE, *LOGS, "profile", "callbacks", "quiet"]

@@ -144,6 +144,12 @@ def test_bad_arguments_are_one_sentence(data, settings, sentence, tmp_path):
     assert not (tmp_path / "runs").exists() or not list((tmp_path / "runs").iterdir())
 
 
+@pytest.mark.parametrize("wrong", [log(), None, 3])
+def test_only_datasets_and_their_names_are_trained_on(wrong):
+    with pytest.raises(UserError, match="is not a dataset: make one with"):
+        rt.train(wrong)
+
+
 def test_a_class_that_has_no_name_is_refused(data):
     class Hidden(UniNS):
         pass

@@ -123,9 +123,9 @@ class Recommender:
         require_k(
             k, len(items), "number of candidates" if candidates is not None else "number of items"
         )
-        seen = csr_array(self.data.positives.shape, dtype=bool)
-        if not include_seen:
-            seen = self.data.positives
+        seen = self.data.positives
+        if include_seen:
+            seen = csr_array(seen.shape, dtype=bool)
 
         def parts() -> Iterator[Columns]:
             for some in in_parts(chosen, k):
