@@ -85,13 +85,13 @@ class Command(NamedTuple):
 
 
 def load_dataset(
-    call: Call, check: Callable[[Config], object] | None = None, **positional: str
+    call: Call, check: Callable[[Call], object] | None = None, **positional: str
 ) -> tuple[Config, Interactions, Path]:
     """Return the settings of a call, the dataset that its first word names, and its folder.
 
     Args:
         call: the call.
-        check: takes the settings before the dataset is loaded, which may take minutes, and raises
+        check: takes the call before the dataset is loaded, which may take minutes, and raises
             UserError if the command cannot do what is wanted.
         positional: settings that further words give.
 
@@ -100,9 +100,9 @@ def load_dataset(
     """
     name, data_dir = call.words[0], call.settings(Workspace).data_dir
     datasets.require(name, data_dir)
-    config = call.settings(Config, dataset=name, **positional)
     if check is not None:
-        check(config)
+        check(call)
+    config = call.settings(Config, dataset=name, **positional)
     return config, datasets.load(config, data_dir), Path(data_dir) / name
 
 

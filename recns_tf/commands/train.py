@@ -48,10 +48,12 @@ def main(call: Call) -> None:
     train_and_evaluate(config, workspace, interactions, cache, before)
 
 
-def require_parts(config: Config) -> None:
+def require_parts(call: Call) -> None:
     """Raise UserError unless there are such an encoder, sampler and loss."""
+    dataset, encoder = call.words
     with silenced_stderr():
-        registry.find(registry.ENCODERS, "encoder", config.encoder)
+        registry.find(registry.ENCODERS, "encoder", encoder)
+        config = call.settings(Config, dataset=dataset, encoder=encoder)
         registry.find(registry.SAMPLERS, "sampler", config.sampler)
         registry.find(registry.LOSSES, "loss", config.loss)
 
