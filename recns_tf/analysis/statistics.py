@@ -41,7 +41,7 @@ LEVELS = {
 }
 GINI = "Gini of item degrees"
 TOP_SHARE = "share of clicks on the top 1% of items"
-EXPOSED_RATIO = "exposed pairs a positive"
+EXPOSED_RATIO = "exposed pairs per positive"
 NUM_FACTORS = 32
 MOST_COMPARISONS = 20_000_000
 BLOCK_PAIRS = 1 << 16

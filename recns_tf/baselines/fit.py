@@ -2,7 +2,7 @@
 
 The grid point with the highest validation metric, that of --select_by, is selected. As with a
 trained model, fitting uses train only, and the test masks train and valid. The run folder holds
-config.json, results.json and lists/test.npy; see runs/folder.py.
+config.json, results.json and lists/test.npy; see runs/files.py.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from recns_tf.evaluation.display import label, metric_lines, part_columns
 from recns_tf.evaluation.part_metrics import UNKNOWN, caveats, saturation_sentences
 from recns_tf.interactions import Interactions
 from recns_tf.runs.data import NAMES, data_settings
-from recns_tf.runs.folder import LISTS, RunFolder
+from recns_tf.runs.files import LISTS
+from recns_tf.runs.folder import RunFolder
 from recns_tf.runs.provenance import git_commit, versions
 
 EVALUATION = ("topk", "select_by")

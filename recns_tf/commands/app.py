@@ -91,15 +91,25 @@ class Command(NamedTuple):
     raw: bool = False
 
 
-def load_dataset(call: Call) -> tuple[Config, Interactions, Path]:
+def load_dataset(
+    call: Call, check: Callable[[Call], object] | None = None, **positional: str
+) -> tuple[Config, Interactions, Path]:
     """Return the settings of a call, the dataset that its first word names, and its folder.
+
+    Args:
+        call: the call.
+        check: takes the call before the dataset is loaded, which may take minutes, and raises
+            UserError if the command cannot do what is wanted.
+        positional: settings that further words give.
 
     Raises:
         UserError: the dataset is unknown or cannot be loaded, or a setting is not legal.
     """
     name, data_dir = call.words[0], call.settings(Workspace).data_dir
     datasets.require(name, data_dir)
-    config = call.settings(Config, dataset=name)
+    if check is not None:
+        check(call)
+    config = call.settings(Config, dataset=name, **positional)
     return config, datasets.load(config, data_dir), Path(data_dir) / name
 
 

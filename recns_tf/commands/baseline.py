@@ -6,22 +6,20 @@ flags, and tested once.
 
 from __future__ import annotations
 
-from recns_tf import datasets, registry
+from recns_tf import registry
 from recns_tf.baselines.fit import fit_and_evaluate
 from recns_tf.baselines.settings import BaselineSettings
-from recns_tf.commands.app import Call, Command
+from recns_tf.commands.app import Call, Command, load_dataset
 from recns_tf.config.config import Config, Workspace
 
 
 def main(call: Call) -> None:
     """Run the command."""
-    dataset, name = call.words
-    workspace = call.settings(Workspace)
-    datasets.require(dataset, workspace.data_dir)
-    registry.find(registry.BASELINE_MODELS, "baseline", name)
-    config = call.settings(Config, dataset=dataset)
-    settings = call.settings(BaselineSettings)
-    interactions = datasets.load(config, workspace.data_dir)
+    _, name = call.words
+    workspace, settings = call.settings(Workspace), call.settings(BaselineSettings)
+    config, interactions, _ = load_dataset(
+        call, lambda _: registry.find(registry.BASELINE_MODELS, "baseline", name)
+    )
     print(interactions.summary())
     fit_and_evaluate(name, config, settings, workspace, interactions)
 

@@ -10,8 +10,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from recns_tf import datasets
-from recns_tf.commands.app import Call, Command
+from recns_tf.commands.app import Call, Command, load_dataset
 from recns_tf.config.config import Config, Workspace
 from recns_tf.config.flags import LARGEST_INTEGER, Checked, list_of, option
 from recns_tf.errors import UserError
@@ -45,13 +44,8 @@ class Comparison(Checked):
 
 def main(call: Call) -> None:
     """Run the command."""
-    workspace, wanted = call.settings(Workspace), call.settings(Comparison)
-    datasets.require(call.words[0], workspace.data_dir)
-    for name in ("users", "items"):
-        if not getattr(wanted, name):
-            raise UserError(f"--{name} is needed: the .npy file of the {name[:-1]} embeddings.")
-    settings = call.settings(Config, dataset=call.words[0])
-    interactions = datasets.load(settings, workspace.data_dir)
+    wanted = call.settings(Comparison)
+    settings, interactions, _ = load_dataset(call, lambda _: require_embeddings(wanted))
     with silenced_stderr():
         from recns_tf.comparison import comparison, embedding_files
         from recns_tf.comparison.plot import plot_comparison
@@ -96,6 +90,13 @@ def main(call: Call) -> None:
         plot_comparison(interactions, given, run, new / "comparison.png")
         write_json(new / "results.json", about | comparison.to_json([*given, *run], found))
     print(f"\n{report}\n\n{folder}/: comparison.md results.json per_user.csv comparison.png")
+
+
+def require_embeddings(wanted: Comparison) -> None:
+    """Raise UserError unless the flags name both files of embeddings."""
+    for name in ("users", "items"):
+        if not getattr(wanted, name):
+            raise UserError(f"--{name} is needed: the .npy file of the {name[:-1]} embeddings.")
 
 
 COMMAND = Command(

@@ -9,8 +9,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from recns_tf import datasets
-from recns_tf.commands.app import Call, Command
+from recns_tf.commands.app import Call, Command, load_dataset
 from recns_tf.config.config import Config, Workspace
 from recns_tf.config.flags import Checked, one_of, option
 from recns_tf.datasets.formats.writers import FOLDER_WRITERS, WRITERS
@@ -27,13 +26,9 @@ class Export(Checked):
 
 def main(call: Call) -> None:
     """Run the command."""
-    dataset, path = call.words[0], Path(call.words[1])
-    workspace, export = call.settings(Workspace), call.settings(Export)
-    datasets.require(dataset, workspace.data_dir)
+    path, export = Path(call.words[1]), call.settings(Export)
     folders.restore(path)
-    refuse_existing(path)
-    settings = call.settings(Config, dataset=dataset)
-    interactions = datasets.load(settings, workspace.data_dir)
+    _, interactions, _ = load_dataset(call, lambda _: refuse_existing(path))
     with folders.claim(path, f"another process is writing {path}."):
         refuse_existing(path)
         write = WRITERS[export.format]

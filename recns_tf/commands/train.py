@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import dataclasses
 from functools import partial
-from pathlib import Path
 
-from recns_tf import datasets, registry
-from recns_tf.commands.app import Call, Command
+from recns_tf import registry
+from recns_tf.commands.app import Call, Command, load_dataset
 from recns_tf.config.command_line import expand
 from recns_tf.config.config import Config, Workspace
 from recns_tf.config.flags import Checked, option
@@ -37,22 +36,14 @@ class TrainSettings(Checked):
 
 def main(call: Call) -> None:
     """Run the command."""
-    dataset, encoder = call.words
-    log_settings = call.settings(LogSettings)
+    log_settings, wanted = call.settings(LogSettings), call.settings(TrainSettings)
     log_settings.require_packages()
     workspace = call.settings(Workspace)
-    datasets.require(dataset, workspace.data_dir)
-    with silenced_stderr():
-        registry.find(registry.ENCODERS, "encoder", encoder)
-        config = call.settings(Config, dataset=dataset, encoder=encoder)
-        registry.find(registry.SAMPLERS, "sampler", config.sampler)
-        registry.find(registry.LOSSES, "loss", config.loss)
-    interactions = datasets.load(config, workspace.data_dir)
+    config, interactions, cache = load_dataset(call, require_parts, encoder=call.words[1])
     # TensorFlow takes seconds to import: not before flags and data are known to be sound.
     with silenced_stderr():
         from recns_tf.training.train import train_and_evaluate
-    cache = Path(workspace.data_dir) / dataset
-    before, wanted = None, call.settings(TrainSettings)
+    before = None
     if wanted.profile:
         # It reads TensorFlow's traces through a module that TensorFlow does not promise to keep.
         from recns_tf.training import profiling
@@ -69,13 +60,23 @@ def main(call: Call) -> None:
     )
 
 
+def require_parts(call: Call) -> None:
+    """Raise UserError unless there are such an encoder, sampler and loss."""
+    dataset, encoder = call.words
+    with silenced_stderr():
+        registry.find(registry.ENCODERS, "encoder", encoder)
+        config = call.settings(Config, dataset=dataset, encoder=encoder)
+        registry.find(registry.SAMPLERS, "sampler", config.sampler)
+        registry.find(registry.LOSSES, "loss", config.loss)
+
+
 COMMAND = Command(
     about=__doc__ or "",
     words="DATASET ENCODER",
     example="ml-100k lightgcn",
     settings=(Config, Workspace, TrainSettings, LogSettings),
     run=main,
-    interrupted="the same command goes on from here",
+    interrupted="the same command continues from here",
     flagfile_words=2,
     expand=expand,
 )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from recns_tf.reporting.charts import Chart
-from recns_tf.reporting.runs import Group, group_by_dataset
+from recns_tf.reporting.groups import Group, group_by_dataset
 
 
 class Interval(NamedTuple):

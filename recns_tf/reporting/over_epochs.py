@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from recns_tf.evaluation.display import label, main_metrics
 from recns_tf.reporting.charts import Chart, Line
 from recns_tf.reporting.content import Part, Section, make_legend, parts_by_dataset
-from recns_tf.reporting.runs import Group, best_epoch, number, series_names
+from recns_tf.reporting.groups import Group, series_names
+from recns_tf.reporting.runs import best_epoch, number
 
 LOSSES = ("loss", "ranking_loss", "penalty")
 SECONDS = ("seconds", "sampling_seconds")

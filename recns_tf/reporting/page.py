@@ -17,19 +17,13 @@ from recns_tf.evaluation.part_metrics import (
 )
 from recns_tf.interactions import Interactions
 from recns_tf.reporting.content import Page
+from recns_tf.reporting.groups import Group, comparable_recall, group_by_dataset, group_runs
 from recns_tf.reporting.over_epochs import curves_section, negatives_section
 from recns_tf.reporting.provenance_tables import provenance_section, runs_section
 from recns_tf.reporting.region_table import regions_section
 from recns_tf.reporting.rendering import render
 from recns_tf.reporting.results_table import more_metrics_section, results_section
-from recns_tf.reporting.runs import (
-    Group,
-    Run,
-    comparable_recall,
-    group_by_dataset,
-    group_runs,
-    number,
-)
+from recns_tf.reporting.runs import Run, number
 from recns_tf.reporting.settings_table import settings_section
 from recns_tf.reporting.slice_charts import slices_section
 from recns_tf.reporting.slices import (

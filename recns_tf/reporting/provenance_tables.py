@@ -8,7 +8,8 @@ from typing import Any
 
 from recns_tf.evaluation.display import label
 from recns_tf.reporting.content import Cell, Details, Part, Section, Table, make_table
-from recns_tf.reporting.runs import Group, Run, best_epoch, number
+from recns_tf.reporting.groups import Group
+from recns_tf.reporting.runs import Run, best_epoch, number
 
 
 def provenance_section(runs: Sequence[Run]) -> Section:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from recns_tf.reporting.content import Cell, Part, Section, make_table, parts_by_dataset
-from recns_tf.reporting.runs import Group, number
+from recns_tf.reporting.groups import Group
+from recns_tf.reporting.runs import number
 
 HEADS = ["", "region", "khop", "definition", "mean", "5 %", "median", "95 %"]
 HEADS += ["of unobserved", "users under M", "users without"]

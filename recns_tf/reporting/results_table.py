@@ -15,7 +15,8 @@ from recns_tf.reporting.content import (
     make_table,
     parts_by_dataset,
 )
-from recns_tf.reporting.runs import Group, best_epoch, comparable_recall, drop_missing, number
+from recns_tf.reporting.groups import Group, comparable_recall
+from recns_tf.reporting.runs import best_epoch, drop_missing, number
 from recns_tf.runs.summary import mean_and_deviation, metric_cell
 
 

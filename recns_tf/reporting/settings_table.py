@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from recns_tf.reporting.content import Cell, Part, Section, make_table, parts_by_dataset
-from recns_tf.reporting.runs import Group, setting
+from recns_tf.reporting.groups import Group, setting
 
 IN_LABELS = ("dataset", "encoder", "sampler", "seed", "data")
 

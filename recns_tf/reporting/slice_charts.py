@@ -16,7 +16,7 @@ from recns_tf.reporting.content import (
     make_table,
     parts_by_dataset,
 )
-from recns_tf.reporting.runs import Group, comparable_recall
+from recns_tf.reporting.groups import Group, comparable_recall
 from recns_tf.reporting.slices import Slice
 from recns_tf.runs.summary import mean_and_deviation
 

@@ -17,7 +17,8 @@ from recns_tf.datasets import cache
 from recns_tf.datasets.synthetic.generate import PRESETS, interactions_of, shape_of
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
-from recns_tf.runs.folder import ANEW, RunFolder
+from recns_tf.runs.files import ANEW
+from recns_tf.runs.folder import RunFolder
 from recns_tf.utils.damage import reading
 
 NAMES = (

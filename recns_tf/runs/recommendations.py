@@ -12,7 +12,8 @@ from recns_tf.errors import UserError
 from recns_tf.evaluation.metrics import NO_ITEM
 from recns_tf.evaluation.ranking import top_items
 from recns_tf.interactions import Interactions, users_with
-from recns_tf.runs.folder import ANEW, RunFolder
+from recns_tf.runs.files import ANEW
+from recns_tf.runs.folder import RunFolder
 from recns_tf.utils.arrays import read_npy
 from recns_tf.utils.damage import reading
 from recns_tf.utils.text import count

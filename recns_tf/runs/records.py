@@ -14,7 +14,7 @@ RESULTS: Mapping[str, tuple[type, ...]] = {
     "dataset": (str,),
     "encoder": (str,),
     "sampler": (str,),
-    "best_epoch": OPTIONAL_NUMBER,
+    "best_epoch": (int, type(None)),
     "valid": (dict, type(None)),
     "test": (dict,),
     "config": (dict,),

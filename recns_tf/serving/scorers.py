@@ -17,7 +17,8 @@ from recns_tf.errors import UserError
 from recns_tf.evaluation import ranking
 from recns_tf.evaluation.scored_lists import Table, scored_items
 from recns_tf.interactions import Interactions
-from recns_tf.runs.folder import ANEW, RunFolder
+from recns_tf.runs.files import ANEW
+from recns_tf.runs.folder import RunFolder
 from recns_tf.runs.recommendations import read_embeddings
 from recns_tf.utils.damage import reading
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from recns_tf.runs.folder import ANEW, RunFolder
+from recns_tf.runs.files import ANEW
+from recns_tf.runs.folder import RunFolder
 from recns_tf.training.sampled_rec import SampledRec
 from recns_tf.utils.damage import reading
 

@@ -12,7 +12,8 @@ from recns_tf.config.custom_parts import refuse_custom
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
 from recns_tf.runs.data import data_of_run
-from recns_tf.runs.folder import ANEW, RunFolder
+from recns_tf.runs.files import ANEW
+from recns_tf.runs.folder import RunFolder
 from recns_tf.training.build import build
 from recns_tf.training.sampled_rec import SampledRec
 from recns_tf.utils.damage import reading

@@ -16,7 +16,8 @@ from recns_tf.evaluation.display import label, metric_lines, part_columns, recor
 from recns_tf.evaluation.part_metrics import saturation_sentences
 from recns_tf.interactions import Interactions
 from recns_tf.regions.region import Region
-from recns_tf.runs.folder import ANEW, Row, RunFolder
+from recns_tf.runs.files import ANEW
+from recns_tf.runs.folder import Row, RunFolder
 from recns_tf.runs.provenance import git_commit, versions
 from recns_tf.runs.published import published
 from recns_tf.training.callbacks import SLACK_BYTES, best_row

@@ -16,7 +16,8 @@ from recns_tf.datasets.cold_start import cold_start, sentences
 from recns_tf.evaluation.part_metrics import caveats
 from recns_tf.interactions import Interactions
 from recns_tf.regions.region import Region
-from recns_tf.runs.folder import ANEW, RunFolder
+from recns_tf.runs.files import ANEW
+from recns_tf.runs.folder import RunFolder
 from recns_tf.training.build import build
 from recns_tf.training.callbacks import EpochEnd, Refresh, bytes_per_epoch, out_of_patience
 from recns_tf.training.checkpoints import Checkpoints

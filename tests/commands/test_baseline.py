@@ -15,7 +15,7 @@ from recns_tf.config.config import Config, Workspace
 from recns_tf.errors import UserError
 from recns_tf.interactions import make_interactions, to_pairs
 from recns_tf.runs import data
-from recns_tf.runs.folder import LISTS
+from recns_tf.runs.files import LISTS
 from recns_tf.runs.summary import summarize
 from tests.conftest import make_toy
 

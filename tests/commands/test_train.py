@@ -112,7 +112,7 @@ def test_an_interrupt_says_how_to_go_on(project):
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert said.strip() == "recns-tf: interrupted; the same command goes on from here."
+    assert said.strip() == "recns-tf: interrupted; the same command continues from here."
 
 
 @pytest.fixture

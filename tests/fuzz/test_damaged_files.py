@@ -1,6 +1,6 @@
 """Whatever happens to a file, reading it gives the same as before, or one sentence.
 
-RECNS_TF_FUZZ sets the number of changes of each file; 2,000 take an hour at most.
+RECNS_TF_FUZZ sets the number of changes of each file; 2,000 take about 20 minutes.
 """
 
 import contextlib

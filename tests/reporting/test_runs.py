@@ -3,7 +3,8 @@ import json
 import pytest
 
 from recns_tf.errors import UserError
-from recns_tf.reporting.runs import best_epoch, group_runs, number, read_run, read_runs
+from recns_tf.reporting.groups import group_runs
+from recns_tf.reporting.runs import best_epoch, number, read_run, read_runs
 from tests.reporting import worlds
 
 

@@ -51,6 +51,15 @@ def test_repeated_seeds_and_damaged_runs_are_skipped(tmp_path, capsys):
     assert "repeats a seed" in said and "results.json is damaged" in said
 
 
+@pytest.mark.parametrize("epoch", [float("nan"), float("inf"), 1.5, "1", True])
+def test_a_best_epoch_that_is_no_integer_is_damage(tmp_path, capsys, epoch):
+    whole, damaged = write(tmp_path / "a", 1, 0.1), write(tmp_path / "b", 2, 0.2)
+    results = json.loads((damaged / "results.json").read_text()) | {"best_epoch": epoch}
+    (damaged / "results.json").write_text(json.dumps(results))
+    assert "| 1 | 0.1000 |" in summarize([whole, damaged])
+    assert "results.json is damaged" in capsys.readouterr().err
+
+
 def test_summary_without_a_finished_run_is_an_error(tmp_path):
     with pytest.raises(UserError, match="no finished run"):
         summarize([tmp_path])

@@ -15,7 +15,7 @@ from recns_tf.config.config import Config, Workspace
 from recns_tf.errors import UserError
 from recns_tf.evaluation.metrics import METRIC
 from recns_tf.interactions import make_interactions
-from recns_tf.runs.folder import LISTS
+from recns_tf.runs.files import LISTS
 from recns_tf.training import results as training_results
 from recns_tf.training.callbacks import best_row, out_of_patience
 from recns_tf.training.curves import plot_curves
