@@ -1,7 +1,7 @@
 """Weighted sums of table rows, and dot products with table rows, inside the graph.
 
-On a CPU, CSR products are multithreaded, and transposing the matrix takes one pass over its entries,
-whereas segment sums run on one core. The CSR operations are no public ones of TensorFlow; with
+On a CPU, CSR products are multithreaded, and transposing the matrix takes one pass over its
+entries, whereas segment sums run on one core. TensorFlow does not publish the CSR operations; with
 --kernels=tensorflow, public ones take their place.
 """
 

@@ -7,7 +7,8 @@ the same products up to rounding. Nothing else in the package depends on the cho
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import tensorflow as tf
 
@@ -37,6 +38,21 @@ def use(name: str) -> None:
     """
     global chosen
     chosen = resolve(name)
+
+
+@contextmanager
+def using(name: str) -> Iterator[None]:
+    """Choose the implementation of the graphs that are built in the block.
+
+    Args:
+        name: a value of --kernels, one of registry.KERNELS.
+    """
+    before = chosen
+    use(name)
+    try:
+        yield
+    finally:
+        use(before)
 
 
 def is_compiled() -> bool:

@@ -82,6 +82,7 @@ def build(
         NegativeStatistics.from_interactions(interactions),
         l2_scope=config.l2_scope,
         previous=previous,
+        implementation=config.kernels,
     )
     adam = keras.optimizers.Adam(
         config.learning_rate,
