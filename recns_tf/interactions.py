@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from recns_tf.utils.text import count
+
 Pairs = NDArray[np.int64]
 """User-item pairs, int64 [n, 2]: each row is a user index and an item index."""
 
@@ -230,7 +232,7 @@ class Interactions:
     def summary(self) -> str:
         """Return one line with the sizes of the graph and of its splits."""
         return (
-            f"{self.name}: {self.num_users:,} users, {self.num_items:,} items; "
+            f"{self.name}: {count(self.num_users, 'user')}, {count(self.num_items, 'item')}; "
             f"{self.train.nnz:,} train, {self.valid.nnz:,} valid, {self.test.nnz:,} test "
             f"positives; {self.exposed.nnz:,} exposed"
         )

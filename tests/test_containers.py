@@ -1,18 +1,29 @@
 """A container: the package and the home cannot be written, only the folders that flags name."""
 
 import os
+import pwd
 import shutil
 import subprocess
 import sys
+import sysconfig
+import tempfile
+from contextlib import suppress
+from pathlib import Path
 
+import numpy as np
 import pytest
 from numba.core import caching
 
 from recns_tf.config import flagfiles
 from recns_tf.utils.compiled import compiled
 from recns_tf.utils.program import PACKAGE
+from tests import processes
 
-CAPABILITIES = "--bounding-set=-dac_override,-dac_read_search,-fowner"
+TRAIN = (
+    "synthetic", "lightgcn", "--dim=4", "--epochs=1", "--run_name=a", "--synthetic_users=40",
+    "--synthetic_items=60", "--synthetic_clicks=400", "--synthetic_exposures=200",
+)  # fmt: skip
+NOBODY = "nobody"
 
 
 def add(first, second):
@@ -47,52 +58,70 @@ def test_built_in_flagfiles_are_ascii():
         assert path.read_bytes().isascii(), path
 
 
-def as_owner_without_privileges():
-    """Return the start of a command line under which file modes hold, or skip the test."""
+@pytest.fixture
+def public():
+    """A folder that every user may read."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        path = Path(name)
+        path.chmod(0o755)
+        yield path
+
+
+def another_user():
+    """Return the options of a process of a user without privileges; none unless this is root."""
     if os.getuid():
-        return []
-    line = ["setpriv", CAPABILITIES]
-    if shutil.which("setpriv") is None or subprocess.run([*line, "true"], check=False).returncode:
-        pytest.skip("root cannot give up its privileges here")
-    return line
+        return {}
+    try:
+        group = pwd.getpwnam(NOBODY).pw_gid
+    except KeyError:
+        pytest.skip(f"there is no user {NOBODY}")
+    return {"user": NOBODY, "group": group, "extra_groups": []}
+
+
+def python_for(options, folder):
+    """Return an interpreter that a process with some options may run, a copy if need be."""
+    with suppress(PermissionError):
+        subprocess.run([sys.executable, "-c", ""], check=True, **options)
+        return sys.executable
+    name = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    ignored = shutil.ignore_patterns("__pycache__", "site-packages", "test", "idlelib")
+    shutil.copytree(sysconfig.get_path("stdlib"), folder / "lib" / name, ignore=ignored)
+    (folder / "bin").mkdir()
+    return shutil.copy(os.path.realpath(sys.executable), folder / "bin" / name)
 
 
 @pytest.mark.slow
-def test_a_read_only_package_and_no_home(tmp_path):
-    line = as_owner_without_privileges()
-    checkout = tmp_path / "checkout"
+def test_a_user_who_may_write_one_folder_only(public):
+    checkout, own = public / "checkout", public / "own"
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(PACKAGE, checkout / "recns_tf", ignore=ignored)
-    own = tmp_path / "own"
     own.mkdir()
+    own.chmod(0o777)
     for path in [*checkout.rglob("*"), checkout]:
         path.chmod(0o555 if path.is_dir() else 0o444)
+    options = another_user()
+    python = python_for(options, public / "python")
     environment = {
         "PATH": os.environ["PATH"],
-        "HOME": "/nonexistent/home",
-        "TMPDIR": str(own),
-        "PYTHONPATH": str(checkout),
+        "PYTHONPATH": f"{checkout}:{Path(np.__file__).parents[1]}",
         "TF_NUM_INTRAOP_THREADS": "1",
     }
+
+    def call(*words):
+        return processes.run([python, *words], checkout, seconds=300, env=environment, **options)
+
+    if call("-c", "import numpy").status:
+        pytest.skip(f"{NOBODY} cannot read the installed packages")
     folders = [f"--data_dir={own}/data", f"--runs_dir={own}/runs"]
-    model = ["--dim=4", "--epochs=1", "--run_name=a"]
-    sizes = [f"--synthetic_{name}" for name in ("users=40", "items=60", "clicks=400")]
-    sizes.append("--synthetic_exposures=200")
     try:
-        for arguments in (
-            ["synthetic", "lightgcn", *folders, *model, *sizes],
-            ["report", "--help"],
-        ):
-            done = subprocess.run(
-                [*line, sys.executable, "-m", "recns_tf", *arguments],
-                cwd=checkout,
-                env=environment,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            assert (done.returncode, done.stderr) == (0, ""), arguments
+        refused = call("-m", "recns_tf", *TRAIN)
+        assert (refused.status, refused.stdout) == (1, "")
+        assert refused.stderr == "recns_tf: data: Permission denied.\n"
+        for words in (["report", "--help"], [*TRAIN, *folders]):
+            done = call("-m", "recns_tf", *words)
+            assert (done.status, done.stderr) == (0, ""), words
         assert (own / "runs" / "a" / "results.json").exists()
+        assert [path.name for path in checkout.iterdir()] == ["recns_tf"]
         assert not list(checkout.rglob("__pycache__"))
     finally:
         for path in [checkout, *checkout.rglob("*")]:

@@ -74,3 +74,14 @@ def test_checksum_depends_on_the_data():
 def test_summary_gives_the_sizes(toy):
     assert f"{toy.train.nnz:,} train" in toy.summary()
     assert "40 users, 60 items" in toy.summary()
+
+
+def test_one_user_and_one_item_are_named_in_the_singular():
+    pair = np.array([[0, 0]])
+    nothing = np.zeros((0, 2), np.int64)
+    ids = np.array([7])
+    data = make_interactions(
+        "one", train=pair, valid=nothing, test=nothing, exposed=nothing, user_ids=ids,
+        item_ids=ids, source={},
+    )  # fmt: skip
+    assert data.summary().startswith("one: 1 user, 1 item; 1 train")

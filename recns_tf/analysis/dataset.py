@@ -11,6 +11,7 @@ from recns_tf.analysis.region_coverage import KHOPS, measure_coverage
 from recns_tf.datasets.cold_start import ColdStart, cold_start, sentences
 from recns_tf.interactions import Interactions, users_with
 from recns_tf.regions.region import quantiles_of
+from recns_tf.utils.text import count
 
 
 def describe(interactions: Interactions, khops: tuple[int, ...] = KHOPS) -> dict[str, Any]:
@@ -66,17 +67,18 @@ def report(about: dict[str, Any]) -> str:
         f"{about['dataset']:20}{users:>10,}{table['items']:>10,}{table['edges']:>12,}"
         f"{table['exposure']:>12,}{table['density']:>10.5f}",
         "",
-        ", ".join(f"{count:,} {part}" for part, count in about["splits"].items()) + " positives",
+        ", ".join(f"{number:,} {part}" for part, number in about["splits"].items()) + " positives",
     ]
     lines += [
-        f"{count:,} users ({count / users:.1%}) have no {kind}"
-        for kind, count in about["users_without"].items()
+        f"{count(number, 'user')} ({number / users:.1%}) without {kind}"
+        for kind, number in about["users_without"].items()
     ]
     lines += sentences({part: ColdStart(**found) for part, found in about["cold_start"].items()})
     tested, leaks = about["tested_users"], about["exposed_held_out"]
     lines += [
-        f"{tested:,} users ({tested / users:.1%}) are tested",
-        f"{leaks['valid']:,} exposed pairs are positives of valid, {leaks['test']:,} of test"
+        f"{count(tested, 'tested user')} ({tested / users:.1%})",
+        f"{count(leaks['valid'], 'exposed pair is a positive', 'exposed pairs are positives')} of "
+        f"valid, {leaks['test']:,} of test"
         + (": they stay exposed" if any(leaks.values()) else ""),
         "",
         f"{'degrees':8}" + "".join(f"{level:>9}" for level in statistics.LEVELS),

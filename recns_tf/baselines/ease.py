@@ -16,11 +16,12 @@ from scipy.sparse import csr_array
 
 from recns_tf.baselines.base import Fit, Scorer, TooManyItems, binary
 from recns_tf.baselines.settings import BaselineSettings, numbers
+from recns_tf.utils.text import bytes_text
 
 MATRICES = 5
 """Number of dense float64 [I, I] matrices in memory at once: XᵀX, its Cholesky factor, and the
 weights of three fits: the current, the previous and the best one."""
-GB = 1e9
+GIGA = 10**9
 
 
 def fits(train: csr_array, settings: BaselineSettings) -> Iterator[Fit]:
@@ -30,12 +31,12 @@ def fits(train: csr_array, settings: BaselineSettings) -> Iterator[Fit]:
         TooManyItems: the matrices need more memory than settings.ease_memory.
     """
     num_items = train.shape[1]
-    needed = MATRICES * 8 * num_items**2 / GB
-    if needed > settings.ease_memory:
-        fitting = int((settings.ease_memory * GB / MATRICES / 8) ** 0.5)
+    needed = MATRICES * 8 * num_items**2
+    if needed > settings.ease_memory * GIGA:
+        fitting = int((settings.ease_memory * GIGA / MATRICES / 8) ** 0.5)
         raise TooManyItems(
-            f"ease needs {needed:,.1f} GB for its matrices of {num_items:,} x {num_items:,} items: "
-            f"--ease_memory={settings.ease_memory:g} allows {fitting:,} items at most."
+            f"ease needs {bytes_text(needed)} for its matrices of {num_items:,} x {num_items:,} "
+            f"items: --ease_memory={settings.ease_memory:g} allows {fitting:,} items at most."
         )
     return fit_each(train, sorted(set(numbers(settings.ease_l2))))
 

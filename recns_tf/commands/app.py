@@ -172,16 +172,21 @@ def parse(command: Command, arguments: Sequence[str], called: str) -> Call:
     if command.expand:
         expanded = command.expand(arguments)
     line = flagfiles.locate(expanded.line)
-    words, values = read(command, line, called)
-    words = words or expanded.words
+    values = make_flags(*command.settings)
+    words = read(values, line, called) or expanded.words
     for word in words:
         require_text(word, "")
     require_words(command, words, called)
     files: list[str] = []
     if command.flagfile_words:
         files = [*map(flagfiles.flag, flagfiles.find(*words[: command.flagfile_words]))]
-        _, values = read(command, [*files, *line], called)
-    typed = named_parts(*read(command, [*files, *flagfiles.locate(expanded.typed)], called))
+        # The line sets all that it set before once more, so that it still wins.
+        read(values, [*files, *line], called)
+    typed = named_parts(words, values)
+    if expanded.file:
+        own = make_flags(*command.settings)
+        own_words = read(own, [*files, *flagfiles.locate(expanded.typed)], called)
+        typed = named_parts(own_words, own)
     if expanded.file and not values["allow_custom"].value:
         named = {"encoder": words[1], "sampler": values["sampler"].value}
         named["loss"] = values["loss"].value
@@ -196,25 +201,22 @@ def named_parts(words: Sequence[str], values: flags.FlagValues) -> list[str]:
     return [*words[1:], *(str(values[name].value) for name in NAMING if name in values)]
 
 
-def read(
-    command: Command, arguments: Sequence[str], called: str
-) -> tuple[list[str], flags.FlagValues]:
-    """Return the words and the flags of a command line.
+def read(values: flags.FlagValues, arguments: Sequence[str], called: str) -> list[str]:
+    """Set flags to the values of a command line, and return its words.
 
     Raises:
         UserError: a flag is unknown, or its value is not of its type.
     """
-    values = make_flags(*command.settings)
     values.set_gnu_getopt(True)
     try:
-        words = values([called, *arguments])
+        words: list[str] = values([called, *arguments])
     except UnicodeDecodeError as error:
         files = ", ".join(each for each in arguments if each.startswith(flagfiles.FLAG))
         raise UserError(f"{files}: not a text in UTF-8.") from error
     except UNREADABLE as error:
         more = f"; '{called} --help' lists every flag."
         raise UserError(message_of(error, more)) from error
-    return words[1:], values
+    return words[1:]
 
 
 def refuse_repeated(command: Command, arguments: Sequence[str]) -> None:

@@ -19,6 +19,7 @@ from recns_tf.evaluation.part_metrics import UNKNOWN, caveats
 from recns_tf.interactions import users_with
 from recns_tf.utils.files import sha256, write_json, write_text
 from recns_tf.utils.quiet import silenced_stderr
+from recns_tf.utils.text import count
 from recns_tf.utils.together import written_together
 
 LEAST_USERS = 2
@@ -58,7 +59,7 @@ def main(call: Call) -> None:
     users = users_with(interactions.test)
     if len(users) < LEAST_USERS:
         raise UserError(
-            f"{call.words[0]} has {len(users)} users with test positives: at least "
+            f"{call.words[0]} has {count(len(users), 'user')} with test positives: at least "
             f"{LEAST_USERS} are needed."
         )
     for sentence in caveats(interactions, settings.ks, meaning=UNKNOWN):

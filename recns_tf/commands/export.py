@@ -30,6 +30,7 @@ def main(call: Call) -> None:
     dataset, path = call.words[0], Path(call.words[1])
     workspace, export = call.settings(Workspace), call.settings(Export)
     datasets.require(dataset, workspace.data_dir)
+    folders.restore(path)
     refuse_existing(path)
     settings = call.settings(Config, dataset=dataset)
     interactions = datasets.load(settings, workspace.data_dir)

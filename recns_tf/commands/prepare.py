@@ -28,7 +28,7 @@ from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
 from recns_tf.utils.files import sha256
 from recns_tf.utils.program import program
-from recns_tf.utils.text import shown
+from recns_tf.utils.text import count, shown
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 INPUTS = {"input": TRAIN, "train_input": TRAIN, "valid_input": VALID, "test_input": TEST}
@@ -98,7 +98,7 @@ def read_and_store(settings: Preparation, directory: Path) -> tuple[Interactions
             raise UserError(f"--columns={settings.columns}: {source} already names its columns.")
     log = read_events(sources, events_of(settings), () if settings.input else parts)
     rows = len(log.users) + log.ignored + log.missing
-    print(f"{rows:,} rows read; sorting and splitting them …", flush=True)
+    print(f"{count(rows, 'row')} read; sorting and splitting them …", flush=True)
     notes = list(log.notes)
     if settings.train_input and not settings.valid_input and settings.valid:
         log = hold_out_validation(log, settings.valid)

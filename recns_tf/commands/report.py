@@ -12,7 +12,9 @@ from pathlib import Path
 from recns_tf.commands.app import Call, Command
 from recns_tf.reporting.page import Report, build_page
 from recns_tf.reporting.runs import read_runs
+from recns_tf.utils import folders
 from recns_tf.utils.files import write_text
+from recns_tf.utils.text import count
 
 
 def main(call: Call) -> None:
@@ -22,8 +24,9 @@ def main(call: Call) -> None:
     for note in notes:
         print(note, file=sys.stderr)
     path = Path(settings.output)
-    write_text(path, build_page(runs, notes, settings))
-    print(f"{path.absolute()}: {len(runs)} runs.")
+    with folders.claim(path, f"another process is writing {path}."):
+        write_text(path, build_page(runs, notes, settings))
+    print(f"{path.absolute()}: {count(len(runs), 'run')}.")
 
 
 COMMAND = Command(

@@ -23,6 +23,7 @@ from recns_tf.experiments.plans import Point
 from recns_tf.experiments.runner import report, run_cells
 from recns_tf.experiments.sweep import Failure
 from recns_tf.utils.program import program
+from recns_tf.utils.text import count
 
 
 def main(call: Call) -> None:
@@ -111,8 +112,9 @@ def tune_samplers(
     compared = [point for point in points if experiment.panels[point.panel].setting == "sampler"]
     if options.dry_run:
         print(
-            f"first {options.tune} trials for each of {len(compared)} samplers; the runs below "
-            "then take the tuned settings, and names that show them"
+            f"first {count(options.tune, 'trial')} for each of "
+            f"{count(len(compared), 'sampler')}; the runs below then take the tuned "
+            "settings, and names that show them"
         )
         return list(points), []
     # Optuna takes a second to import and is needed only here.

@@ -1,7 +1,7 @@
 """Run the tests of a checkout with pytest. All arguments are passed to pytest.
 
 A leading `fast` skips the tests marked as slow. A leading `fuzz` runs the tests of malformed and
-damaged input, wrong flags and full disks alone, in their long form, which takes about an hour.
+damaged input, wrong flags, kills and full disks alone, in their long form, which takes hours.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from recns_tf.interactions import Interactions
 from recns_tf.runs.folder import RunFolder
 from recns_tf.utils.arrays import read_npy
 from recns_tf.utils.damage import Damaged, reading
+from recns_tf.utils.text import count
 
 ADVICE = "write one array of numbers with np.save"
 """What to do if a file cannot be read."""
@@ -111,8 +112,9 @@ def read_embeddings(interactions: Interactions, files: Mapping[str, Path]) -> Em
         )
     if raw[0].shape[1] != raw[1].shape[1]:
         raise UserError(
-            f"--users={users} has {raw[0].shape[1]} columns and --items={items} "
-            f"{raw[1].shape[1]}: both need the same number, the dimension of the embeddings."
+            f"--users={users} has {count(raw[0].shape[1], 'column')} and "
+            f"--items={items} {raw[1].shape[1]}: both need the same number, the dimension of the "
+            "embeddings."
         )
     return Embeddings(
         *(
@@ -151,7 +153,7 @@ def align_rows(source: Source, table: NDArray[Any], dataset: str) -> NDArray[Any
     if source.ids_path is None:
         if len(table) != len(source.ids):
             raise UserError(
-                f"{where} has {len(table):,} rows, but {dataset} has {len(source.ids):,} "
+                f"{where} has {count(len(table), 'row')}, but {dataset} has {len(source.ids):,} "
                 f"{source.kind}: choose a table of the same data, or give the ids of its rows with "
                 f"{source.ids_flag}."
             )

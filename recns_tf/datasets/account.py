@@ -9,7 +9,7 @@ from recns_tf.datasets.preprocessing.log import RowCounts
 from recns_tf.datasets.preprocessing.rules import Rules
 from recns_tf.interactions import Interactions
 
-KEPT = ("train", "valid", "test", "exposed")
+KEPT = {"rows": "read"} | dict.fromkeys(("train", "valid", "test", "exposed"), "kept")
 
 
 def account(
@@ -29,33 +29,48 @@ def account(
         cold_start_file: whether the dataset has a folder with the cold users and items.
     """
     core = f"--user_core={rules.user_core}, --item_core={rules.item_core}"
+    # What is counted, in the singular and the plural, and the rest of the line.
     descriptions = {
-        "missing": "rows without an id, a label or a time (--missing=drop)",
-        "ignored": "rows that are neither positive nor exposed",
-        "repeated_positives": "rows that repeat a positive pair",
-        "repeated_exposures": "rows that repeat an exposed pair",
-        "below_core": f"pairs of users or items with too few positives ({core})",
-        "conflicts": "exposed pairs that are also positives: positives take precedence "
-        f"(--conflicts={rules.conflicts})",
-        "late_exposures": f"exposed pairs of held-out times or parts (--split={rules.split})",
-        "train": "positives to train on",
-        "valid": "positives for validation",
-        "test": "positives for testing",
-        "exposed": "exposed pairs",
+        "rows": ("row", "rows", ""),
+        "missing": ("row", "rows", " without an id, a label or a time (--missing=drop)"),
+        "ignored": ("row that is", "rows that are", " neither positive nor exposed"),
+        "repeated_positives": ("row that repeats", "rows that repeat", " a positive pair"),
+        "repeated_exposures": ("row that repeats", "rows that repeat", " an exposed pair"),
+        "below_core": ("pair", "pairs", f" of users or items with too few positives ({core})"),
+        "conflicts": (
+            "exposed pair that is also a positive",
+            "exposed pairs that are also positives",
+            f": positives take precedence (--conflicts={rules.conflicts})",
+        ),
+        "late_exposures": (
+            "exposed pair",
+            "exposed pairs",
+            f" of held-out times or parts (--split={rules.split})",
+        ),
+        "train": ("positive", "positives", " to train on"),
+        "valid": ("positive", "positives", " for validation"),
+        "test": ("positive", "positives", " for testing"),
+        "exposed": ("exposed pair", "exposed pairs", ""),
     }
-    lines = [f"read  {counts.rows:>13,} rows"]
-    for name, text in descriptions.items():
-        count = getattr(counts, name)
-        if name in KEPT or count:
-            lines.append(f"{'kept' if name in KEPT else 'less':6}{count:>13,} {text}")
+    lines = []
+    for name, (one, many, rest) in descriptions.items():
+        if (number := getattr(counts, name)) or name in KEPT:
+            lines.append(row(KEPT.get(name, "less"), number, one, many) + rest)
     held_out = interactions.exposed.multiply(interactions.held_out).nnz
     if held_out:
+        one = "is a held-out positive; it is kept, because removing it"
+        many = "are held-out positives; they are kept, because removing them"
         lines.append(
-            f"note  {held_out:>13,} of the exposed pairs are held-out positives; they are kept, "
-            "because removing them would leak labels"
+            row("note", held_out, *(f"of the exposed pairs {each}" for each in (one, many)))
+            + " would leak labels"
         )
     lines += [f"note  {note}" for note in (*remarks(interactions, counts, cold_start_file), *notes)]
     return "\n".join([*lines, "", interactions.summary()])
+
+
+def row(kind: str, number: int, one: str, many: str) -> str:
+    """Return a line with a number in a column, and what is counted, in the singular or plural."""
+    return f"{kind:6}{number:>13,} {one if number == 1 else many}"
 
 
 def remarks(interactions: Interactions, counts: RowCounts, cold_start_file: bool) -> list[str]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from recns_tf.interactions import Interactions, degrees_of_items, users_with
 from recns_tf.utils.files import atomic
+from recns_tf.utils.text import count
 
 FILE = "cold_start.csv"
 """Name of the file in a prepared dataset's folder that lists its cold users and items."""
@@ -51,8 +52,8 @@ def sentences(found: Mapping[str, ColdStart]) -> tuple[str, str]:
     valid, test = found["valid"], found["test"]
     return (
         f"users without a train positive: {valid.users:,} of valid, {test.users:,} of test",
-        f"items without a train positive: {valid.items:,} of valid ({valid.pairs:,} pairs), "
-        f"{test.items:,} of test ({test.pairs:,} pairs)",
+        f"items without a train positive: {valid.items:,} of valid ({count(valid.pairs, 'pair')}), "
+        f"{test.items:,} of test ({count(test.pairs, 'pair')})",
     )
 
 

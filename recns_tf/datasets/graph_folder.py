@@ -15,6 +15,7 @@ from recns_tf.datasets.preprocessing.split import TRAIN, VALID, split_per_user
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions, Pairs, distinct, is_among, make_interactions
 from recns_tf.utils.files import sha256
+from recns_tf.utils.text import count
 
 if TYPE_CHECKING:
     from recns_tf.config.config import Config
@@ -152,8 +153,8 @@ def drop_duplicates(name: str, part: str, pairs: Pairs, keys: Any, num_items: in
     duplicate = is_among(pairs[:, 0] * num_items + pairs[:, 1], keys)
     if duplicate.any():
         print(
-            f"{name}: {duplicate.sum():,} {part} pairs are also in another part: dropped from "
-            f"{part}.",
+            f"{name}: {count(duplicate.sum(), f'{part} pair is', f'{part} pairs are')} also in "
+            f"another part: dropped from {part}.",
             file=sys.stderr,
         )
     return pairs[~duplicate]

@@ -137,7 +137,8 @@ def cold_sentences(counts: Mapping[str, Any], meaning: str = UNTRAINED) -> list[
         if cold < users
         else "There are no other tested users."
     )
-    return [f"{cold} of {users} tested users have no train positive: {meaning}. {others}"]
+    have = "has" if cold == 1 else "have"
+    return [f"{cold} of {users} tested users {have} no train positive: {meaning}. {others}"]
 
 
 def saturation_sentences(counts: Mapping[str, Any]) -> list[str]:

@@ -21,10 +21,10 @@ from recns_tf.config.config import Config, Workspace
 from recns_tf.errors import UserError
 from recns_tf.evaluation.metrics import METRIC, METRICS
 from recns_tf.experiments import plans, tables
-from recns_tf.experiments.cells import DONE, NEW, Cell, make_cells, name_part
+from recns_tf.experiments.cells import DONE, NEW, Cell, is_locked, make_cells, name_part
 from recns_tf.experiments.options import ReproduceSettings
 from recns_tf.experiments.results import Line, finished
-from recns_tf.experiments.sweep import Failure, duration
+from recns_tf.experiments.sweep import POLL_SECONDS, WRITTEN_TO, Failure, duration
 from recns_tf.interactions import Interactions
 from recns_tf.runs.data import data_settings
 from recns_tf.runs.folder import RunFolder
@@ -152,6 +152,8 @@ def fit_baseline(
 ) -> dict[str, Any]:
     """Fit a closed-form baseline and return its results; output is appended to its log.
 
+    If another process is fitting it, wait until that has ended.
+
     Raises:
         UserError: see `fitting.fit_and_evaluate`.
     """
@@ -161,7 +163,14 @@ def fit_baseline(
         redirect_stdout(output),
         redirect_stderr(output),
     ):
-        return fitting.fit_and_evaluate(name, cell.config, BaselineSettings(), place, data)
+        while True:
+            try:
+                return fitting.fit_and_evaluate(name, cell.config, BaselineSettings(), place, data)
+            except UserError as error:
+                if WRITTEN_TO not in str(error):
+                    raise
+            while is_locked(cell, Path(workspace.runs_dir)):
+                time.sleep(POLL_SECONDS)
 
 
 def is_fitted(cell: Cell, runs_dir: Path) -> bool:

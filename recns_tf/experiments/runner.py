@@ -12,6 +12,7 @@ from recns_tf.experiments.cells import DONE, Cell, state, unique_cells
 from recns_tf.experiments.options import SweepSettings
 from recns_tf.experiments.sweep import Failure, duration, sweep
 from recns_tf.runs.folder import RunFolder
+from recns_tf.utils.text import count
 
 Key = tuple[str, ...]
 
@@ -76,7 +77,7 @@ def plan_text(cells: Sequence[Cell], runs_dir: Path, jobs: int) -> str:
         todo += 1
         expected = "?" if seconds is None else duration(seconds)
         lines.append(f"{progress:<8}{expected:>9}  {cell.name}")
-    closing = f"{len(cells)} runs, {len(cells) - todo} of them finished"
+    closing = f"{count(len(cells), 'run')}, {len(cells) - todo} of them finished"
     if total:
         closing += f"; about {duration(total / jobs)} of training left"
     if unknown:

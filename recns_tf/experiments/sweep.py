@@ -156,8 +156,9 @@ class JobQueue:
             self.running.remove(ended)
             seconds = time.monotonic() - ended.since
             last = last_line(ended.log)
-            if ended.process.returncode and WRITTEN_TO in last:
-                # Another sweep locked the folder after our check.
+            is_taken = WRITTEN_TO in last or is_locked(ended.cell, self.runs_dir)
+            if ended.process.returncode and is_taken:
+                # Another sweep locked the folder after our check; it writes to the same log.
                 self.waiting.append(ended.cell)
                 continue
             results = results_of(ended.cell, self.runs_dir)
@@ -186,7 +187,7 @@ class JobQueue:
 
 
 def start(cell: Cell, workspace: Workspace, folder: Path, jobs: int, command: Command) -> Running:
-    """Start the process of a cell, with its output in its log."""
+    """Start the process of a cell, with its output appended to its log."""
     settings = folder / "settings" / f"{cell.name}.json"
     write_json(settings, cell.config.to_json())
     log = folder / "logs" / f"{cell.name}.log"
@@ -195,7 +196,7 @@ def start(cell: Cell, workspace: Workspace, folder: Path, jobs: int, command: Co
     path = os.pathsep.join(filter(None, [str(PACKAGE.parent), os.environ.get("PYTHONPATH")]))
     environment = {"TF_NUM_INTRAOP_THREADS": threads, "OMP_NUM_THREADS": threads}
     parent = os.getpid()
-    with log.open("wb") as output:
+    with log.open("ab") as output:
         process = subprocess.Popen(
             command(cell, settings, workspace),
             env=environment | os.environ | {"PYTHONPATH": path},

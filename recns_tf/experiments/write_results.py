@@ -20,6 +20,7 @@ from recns_tf.interactions import Interactions
 from recns_tf.runs.data import data_settings
 from recns_tf.runs.published import published
 from recns_tf.utils.files import write_text
+from recns_tf.utils.text import count
 from recns_tf.utils.together import written_together
 
 TITLE_WIDTH = 50
@@ -142,7 +143,8 @@ def legend(
     if chosen:
         text += f" Settings from the command line: {', '.join(chosen)}."
     if options.tune:
-        text += f" Every sampler was tuned with {options.tune} trials on validation: tuning.md."
+        trials = count(options.tune, "trial")
+        text += f" Every sampler was tuned with {trials} on validation: tuning.md."
     if done < len(cells):
         text += f" {done} of {len(cells)} runs are finished."
     return text

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import json
 import os
 import shutil
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,9 @@ from scipy.sparse import csr_array
 
 from recns_tf.regions.storage import StoredRegion
 from recns_tf.utils.damage import Damaged, reading
+from recns_tf.utils.failures import naming_the_disk
 from recns_tf.utils.files import read_object, sha256, write_json
+from recns_tf.utils.locks import lock, remove_abandoned
 
 FORMAT = 1
 ABOUT = "about.json"
@@ -49,30 +51,30 @@ def cached(
     key = {"format": FORMAT, "train": checksum(train), **settings}
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
     path = directory / f"region-{digest[:12]}"
+    locked = directory / f".{path.name}.lock"
     if path.exists():
         try:
-            return read(path, key)
+            form = read(path, key)
         except Damaged as error:
             print(error, file=sys.stderr)
-    lock = directory / f".{path.name}.lock"
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        file = lock.open("a")
-    except OSError as error:
-        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
-            raise
-        print(f"{directory} is not writable: the region is not cached for the next run.")
-        return build()
-    with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        else:
+            remove_abandoned(locked)
+            return form
+    with ExitStack() as stack:
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(lock(locked))
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+                raise
+            print(f"{directory} is not writable: the region is not cached for the next run.")
+            return build()
         try:
             # Another process may have saved it while this one waited.
-            form = read(path, key)
+            return read(path, key)
         except Damaged:
             save(path, key, build())
-            form = read(path, key)
-        lock.unlink(missing_ok=True)
-    return form
+            return read(path, key)
 
 
 def checksum(train: csr_array) -> str:
@@ -87,17 +89,18 @@ def save(path: Path, key: dict[str, Any], form: StoredRegion) -> None:
     """Write regions into the folder `path`, which is replaced; the caller holds its lock."""
     part = path.with_name(f".{path.name}.part")
     shutil.rmtree(part, ignore_errors=True)
-    part.mkdir()
-    try:
-        checksums = {}
-        for name, array in {"counts": form.counts, **form.arrays}.items():
-            np.save(part / f"{name}.npy", array, allow_pickle=False)
-            checksums[name] = sha256(part / f"{name}.npy")
-        write_json(part / ABOUT, {"form": form.name, "key": key, "sha256": checksums})
-        shutil.rmtree(path, ignore_errors=True)
-        os.rename(part, path)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+    with naming_the_disk(path):
+        part.mkdir()
+        try:
+            checksums = {}
+            for name, array in {"counts": form.counts, **form.arrays}.items():
+                np.save(part / f"{name}.npy", array, allow_pickle=False)
+                checksums[name] = sha256(part / f"{name}.npy")
+            write_json(part / ABOUT, {"form": form.name, "key": key, "sha256": checksums})
+            shutil.rmtree(path, ignore_errors=True)
+            os.rename(part, path)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
 
 
 def read(path: Path, key: dict[str, Any]) -> StoredRegion:

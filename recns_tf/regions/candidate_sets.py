@@ -6,6 +6,7 @@ from recns_tf.ops.bitmap import Bitmap
 from recns_tf.ops.item_sets import ComplementItems, Fallback, ItemSets, ListedItems, Pool
 from recns_tf.regions.pools import draw_pools
 from recns_tf.regions.region import Region
+from recns_tf.utils.text import count
 
 
 def exact_sets(region: Region) -> ItemSets | None:
@@ -71,9 +72,9 @@ class CandidateSets:
         """Return a description of the region, and of the pools if they are used."""
         text = self.region.summary(num_candidates)
         if self.pool is not None:
-            drawn = f"every {self.pool_epochs} epochs" if self.pool_epochs else "once"
+            drawn = f"every {count(self.pool_epochs, 'epoch')}" if self.pool_epochs else "once"
             text += (
                 "\nthe exact region needs more than --region_memory: candidates are drawn from "
-                f"pools of {self.pool_size} items per user, drawn {drawn}"
+                f"pools of {count(self.pool_size, 'item')} per user, drawn {drawn}"
             )
         return text

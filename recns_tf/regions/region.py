@@ -34,6 +34,7 @@ from recns_tf.regions.storage import RegionBuilder, StoredRegion
 from recns_tf.regions.walks import Bits, Block, Graph, ones
 from recns_tf.registry import REGION_DEFINITIONS, REGIONS
 from recns_tf.utils.program import program
+from recns_tf.utils.text import count
 
 NEARLY_ALL = 0.9
 """Share of the unobserved items above which a warning says that the region restricts little."""
@@ -107,7 +108,8 @@ class Region:
         text = (
             f"{name}: {coverage['mean']:.1%} of the items per user on average "
             f"(5%–95% of users: {coverage['p5']:.1%}–{coverage['p95']:.1%}); "
-            f"users with fewer than {num_candidates} items: {(self.counts < num_candidates).sum()}"
+            f"users with fewer than {count(num_candidates, 'item')}: "
+            f"{(self.counts < num_candidates).sum()}"
         )
         share = self.share_of_unobserved()
         if self.kind != "all" and share >= NEARLY_ALL:
@@ -118,9 +120,10 @@ class Region:
         unreachable = self.count_unreachable()
         if self.kind == "intermediate" and unreachable:
             text += (
-                f"\nwarning: {unreachable:,} of the {self.train.shape[1]:,} items have no train "
-                "positive: they are never drawn as negatives from this region, and a model may "
-                "rank them high; --region=all draws them too."
+                f"\nwarning: {unreachable:,} of the {self.train.shape[1]:,} items "
+                f"{'has' if unreachable == 1 else 'have'} no train positive: they are never "
+                "drawn as negatives from this region, and a model may rank them high; "
+                "--region=all draws them too."
             )
         return text
 

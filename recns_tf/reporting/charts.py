@@ -17,6 +17,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from recns_tf.utils.text import count
+
 COLORS = ("#0b63a5", "#b84a00", "#00725a", "#a5308a", "#555555", "#7a4f1d", "#5b4bc4", "#8c1d2f")
 DASHES = ((), (6, 2), (2, 2), (8, 2, 2, 2))
 WIDTH, HEIGHT = 360, 230
@@ -93,7 +95,7 @@ class Chart(NamedTuple):
         """The chart in words, for screen readers."""
         ys = [y for line in self.lines for _, y in line.points]
         return (
-            f"{self.title} over {self.x_label}, {len(self.lines)} lines "
+            f"{self.title} over {self.x_label}, {count(len(self.lines), 'line')} "
             f"from {min(ys):.4g} to {max(ys):.4g}"
         )
 

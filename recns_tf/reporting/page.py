@@ -41,6 +41,7 @@ from recns_tf.reporting.slices import (
 from recns_tf.runs.data import NAMES, load_data_of
 from recns_tf.runs.folder import RunFolder
 from recns_tf.runs.recommendations import lists_of
+from recns_tf.utils.text import count
 
 TOLERANCE = 5e-4
 """How much Recall may change when items of equal score are in another order."""
@@ -94,8 +95,8 @@ def build_page(runs: Sequence[Run], notes: Sequence[str], settings: Report) -> s
     ]
     page = Page(
         title=f"Runs on {', '.join(sorted({group.dataset for group in groups}))}",
-        summary=f"{len(kept)} runs, {finished} of them finished, in {len(groups)} groups that "
-        "differ in more than the seed.",
+        summary=f"{count(len(kept), 'run')}, {finished} of them finished, in "
+        f"{count(len(groups), 'group that differs', 'groups that differ')} in more than the seed.",
         notes=notes,
         remarks=remarks,
         sections=[section for section in sections if section.parts or section.notes],
@@ -155,7 +156,7 @@ def compute_slices(
             depth = int(run.config.get("ranking_depth", 0))
             _, k = split_key(recall) or ("", 0)
             if k > LARGEST_K:
-                raise UserError(f"lists of {k} items are longer than {LARGEST_K}.")
+                raise UserError(f"lists of {count(k, 'item')} are longer than {LARGEST_K}.")
             lists = lists_of(RunFolder(run.path), data, ranker, depth, k)
             by_degree = recall_by_user_degree(lists, data, settings.groups)
             if abs(by_degree.mean - recorded) > TOLERANCE:

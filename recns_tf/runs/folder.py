@@ -42,7 +42,7 @@ from typing import Any
 from recns_tf.errors import UserError
 from recns_tf.runs.records import check_results, check_row, check_types
 from recns_tf.utils.damage import Damaged, reading
-from recns_tf.utils.files import atomic, parse_json, read_object, write_json
+from recns_tf.utils.files import atomic, parse_json, read_object, shown_as, write_json
 from recns_tf.utils.manifest import Manifest
 
 LISTS = Path("lists") / "test.npy"
@@ -111,7 +111,8 @@ class RunFolder:
         if not is_new and not self.config.exists() and self.has_other_files():
             raise UserError(f"{self.path} is not the folder of a run: choose another --run_name.")
         self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / ".lock").open("w") as lock:
+        locked = self.path / ".lock"
+        with shown_as(self.path, locked), locked.open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:

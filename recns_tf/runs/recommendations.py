@@ -15,6 +15,7 @@ from recns_tf.interactions import Interactions, users_with
 from recns_tf.runs.folder import ANEW, RunFolder
 from recns_tf.utils.arrays import read_npy
 from recns_tf.utils.damage import reading
+from recns_tf.utils.text import count
 
 
 def lists_of(
@@ -43,7 +44,7 @@ def lists_of(
         if lists.ndim != 2 or len(lists) != data.num_users:
             raise UserError(f"{stored} is not of this dataset.")
         if lists.shape[1] < k:
-            raise UserError(f"{stored} has lists of {lists.shape[1]} items, not {k}.")
+            raise UserError(f"{stored} has lists of {count(lists.shape[1], 'item')}, not {k}.")
         return lists[:, :k].astype(np.int64)
     user, item = read_embeddings(folder, data)
     users = users_with(data.test)

@@ -98,8 +98,13 @@ class RNSAS(GeneratorSampler):
         Raises:
             UserError: fewer than k candidates are unexposed.
         """
-        options = GeneratorOptions.from_settings(config)
-        most = options.num_candidates - config.num_negatives
+        most = config.generator_candidates - config.num_negatives
+        if most < 0:
+            raise UserError(
+                f"--generator_candidates={config.generator_candidates}: choose at least "
+                f"{config.num_negatives + config.rnsas_exposed}, --num_negatives plus "
+                "--rnsas_exposed."
+            )
         if config.rnsas_exposed > most:
             raise UserError(
                 f"--rnsas_exposed={config.rnsas_exposed}: choose at most {most}, "
@@ -109,7 +114,7 @@ class RNSAS(GeneratorSampler):
             config.num_negatives,
             context.pool,
             context.interactions.exposed,
-            options,
+            GeneratorOptions.from_settings(config),
             num_exposed=config.rnsas_exposed,
             weight=config.rnsas_weight,
             feature_share=config.rnsas_feature_share,

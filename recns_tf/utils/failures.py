@@ -3,20 +3,56 @@
 from __future__ import annotations
 
 import errno
-import os
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from recns_tf.errors import UserError
 from recns_tf.utils.memory import is_out_of_memory
+from recns_tf.utils.text import bytes_text
 
+FULL_DISK = "{} is full: free some space and run the same command again."
 FULL = (errno.ENOSPC, errno.EDQUOT)
 FULL_TEXT = re.compile(r"no space left on device|disk quota exceeded|\d+ requested and \d+ written")
 """What libraries write of a full disk, the last of them NumPy."""
+
+
+def is_full(error: BaseException) -> bool:
+    """Return whether an exception of any library reports a full disk; its causes do not count."""
+    in_text = FULL_TEXT.search(str(error).lower()) is not None
+    return getattr(error, "errno", None) in FULL or in_text
+
+
+def full_disk(place: Path | str) -> str:
+    """Return a sentence on a full disk.
+
+    Args:
+        place: the file or folder that was written, "" if unknown. Instead of a hidden one, which
+            is temporary, or a file in it, the folder around it is named.
+    """
+    if not str(place):
+        return FULL_DISK.format("the disk")
+    path = Path(place)
+    if path.parent.name.startswith("."):
+        path = path.parent
+    if path.name.startswith("."):
+        path = path.parent
+    return FULL_DISK.format(f"the disk of {path}")
+
+
+@contextmanager
+def naming_the_disk(place: Path) -> Iterator[None]:
+    """Turn a full disk within the block into a UserError that names the file or folder `place`."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        if any(map(is_full, chain(error))):
+            raise UserError(full_disk(place)) from error
+        raise
 
 
 def sentence(error: BaseException, *, folder: Path | str = "", advice: str = "") -> str:
@@ -28,11 +64,8 @@ def sentence(error: BaseException, *, folder: Path | str = "", advice: str = "")
         advice: what takes less memory, such as "choose a smaller --dim".
     """
     for each in chain(error):
-        text = str(each).lower()
-        if getattr(each, "errno", None) in FULL or FULL_TEXT.search(text):
-            place = getattr(each, "filename", None) or folder
-            where = f" of {place}" if place else ""
-            return f"the disk{where} is full: free some space and run the same command again."
+        if is_full(each):
+            return full_disk(getattr(each, "filename", None) or folder)
         if is_out_of_memory(each):
             return f"out of memory: {advice or 'use less data or a machine with more memory'}."
     return ""
@@ -63,8 +96,8 @@ def chain(error: BaseException | None) -> Iterator[BaseException]:
 def require_space(folder: Path, size: int, what: str) -> None:
     """Raise UserError unless a folder has room for `size` more bytes.
 
-    The space is allocated for a moment, because quotas do not count as a full disk. Some libraries,
-    such as HDF5, crash on a full disk.
+    Some libraries, such as HDF5, crash on a full disk. A quota counts only if the file system
+    reports what it leaves as its free space.
 
     Args:
         folder: an existing folder.
@@ -72,21 +105,8 @@ def require_space(folder: Path, size: int, what: str) -> None:
         what: what they are for, for the message.
     """
     free = shutil.disk_usage(folder).free
-    full = free < size
-    if not full and hasattr(os, "posix_fallocate"):
-        try:
-            with tempfile.TemporaryFile(dir=folder, prefix=f".{os.getpid()}.") as file:
-                os.posix_fallocate(file.fileno(), 0, max(size, 1))
-        except OSError as error:
-            # File systems that cannot allocate in advance raise other errors.
-            full = error.errno in FULL
-    if full:
+    if free < size:
         raise UserError(
-            f"the disk of {folder} is full: {what} needs {megabytes(size)}, {megabytes(free)} are "
-            "free; free some space and run the same command again."
+            f"the disk of {folder} is full: {what} needs {bytes_text(size)}, {bytes_text(free)} "
+            "are free; free some space and run the same command again."
         )
-
-
-def megabytes(size: int) -> str:
-    """Return a number of bytes in megabytes."""
-    return f"{size / 1e6:,.1f} MB"

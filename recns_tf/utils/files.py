@@ -6,10 +6,15 @@ import errno
 import hashlib
 import json
 import os
+import platform
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
+from glob import escape
 from pathlib import Path
 from typing import Any
+
+from recns_tf.utils.failures import naming_the_disk
 
 LARGEST_JSON = 64 * 2**20
 """Bytes of a JSON file above which it is not read."""
@@ -19,22 +24,80 @@ LARGEST_JSON = 64 * 2**20
 def atomic(path: Path) -> Iterator[Path]:
     """Yield a temporary path next to `path`, renamed to `path` when the block succeeds.
 
-    If the block raises, the temporary file is deleted. Readers never see a partial file, also
-    after a power failure. The temporary name keeps the suffix of `path`, which some writers
-    require.
+    If the block raises, the temporary file is deleted; that of a killed process is deleted by the
+    next one that writes `path`. Readers never see a partial file, also after a power failure. The
+    temporary name keeps the suffix of `path`, which some writers require. An OSError on the
+    temporary file names `path`, which the user knows.
+
+    Raises:
+        UserError: the disk is full.
 
     Example:
         >>> with atomic(Path("out.npy")) as temporary:
         ...     np.save(temporary, array)
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    temporary = path.with_name(f".{os.getpid()}-{process_space()}.{path.name}")
+    with naming_the_disk(path), shown_as(path, temporary):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        delete_abandoned(path)
+        try:
+            # Not every library says which file it cannot create.
+            temporary.touch()
+            yield temporary
+            sync(temporary)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def delete_abandoned(path: Path) -> None:
+    """Delete the temporary files for `path` of processes that were killed while writing it.
+
+    Those of other computers and containers, whose processes have other numbers, are left alone.
+    """
+    ending = f"-{process_space()}.{path.name}"
+    for file in path.parent.glob(f".[0-9]*{escape(ending)}"):
+        number = file.name[1:].removesuffix(ending)
+        if number.isdecimal() and not is_running(int(number)):
+            # Another user's file may have to stay, which harms nothing.
+            with suppress(OSError):
+                file.unlink()
+
+
+@cache
+def process_space() -> str:
+    """Return a short name of the space in which this process has its number.
+
+    It is that of the running system and, on Linux, of its container.
+    """
     try:
-        yield temporary
-        sync(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
+        name = f"{boot} {os.stat('/proc/self/ns/pid').st_ino}"
+    except OSError:
+        name = platform.node()
+    return hashlib.sha256(name.encode()).hexdigest()[:8]
+
+
+def is_running(process: int) -> bool:
+    """Return whether there is a process with a number, of any user."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
+
+
+@contextmanager
+def shown_as(path: Path, *hidden: Path) -> Iterator[None]:
+    """Let an OSError on one of the hidden neighbors of `path` name `path`."""
+    try:
+        yield
+    except OSError as error:
+        if str(error.filename) in map(str, hidden):
+            error.filename, error.filename2 = str(path), None
+        raise
 
 
 def sync(path: Path) -> None:

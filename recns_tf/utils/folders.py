@@ -21,7 +21,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from recns_tf.errors import UserError
-from recns_tf.utils.files import sync
+from recns_tf.utils.failures import naming_the_disk
+from recns_tf.utils.files import shown_as, sync
 from recns_tf.utils.locks import lock
 
 LOCK, NEW, OLD = ".recns-lock", ".recns-new", ".recns-old"
@@ -58,8 +59,10 @@ def claim(target: Path, refusal: str) -> Iterator[None]:
         created = [folder for folder in (parent, *parent.parents) if not folder.exists()]
         parent.mkdir(parents=True, exist_ok=True)
         stack.callback(remove_empty, created)
+        locked = beside(target, LOCK)
+        stack.enter_context(shown_as(target, locked, beside(target, NEW)))
         try:
-            stack.enter_context(lock(beside(target, LOCK), wait=False))
+            stack.enter_context(lock(locked, wait=False))
         except BlockingIOError as error:
             raise UserError(refusal) from error
         put_in_order(target)
@@ -75,21 +78,25 @@ def replace(target: Path) -> Iterator[Path]:
 
     Args:
         target: the folder, locked by `claim`. It need not exist.
+
+    Raises:
+        UserError: the disk is full.
     """
     real, new, old = real_path(target), beside(target, NEW), beside(target, OLD)
-    new.mkdir()
-    try:
-        yield new
-        for folder, _, files in os.walk(new):
-            for name in files:
-                sync(Path(folder) / name)
-            sync(Path(folder))
-        if real.exists():
-            os.replace(real, old)
-        os.replace(new, real)
-        sync(real.parent)
-    finally:
-        put_in_order(target)
+    with naming_the_disk(target):
+        new.mkdir()
+        try:
+            yield new
+            for folder, _, files in os.walk(new):
+                for name in files:
+                    sync(Path(folder) / name)
+                sync(Path(folder))
+            if real.exists():
+                os.replace(real, old)
+            os.replace(new, real)
+            sync(real.parent)
+        finally:
+            put_in_order(target)
 
 
 def restore(target: Path) -> None:

@@ -36,6 +36,13 @@ def lock(path: Path, wait: bool = True) -> Iterator[BinaryIO]:
             return
 
 
+def remove_abandoned(path: Path) -> None:
+    """Remove the lock file that a killed process left, unless another one holds it or cannot."""
+    if path.exists():
+        with suppress(OSError), lock(path, wait=False):
+            pass
+
+
 def is_same_file(file: BinaryIO, path: Path) -> bool:
     """Return whether the open `file` is still at `path`."""
     with suppress(FileNotFoundError):

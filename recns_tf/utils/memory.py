@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from recns_tf.errors import UserError
+from recns_tf.utils.text import bytes_text
 
 ADVICE = "choose a smaller --dim, --batch_size, --num_negatives or --num_candidates"
 SIGNS = ("OOM", "bad_alloc", "allocate memory", "Unable to allocate", "out of memory")
@@ -78,11 +79,6 @@ def numbers_of(path: Path, unit: int = 1) -> dict[str, int]:
     }
 
 
-def gigabytes(number: float) -> str:
-    """Return a number of bytes as text, such as "1.5 GB" or "20 MB"."""
-    return f"{number / 1e9:,.1f} GB" if number >= 1e8 else f"{number / 1e6:,.0f} MB"
-
-
 def require_memory(what: str, parts: Mapping[str, int], available: int, advice: str) -> None:
     """Raise UserError if parts need more memory than is available.
 
@@ -96,8 +92,8 @@ def require_memory(what: str, parts: Mapping[str, int], available: int, advice: 
     if needed > available:
         largest = max(parts, key=lambda part: parts[part])
         raise UserError(
-            f"{what} needs at least {gigabytes(needed)} of memory, {gigabytes(parts[largest])} of "
-            f"it for {largest}, and {gigabytes(available)} are available: {advice}."
+            f"{what} needs at least {bytes_text(needed)} of memory, {bytes_text(parts[largest])} "
+            f"of it for {largest}, and {bytes_text(available)} are available: {advice}."
         )
 
 

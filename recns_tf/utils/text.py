@@ -1,4 +1,4 @@
-"""Checks the texts of a command line, and shows any text in one line."""
+"""Checks the texts of a command line, and writes texts, counts and sizes for messages."""
 
 from __future__ import annotations
 
@@ -40,6 +40,24 @@ def printable(text: str) -> str:
 def one_line(error: BaseException, longest: int = LONGEST_ERROR) -> str:
     """Return the start of an error's message as one line, without the final period."""
     return " ".join(str(error)[:longest].split()).rstrip(".")
+
+
+def count(number: int, noun: str, nouns: str = "") -> str:
+    """Return a number with the form of a noun that it takes: "1 row", "2,000 rows".
+
+    Args:
+        number: how many.
+        noun: for 1; further words may follow it in both forms.
+        nouns: for all other numbers; `noun` with an s if empty.
+    """
+    return f"{number:,} {noun if number == 1 else nouns or f'{noun}s'}"
+
+
+def bytes_text(number: float) -> str:
+    """Return a number of bytes as text: "1.5 GB", "20 MB" or "0.2 MB"."""
+    if number >= 1e9:
+        return f"{number / 1e9:,.1f} GB"
+    return f"{number / 1e6:.0f} MB" if number >= 1e7 else f"{number / 1e6:.1f} MB"
 
 
 def require_text(

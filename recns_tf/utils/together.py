@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from recns_tf.utils.files import sync
+from recns_tf.utils.failures import naming_the_disk
+from recns_tf.utils.files import shown_as, sync
 from recns_tf.utils.folders import LOCK, NEW
 from recns_tf.utils.locks import lock
 
@@ -25,14 +26,17 @@ def written_together(folder: Path, last: str) -> Iterator[Path]:
         folder: the output folder, created if it is missing.
         last: name of the file that marks a complete group; the block must write it.
 
+    Raises:
+        UserError: the disk is full.
+
     Example:
         >>> with written_together(Path("out"), last="table.md") as temporary:
         ...     write_text(temporary / "table.csv", "1,2")
         ...     write_text(temporary / "table.md", "| 1 | 2 |")
     """
     folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / f".{last}{NEW}"
-    with lock(folder / f".{last}{LOCK}"):
+    temporary, locked = folder / f".{last}{NEW}", folder / f".{last}{LOCK}"
+    with shown_as(folder, temporary, locked), lock(locked), naming_the_disk(folder):
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir()
         try:

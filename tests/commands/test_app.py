@@ -9,6 +9,7 @@ import pytest
 from recns_tf import main, registry
 from recns_tf.commands import app, train
 from recns_tf.commands.app import Command
+from recns_tf.config import flagfiles
 from recns_tf.config.config import Config
 from recns_tf.errors import UserError
 from tests.commands.test_train import ROOT
@@ -35,6 +36,7 @@ FLAGS = {
     "report": ("output", "data_dir"),
     "reproduce": ("grid", "seeds", "tune", "jobs", "num_negatives"),
     "ablate": ("base", "[no]letter", "seeds"),
+    "export-model": ("topk", "version", "[no]overwrite", "data_dir"),
     "bench": ("shapes", "rounds"),
     "test": (),
 }
@@ -121,6 +123,16 @@ def test_a_flagfile_that_is_not_text_is_named(tmp_path):
     (tmp_path / "a.flags").write_bytes(b"--dim=3\n\xff\n")
     with pytest.raises(UserError, match=r"--flagfile=.*a\.flags: not a text in UTF-8\.$"):
         app.parse(train.COMMAND, ["ml-100k", "mf", f"--flagfile={tmp_path}/a.flags"], "train")
+
+
+def test_flags_are_made_once_to_be_read_and_once_to_find_repeated_ones(monkeypatch):
+    made = []
+    for module in (app, flagfiles):
+        make = module.make_flags
+        monkeypatch.setattr(module, "make_flags", lambda *a, make=make: made.append(a) or make(*a))
+    parsed = app.parse(train.COMMAND, ["ml-100k", "pinsage", "--khop=5"], "train")
+    assert len(made) == 2
+    assert parsed.flags["khop"].value == 5 and parsed.flags["dim"].value == 256
 
 
 def test_flags_do_not_outlive_a_call():

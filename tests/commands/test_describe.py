@@ -49,10 +49,10 @@ def test_description_of_a_small_dataset(leaky):
         assert coverage[f"khop {khop}"]["mean"] == pytest.approx((0 + 1 / 4 + 1 / 4) / 3)
     lines = report(about).splitlines()
     assert lines[1].split() == ["leaky", "3", "4", "7", "3", "0.58333"]
-    assert "1 users (33.3%) have no exposures" in lines
-    assert "2 users (66.7%) are tested" in lines
+    assert "1 user (33.3%) without exposures" in lines
+    assert "2 tested users (66.7%)" in lines
     assert "users without a train positive: 0 of valid, 0 of test" in lines
-    assert "items without a train positive: 1 of valid (1 pairs), 2 of test (2 pairs)" in lines
+    assert "items without a train positive: 1 of valid (1 pair), 2 of test (2 pairs)" in lines
     assert "0 exposed pairs are positives of valid, 1 of test: they stay exposed" in lines
 
 

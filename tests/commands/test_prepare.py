@@ -143,9 +143,7 @@ def test_global_split_reports_cold_users_and_items(tmp_path, capsys):
     }  # fmt: skip
     lines = capsys.readouterr().out.splitlines()
     assert "note  users without a train positive: 0 of valid, 1 of test" in lines
-    assert (
-        "note  items without a train positive: 1 of valid (2 pairs), 1 of test (1 pairs)" in lines
-    )
+    assert "note  items without a train positive: 1 of valid (2 pairs), 1 of test (1 pair)" in lines
 
 
 @pytest.mark.parametrize("timestamp", ["t", ""])

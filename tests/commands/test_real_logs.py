@@ -86,7 +86,7 @@ def test_rows_of_guests_and_without_a_time(workplace, capsys):
     assert message == ("log.csv line 3: user_id is missing; --missing=drop leaves such rows out.")
     message, output = prepare(capsys, guests, "--missing=drop")
     assert message == "" and train_pairs() == {(1, "a"), (2, "a")}
-    assert "less              1 rows without an id, a label or a time (--missing=drop)" in output
+    assert "less              1 row without an id, a label or a time (--missing=drop)" in output
     timeless = "user_id,video_id,timestamp,ratio\n1,10,1593878903.4,0.7\n1,11,,2.5\n1,12,5,2.5\n"
     flags = ("--item=video_id", "--label=ratio", "--positive=>=2", "--timestamp=timestamp")
     message, _ = prepare(capsys, timeless, *flags, "--split=temporal")

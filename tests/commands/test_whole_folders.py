@@ -187,6 +187,17 @@ def test_export_is_refused_while_another_process_writes_there(tmp_path, worlds):
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.parametrize("name", ["table.csv", "folder"])
+def test_lock_of_an_export_killed_after_its_last_step_is_removed(tmp_path, worlds, name):
+    layout = "lightgcn" if name == "folder" else "table"
+    words = ("export", "shop", str(tmp_path / name), f"--format={layout}")
+    faults.command(*words, f"--data_dir={worlds['a'][0]}")
+    (tmp_path / f".{name}.recns-lock").touch()
+    with pytest.raises(UserError, match="already exists"):
+        faults.command(*words, f"--data_dir={worlds['a'][0]}")
+    assert os.listdir(tmp_path) == [name]
+
+
 def test_dataset_lost_between_two_renames_is_found_by_every_reader(tmp_path, worlds):
     data, checksum = worlds["a"]
     finders = (

@@ -135,6 +135,41 @@ def test_cell_whose_folder_was_locked_meanwhile_is_tried_again(world, tmp_path):
     assert (tmp_path / found[1].name / "calls").read_text() == "x"
 
 
+@pytest.mark.slow
+def test_cell_is_tried_again_though_the_other_sweep_writes_to_its_log(world, tmp_path):
+    """The last line of the log is then that of the other run, which this test stands for."""
+    found, run = world
+    folder = tmp_path / found[1].name
+    refused = (
+        "import fcntl, sys, time; from pathlib import Path\n"
+        "folder, tried = Path(sys.argv[2]), Path(sys.argv[3]) / 'tried'\n"
+        "if not tried.exists():\n"
+        "    tried.parent.mkdir(exist_ok=True); tried.touch()\n"
+        "    while not (folder / '.lock').exists(): time.sleep(0.02)\n"
+        "    print('recns_tf: another process is writing to runs/x.', flush=True)\n"
+        "    print('epoch 1 of the other run', flush=True); sys.exit(1)\n" + FINISHES
+    )
+
+    def other():
+        while not (tmp_path / "active" / "tried").exists():
+            time.sleep(0.02)
+        folder.mkdir()
+        with (tmp_path / "locked").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            (tmp_path / "locked").rename(folder / ".lock")
+            # The refused process has ended when the next run has.
+            while not (tmp_path / found[2].name / "results.json").exists():
+                time.sleep(0.02)
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    assert run(programs={1: refused}) == []
+    thread.join()
+    assert (folder / "calls").read_text() == "x"
+    log = tmp_path / "table" / "logs" / f"{found[1].name}.log"
+    assert "epoch 1 of the other run" in log.read_text(), "no run's output is lost"
+
+
 def test_no_cell_is_run_if_a_folder_holds_other_settings(world, tmp_path):
     found, run = world
     other = tmp_path / found[2].name

@@ -13,6 +13,7 @@ from recns_tf.datasets.preparation import Preparation
 from recns_tf.errors import UserError
 from tests.datasets.formats.log_generator import generate
 from tests.fuzz import LONG
+from tests.fuzz.limits import limits
 
 NUM_INPUTS = 300 if LONG else 60
 
@@ -108,12 +109,13 @@ def test_a_malformed_input_is_read_or_refused_in_one_sentence(seed, tmp_path, ca
     rng = random.Random(seed)
     kind = rng.choice(["generated"] * 5 + [*FOLDERS, "ml-100k"])
     try:
-        if kind == "generated":
-            read_generated(rng, seed, tmp_path)
-        elif kind == "ml-100k":
-            read_archive(rng, tmp_path)
-        else:
-            read_built_in(rng, kind, tmp_path)
+        with limits():
+            if kind == "generated":
+                read_generated(rng, seed, tmp_path)
+            elif kind == "ml-100k":
+                read_archive(rng, tmp_path)
+            else:
+                read_built_in(rng, kind, tmp_path)
     except UserError as error:
         text = str(error)
         assert "\n" not in text and len(text) < 1000 and text.endswith("."), text

@@ -5,15 +5,15 @@ RECNS_TF_FUZZ=long tries more lines.
 
 import os
 import random
-import subprocess
 import sys
 
 import pytest
 
 from recns_tf import main, registry
 from recns_tf.config.flags import flag_fields
-from tests.commands.test_train import ROOT
+from tests import processes
 from tests.fuzz import LONG
+from tests.fuzz.limits import limits
 
 LINES = 1_000 if LONG else 60
 PROCESSES = 20 if LONG else 2
@@ -181,7 +181,7 @@ def test_a_wrong_line_is_one_sentence(seed, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("RECNS_TF_PROGRAM", "recns-tf")
     monkeypatch.setattr(sys, "path", list(sys.path))
-    with pytest.raises(SystemExit) as end:
+    with pytest.raises(SystemExit) as end, limits():
         main.main(line)
     assert capsys.readouterr().err == "", line
     assert isinstance(end.value.code, str), line
@@ -195,7 +195,7 @@ def test_every_wrong_combination_is_one_sentence(number, tmp_path, monkeypatch, 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("RECNS_TF_PROGRAM", "recns-tf")
     monkeypatch.setattr(sys, "path", list(sys.path))
-    with pytest.raises(SystemExit) as end:
+    with pytest.raises(SystemExit) as end, limits():
         main.main(line)
     assert capsys.readouterr().err == "", line
     check(end.value.code, line)
@@ -209,15 +209,9 @@ def test_a_wrong_line_is_one_sentence_of_a_process(seed, tmp_path):
     line = wrong_line(dice)
     while any("\0" in each or len(each) > 100_000 for each in line):
         line = wrong_line(dice)
-    done = subprocess.run(
-        [sys.executable, "-m", "recns_tf", *map(os.fsencode, line)],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "RECNS_TF_PROGRAM": "recns-tf"},
-        capture_output=True,
-        check=False,
-    )
-    assert done.returncode in (1, 2), line
-    text = done.stderr.decode()
+    done = processes.run(processes.program(*map(os.fsencode, line)), tmp_path)
+    assert done.status in (1, 2), line
+    text = done.stderr
     assert text.count("\n") == 1 and text.endswith("\n"), line
     check(text[:-1], line)
     assert not list(tmp_path.iterdir()), line

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
+from recns_tf.errors import UserError
 from recns_tf.regions import cache
 from recns_tf.regions.region import build_region
 from recns_tf.regions.storage import StoredRegion
@@ -119,12 +120,20 @@ def test_another_format_uses_another_folder(toy, tmp_path, monkeypatch):
     assert len(list(tmp_path.glob("region-*"))) == 2
 
 
+def test_lock_of_a_process_killed_after_it_had_saved_the_region_is_removed(toy, tmp_path):
+    build_region(toy.train, cache=tmp_path)
+    path = cached_folder(tmp_path)
+    (tmp_path / f".{path.name}.lock").touch()
+    build_region(toy.train, cache=tmp_path)
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_full_disk_leaves_no_folder(toy, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "no space left")
 
     monkeypatch.setattr(cache, "write_json", full)
-    with pytest.raises(OSError, match="no space"):
+    with pytest.raises(UserError, match=f"the disk of {tmp_path}.* is full"):
         build_region(toy.train, cache=tmp_path)
     assert not [path for path in tmp_path.iterdir() if path.is_dir()]
 

@@ -113,7 +113,7 @@ def test_coverage_is_a_share_of_all_items():
     described = region.describe(num_candidates=1)
     assert described["users_under_num_candidates"] == described["users_without"] == 3
     assert described["kind"] == "intermediate" and described["khop"] == 3
-    assert "2.5%" in region.summary(1) and "users with fewer than 1 items: 3" in region.summary(1)
+    assert "2.5%" in region.summary(1) and "users with fewer than 1 item: 3" in region.summary(1)
     assert region.summary(1).count("warning") == 1, "only about unreachable items"
     assert "restricts little" not in region.summary(1)
 

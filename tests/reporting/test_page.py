@@ -407,6 +407,13 @@ def test_wrong_arguments_are_errors_of_one_line():
         assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/sys").is_dir(), reason="no folder in which nobody can write")
+def test_a_page_that_cannot_be_written_is_named(place):
+    done = command(place / "runs" / "a", "--output=/sys/page.html", cwd=place)
+    assert done.returncode == 1 and ": /sys/page.html: " in done.stderr.splitlines()[-1]
+
+
 PROBE = """<script>
 const wide = document.documentElement.scrollWidth <= window.innerWidth;
 document.querySelector(".legend button").click();

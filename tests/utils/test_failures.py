@@ -13,12 +13,17 @@ import pytest
 from recns_tf.errors import UserError
 from recns_tf.main import main
 from recns_tf.utils import failures
-from tests.commands.test_train import call
+from tests.commands.test_train import ROOT, call
 from tests.fuzz import LONG
 
 KILOBYTES = (12, 700, 2300, 2900)
 if LONG:
     KILOBYTES = (12, 16, 44, 92, 400, 700, 1300, 2000, 2300, 2600, 2900, 3200)
+SMALL_KILOBYTES = (40,)
+if LONG:
+    SMALL_KILOBYTES = (0, 4, 8, 12, 20, 28, 40, 60, 90, 150, 250, 400)
+LARGEST_REFUSED = 90
+"""Kilobytes that suffice for none of WRITERS."""
 TRAIN = (
     "synthetic-small", "mf", "--epochs=2", "--dim=16", "--num_candidates=8", "--num_negatives=2",
 )  # fmt: skip
@@ -75,26 +80,67 @@ def test_training_on_a_full_disk_ends_with_a_sentence_and_resumes(small_disk, wh
     assert results_of(folder) == expected
 
 
+def files_in(folder):
+    """Return the content of the files in a folder or of a file, with "" as its name."""
+    if folder.is_file():
+        return {"": folder.read_bytes()}
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+WRITERS = {
+    "data/log": ("prepare", "log", "--input=../log.csv", "--data_dir=data"),
+    "out": ("export", "synthetic-small", "out", "--format=lightgcn", "--data_dir=../made"),
+    "other": ("export", "synthetic-small", "other", "--format=pinsage", "--data_dir=../made"),
+    "out.csv": ("export", "synthetic-small", "out.csv", "--data_dir=../made"),
+    "out.parquet": ("export", "synthetic-small", "out.parquet", "--data_dir=../made"),
+}
+"""Commands by what they write in the working directory."""
+
+
+def call_in(folder, words):
+    """Run a command in a folder beside the log."""
+    log = folder.parent / "log.csv"
+    if not log.exists():
+        rows = "".join(f"{n % 97},{n % 1013}\n" for n in range(20_000))
+        log.write_text(f"user_id,item_id\n{rows}")
+    return call(sys.executable, "-m", "recns_tf", *words, cwd=folder, PYTHONPATH=str(ROOT))
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """The files that each of WRITERS writes where there is room."""
+    folder = tmp_path_factory.mktemp("roomy") / "disk"
+    folder.mkdir()
+    for words in WRITERS.values():
+        assert call_in(folder, words).returncode == 0
+    return {name: files_in(folder / name) for name in WRITERS}
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("kilobytes", [0, 4, 40, 90])
-def test_prepare_and_export_on_a_full_disk_leave_nothing(small_disk, tmp_path, kilobytes):
-    log = tmp_path / "log.csv"
-    rows = "".join(f"{n % 97},{n % 1013}\n" for n in range(20_000))
-    log.write_text(f"user_id,item_id\n{rows}")
+@pytest.mark.parametrize("kilobytes", SMALL_KILOBYTES)
+def test_prepare_and_export_on_a_full_disk_leave_nothing(small_disk, written, kilobytes):
     folder = small_disk(max(kilobytes, 4))
-    if not kilobytes:
-        (folder / "filler").write_bytes(b"x" * 4096)
-    commands = {
-        "data": ("prepare", "log", f"--input={log}", f"--data_dir={folder / 'data'}"),
-        "out": ("export", "synthetic-small", folder / "out", "--format=lightgcn"),
-        "out.csv": ("export", "synthetic-small", folder / "out.csv"),
-    }
-    for name, arguments in commands.items():
-        done = call(sys.executable, "-m", "recns_tf", *arguments)
-        assert done.returncode == 1, name
-        assert done.stderr.startswith("recns_tf: the disk") and done.stderr.count("\n") == 1, name
-        left = [path for path in folder.rglob("*") if path.is_file() and path.name != "filler"]
-        assert left == [], name
+    filler = folder / "filler"
+    for name, words in WRITERS.items():
+        if not kilobytes:
+            filler.write_bytes(b"x" * 4096)
+        done = call_in(folder, words)
+        if done.returncode:
+            assert done.stderr.startswith("recns_tf: the disk of "), done.stderr
+            assert done.stderr.count("\n") == 1 and "/." not in done.stderr, done.stderr
+            left = [path for path in folder.rglob("*") if path != filler]
+            assert left == [], name
+            filler.unlink(missing_ok=True)
+            subprocess.run(["mount", "-o", "remount,size=20m", str(folder)], check=True)
+            done = call_in(folder, words)
+            assert done.returncode == 0, done.stderr
+        else:
+            assert kilobytes > LARGEST_REFUSED, name
+        assert files_in(folder / name) == written[name]
+        for path in folder.iterdir():
+            (shutil.rmtree if path.is_dir() else os.unlink)(path)
+        size = f"remount,size={max(kilobytes, 4)}k"
+        subprocess.run(["mount", "-o", size, str(folder)], check=True)
 
 
 def test_space_is_required_before_it_is_used(small_disk):
@@ -105,6 +151,23 @@ def test_space_is_required_before_it_is_used(small_disk):
     ):
         failures.require_space(folder, 200_000, "this")
     assert list(folder.iterdir()) == []
+
+
+CHECK = """
+import sys
+from pathlib import Path
+from recns_tf.utils.failures import require_space
+events = []
+sys.addaudithook(lambda event, _: events.append(event))
+require_space(Path(sys.argv[1]), 10**6, "this")
+print([event for event in events if event in ("open", "os.mkdir", "os.truncate")])
+"""
+
+
+def test_the_check_of_space_opens_no_file(tmp_path):
+    """Where space cannot be allocated in advance, as on NFS, every block would be written."""
+    done = call(sys.executable, "-c", CHECK, tmp_path)
+    assert (done.returncode, done.stdout.strip()) == (0, "[]")
 
 
 def raised(action):
@@ -144,6 +207,22 @@ def test_sentences(error, start):
     wrapped = RuntimeError("while saving")
     wrapped.__cause__ = error
     assert failures.sentence(wrapped, folder="X", advice="choose less") == found
+
+
+@pytest.mark.parametrize(
+    ("place", "shown"),
+    [
+        ("", "the disk"),
+        ("a/b.csv", "the disk of a/b.csv"),
+        ("a/.12.b.csv", "the disk of a"),
+        ("a/.b.recns-new/c.npz", "the disk of a"),
+        ("a/.b.recns-new/.12.c.npz", "the disk of a"),
+        (".12.b.csv", "the disk of ."),
+        (".", "the disk of ."),
+    ],
+)
+def test_of_hidden_files_the_folder_is_named(place, shown):
+    assert failures.full_disk(place).startswith(f"{shown} is full: ")
 
 
 def test_errors_are_turned_into_sentences_once():

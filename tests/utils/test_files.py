@@ -1,11 +1,15 @@
+import errno
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
-from recns_tf.utils import files
-from recns_tf.utils.files import atomic, git_blob_sha1, read_json, read_object
+from recns_tf.errors import UserError
+from recns_tf.utils import files, folders
+from recns_tf.utils.files import atomic, git_blob_sha1, process_space, read_json, read_object
+from recns_tf.utils.together import written_together
 
 BIG = bytes(range(256)) * 5000
 
@@ -44,6 +48,75 @@ def test_file_is_on_disk_before_it_appears(tmp_path, monkeypatch):
         temporary.write_text("content")
     assert synced == [(path.stat().st_ino, False)]
     assert path.read_text() == "content" and os.listdir(tmp_path) == ["file"]
+
+
+def test_temporary_files_of_killed_processes_alone_are_deleted(tmp_path):
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    path = tmp_path / "a[1].csv"
+    place = process_space()
+    abandoned = f".{ended.pid}-{place}.{path.name}"
+    kept = [
+        f".1-{place}.{path.name}",
+        f".{ended.pid}-{place}.b.csv",
+        f".{ended.pid}-{place}.x.{path.name}",
+        f".{ended.pid}-another1.{path.name}",
+        f".{ended.pid}.{path.name}",
+        ".5.notes",
+    ]
+    for name in (abandoned, *kept):
+        (tmp_path / name).write_text("")
+    with atomic(path) as temporary:
+        temporary.write_text("content")
+    assert sorted(os.listdir(tmp_path)) == sorted([*kept, path.name])
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError(errno.ENOSPC, "No space left on device"), OSError("8 requested and 4 written")],
+)
+def test_a_full_disk_is_a_sentence_that_names_the_file(tmp_path, error):
+    path = tmp_path / "a.csv"
+    with pytest.raises(UserError, match=f"^the disk of {path} is full: free"), atomic(path):
+        raise error
+    with pytest.raises(OSError, match="other"), atomic(path):
+        raise OSError(errno.EIO, "other")
+    assert os.listdir(tmp_path) == []
+
+
+UNWRITABLE = Path("/sys")
+"""A folder in which not even root can create a file."""
+
+
+@pytest.mark.skipif(not UNWRITABLE.is_dir(), reason="no /sys")
+def test_an_error_names_the_file_that_was_asked_for():
+    path = UNWRITABLE / "page.html"
+    for writing in (
+        lambda: atomic(path),
+        lambda: folders.claim(path, "taken"),
+        lambda: folders.claim(Path("/sys/page"), "taken"),
+    ):
+        with pytest.raises(OSError, match=r".") as caught, writing():
+            pass
+        assert caught.value.filename in (str(path), "/sys/page")
+        assert caught.value.filename2 is None
+    with pytest.raises(OSError, match=r".") as caught, written_together(UNWRITABLE, "page"):
+        pass
+    assert caught.value.filename == "/sys"
+
+
+def test_a_directory_in_the_way_is_named(tmp_path):
+    (tmp_path / "out" / "inner").mkdir(parents=True)
+    with pytest.raises(OSError, match=r".") as caught, atomic(tmp_path / "out") as temporary:
+        temporary.touch()
+    assert (caught.value.filename, caught.value.filename2) == (str(tmp_path / "out"), None)
+    assert os.listdir(tmp_path) == ["out"]
+
+
+def test_errors_on_other_files_keep_their_names(tmp_path):
+    with pytest.raises(FileNotFoundError) as caught, atomic(tmp_path / "out"):
+        (tmp_path / "missing").read_bytes()
+    assert str(caught.value.filename) == str(tmp_path / "missing")
 
 
 def write(path, content):

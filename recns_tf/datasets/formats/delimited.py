@@ -37,7 +37,7 @@ from recns_tf.datasets.formats.text import (
     undecoded,
 )
 from recns_tf.errors import UserError
-from recns_tf.utils.text import one_line
+from recns_tf.utils.text import count, one_line
 
 if TYPE_CHECKING:
     from recns_tf.datasets.formats.quotes import QuoteCheck
@@ -121,8 +121,8 @@ def require_all_records(source: Source, check: QuoteCheck, records: int) -> None
     found = check.finish()
     if found != records:
         raise UserError(
-            f"{source} has {found:,} records, but the parser returned {records:,}: please report "
-            "this, with the file if possible."
+            f"{source} has {count(found, 'record')}, but the parser returned {records:,}: please "
+            "report this, with the file if possible."
         )
 
 
@@ -271,7 +271,8 @@ def describe_error(source: Source, layout: Layout, num_columns: int, error: Exce
             if not ragged and any(is_undecoded(field) for field in fields):
                 return f"{source} line {line}: {undecoded(layout)}."
             if fields and num_columns and len(fields) != num_columns:
-                wrong = f"{len(fields)} fields where {num_columns} columns are named"
+                named = count(num_columns, "column is", "columns are")
+                wrong = f"{count(len(fields), 'field')} where {named} named"
                 return f"{source} line {line}: {wrong}."
     except BadText as bad:
         return f"{source} {bad}."

@@ -35,6 +35,7 @@ from recns_tf.datasets.formats.tables import line_of_row, read_batches
 from recns_tf.datasets.formats.text import Layout
 from recns_tf.errors import UserError
 from recns_tf.interactions import Pairs
+from recns_tf.utils.text import count
 
 MOST_PER_PAIR, MOST_ANYWAY = 10, 1_000_000
 """The largest number of a graph of unknown size, per pair in its files and besides."""
@@ -146,7 +147,8 @@ def require_dense(
             if unlimited[column] and len(pairs) and pairs[row, column] > last:
                 raise UserError(
                     f"{locate(path, row)}: {kind} {pairs[row, column]} is above {last}, too large "
-                    f"for {total:,} pairs in all files: number users and items without large gaps."
+                    f"for {count(total, 'pair')} in all files: number users and items without "
+                    "large gaps."
                 )
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from recns_tf.datasets.formats.ids import BadValue, require_present
 from recns_tf.datasets.formats.labels import to_number, to_numbers
+from recns_tf.utils.text import count
 
 NUMBER, DATE, DATE_WITH_OFFSET = "a number", "a date", "a date with an offset from UTC"
 UTC_NAMES = r" ?(UTC|GMT)$"
@@ -96,9 +97,11 @@ def notes(times: NDArray[np.float64], name: str, form: str) -> list[str]:
     """Return sentences on times that look wrong: mixed units, placeholders for no date."""
     if form != NUMBER:
         odd = int(((times < EARLIEST) | (times > LATEST)).sum())
+        dates = count(odd, f"date of {name} is", f"dates of {name} are")
         text = (
-            f"{odd:,} dates of {name} are before 1900 or after 2200: if they stand for a missing "
-            "date, remove them, since they count as the earliest or latest events"
+            f"{dates} before 1900 or after 2200: "
+            "if they stand for a missing date, remove them, since they count as the earliest or "
+            "latest events"
         )
         return [text] if odd else []
     counts = {

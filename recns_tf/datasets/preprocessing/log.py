@@ -25,6 +25,7 @@ from recns_tf.datasets.preprocessing.split import (
 )
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions, distinct, is_among, make_interactions
+from recns_tf.utils.text import count
 
 
 class Log(NamedTuple):
@@ -121,7 +122,7 @@ def to_interactions(
     if not len(liked):
         raise UserError(
             f"{name}: no positive is left to train on: --user_core={rules.user_core} and "
-            f"--item_core={rules.item_core} leave none of {len(kept_liked):,} pairs."
+            f"--item_core={rules.item_core} leave none of {count(len(kept_liked), 'pair')}."
         )
 
     users = liked // num_items

@@ -207,7 +207,7 @@ def test_errors_after_the_first_batch_name_the_line(tmp_path, monkeypatch):
         ("a 0\nb 2\n", "its ids are not numbered 0 to 1, each exactly once"),
         ("a 0\na 1\n", "its ids are not numbered 0 to 1, each exactly once"),
         ("a 0\nb x\n", "line 3: remap_id 'x' is not an integer"),
-        ("a 0\nb\n", "line 3: 1 fields where 2 columns are named"),
+        ("a 0\nb\n", "line 3: 1 field where 2 columns are named"),
     ],
 )
 def test_malformed_id_lists_are_errors(tmp_path, lines, message):
