@@ -28,6 +28,7 @@ WHATS = {
     "propagation": "a step's propagation, relative to the memory bound and to other methods",
     "step": "the parts of a LightGCN step with RecNS",
     "samplers": "a LightGCN step with every sampler",
+    "kernels": "a step with TensorFlow's kernels, relative to compiled ones",
     "encoders": "a step of every encoder",
     "scaling": "a step and a region on a quarter, a half and the whole of the graph",
     "regions": "building regions and drawing from them",

@@ -36,7 +36,11 @@ class ReadyModel(NamedTuple):
 
 
 def make_ready_model(
-    interactions: Interactions, encoder: str, sampler: str, cache: Path | None = None
+    interactions: Interactions,
+    encoder: str,
+    sampler: str,
+    cache: Path | None = None,
+    **settings: Any,
 ) -> ReadyModel:
     """Return a model that is ready for its first step.
 
@@ -45,9 +49,10 @@ def make_ready_model(
         encoder: name of the encoder.
         sampler: name of the sampler.
         cache: folder of cached regions, if any.
+        **settings: further settings of the model.
     """
     config = Config.for_run("random", encoder)
-    config = dataclasses.replace(config, sampler=sampler)
+    config = dataclasses.replace(config, sampler=sampler, **settings)
     model, pipeline = profiling.past_warmup(config, interactions, cache)
     return ReadyModel(interactions, config, model, pipeline, iter(pipeline.batches()))
 

@@ -207,6 +207,7 @@ VALIDATION_PARTS = ("valid", "test")
 DRAW_LAWS = ("proportional", "softmax", "user_softmax", "hardest")
 MERGES = ("flat", "nested")
 SPARSE_ENGINES = ("csr", "coo")
+KERNELS = ("auto", "numba", "tensorflow")
 RANKERS = ("faiss", "tensorflow")
 
 USER_METRICS = {

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from benchmarks import bench, encoders, epoch, propagation, ranking, samplers
+from benchmarks import bench, encoders, epoch, kernels, propagation, ranking, samplers
 from benchmarks.alternating import Timing
 from benchmarks.graphs import Shape, random_train
 from benchmarks.measuring import Model, report
@@ -23,6 +23,7 @@ RATIOS_TO = {
     "propagation": "floor",
     "step": "propagation",
     "samplers": "propagation",
+    "kernels": "unins, numba",
     "encoders": "lightgcn recns",
     "scaling": "step, 100%",
     "regions": "step",
@@ -37,6 +38,7 @@ RATIOS_TO = {
 def few_models(monkeypatch):
     """Limit the models, each of which takes a second to trace."""
     monkeypatch.setattr(samplers, "SAMPLERS", ("unins", "recns"))
+    monkeypatch.setattr(kernels, "SAMPLERS", ("unins",))
     monkeypatch.setattr(encoders, "ENCODERS", ("lightgcn", "pinsage"))
 
 

@@ -1,30 +1,35 @@
 """Weighted sums of table rows, and dot products with table rows, inside the graph.
 
-CSR products are multithreaded, and transposing the matrix takes one pass over its entries. Segment
-sums run on one core and must sort first.
+On a CPU, CSR products are multithreaded, and transposing the matrix takes one pass over its
+entries, whereas segment sums run on one core. TensorFlow does not publish the CSR operations; with
+--kernels=tensorflow, public ones take their place.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 import tensorflow as tf
 
 from recns_tf.ops import kernels
 
 
-class RowSums:
-    """A sparse matrix [B, m] that adds weights[b, i] at row b and column columns[b, i].
+class RowSums(Protocol):
+    """A sparse matrix [B, m] that adds weights[b, i] at row b and column columns[b, i]."""
+
+    def of(self, table: tf.Tensor) -> tf.Tensor:
+        """Return weighted sums of the rows of a table: float32 [m, d] -> float32 [B, d]."""
+
+    def scatter_add(self, vectors: tf.Tensor) -> tf.Tensor:
+        """Add each weighted vector to its rows (the adjoint of `of`): float32 [B, d] -> [m, d]."""
+
+
+class CSRSums:
+    """RowSums as a CSR matrix.
 
     Args:
-        weights: float32 [B, n].
-        columns: int32 [B, n], repeats allowed; n must be known when the graph is built.
-        size: m, number of columns of the matrix.
-
-    Example:
-        >>> sums = RowSums(tf.constant([[1.0, 2.0]]), tf.constant([[0, 2]]), tf.constant(3))
-        >>> sums.of(tf.constant([[1.0], [10.0], [100.0]])).numpy()
-        array([[201.]], dtype=float32)
+        weights, columns, size: see `row_sums`.
     """
 
     def __init__(self, weights: tf.Tensor, columns: tf.Tensor, size: tf.Tensor):
@@ -37,13 +42,46 @@ class RowSums:
         )
 
     def of(self, table: tf.Tensor) -> tf.Tensor:
-        """Return weighted sums of the rows of a table: float32 [m, d] -> float32 [B, d]."""
         return tf.raw_ops.SparseMatrixMatMul(a=self.matrix, b=table)
 
     def scatter_add(self, vectors: tf.Tensor) -> tf.Tensor:
-        """Add each weighted vector to its rows (the adjoint of `of`): float32 [B, d] -> [m, d]."""
         transposed = tf.raw_ops.SparseMatrixTranspose(input=self.matrix, type=tf.float32)
         return tf.raw_ops.SparseMatrixMatMul(a=transposed, b=vectors)
+
+
+class GatheredSums:
+    """RowSums that gathers the rows and adds them up by public operations.
+
+    Args:
+        weights, columns, size: see `row_sums`.
+    """
+
+    def __init__(self, weights: tf.Tensor, columns: tf.Tensor, size: tf.Tensor):
+        self.weights, self.columns, self.size = weights, columns, size
+
+    def of(self, table: tf.Tensor) -> tf.Tensor:
+        return tf.einsum("bn,bnd->bd", self.weights, tf.gather(table, self.columns))
+
+    def scatter_add(self, vectors: tf.Tensor) -> tf.Tensor:
+        added = tf.reshape(self.weights[:, :, None] * vectors[:, None], [-1, vectors.shape[1]])
+        return tf.math.unsorted_segment_sum(added, tf.reshape(self.columns, [-1]), self.size)
+
+
+def row_sums(weights: tf.Tensor, columns: tf.Tensor, size: tf.Tensor) -> RowSums:
+    """Return the sparse matrix with weights[b, i] at row b and column columns[b, i].
+
+    Args:
+        weights: float32 [B, n].
+        columns: int32 [B, n], repeats allowed; n must be known when the graph is built.
+        size: m, number of columns of the matrix.
+
+    Example:
+        >>> sums = row_sums(tf.constant([[1.0, 2.0]]), tf.constant([[0, 2]]), tf.constant(3))
+        >>> sums.of(tf.constant([[1.0], [10.0], [100.0]])).numpy()
+        array([[201.]], dtype=float32)
+    """
+    form = CSRSums if kernels.is_compiled() else GatheredSums
+    return form(weights, columns, size)
 
 
 def mean_of_rows(table: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
@@ -67,7 +105,7 @@ def mean_of_rows(table: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
 
     @tf.custom_gradient
     def apply(values: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
-        sums = RowSums(tf.fill(tf.shape(rows), 1 / size), rows, tf.shape(values)[0])
+        sums = row_sums(tf.fill(tf.shape(rows), 1 / size), rows, tf.shape(values)[0])
         return sums.of(values), sums.scatter_add
 
     return apply(table)
@@ -76,8 +114,8 @@ def mean_of_rows(table: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
 def products(vectors: tf.Tensor, table: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
     """Return the dot products vectors[b] · table[columns[b, i]].
 
-    No tensor of shape [B, n, d] is created: a compiled loop reads each row once, and both gradients
-    are sparse products.
+    With compiled loops, no tensor of shape [B, n, d] is created: each row is read once, and both
+    gradients are sparse products.
 
     Args:
         vectors: float32 [B, d].
@@ -98,11 +136,9 @@ def products(vectors: tf.Tensor, table: tf.Tensor, columns: tf.Tensor) -> tf.Ten
         vectors: tf.Tensor, table: tf.Tensor
     ) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]]:
         def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            sums = RowSums(upstream, columns, tf.shape(table)[0])
+            sums = row_sums(upstream, columns, tf.shape(table)[0])
             return sums.of(table), sums.scatter_add(vectors)
 
-        arguments = [vectors, table, columns]
-        found = kernels.in_graph(kernels.dots, arguments, tf.float32, columns.shape)
-        return found, gradient
+        return kernels.dots(vectors, table, columns), gradient
 
     return apply(vectors, table)

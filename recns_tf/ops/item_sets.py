@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -130,21 +129,15 @@ class ListedItems:
         Returns:
             int32 [B, n]; may exceed the number of items for ranks beyond the complement.
         """
-        return self._search(kernels.unlisted, users, ranks, tf.int32)
+        return kernels.unlisted(self.starts, self.items, users, ranks)
 
     def contains(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
-        return self._search(kernels.members, users, items, tf.bool)
+        return kernels.members(self.starts, self.items, users, items)
 
     def membership(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
         owner, place = entries_of(self.starts, users)
         entries = tf.gather(self.items, place)
         return marks(owner, entries, items, tf.size(users), self.num_items)
-
-    def _search(
-        self, kernel: Callable[..., NDArray], users: tf.Tensor, numbers: tf.Tensor, kind: tf.DType
-    ) -> tf.Tensor:
-        arguments = [self.starts, self.items, users, numbers]
-        return kernels.in_graph(kernel, arguments, kind, numbers.shape)
 
 
 class ComplementItems:

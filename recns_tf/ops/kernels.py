@@ -1,141 +1,85 @@
-"""Compiled loops over the rows of a batch, called from inside the graph.
+"""Operations of a training step that have two implementations, chosen once per process.
 
-They avoid costs of the corresponding TensorFlow operations, which write out gathered rows before
-multiplying them, compute cumulative sums on one core, search all lists to search one, and find
-repeats by sorting. They are in one file because of numba's cache (see regions/kernels.py), release
-Python's global interpreter lock, and process the rows from `first` to `last` (see
-utils/parallel.py).
+`numba` compiles loops, which run on CPUs alone; `tensorflow` uses TensorFlow's own operations,
+which run on every device and in exported models. Both give the same integers for the same seed, and
+the same products up to rounding. Nothing else in the package depends on the choice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
-import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
-from recns_tf.utils.compiled import compiled
-from recns_tf.utils.parallel import over_rows, row_cuts
+from recns_tf.ops import compiled_kernels, tensorflow_kernels
 
-LITTLE = 1_000_000
-"""Work, in additions, below which starting threads takes longer: less than half a millisecond."""
+NUMBA, TENSORFLOW, AUTO = "numba", "tensorflow", "auto"
 
-SEARCH = 32
-"""Cost of a search in a list, relative to a multiplication or an addition."""
+chosen = NUMBA
+"""The implementation of graphs that are built from now on."""
 
 
-def run(kernel: Callable[..., None], each: NDArray[Any], cost: int, *arguments: Any) -> None:
-    """Run a kernel on all rows, on all cores if there is enough work.
+def resolve(name: str) -> str:
+    """Return NUMBA or TENSORFLOW for a value of --kernels.
 
-    Args:
-        kernel: called as kernel(*arguments, first, last).
-        each: [rows, …], an array with one element per unit of work.
-        cost: cost of an element, in the unit of LITTLE.
-        arguments: arguments of the kernel.
+    AUTO is TENSORFLOW where TensorFlow sees a GPU, and NUMBA elsewhere.
     """
-    if each.size * cost < LITTLE:
-        kernel(*arguments, 0, len(each))
-    else:
-        over_rows(kernel, row_cuts(len(each)), *arguments)
+    if name != AUTO:
+        return name
+    return TENSORFLOW if tf.config.list_physical_devices("GPU") else NUMBA
 
 
-def in_graph(
-    function: Callable[..., NDArray[Any]],
-    arguments: Sequence[tf.Tensor],
-    kind: tf.DType,
-    shape: tf.TensorShape,
-) -> tf.Tensor:
-    """Apply one of the functions below to tensors, inside a graph or eagerly.
+def use(name: str) -> None:
+    """Choose the implementation of the graphs that are built from now on.
 
     Args:
-        function: the function, from arrays to an array.
+        name: a value of --kernels, one of registry.KERNELS.
+    """
+    global chosen
+    chosen = resolve(name)
+
+
+@contextmanager
+def using(name: str) -> Iterator[None]:
+    """Choose the implementation of the graphs that are built in the block.
+
+    Args:
+        name: a value of --kernels, one of registry.KERNELS.
+    """
+    before = chosen
+    use(name)
+    try:
+        yield
+    finally:
+        use(before)
+
+
+def is_compiled() -> bool:
+    """Return whether graphs use compiled loops, and so run on a CPU alone."""
+    return chosen == NUMBA
+
+
+def apply(
+    name: str, arguments: Sequence[tf.Tensor], kind: tf.DType, shape: tf.TensorShape
+) -> tf.Tensor:
+    """Apply an operation in the chosen implementation, inside a graph or eagerly.
+
+    Args:
+        name: its name in both modules.
         arguments: its arguments.
         kind: dtype of the result.
         shape: static shape of the result.
     """
-    found = tf.numpy_function(function, arguments, kind, stateful=False)
+    if is_compiled():
+        function = getattr(compiled_kernels, name)
+        found = tf.numpy_function(function, arguments, kind, stateful=False)
+    else:
+        found = getattr(tensorflow_kernels, name)(*arguments)
     return tf.ensure_shape(found, shape)
 
 
-@compiled(fastmath={"reassoc", "contract"})
-def _dots(vectors, table, columns, found, first, last):  # type: ignore[no-untyped-def]
-    """Compute `dots`. The compiler may reorder additions, always the same way; nan is kept."""
-    for row in range(first, last):
-        for place in range(columns.shape[1]):
-            column = columns[row, place]
-            if not 0 <= column < len(table):
-                raise IndexError("an id is not one of the table's rows")
-            total = np.float32(0)
-            for number in range(table.shape[1]):
-                total += vectors[row, number] * table[column, number]
-            found[row, place] = total
-
-
-@compiled()
-def _repeats(items, num_items, found, first, last):  # type: ignore[no-untyped-def]
-    """Compute `repeats`."""
-    last_seen = np.full(num_items, -1, np.int64)
-    for row in range(first, last):
-        for place in range(items.shape[1]):
-            item = items[row, place]
-            found[row, place] = last_seen[item] == row
-            last_seen[item] = row
-
-
-@compiled()
-def _columns(weights, uniform, found, first, last):  # type: ignore[no-untyped-def]
-    """Compute `columns`."""
-    width = weights.shape[1]
-    cumulative = np.empty(width)
-    for row in range(first, last):
-        total = 0.0
-        for column in range(width):
-            total += weights[row, column]
-            cumulative[column] = total
-        for draw in range(uniform.shape[1]):
-            column = np.searchsorted(cumulative, uniform[row, draw] * total, side="right")
-            # With nan weights, the result must still be a column of the row.
-            found[row, draw] = min(column, width - 1)
-
-
-@compiled()
-def _up_to(items, start, end, number, shift):  # type: ignore[no-untyped-def]
-    """Return how many j satisfy items[start + j] - shift * j <= number, for ascending values."""
-    low, high = start, end
-    while low < high:
-        middle = (low + high) // 2
-        if items[middle] - shift * (middle - start) <= number:
-            low = middle + 1
-        else:
-            high = middle
-    return low - start
-
-
-@compiled()
-def _members(starts, items, users, sought, found, first, last):  # type: ignore[no-untyped-def]
-    """Compute `members`."""
-    for row in range(first, last):
-        start, end = starts[users[row]], starts[users[row] + 1]
-        for place in range(sought.shape[1]):
-            count = _up_to(items, start, end, sought[row, place], 0)
-            found[row, place] = count > 0 and items[start + count - 1] == sought[row, place]
-
-
-@compiled()
-def _unlisted(starts, items, users, ranks, found, first, last):  # type: ignore[no-untyped-def]
-    """Compute `unlisted`: there are items[j] - j unlisted integers below items[j]."""
-    for row in range(first, last):
-        start, end = starts[users[row]], starts[users[row] + 1]
-        for place in range(ranks.shape[1]):
-            rank = ranks[row, place]
-            found[row, place] = rank + _up_to(items, start, end, rank, 1)
-
-
-def dots(
-    vectors: NDArray[np.float32], table: NDArray[np.float32], columns: NDArray[np.int32]
-) -> NDArray[np.float32]:
+def dots(vectors: tf.Tensor, table: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
     """Return the dot products vectors[b] · table[columns[b, i]].
 
     Args:
@@ -145,16 +89,11 @@ def dots(
 
     Returns:
         float32 [B, n].
-
-    Raises:
-        IndexError: a column is not between 0 and m - 1.
     """
-    found = np.empty(columns.shape, np.float32)
-    run(_dots, found, table.shape[1], vectors, table, columns, found)
-    return found
+    return apply("dots", [vectors, table, columns], tf.float32, columns.shape)
 
 
-def columns(weights: NDArray[np.float32], uniform: NDArray[np.float32]) -> NDArray[np.int32]:
+def columns(weights: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:
     """Draw columns in proportion to weights by inverting the cumulative sums.
 
     Args:
@@ -163,65 +102,44 @@ def columns(weights: NDArray[np.float32], uniform: NDArray[np.float32]) -> NDArr
 
     Returns:
         int32 [B, k]: the first column at which the cumulative weight exceeds the uniform number
-        times the row's total.
+        times the row's total. It is a column even if weights are nan.
     """
-    found = np.empty(uniform.shape, np.int32)
-    run(_columns, weights, 1, weights, uniform, found)
-    return found
+    return apply("columns", [weights, uniform], tf.int32, uniform.shape)
 
 
-def members(
-    starts: NDArray[np.int64],
-    items: NDArray[np.int32],
-    users: NDArray[np.int32],
-    sought: NDArray[np.int32],
-) -> NDArray[np.bool_]:
+def members(starts: tf.Tensor, items: tf.Tensor, users: tf.Tensor, sought: tf.Tensor) -> tf.Tensor:
     """Return whether items are in their users' lists.
 
     Args:
         starts: int64 [U + 1], where each user's list begins.
-        items: int32 [t], all lists one after the other, each ascending.
+        items: int32 [t], t >= 1, all lists one after the other, each ascending.
         users: int32 [B].
         sought: int32 [B, n], items to search for.
 
     Returns:
         bool [B, n].
     """
-    found = np.empty(sought.shape, np.bool_)
-    run(_members, found, SEARCH, starts, items, users, sought, found)
-    return found
+    return apply("members", [starts, items, users, sought], tf.bool, sought.shape)
 
 
-def unlisted(
-    starts: NDArray[np.int64],
-    items: NDArray[np.int32],
-    users: NDArray[np.int32],
-    ranks: NDArray[np.int32],
-) -> NDArray[np.int32]:
+def unlisted(starts: tf.Tensor, items: tf.Tensor, users: tf.Tensor, ranks: tf.Tensor) -> tf.Tensor:
     """Return the integers of the given ranks among those not in each user's list.
 
     Args:
-        starts: int64 [U + 1], as for `members`.
-        items: int32 [t], as for `members`.
-        users: int32 [B].
+        starts, items, users: as for `members`.
         ranks: int32 [B, n], from 0.
 
     Returns:
         int32 [B, n].
     """
-    found = np.empty(ranks.shape, np.int32)
-    run(_unlisted, found, SEARCH, starts, items, users, ranks, found)
-    return found
+    return apply("unlisted", [starts, items, users, ranks], tf.int32, ranks.shape)
 
 
-def repeats(items: NDArray[np.int32]) -> NDArray[np.bool_]:
+def repeats(items: tf.Tensor) -> tf.Tensor:
     """Return which entries repeat an earlier one of their row: int32 [B, n] -> bool [B, n].
 
     Example:
-        >>> repeats(np.array([[3, 1, 3]], np.int32))
+        >>> repeats(tf.constant([[3, 1, 3]])).numpy()
         array([[False, False,  True]])
     """
-    found = np.empty(items.shape, np.bool_)
-    size = int(items.max(initial=-1)) + 1
-    run(_repeats, items, 1, items, size, found)
-    return found
+    return apply("repeats", [items], tf.bool, items.shape)

@@ -238,7 +238,7 @@ def categorical(log_weights: tf.Tensor, k: int, seed: tf.Tensor) -> tf.Tensor:
     largest = tf.reduce_max(log_weights, axis=1, keepdims=True)
     uniform = tf.random.stateless_uniform([tf.shape(log_weights)[0], k], seed)
     weights = tf.exp(log_weights - largest)
-    return kernels.in_graph(kernels.columns, [weights, uniform], tf.int32, uniform.shape)
+    return kernels.columns(weights, uniform)
 
 
 def gumbel(shape: tf.Tensor | list[int], seed: tf.Tensor) -> tf.Tensor:

@@ -213,6 +213,6 @@ def renew(items: tf.Tensor, logits: tf.Tensor, size: int, seed: tf.Tensor) -> tf
         size: at most n.
         seed: int64 [2].
     """
-    repeated = kernels.in_graph(kernels.repeats, [items], tf.bool, items.shape)
+    repeated = kernels.repeats(items)
     kept = random.distinct_categorical(tf.where(repeated, -np.inf, logits), size, seed)
     return tf.gather(items, kept, batch_dims=1)

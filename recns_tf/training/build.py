@@ -11,6 +11,7 @@ from recns_tf import registry
 from recns_tf.config.config import Config
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
+from recns_tf.ops import kernels
 from recns_tf.regions.candidate_sets import CandidateSets
 from recns_tf.regions.region import build_region
 from recns_tf.samplers.base import SamplerContext
@@ -36,6 +37,7 @@ def build(
     # The memory of an accelerator is not that of the machine.
     if not tf.config.list_physical_devices("GPU"):
         require_enough(config, interactions)
+    kernels.use(config.kernels)
     encoder_class = registry.find(registry.ENCODERS, "encoder", config.encoder).load()
     sampler_class = registry.find(registry.SAMPLERS, "sampler", config.sampler).load()
     loss = registry.find(registry.LOSSES, "loss", config.loss).load()
@@ -80,6 +82,7 @@ def build(
         NegativeStatistics.from_interactions(interactions),
         l2_scope=config.l2_scope,
         previous=previous,
+        implementation=config.kernels,
     )
     adam = keras.optimizers.Adam(
         config.learning_rate,

@@ -10,7 +10,7 @@ import tensorflow as tf
 from recns_tf.encoders.base import Encoder, StaleTables, Tables
 from recns_tf.encoders.saving import DATA_KINDS, DataKind, Serializable, serializable
 from recns_tf.losses import Loss
-from recns_tf.ops import random
+from recns_tf.ops import kernels, random
 from recns_tf.ops.random import Purpose
 from recns_tf.samplers.base import Negatives, Sampler
 from recns_tf.samplers.batch import Batch
@@ -41,6 +41,7 @@ class SampledRec(Serializable, keras.Model):
         l2_scope: "own" for the encoder's own penalty, "all" for the squares of all its weights.
         previous: an encoder like `encoder` that holds the weights of one step before, to choose
             negatives with.
+        implementation: of the kernels of a step, a value of --kernels.
 
     Example:
         >>> model, pipeline, _ = build(Config(dataset="ml-100k"), interactions)
@@ -58,6 +59,7 @@ class SampledRec(Serializable, keras.Model):
         report: NegativeStatistics,
         l2_scope: str = "own",
         previous: Encoder | None = None,
+        implementation: str = kernels.AUTO,
     ):
         super().__init__(name="sampled_rec")
         self.encoder = encoder
@@ -67,6 +69,7 @@ class SampledRec(Serializable, keras.Model):
         self.l2 = l2
         self.l2_scope = l2_scope
         self.previous = previous
+        self.implementation = implementation
         self.report = report
         names = (*STATISTICS, *negative_statistics.STATISTICS, *sampler.statistics)
         self.means = {name: keras.metrics.Mean(name=name) for name in names}
@@ -146,6 +149,11 @@ class SampledRec(Serializable, keras.Model):
 
         The sampler's state is updated before the encoder.
         """
+        with kernels.using(self.implementation):
+            return self.take_step(data)
+
+    def take_step(self, data: Batch) -> dict[str, Any]:
+        """Do what `train_step` does, with the kernels chosen before."""
         with tf.GradientTape() as tape:
             values, negatives = self.forward(data)
         weights = self.encoder.trainable_variables

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from recns_tf.ops import kernels
-from recns_tf.ops.gather import RowSums, mean_of_rows, products
+from recns_tf.ops import compiled_kernels as kernels
+from recns_tf.ops.gather import mean_of_rows, products, row_sums
 
 RNG = np.random.default_rng(0)
 LEFT, RIGHT = RNG.normal(size=(5, 3)), RNG.normal(size=(7, 3))
@@ -98,7 +98,7 @@ def test_row_sums_and_their_adjoint():
     matrix = np.zeros((4, 7))
     for b, columns in enumerate(COLUMNS):
         np.add.at(matrix[b], columns, WEIGHTS[b])
-    sums = RowSums(tf.constant(WEIGHTS, tf.float32), tf.constant(COLUMNS), tf.constant(7))
+    sums = row_sums(tf.constant(WEIGHTS, tf.float32), tf.constant(COLUMNS), tf.constant(7))
     vectors = RNG.normal(size=(4, 3))
     np.testing.assert_allclose(sums.of(tf.constant(RIGHT, tf.float32)), matrix @ RIGHT, atol=1e-5)
     scatter_add = sums.scatter_add(tf.constant(vectors, tf.float32))

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
-from recns_tf.ops import item_sets, random
+from recns_tf.ops import compiled_kernels, item_sets, random
 from recns_tf.ops.bitmap import Bitmap
 from recns_tf.ops.item_sets import ComplementItems, Fallback, ListedItems, Pool
 from tests.goodness_of_fit import chi_square
@@ -214,7 +214,7 @@ def test_mutant_left_search_returns_positives(monkeypatch):
             found[row] = ranks[row] + np.searchsorted(below, ranks[row], "left")
         return found
 
-    monkeypatch.setattr(item_sets.kernels, "unlisted", search_left)
+    monkeypatch.setattr(compiled_kernels, "unlisted", search_left)
     items = draw(random.with_replacement, ComplementItems(csr_array(POSITIVES)), 2, 4, 1000)
     assert POSITIVES[2][items].any()
 

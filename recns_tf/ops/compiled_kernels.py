@@ -1,0 +1,208 @@
+"""Compiled loops over the rows of a batch, called from inside the graph by `kernels`.
+
+They avoid costs of the corresponding TensorFlow operations, which write out gathered rows before
+multiplying them, compute cumulative sums on one core, search all lists to search one, and find
+repeats by sorting. They are in one file because of numba's cache (see regions/kernels.py), release
+Python's global interpreter lock, and process the rows from `first` to `last` (see
+utils/parallel.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recns_tf.utils.compiled import compiled
+from recns_tf.utils.parallel import over_rows, row_cuts
+
+LITTLE = 1_000_000
+"""Work, in additions, below which starting threads takes longer: less than half a millisecond."""
+
+SEARCH = 32
+"""Cost of a search in a list, relative to a multiplication or an addition."""
+
+
+def run(kernel: Callable[..., None], each: NDArray[Any], cost: int, *arguments: Any) -> None:
+    """Run a kernel on all rows, on all cores if there is enough work.
+
+    Args:
+        kernel: called as kernel(*arguments, first, last).
+        each: [rows, …], an array with one element per unit of work.
+        cost: cost of an element, in the unit of LITTLE.
+        arguments: arguments of the kernel.
+    """
+    if each.size * cost < LITTLE:
+        kernel(*arguments, 0, len(each))
+    else:
+        over_rows(kernel, row_cuts(len(each)), *arguments)
+
+
+@compiled(fastmath={"reassoc", "contract"})
+def _dots(vectors, table, columns, found, first, last):  # type: ignore[no-untyped-def]
+    """Compute `dots`. The compiler may reorder additions, always the same way; nan is kept."""
+    for row in range(first, last):
+        for place in range(columns.shape[1]):
+            column = columns[row, place]
+            if not 0 <= column < len(table):
+                raise IndexError("an id is not one of the table's rows")
+            total = np.float32(0)
+            for number in range(table.shape[1]):
+                total += vectors[row, number] * table[column, number]
+            found[row, place] = total
+
+
+@compiled()
+def _repeats(items, num_items, found, first, last):  # type: ignore[no-untyped-def]
+    """Compute `repeats`."""
+    last_seen = np.full(num_items, -1, np.int64)
+    for row in range(first, last):
+        for place in range(items.shape[1]):
+            item = items[row, place]
+            found[row, place] = last_seen[item] == row
+            last_seen[item] = row
+
+
+@compiled()
+def _columns(weights, uniform, found, first, last):  # type: ignore[no-untyped-def]
+    """Compute `columns`."""
+    width = weights.shape[1]
+    cumulative = np.empty(width)
+    for row in range(first, last):
+        total = 0.0
+        for column in range(width):
+            total += weights[row, column]
+            cumulative[column] = total
+        for draw in range(uniform.shape[1]):
+            column = np.searchsorted(cumulative, uniform[row, draw] * total, side="right")
+            # With nan weights, the result must still be a column of the row.
+            found[row, draw] = min(column, width - 1)
+
+
+@compiled()
+def _up_to(items, start, end, number, shift):  # type: ignore[no-untyped-def]
+    """Return how many j satisfy items[start + j] - shift * j <= number, for ascending values."""
+    low, high = start, end
+    while low < high:
+        middle = (low + high) // 2
+        if items[middle] - shift * (middle - start) <= number:
+            low = middle + 1
+        else:
+            high = middle
+    return low - start
+
+
+@compiled()
+def _members(starts, items, users, sought, found, first, last):  # type: ignore[no-untyped-def]
+    """Compute `members`."""
+    for row in range(first, last):
+        start, end = starts[users[row]], starts[users[row] + 1]
+        for place in range(sought.shape[1]):
+            count = _up_to(items, start, end, sought[row, place], 0)
+            found[row, place] = count > 0 and items[start + count - 1] == sought[row, place]
+
+
+@compiled()
+def _unlisted(starts, items, users, ranks, found, first, last):  # type: ignore[no-untyped-def]
+    """Compute `unlisted`: there are items[j] - j unlisted integers below items[j]."""
+    for row in range(first, last):
+        start, end = starts[users[row]], starts[users[row] + 1]
+        for place in range(ranks.shape[1]):
+            rank = ranks[row, place]
+            found[row, place] = rank + _up_to(items, start, end, rank, 1)
+
+
+def dots(
+    vectors: NDArray[np.float32], table: NDArray[np.float32], columns: NDArray[np.int32]
+) -> NDArray[np.float32]:
+    """Return the dot products vectors[b] · table[columns[b, i]].
+
+    Args:
+        vectors: float32 [B, d].
+        table: float32 [m, d].
+        columns: int32 [B, n], rows of the table.
+
+    Returns:
+        float32 [B, n].
+
+    Raises:
+        IndexError: a column is not between 0 and m - 1.
+    """
+    found = np.empty(columns.shape, np.float32)
+    run(_dots, found, table.shape[1], vectors, table, columns, found)
+    return found
+
+
+def columns(weights: NDArray[np.float32], uniform: NDArray[np.float32]) -> NDArray[np.int32]:
+    """Draw columns in proportion to weights by inverting the cumulative sums.
+
+    Args:
+        weights: float32 [B, n], nonnegative, with a positive one in each row.
+        uniform: float32 [B, k], in [0, 1).
+
+    Returns:
+        int32 [B, k]: the first column at which the cumulative weight exceeds the uniform number
+        times the row's total.
+    """
+    found = np.empty(uniform.shape, np.int32)
+    run(_columns, weights, 1, weights, uniform, found)
+    return found
+
+
+def members(
+    starts: NDArray[np.int64],
+    items: NDArray[np.int32],
+    users: NDArray[np.int32],
+    sought: NDArray[np.int32],
+) -> NDArray[np.bool_]:
+    """Return whether items are in their users' lists.
+
+    Args:
+        starts: int64 [U + 1], where each user's list begins.
+        items: int32 [t], all lists one after the other, each ascending.
+        users: int32 [B].
+        sought: int32 [B, n], items to search for.
+
+    Returns:
+        bool [B, n].
+    """
+    found = np.empty(sought.shape, np.bool_)
+    run(_members, found, SEARCH, starts, items, users, sought, found)
+    return found
+
+
+def unlisted(
+    starts: NDArray[np.int64],
+    items: NDArray[np.int32],
+    users: NDArray[np.int32],
+    ranks: NDArray[np.int32],
+) -> NDArray[np.int32]:
+    """Return the integers of the given ranks among those not in each user's list.
+
+    Args:
+        starts: int64 [U + 1], as for `members`.
+        items: int32 [t], as for `members`.
+        users: int32 [B].
+        ranks: int32 [B, n], from 0.
+
+    Returns:
+        int32 [B, n].
+    """
+    found = np.empty(ranks.shape, np.int32)
+    run(_unlisted, found, SEARCH, starts, items, users, ranks, found)
+    return found
+
+
+def repeats(items: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Return which entries repeat an earlier one of their row: int32 [B, n] -> bool [B, n].
+
+    Example:
+        >>> repeats(np.array([[3, 1, 3]], np.int32))
+        array([[False, False,  True]])
+    """
+    found = np.empty(items.shape, np.bool_)
+    size = int(items.max(initial=-1)) + 1
+    run(_repeats, items, 1, items, size, found)
+    return found

@@ -1,0 +1,142 @@
+"""Both implementations of an operation give the same."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from recns_tf import registry
+from recns_tf.ops import kernels
+from recns_tf.ops.gather import mean_of_rows, products, row_sums
+
+
+@pytest.fixture(autouse=True)
+def restored():
+    """Leaves the choice as it was."""
+    before = kernels.chosen
+    yield
+    kernels.use(before)
+
+
+def both(function, *arguments):
+    """Return what a function gives with each implementation, in a graph."""
+    found = []
+    for name in ("numba", "tensorflow"):
+        kernels.use(name)
+        # A new function, since a traced one keeps its implementation.
+        found.append(tf.function(lambda *given: function(*given))(*arguments))
+    return [tf.nest.map_structure(np.array, each) for each in found]
+
+
+def lists(rng, num_users, num_items):
+    rows = [
+        np.flatnonzero(rng.random(num_items) < rng.choice([0, 0.2, 1])) for _ in range(num_users)
+    ]
+    starts = np.concatenate([[0], np.cumsum([len(row) for row in rows])])
+    items = np.concatenate([*rows, [0]]).astype(np.int32)
+    return tf.constant(starts, tf.int64), tf.constant(items)
+
+
+@given(st.integers(0, 999), st.integers(1, 6), st.integers(1, 40), st.integers(0, 5))
+@settings(max_examples=40)
+@pytest.mark.slow
+def test_searches_find_the_same(seed, num_users, num_items, width):
+    rng = np.random.default_rng(seed)
+    starts, items = lists(rng, num_users, num_items)
+    users = tf.constant(rng.integers(0, num_users, 7), tf.int32)
+    numbers = tf.constant(rng.integers(0, num_items, (7, width)), tf.int32)
+    for search in (kernels.members, kernels.unlisted):
+        one, other = both(search, starts, items, users, numbers)
+        np.testing.assert_array_equal(one, other)
+        assert one.dtype == other.dtype
+
+
+@given(st.integers(0, 999), st.integers(1, 30), st.sampled_from([1, 15]))
+@settings(max_examples=40)
+@pytest.mark.slow
+def test_draws_by_weight_are_the_same(seed, width, spread):
+    rng = np.random.default_rng(seed)
+    weights = np.exp(spread * rng.normal(size=(50, width))).astype(np.float32)
+    weights[rng.random(weights.shape) < 0.3] = 0
+    weights[:, 0] += 1e-3
+    uniform = rng.random((50, 9)).astype(np.float32)
+    uniform[:, 0], uniform[:, 1] = 0, np.nextafter(np.float32(1), np.float32(0))
+    one, other = both(kernels.columns, tf.constant(weights), tf.constant(uniform))
+    np.testing.assert_array_equal(one, other)
+    assert (np.take_along_axis(weights, one, axis=1) > 0).all()
+
+
+def test_draws_by_nan_weights_are_columns():
+    weights = tf.constant([[1.0, np.nan, 2.0], [np.nan, 1.0, 1.0]])
+    for found in both(kernels.columns, weights, tf.constant([[0.1, 0.9], [0.5, 0.99]])):
+        assert ((found >= 0) & (found < 3)).all()
+
+
+@given(st.integers(0, 999), st.integers(0, 20), st.integers(1, 12))
+@settings(max_examples=30)
+@pytest.mark.slow
+def test_repeats_are_the_same(seed, width, num_items):
+    items = np.random.default_rng(seed).integers(0, num_items, (6, width)).astype(np.int32)
+    one, other = both(kernels.repeats, tf.constant(items))
+    np.testing.assert_array_equal(one, other)
+
+
+def test_products_and_their_gradients_agree():
+    rng = np.random.default_rng(0)
+    vectors, table = (tf.constant(rng.normal(size=(n, 8)), tf.float32) for n in (20, 30))
+    columns = tf.constant(rng.integers(0, 30, (20, 5)), tf.int32)
+    weights = tf.constant(rng.normal(size=(20, 5)), tf.float32)
+
+    def run(vectors, table):
+        with tf.GradientTape() as tape:
+            tape.watch([vectors, table])
+            found = products(vectors, table, columns)
+            total = tf.reduce_sum(weights * found) + tf.reduce_sum(
+                mean_of_rows(table, columns) ** 2
+            )
+        return found, [tf.convert_to_tensor(g) for g in tape.gradient(total, [vectors, table])]
+
+    one, other = both(run, vectors, table)
+    tf.nest.map_structure(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5), one, other
+    )
+
+
+def test_row_sums_and_their_adjoints_agree():
+    rng = np.random.default_rng(0)
+    weights = tf.constant(rng.normal(size=(20, 5)), tf.float32)
+    columns = tf.constant(rng.integers(0, 9, (20, 5)), tf.int32)
+    table, vectors = (tf.constant(rng.normal(size=(n, 3)), tf.float32) for n in (9, 20))
+
+    def run(table, vectors):
+        sums = row_sums(weights, columns, tf.constant(9))
+        return sums.of(table), sums.scatter_add(vectors)
+
+    one, other = both(run, table, vectors)
+    tf.nest.map_structure(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5), one, other
+    )
+
+
+def test_auto_is_numba_without_a_gpu(monkeypatch):
+    assert kernels.AUTO in registry.KERNELS and set(registry.KERNELS) > {
+        kernels.NUMBA,
+        kernels.TENSORFLOW,
+    }
+    assert kernels.resolve("auto") == "numba"
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind])
+    assert kernels.resolve("auto") == "tensorflow"
+    assert kernels.resolve("numba") == "numba"
+
+
+@pytest.mark.parametrize(("name", "holds"), [("numba", True), ("tensorflow", False)])
+def test_only_compiled_loops_call_python(name, holds):
+    kernels.use(name)
+
+    @tf.function
+    def step(items):
+        return kernels.repeats(items)
+
+    graph = step.get_concrete_function(tf.TensorSpec([None, 4], tf.int32)).graph
+    assert any("PyFunc" in operation.type for operation in graph.get_operations()) == holds

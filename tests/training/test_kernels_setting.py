@@ -1,0 +1,80 @@
+"""--kernels: a training step with either implementation."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from recns_tf.config.config import Workspace
+from recns_tf.ops import kernels
+from recns_tf.training.build import build
+from recns_tf.training.train import train_and_evaluate
+from tests.conftest import PAIRS
+
+
+@pytest.fixture(autouse=True)
+def restored():
+    """Leaves the choice as it was."""
+    before = kernels.chosen
+    yield
+    kernels.use(before)
+
+
+def operations(function, *arguments):
+    """Return the types of all operations of a function's graph and of the functions it calls."""
+    definition = function.get_concrete_function(*arguments).graph.as_graph_def()
+    nodes = [*definition.node, *(n for each in definition.library.function for n in each.node_def)]
+    return {node.op for node in nodes}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("encoder", "sampler"), PAIRS)
+def test_a_step_needs_no_python_and_gives_the_same(encoder, sampler, toy, toy_config):
+    losses, ids = [], []
+    for name in ("numba", "tensorflow"):
+        config = dataclasses.replace(toy_config, encoder=encoder, sampler=sampler, kernels=name)
+        model, pipeline, sets = build(config, toy)
+        sets.prepare(0)
+        model.sampler.begin_epoch(5, model.encoder)
+        model.refresh()
+        batches = iter(pipeline.batches())
+        batch = next(batches)
+        step = tf.function(model.train_step)
+        found = operations(step, batch)
+        assert any("PyFunc" in each for each in found) == (name == "numba")
+        if name == "tensorflow":
+            assert (
+                not any("CSRSparse" in e or "SparseMatrix" in e for e in found) or encoder != "mf"
+            )
+        with kernels.using(name):
+            ids.append(tf.function(model.forward)(batch)[1].ids.numpy())
+        for _ in range(3):
+            means = step(batch)
+            batch = next(batches)
+        losses.append(float(means["loss"]))
+    np.testing.assert_array_equal(*ids)
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+@pytest.mark.slow
+def test_runs_agree_and_record_the_choice(toy, toy_config, tmp_path):
+    found = []
+    for name in ("numba", "tensorflow"):
+        config = dataclasses.replace(toy_config, sampler="recns", kernels=name)
+        place = Workspace(runs_dir=str(tmp_path), run_name=name)
+        found.append(train_and_evaluate(config, place, toy, quiet=True))
+    one, other = found
+    assert (one["config"]["kernels"], other["config"]["kernels"]) == ("numba", "tensorflow")
+    assert one["test"]["recall@20"] == pytest.approx(other["test"]["recall@20"], abs=0.02)
+
+
+def test_two_models_keep_their_own_kernels(toy, toy_config):
+    """The choice of a model built later does not reach the steps of an earlier one."""
+    made = {
+        name: build(dataclasses.replace(toy_config, encoder="mf", kernels=name), toy)
+        for name in ("tensorflow", "numba")
+    }
+    for name, (model, pipeline, _) in made.items():
+        found = operations(tf.function(model.train_step), next(iter(pipeline.batches())))
+        assert any("PyFunc" in each for each in found) == (name == "numba")
