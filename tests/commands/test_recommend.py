@@ -107,7 +107,7 @@ USERS = ["u7", "u30", "u2"]
 FILES = {
     "lines.txt": b"\xef\xbb\xbfu7\r\n\n  u30\nu2",
     "any.ids": b"u7\nu30\nu2\n",
-    "lines.txt.gz": gzip.compress(b"u7\nu30\nu2\n"),
+    "lines.txt.gz": gzip.compress(b"u7\nu30\nu2\n", mtime=0),
     "a.csv": b"x,user\n1,u7\n2,u30\n3,u2\n",
     "b.csv": b'user_id\nu7\n"u30"\nu2\n',
     "a.tsv": b"user_id\tx\nu7\t1\nu30\t1\nu2\t1\n",
@@ -162,7 +162,7 @@ def test_negative_integers_are_matched_as_integers(place):
         ("a.csv", b"name,b\nu7,1\n", "a.csv: no column 'user' or 'user_id'; its columns are 'name"),
         ("a.parquet", b"PAR1", "a.parquet is not a valid Parquet file"),
         ("a.txt", b"u7\n\xff\n", "a.txt line 2 is not text in UTF-8."),
-        ("a.txt.gz", gzip.compress(b"u7\n" * 99)[:-12], "a.txt.gz is truncated after line"),
+        ("a.txt.gz", gzip.compress(b"u7\n" * 99, mtime=0)[:-12], "a.txt.gz is truncated after line"),
         ("a.txt", b"", "--users=a.txt has no ids: write one user id per line."),
         ("a.txt", b"\n \n", "--users=a.txt has no ids"),
         ("a.csv", b"", "a.csv is empty."),
