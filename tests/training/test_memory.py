@@ -152,6 +152,7 @@ config = Config(
 )
 model, pipeline, _ = build(config, data)
 model.fit(pipeline.batches(), steps_per_epoch=2, shuffle=False, verbose=0)
+tables = model.encoder.embeddings()
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 """
 
@@ -160,7 +161,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 @pytest.mark.skipif(sys.platform != "linux", reason="the unit of the peak is Linux's")
 @pytest.mark.parametrize(("sampler", "layers"), [("recns", 3), ("unins", 1)])
 def test_the_memory_of_ngcf_grows_as_estimated(sampler, layers):
-    """Without ranking, which takes memory, too, the estimate may be a little above the peak."""
+    """It is to be a near lower bound; what the allocator keeps differs from run to run."""
 
     def peak(dim):
         command = [sys.executable, "-c", PEAK, sampler, str(dim), str(layers)]
@@ -174,7 +175,7 @@ def test_the_memory_of_ngcf_grows_as_estimated(sampler, layers):
         return sum(memory.estimate(config, memory.Size(900, 1_700, 10_000)).values())
 
     ratio = (estimated(1024) - estimated(256)) / (peak(1024) - peak(256))
-    assert 0.85 < ratio < 1.2, ratio
+    assert 0.75 < ratio < 1.1, ratio
 
 
 @pytest.mark.parametrize("available", [2 * GIGA, 8 * GIGA])
@@ -184,9 +185,9 @@ def test_the_largest_dimension_that_fits_ml_100k_is_advised(available):
     text = memory.advice(config, size, available)
     assert text.startswith("choose --dim=")
     dim = int(text.split("=")[1].split(" ")[0])
-    # Weights with gradient and moments, 30 tables, and 6 arrays of 2,048 pairs and 4 layers.
+    # Weights with gradient and moments, 30 tables, and 4 arrays of 2,048 pairs and 4 layers.
     weights = 4 * (2_625 * dim + 6 * dim**2)
-    assert 4 * (weights + 30 * 2_625 * dim + 6 * 2_048 * 4 * dim) < available
+    assert 4 * (weights + 30 * 2_625 * dim + 4 * 2_048 * 4 * dim) < available
 
 
 @pytest.mark.parametrize(("encoder", "sampler"), PAIRS)
