@@ -69,6 +69,7 @@ def test_tensorflow_is_imported_for_training_alone(data):
     assert not {"tensorflow", "keras", "polars"} & set(used)
 
 
+@pytest.mark.slow
 def test_training_leaves_a_run_folder_with_the_name_of_the_data(data, tmp_path, capsys):
     model = rt.train(data, "mf", "unins", **SMALL)
     out = capsys.readouterr().out
@@ -82,11 +83,13 @@ def test_training_leaves_a_run_folder_with_the_name_of_the_data(data, tmp_path, 
     assert "is finished" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_quiet_prints_nothing(data, capfd):
     rt.train(data, "mf", "unins", quiet=True, **SMALL)
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.slow
 def test_other_data_of_the_same_name_are_refused(data):
     rt.train(data, "mf", "unins", quiet=True, **SMALL)
     other = rt.Interactions.from_frame(log(1), user="user", item="item", name="shop", quiet=True)
@@ -158,6 +161,7 @@ def test_a_class_that_has_no_name_is_refused(data):
         rt.train(data, "mf", Hidden, quiet=True, **SMALL)
 
 
+@pytest.mark.slow
 def test_parts_of_ones_own_are_given_as_classes(data):
     model = rt.train(data, "mf", Own, quiet=True, **SMALL)
     assert model.run.path.name == "shop-mf-tests.test_api.Own"
@@ -180,6 +184,7 @@ class Recorder(keras.callbacks.Callback):
         self.seen.append((epoch, dict(logs)))
 
 
+@pytest.mark.slow
 def test_callbacks_are_called_and_change_nothing(data):
     recorder = Recorder()
     model = rt.train(data, "mf", "unins", callbacks=[recorder], quiet=True, **SMALL)

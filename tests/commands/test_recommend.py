@@ -235,7 +235,7 @@ def test_a_failure_leaves_the_earlier_file(place, monkeypatch, error, ending, ca
     monkeypatch.setattr(Recommender, "columns", fails)
     with pytest.raises(SystemExit) as status:
         main(["recommend", "runs/text", f"--output={path}", "--topk=7", "--overwrite"])
-    assert status.value.code == 130 or "the disk is full" in status.value.code
+    assert status.value.code == 130 or "is full" in status.value.code
     assert path.read_text() == "earlier"
     assert sorted(os.listdir(place)) == sorted(["data", "runs", path.name])
     if error is KeyboardInterrupt:

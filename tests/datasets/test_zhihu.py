@@ -163,4 +163,8 @@ def test_pair_in_two_parts_is_kept_in_the_first(tmp_path, capsys):
     assert data.test.nnz == 1 and data.test[0, 1]
     assert data.valid.nnz == 1 and data.valid[0, 2]
     said = capsys.readouterr().err
-    assert "alibaba: 1 test pairs" in said and "2 valid pairs" in said and "1 exposed pairs" in said
+    assert (
+        "alibaba: 1 test pair is" in said
+        and "2 valid pairs" in said
+        and "1 exposed pair is" in said
+    )

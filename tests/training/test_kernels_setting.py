@@ -69,6 +69,7 @@ def test_runs_agree_and_record_the_choice(toy, toy_config, tmp_path):
     assert one["test"]["recall@20"] == pytest.approx(other["test"]["recall@20"], abs=0.02)
 
 
+@pytest.mark.slow
 def test_two_models_keep_their_own_kernels(toy, toy_config):
     """The choice of a model built later does not reach the steps of an earlier one."""
     made = {
