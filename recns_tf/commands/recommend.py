@@ -21,6 +21,7 @@ from recns_tf.serving.chosen_ids import Chosen, of_file
 from recns_tf.serving.list_files import LEGAL, list_writer, require_ending
 from recns_tf.serving.recommender import Recommender
 from recns_tf.utils.new_files import new_file, refuse_existing
+from recns_tf.utils.text import count as counted
 
 TOPK = option(20, "length of the lists", whole(1, LARGEST_K))
 
@@ -75,15 +76,19 @@ def main(call: Call) -> None:
             bar.update(lists - bar.n)
     if full < count:
         none = f", {count - lists:,} of them none" if lists < count else ""
-        print(f"{count - full:,} users have fewer than {settings.topk} items left{none}.")
+        short = counted(count - full, "user has", "users have")
+        print(f"{short} fewer than {counted(settings.topk, 'item')} left{none}.")
     seconds = time.perf_counter() - started
-    print(f"{path.absolute()}: {count:,} users, {rows:,} rows, {seconds:.1f} s.")
+    said = f"{counted(count, 'user')}, {counted(rows, 'row')}, {seconds:.1f} s"
+    print(f"{path.absolute()}: {said}.")
 
 
 def named_in(file: str, chosen: Chosen) -> Chosen:
     """Return the users or items of a file; say how many ids it repeats."""
     if chosen.repeated:
-        print(f"{file}: {chosen.repeated:,} ids repeat earlier ones and are left out.")
+        print(
+            f"{file}: {counted(chosen.repeated, 'id is a repeat', 'ids are repeats')} and left out."
+        )
     return chosen
 
 

@@ -20,7 +20,7 @@ from recns_tf.serving.chosen_ids import of_list
 from recns_tf.serving.list_files import LEGAL, list_writer, require_ending
 from recns_tf.serving.recommender import Columns, Recommender
 from recns_tf.utils.new_files import new_file, refuse_existing
-from recns_tf.utils.text import LONGEST_LIST, printable
+from recns_tf.utils.text import LONGEST_LIST, count, printable
 
 EVERYTHING = "all"
 
@@ -65,7 +65,7 @@ def main(call: Call) -> None:
         for part in parts:
             write(part)
             rows += len(part["rank"])
-    print(f"{path.absolute()}: {rows:,} rows.")
+    print(f"{path.absolute()}: {count(rows, 'row')}.")
 
 
 def aligned(columns: Columns) -> str:

@@ -15,10 +15,10 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
+from threadpoolctl import threadpool_limits
 
 from recns_tf.evaluation.kernels import best_unseen, keep_unseen
 from recns_tf.evaluation.metrics import NO_ITEM
-from recns_tf.utils.blas import one_thread_per_product
 from recns_tf.utils.parallel import over_rows, row_cuts
 
 LARGEST_GROUP = 4096
@@ -128,7 +128,8 @@ def search_numpy(
                 scores = block @ items[item : item + TILE_ITEMS].T
                 merge(scores, start, item)
 
-    with one_thread_per_product():
+    # OpenBLAS's own threads wait in a loop, which takes twice the processor time.
+    with threadpool_limits(1, "blas"):
         over_rows(rank, row_cuts(len(queries)))
     return top
 

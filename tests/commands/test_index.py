@@ -98,7 +98,7 @@ def test_both_files_or_none(place, monkeypatch):  # noqa: F811
 
     with monkeypatch.context() as patch:
         patch.setattr(faiss_index.json, "dumps", full)
-        assert "is full" in refusal("index", "runs/text", "--output=i.faiss")
+        assert "is full: free some space" in refusal("index", "runs/text", "--output=i.faiss")
     assert sorted(os.listdir(place)) == ["data", "runs"]
 
 
