@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import recns_tf as rt
 from recns_tf import datasets
 from recns_tf.baselines.fit import fit_and_evaluate
 from recns_tf.baselines.settings import BaselineSettings
@@ -48,7 +49,7 @@ class World:
         self.path = path
         self.config = config
         runs = Workspace(runs_dir=str(path / "runs"), run_name="run")
-        train_and_evaluate(config, runs, DATA)
+        train_and_evaluate(config, runs, DATA, keep_data=True)
         self.run = RunFolder(path / "runs" / "run")
         shutil.copytree(self.run.path, path / "runs" / "killed")
         self.killed = RunFolder(path / "runs" / "killed")
@@ -140,6 +141,11 @@ def best_weights(world, folder):
     return world.weights()
 
 
+def opened(folder):
+    model = rt.load(folder.path)
+    return [model.data.checksum, str(model.data.source), model.recommend(k=3).to_pydict()]
+
+
 def region(world):
     found = build_region(DATA.train, cache=world.regions)
     return [found.counts, *found.form.arrays.values()]
@@ -156,6 +162,8 @@ FILES = {
     "manifest.json": (lambda w: w.run.manifest.path, lambda w: results(w, w.run)),
     "user.npy": (lambda w: w.run.embeddings / "user.npy", lambda w: embeddings(w, w.run)),
     "item_ids.npy": (lambda w: w.run.embeddings / "item_ids.npy", lambda w: embeddings(w, w.run)),
+    "item.npy": (lambda w: w.run.embeddings / "item.npy", lambda w: opened(w.run)),
+    "interactions.npz": (lambda w: w.run.interactions, lambda w: opened(w.run)),
     "lists": (lambda w: w.baseline.lists, lambda w: [lists_of(w.baseline, DATA)]),
     "best weights": (lambda w: w.run.best_weights, lambda w: best_weights(w, w.run)),
     "checkpoint data": (
@@ -172,6 +180,7 @@ FILES = {
 # Without a manifest, a change that leaves a file legal cannot be noticed. The HDF5 library reads
 # damaged files at its own risk.
 OLD_FILES = {
+    "interactions.npz": (lambda w: w.old.interactions, lambda w: opened(w.old)),
     "config.json": (lambda w: w.old.config, lambda w: settings(w, w.old)),
     "metrics.jsonl": (lambda w: w.old.metrics, lambda w: rows(w, w.old)),
     "results.json": (lambda w: w.old.results, lambda w: results(w, w.old)),
