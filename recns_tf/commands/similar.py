@@ -18,7 +18,8 @@ from recns_tf.config.flags import A_FOLDER, LARGEST_K, Checked, option, whole
 from recns_tf.errors import UserError
 from recns_tf.serving.chosen_ids import of_list
 from recns_tf.serving.list_files import LEGAL, list_writer, require_ending
-from recns_tf.serving.recommender import Columns, Recommender
+from recns_tf.serving.lists import Columns
+from recns_tf.serving.recommender import Recommender
 from recns_tf.utils.new_files import new_file, refuse_existing
 from recns_tf.utils.text import LONGEST_LIST, count, printable
 

@@ -1,15 +1,11 @@
-"""Make a dataset from a data frame, and frames from columns of results.
-
-A frame is one of pandas, Polars or PyArrow, another object with Arrow's C interface, or a dict of
-arrays. Narwhals and Arrow convert between them.
-"""
+"""Make a dataset from a data frame."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Hashable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import narwhals as nw
 import numpy as np
@@ -20,6 +16,7 @@ from numpy.typing import NDArray
 from recns_tf.config.flags import A_FOLDER_NAME
 from recns_tf.datasets import id_types
 from recns_tf.datasets.account import account
+from recns_tf.datasets.data_frames import FRAME, eager, library_of
 from recns_tf.datasets.formats.events import Events, Reader
 from recns_tf.datasets.formats.ids import BadValue
 from recns_tf.datasets.formats.parquet import simplify
@@ -29,13 +26,8 @@ from recns_tf.datasets.preprocessing.log import Log, to_interactions
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
 from recns_tf.registry import suggestion
-from recns_tf.utils.text import one_line, shown
+from recns_tf.utils.text import shown
 
-DICT, PYARROW = "dict", "pyarrow"
-LIBRARIES = ("pandas", "polars", PYARROW, DICT)
-"""The kinds of frames that results can have."""
-
-FRAME = "the frame"
 OF_FILES = (
     *("name", "input", "train_input", "valid_input", "test_input", "separator", "quoting"),
     *("escape", "encoding", "columns", "ids"),
@@ -183,33 +175,6 @@ def find_column(frame: Any, name: str) -> Column:
     return Column(name, values)
 
 
-def eager(frame: Any) -> nw.DataFrame[Any]:
-    """Return a frame as Narwhals sees it.
-
-    Raises:
-        UserError: it is not a frame in memory.
-    """
-    try:
-        return nw.from_native(frame, eager_only=True)
-    except nw.exceptions.DuplicateError as error:
-        raise UserError(f"{FRAME} has columns of equal names ({one_line(error)}).") from error
-    except TypeError:
-        if hasattr(frame, "__arrow_c_stream__"):
-            return nw.from_native(pa.table(frame), eager_only=True)
-    raise UserError(
-        f"{type(frame).__name__} is not a data frame in memory: give one of pandas, Polars or "
-        "PyArrow, or a dict of arrays."
-    )
-
-
-def library_of(frame: Any) -> str:
-    """Return the kind of a frame, one of LIBRARIES: PYARROW for those of other libraries."""
-    if isinstance(frame, Mapping):
-        return DICT
-    name = eager(frame).implementation.value
-    return name if name in LIBRARIES else PYARROW
-
-
 def arrow_of(column: Column) -> pa.Array:
     """Return a column of labels, times or parts as an Arrow array of text, numbers or times.
 
@@ -268,51 +233,6 @@ def as_objects(values: Sequence[Any]) -> NDArray[Any]:
     array = np.empty(len(values), dtype=object)
     array[:] = values
     return array
-
-
-def labels_of(interactions: Interactions, kind: str) -> NDArray[Any]:
-    """Return the ids of a dataset as they were in the frame that it was made from, [n].
-
-    Args:
-        interactions: the dataset.
-        kind: "user" or "item".
-    """
-    if kind in interactions.id_objects:
-        return interactions.id_objects[kind]
-    ids = {"user": interactions.user_ids, "item": interactions.item_ids}[kind]
-    return id_types.original(ids, interactions.source.get("id_types", {}).get(kind, "text"))
-
-
-def to_frame(columns: Mapping[str, NDArray[Any]], library: str) -> Any:
-    """Return columns of equal length as a frame of a library.
-
-    Args:
-        columns: the columns, [n] each, by name.
-        library: one of LIBRARIES.
-
-    Raises:
-        UserError: there is no such library, or it is not installed, or it cannot hold the ids.
-    """
-    if library not in LIBRARIES:
-        raise UserError(f"frames={shown(library)}: choose one of {', '.join(LIBRARIES)}.")
-    if library == DICT:
-        return dict(columns)
-    values = {
-        name: each.tolist() if each.dtype == object else each for name, each in columns.items()
-    }
-    try:
-        if library == PYARROW:
-            return pa.table(values)
-        return nw.from_dict(values, backend=cast(Any, library)).to_native()
-    except ModuleNotFoundError as error:
-        raise UserError(
-            f"{library} is not installed: install it, or choose frames='{PYARROW}' or '{DICT}'."
-        ) from error
-    except pa.ArrowException as error:
-        raise UserError(
-            f"a table of {library} cannot hold these ids ({one_line(error)}): choose "
-            f"frames='{DICT}'."
-        ) from error
 
 
 def plain(value: Any) -> Any:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recns_tf.datasets.frames import labels_of, plain
+from recns_tf.datasets import id_types
+from recns_tf.datasets.frames import plain
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
 from recns_tf.utils.text import shown
@@ -76,3 +77,16 @@ class Ids:
             if other is not None and self.is_id(other):
                 return f": did you mean {other!r}"
         return ""
+
+
+def labels_of(interactions: Interactions, kind: str) -> NDArray[Any]:
+    """Return the ids of a dataset as they were in the frame that it was made from, [n].
+
+    Args:
+        interactions: the dataset.
+        kind: "user" or "item".
+    """
+    if kind in interactions.id_objects:
+        return interactions.id_objects[kind]
+    ids = {"user": interactions.user_ids, "item": interactions.item_ids}[kind]
+    return id_types.original(ids, interactions.source.get("id_types", {}).get(kind, "text"))

@@ -14,7 +14,7 @@ import pyarrow.parquet
 
 from recns_tf.datasets.formats.sources import Source
 from recns_tf.errors import UserError
-from recns_tf.serving.recommender import Columns
+from recns_tf.serving.lists import Columns
 
 ENDINGS = (".parquet", ".csv", ".jsonl", ".csv.gz", ".jsonl.gz")
 LEGAL = f"{', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}"

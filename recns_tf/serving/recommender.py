@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from recns_tf.config.config import DEFAULTS, Config
-from recns_tf.datasets.frames import PYARROW, to_frame
+from recns_tf.datasets.data_frames import PYARROW, to_frame
 from recns_tf.errors import UserError
 from recns_tf.evaluation.metrics import NO_ITEM
 from recns_tf.evaluation.scored_lists import Table, scored_items
@@ -20,19 +20,13 @@ from recns_tf.interactions import Interactions
 from recns_tf.runs.copies import copy_run
 from recns_tf.runs.folder import RunFolder
 from recns_tf.serving.ids import Ids
+from recns_tf.serving.lists import Columns, in_parts, require_k, unit_rows
 from recns_tf.serving.scorers import EmbeddingScorer, scorer_of
 from recns_tf.utils import folders
 from recns_tf.utils.quiet import silenced_stderr
-from recns_tf.utils.text import shown
 
 if TYPE_CHECKING:
     from recns_tf.training.sampled_rec import SampledRec
-
-Columns = dict[str, NDArray[Any]]
-"""The columns of a frame, [n] each, by name."""
-
-LISTED_AT_ONCE = 1 << 18
-"""Items of lists that are in memory together."""
 
 
 class Recommender:
@@ -44,7 +38,7 @@ class Recommender:
     Args:
         run: the run's folder.
         data: the run's dataset.
-        frames: the library of the results, one of frames.LIBRARIES; None takes that of the data,
+        frames: the library of the results, see `load`; None takes that of the data,
             PyArrow if they came from files.
         stored_ids: whether ids are those that the run stores, integers or text, rather than those
             of the frame that the data came in.
@@ -294,31 +288,3 @@ class Recommender:
             {name: np.concatenate([part[name] for part in listed]) for name in listed[0]},
             self.frames,
         )
-
-
-def require_k(k: Any, most: int, what: str) -> None:
-    """Raise UserError unless k is a whole number from 1 to `most`.
-
-    Args:
-        k: length of the lists.
-        most: how many there are to choose from.
-        what: what they are, for the message.
-    """
-    if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or not 1 <= k <= most:
-        raise UserError(f"k={shown(k)}: choose a whole number from 1 to {most}, the {what}.")
-
-
-def in_parts(rows: NDArray[np.int64], k: int) -> Iterator[NDArray[np.int64]]:
-    """Yield the elements of `rows`, int64 [n], in parts whose lists of k items fit in memory.
-
-    Without rows, one part is empty.
-    """
-    size = max(LISTED_AT_ONCE // k, 1)
-    for start in range(0, max(len(rows), 1), size):
-        yield rows[start : start + size]
-
-
-def unit_rows(table: Table) -> Table:
-    """Return embeddings scaled to length 1; those of length 0 stay 0."""
-    lengths = np.linalg.norm(table.astype(np.float64), axis=1, keepdims=True)
-    return (table / np.where(lengths > 0, lengths, 1)).astype(np.float32)

@@ -63,7 +63,7 @@ def expected_rows(run, k, **options):
 @pytest.mark.parametrize("run", ["text", "numbers", "crowded", "popular"])
 def test_every_format_has_the_rows_of_the_library(place, run, ending, monkeypatch, capsys):
     # Several parts.
-    monkeypatch.setattr("recns_tf.serving.recommender.LISTED_AT_ONCE", 70)
+    monkeypatch.setattr("recns_tf.serving.lists.LISTED_AT_ONCE", 70)
     path = place / f"lists.{ending}"
     main(["recommend", f"runs/{run}", f"--output={path}", "--topk=7"])
     expected = expected_rows(run, 7)
@@ -223,7 +223,7 @@ def test_runs_that_cannot_recommend_are_refused(place):
 def test_a_failure_leaves_the_earlier_file(place, monkeypatch, error, ending, capsys):
     path = place / f"o.{ending}"
     path.write_text("earlier")
-    monkeypatch.setattr("recns_tf.serving.recommender.LISTED_AT_ONCE", 70)
+    monkeypatch.setattr("recns_tf.serving.lists.LISTED_AT_ONCE", 70)
     columns = Recommender.columns
 
     def fails(self, rows, *arguments):

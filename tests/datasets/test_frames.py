@@ -12,10 +12,11 @@ import pytest
 
 from recns_tf import datasets, interactions
 from recns_tf.config.config import Config
-from recns_tf.datasets.frames import labels_of, to_frame
+from recns_tf.datasets.data_frames import to_frame
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
 from recns_tf.main import main
+from recns_tf.serving.ids import labels_of
 
 
 def clicks(rows=400, seed=0):

@@ -102,7 +102,7 @@ def test_a_user_who_saw_almost_everything_has_a_short_list(run, toy):
 
 def test_lists_do_not_depend_on_the_parts_they_are_computed_in(model, monkeypatch):
     whole = model.recommend(k=5)
-    monkeypatch.setattr("recns_tf.serving.recommender.LISTED_AT_ONCE", 35)
+    monkeypatch.setattr("recns_tf.serving.lists.LISTED_AT_ONCE", 35)
     pd.testing.assert_frame_equal(model.recommend(k=5), whole)
 
 
