@@ -117,35 +117,14 @@ def _unlisted(starts, items, users, ranks, found, first, last):  # type: ignore[
 def dots(
     vectors: NDArray[np.float32], table: NDArray[np.float32], columns: NDArray[np.int32]
 ) -> NDArray[np.float32]:
-    """Return the dot products vectors[b] · table[columns[b, i]].
-
-    Args:
-        vectors: float32 [B, d].
-        table: float32 [m, d].
-        columns: int32 [B, n], rows of the table.
-
-    Returns:
-        float32 [B, n].
-
-    Raises:
-        IndexError: a column is not between 0 and m - 1.
-    """
+    """Compute `kernels.dots`; a column that is not between 0 and m - 1 is an IndexError."""
     found = np.empty(columns.shape, np.float32)
     run(_dots, found, table.shape[1], vectors, table, columns, found)
     return found
 
 
 def columns(weights: NDArray[np.float32], uniform: NDArray[np.float32]) -> NDArray[np.int32]:
-    """Draw columns in proportion to weights by inverting the cumulative sums.
-
-    Args:
-        weights: float32 [B, n], nonnegative, with a positive one in each row.
-        uniform: float32 [B, k], in [0, 1).
-
-    Returns:
-        int32 [B, k]: the first column at which the cumulative weight exceeds the uniform number
-        times the row's total.
-    """
+    """Compute `kernels.columns`."""
     found = np.empty(uniform.shape, np.int32)
     run(_columns, weights, 1, weights, uniform, found)
     return found
@@ -157,17 +136,7 @@ def members(
     users: NDArray[np.int32],
     sought: NDArray[np.int32],
 ) -> NDArray[np.bool_]:
-    """Return whether items are in their users' lists.
-
-    Args:
-        starts: int64 [U + 1], where each user's list begins.
-        items: int32 [t], all lists one after the other, each ascending.
-        users: int32 [B].
-        sought: int32 [B, n], items to search for.
-
-    Returns:
-        bool [B, n].
-    """
+    """Compute `kernels.members`."""
     found = np.empty(sought.shape, np.bool_)
     run(_members, found, SEARCH, starts, items, users, sought, found)
     return found
@@ -179,29 +148,14 @@ def unlisted(
     users: NDArray[np.int32],
     ranks: NDArray[np.int32],
 ) -> NDArray[np.int32]:
-    """Return the integers of the given ranks among those not in each user's list.
-
-    Args:
-        starts: int64 [U + 1], as for `members`.
-        items: int32 [t], as for `members`.
-        users: int32 [B].
-        ranks: int32 [B, n], from 0.
-
-    Returns:
-        int32 [B, n].
-    """
+    """Compute `kernels.unlisted`."""
     found = np.empty(ranks.shape, np.int32)
     run(_unlisted, found, SEARCH, starts, items, users, ranks, found)
     return found
 
 
 def repeats(items: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """Return which entries repeat an earlier one of their row: int32 [B, n] -> bool [B, n].
-
-    Example:
-        >>> repeats(np.array([[3, 1, 3]], np.int32))
-        array([[False, False,  True]])
-    """
+    """Compute `kernels.repeats`."""
     found = np.empty(items.shape, np.bool_)
     size = int(items.max(initial=-1)) + 1
     run(_repeats, items, 1, items, size, found)
