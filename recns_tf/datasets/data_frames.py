@@ -24,12 +24,16 @@ FRAME = "the frame"
 """What messages call a frame."""
 
 
-def eager(frame: Any) -> nw.DataFrame[Any]:
-    """Return a frame as Narwhals sees it.
+def opened(frame: Any) -> nw.DataFrame[Any] | Mapping[str, Any]:
+    """Return a frame as Narwhals sees it; a dict of arrays as it is.
+
+    Call it once per frame: a stream of Arrow can be read only once.
 
     Raises:
-        UserError: it is not a frame in memory.
+        UserError: it is not a frame in memory, or two of its columns have the same name.
     """
+    if isinstance(frame, Mapping):
+        return frame
     try:
         return nw.from_native(frame, eager_only=True)
     except nw.exceptions.DuplicateError as error:
@@ -43,11 +47,11 @@ def eager(frame: Any) -> nw.DataFrame[Any]:
     )
 
 
-def library_of(frame: Any) -> str:
-    """Return the kind of a frame, one of LIBRARIES: PYARROW for those of other libraries."""
+def library_of(frame: nw.DataFrame[Any] | Mapping[str, Any]) -> str:
+    """Return the kind of an opened frame, one of LIBRARIES; PYARROW for other libraries."""
     if isinstance(frame, Mapping):
         return DICT
-    name = eager(frame).implementation.value
+    name = frame.implementation.value
     return name if name in LIBRARIES else PYARROW
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from recns_tf.config.flags import A_FOLDER_NAME
 from recns_tf.datasets import id_types
 from recns_tf.datasets.account import account
-from recns_tf.datasets.data_frames import FRAME, eager, library_of
+from recns_tf.datasets.data_frames import FRAME, library_of, opened
 from recns_tf.datasets.formats.events import Events, Reader
 from recns_tf.datasets.formats.ids import BadValue
 from recns_tf.datasets.formats.parquet import simplify
@@ -98,6 +98,7 @@ def from_frame(
     rules = rules_of(preparation, split_seed)
     events = events_of(preparation)
     named = (events.user, events.item, events.label, events.timestamp, events.part)
+    frame = opened(frame)
     columns = {column: find_column(frame, column) for column in named if column}
     distinct, batch = {}, {}
     for column, found in columns.items():
@@ -127,6 +128,8 @@ def from_frame(
     interactions, counts = to_interactions(log, name, rules, source)
     if not quiet:
         print(account(interactions, counts, rules, log.notes, cold_start_file=False))
+    if not objects:
+        return interactions
     kept = {"user": interactions.user_ids, "item": interactions.item_ids}
     return dataclasses.replace(
         interactions,
@@ -153,11 +156,11 @@ def read_log(batch: Mapping[str, pa.Array], events: Events) -> Log:
         raise UserError(f"row {row} of {FRAME}, counted from 0: {bad.reason}{advice}.") from bad
 
 
-def find_column(frame: Any, name: str) -> Column:
-    """Return a column of a frame.
+def find_column(frame: nw.DataFrame[Any] | Mapping[str, Any], name: str) -> Column:
+    """Return a column of an opened frame.
 
     Raises:
-        UserError: `frame` is not a frame, or has no such column, or no rows.
+        UserError: there is no such column, or it has no rows, or arrays differ in length.
     """
     if isinstance(frame, Mapping):
         names = [str(each) for each in frame]
@@ -165,7 +168,6 @@ def find_column(frame: Any, name: str) -> Column:
         if len(lengths) > 1:
             raise UserError(f"the arrays of {FRAME} have different lengths, {sorted(lengths)}.")
     else:
-        frame = eager(frame)
         names = list(frame.columns)
     if name not in names:
         raise UserError(f"{FRAME} has no column '{name}'; {describe_columns(names)}.")

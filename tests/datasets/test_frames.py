@@ -50,6 +50,7 @@ KINDS = {
     "polars": pl.DataFrame,
     "pyarrow": pa.table,
     "an arrow stream": lambda columns: ArrowOnly(pa.table(columns)),
+    "a reader of batches": lambda columns: pa.table(columns).to_reader(max_chunksize=30),
     "a dict of arrays": lambda columns: {key: np.array(each) for key, each in columns.items()},
     "categories": lambda columns: pd.DataFrame(columns).astype({"user": "category"}),
 }
