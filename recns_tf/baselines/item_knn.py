@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from recns_tf.baselines.base import Fit, Scorer, binary
-from recns_tf.baselines.score_rows import blocks
 from recns_tf.baselines.settings import BaselineSettings, numbers
+from recns_tf.evaluation.scored_lists import blocks
 from recns_tf.interactions import degrees_of_items
 
 

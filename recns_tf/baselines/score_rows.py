@@ -6,7 +6,7 @@ to the lower item, so that equal scores give the same lists on every machine.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,16 +16,8 @@ from scipy.sparse import csr_array
 from recns_tf.baselines.base import Scorer
 from recns_tf.evaluation.metrics import NO_ITEM
 from recns_tf.evaluation.part_metrics import part_metrics
+from recns_tf.evaluation.scored_lists import blocks
 from recns_tf.interactions import to_pairs, users_with
-
-BLOCK_BYTES = 128_000_000
-
-
-def blocks(count: int, num_items: int) -> Iterator[NDArray[np.int64]]:
-    """Yield 0 … count - 1 in blocks small enough for float64 [block, num_items] in memory."""
-    size = max(1, BLOCK_BYTES // (8 * num_items))
-    for start in range(0, count, size):
-        yield np.arange(start, min(start + size, count))
 
 
 def top_items(

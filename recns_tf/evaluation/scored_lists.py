@@ -28,7 +28,7 @@ SPARE = 12
 ROUNDING = 2.0**-23
 """Twice the largest relative error of a float32 product or sum."""
 
-BLOCK_BYTES = 256_000_000
+BLOCK_BYTES = 128_000_000
 """Largest block of float64 scores."""
 
 

@@ -73,7 +73,7 @@ def test_item_knn_matches_the_formula(lists):
 def test_block_size_does_not_change_the_neighbors(toy, monkeypatch):
     x = csr_array(toy.train.astype(float))
     whole = item_knn.neighbors(x, 1.0, 7)
-    monkeypatch.setattr("recns_tf.baselines.score_rows.BLOCK_BYTES", 8 * 60 * 11)
+    monkeypatch.setattr("recns_tf.evaluation.scored_lists.BLOCK_BYTES", 8 * 60 * 11)
     for one, other in zip(item_knn.neighbors(x, 1.0, 7), whole, strict=True):
         np.testing.assert_array_equal(one, other)
 

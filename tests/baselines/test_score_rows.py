@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
 from recns_tf.baselines import score_rows
-from recns_tf.evaluation import ranking
+from recns_tf.evaluation import ranking, scored_lists
 
 
 @given(st.integers(1, 12), st.integers(1, 40), st.integers(0, 999), st.sampled_from([1, 5, 20]))
@@ -28,7 +28,7 @@ def test_metrics_match_the_ranking_of_embeddings(toy, monkeypatch):
     expected = ranking.evaluate(user, item, toy.test, toy.train + toy.valid)
     scores = (user @ item.T).astype(np.float64)
     # Three users per block.
-    monkeypatch.setattr(score_rows, "BLOCK_BYTES", 8 * 60 * 3)
+    monkeypatch.setattr(scored_lists, "BLOCK_BYTES", 8 * 60 * 3)
     metrics, lists = score_rows.evaluate(lambda u: scores[u], toy.test, toy.train + toy.valid)
     assert metrics == pytest.approx(expected)
     tested = np.diff(toy.test.indptr) > 0
