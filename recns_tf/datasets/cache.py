@@ -49,6 +49,12 @@ def cached(
 
 def save(path: Path, interactions: Interactions) -> None:
     """Write Interactions and their checksum to `path` atomically."""
+    with atomic(path) as temporary:
+        write(temporary, interactions)
+
+
+def write(path: Path, interactions: Interactions) -> None:
+    """Write what `save` writes, straight to `path`."""
     arrays = {"user_ids": interactions.user_ids, "item_ids": interactions.item_ids}
     for part in PARTS:
         rows = getattr(interactions, part)
@@ -59,8 +65,7 @@ def save(path: Path, interactions: Interactions) -> None:
         "source": interactions.source,
         "checksum": interactions.checksum,
     }
-    with atomic(path) as temporary:
-        np.savez(temporary, allow_pickle=False, about=np.array(json.dumps(about)), **arrays)
+    np.savez(path, allow_pickle=False, about=np.array(json.dumps(about)), **arrays)
 
 
 def find(directory: Path, checksum: str) -> Path | None:
@@ -80,7 +85,7 @@ def find(directory: Path, checksum: str) -> Path | None:
 
 
 def read(path: Path) -> Interactions:
-    """Read a file written by `save`.
+    """Read a file written by `save` or `write`.
 
     Raises:
         UserError: the file is truncated, of another format, or does not match its checksum.

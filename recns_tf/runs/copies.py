@@ -33,5 +33,5 @@ def copy_run(run: RunFolder, target: Path, interactions: Interactions) -> None:
         shutil.copyfile(file, place)
         if file != run.curves:
             listed.append(place)
-    cache.save(copy.interactions, interactions)
+    cache.write(copy.interactions, interactions)
     copy.manifest.record([*listed, copy.interactions])

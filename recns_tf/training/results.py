@@ -130,7 +130,7 @@ def finish(
             np.save(temporary, array, allow_pickle=False)
     if keep_data:
         with folder.manifest.replacing(folder.interactions) as temporary:
-            cache.save(temporary, interactions)
+            cache.write(temporary, interactions)
     title = f"{config.dataset}, {config.encoder}, {config.sampler}, seed {config.seed}"
     plot_curves(rows, best["epoch"], title, folder.curves)
     results = {
