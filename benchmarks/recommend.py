@@ -21,7 +21,7 @@ from benchmarks import alternating, measuring
 from benchmarks.graphs import Shape, random_interactions
 from benchmarks.ranking import DIM, LARGEST, K, bare_search, fit_embeddings
 from benchmarks.runs import write_run
-from recns_tf.api import open_run
+from recns_tf.api import load
 from recns_tf.evaluation.scored_lists import SPARE, scored_items
 from recns_tf.evaluation.search import search_numpy
 from recns_tf.serving.list_files import list_writer
@@ -47,7 +47,7 @@ def measure(shape: Shape, rounds: int) -> measuring.Report:
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
         write_run(place / "run", data, users, items)
-        model = Recommender(*open_run(place / "run"), stored_ids=True)
+        model = load(place / "run", stored_ids=True)
         functions: dict[str, Callable[[], Any]] = {
             "bare search": partial(bare_search, queries, items),
             "search": partial(search_numpy, queries, items, seen, K + SPARE),

@@ -9,7 +9,7 @@ KINDS = np.array(["book", "game", "phone", "shirt", "shoe", "tv"])
 
 
 def make_clicks():
-    """Return a made-up log: 300 people of a shop saw 12,000 products and clicked some of them."""
+    """Return a made-up log of a shop: 12,000 products shown to 300 users, some of them clicked."""
     rng = np.random.default_rng(0)
     user = rng.integers(300, size=12_000)
     # Everybody has a favorite kind of product, sees it more often, and clicks it more often.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from numbers import Integral, Real
 from pathlib import Path
@@ -94,17 +94,12 @@ def train(
         cache = Path(workspace.data_dir) / dataset
     with silenced_stderr():
         from recns_tf.training.train import train_and_evaluate
-    before = None
-    if profile:
-        from recns_tf.training import profiling
-
-        before = partial(profiling.show, config, interactions, cache)
     train_and_evaluate(
         config,
         workspace,
         interactions,
         cache,
-        before,
+        profiler(config, interactions, cache) if profile else None,
         callbacks=callbacks,
         log_settings=log_settings,
         quiet=quiet,
@@ -137,6 +132,7 @@ def load(
     data: Interactions | None = None,
     data_dir: str | Path = "data",
     frames: str | None = None,
+    stored_ids: bool = False,
 ) -> Recommender:
     """Return a finished run: one of `train`, of the command line, or saved by Recommender.save.
 
@@ -146,6 +142,8 @@ def load(
         data_dir: folder of the datasets.
         frames: the library of the results: pandas, polars, pyarrow or dict. None takes that of the
             frame that the data came in, PyArrow if they came from files.
+        stored_ids: whether ids are those that the run stores, integers or text, rather than those
+            of the frame that the data came in.
 
     Raises:
         UserError: the folder holds no finished run, its data are missing, or a file is damaged or
@@ -155,13 +153,6 @@ def load(
         >>> model = load("runs/ml-100k-lightgcn-recns")
         >>> frame = model.similar_items([50], k=5)
     """
-    return Recommender(*open_run(run, data, data_dir), frames)
-
-
-def open_run(
-    run: str | Path, data: Interactions | None = None, data_dir: str | Path = "data"
-) -> tuple[RunFolder, Interactions]:
-    """Return the folder of a run and its dataset; see `load`."""
     path = Path(run)
     folders.restore(path)
     folder = RunFolder(path)
@@ -174,4 +165,14 @@ def open_run(
             raise
         except UserError as error:
             raise UserError(f"{run} needs the data that it was trained on: {error}") from error
-    return folder, data
+    return Recommender(folder, data, frames, stored_ids)
+
+
+def profiler(
+    config: Config, interactions: Interactions, cache: Path | None
+) -> Callable[[RunFolder], None]:
+    """Return what profiles a run before training, for train_and_evaluate."""
+    # It reads TensorFlow's traces through a module that TensorFlow does not promise to keep.
+    from recns_tf.training import profiling
+
+    return partial(profiling.show, config, interactions, cache)

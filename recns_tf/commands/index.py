@@ -10,13 +10,12 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from recns_tf.api import open_run
+from recns_tf.api import load
 from recns_tf.commands.app import Call, Command
 from recns_tf.commands.recommend import require_topk
 from recns_tf.config.flags import A_FOLDER, LARGEST_K, Checked, one_of, option, whole
 from recns_tf.errors import UserError
 from recns_tf.serving import faiss_index
-from recns_tf.serving.recommender import Recommender
 from recns_tf.utils.new_files import refuse_existing
 
 NONE, HNSW = "none", "hnsw"
@@ -49,7 +48,7 @@ def main(call: Call) -> None:
         raise UserError("--output is needed: a file such as items.faiss.")
     path = Path(settings.output)
     refuse_existing(path, settings.overwrite)
-    model = Recommender(*open_run(call.words[0], data_dir=settings.data_dir), stored_ids=True)
+    model = load(call.words[0], data_dir=settings.data_dir, stored_ids=True)
     users, items = model.embeddings
     ids = model.items.labels
     if settings.approximate == HNSW:

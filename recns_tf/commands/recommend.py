@@ -13,13 +13,12 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from recns_tf.api import open_run
+from recns_tf.api import load
 from recns_tf.commands.app import Call, Command
 from recns_tf.config.flags import A_FOLDER, LARGEST_K, Checked, option, whole
 from recns_tf.errors import UserError
 from recns_tf.serving.chosen_ids import Chosen, of_file
 from recns_tf.serving.list_files import LEGAL, list_writer, require_ending
-from recns_tf.serving.recommender import Recommender
 from recns_tf.utils.new_files import new_file, refuse_existing
 from recns_tf.utils.text import count as counted
 
@@ -46,7 +45,7 @@ def main(call: Call) -> None:
     settings = call.settings(Recommend)
     path = require_ending(settings.output)
     refuse_existing(path, settings.overwrite)
-    model = Recommender(*open_run(call.words[0], data_dir=settings.data_dir), stored_ids=True)
+    model = load(call.words[0], data_dir=settings.data_dir, stored_ids=True)
     users = candidates = None
     if settings.users:
         users = named_in(settings.users, of_file("--users=", Path(settings.users), model.users))

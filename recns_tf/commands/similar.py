@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Iterable
 from typing import Any
 
-from recns_tf.api import open_run
+from recns_tf.api import load
 from recns_tf.commands.app import Call, Command
 from recns_tf.commands.recommend import named_in, require_topk
 from recns_tf.config.flags import A_FOLDER, LARGEST_K, Checked, option, whole
@@ -19,7 +19,6 @@ from recns_tf.errors import UserError
 from recns_tf.serving.chosen_ids import of_list
 from recns_tf.serving.list_files import LEGAL, list_writer, require_ending
 from recns_tf.serving.lists import Columns
-from recns_tf.serving.recommender import Recommender
 from recns_tf.utils.new_files import new_file, refuse_existing
 from recns_tf.utils.text import LONGEST_LIST, count, printable
 
@@ -50,7 +49,7 @@ def main(call: Call) -> None:
     if settings.output:
         path = require_ending(settings.output)
         refuse_existing(path, settings.overwrite)
-    model = Recommender(*open_run(call.words[0], data_dir=settings.data_dir), stored_ids=True)
+    model = load(call.words[0], data_dir=settings.data_dir, stored_ids=True)
     known = model.items if kind == "item" else model.users
     require_topk(settings.topk, len(known.labels) - 1, f"other {kind}s")
     ids = None

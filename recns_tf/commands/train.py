@@ -8,7 +8,6 @@ names a sampler, a loss or an encoder of your own is refused unless you name it 
 from __future__ import annotations
 
 import dataclasses
-from functools import partial
 
 from recns_tf import registry
 from recns_tf.commands.app import Call, Command, load_dataset
@@ -42,19 +41,14 @@ def main(call: Call) -> None:
     config, interactions, cache = load_dataset(call, require_parts, encoder=call.words[1])
     # TensorFlow takes seconds to import: not before flags and data are known to be sound.
     with silenced_stderr():
+        from recns_tf.api import profiler
         from recns_tf.training.train import train_and_evaluate
-    before = None
-    if wanted.profile:
-        # It reads TensorFlow's traces through a module that TensorFlow does not promise to keep.
-        from recns_tf.training import profiling
-
-        before = partial(profiling.show, config, interactions, cache)
     train_and_evaluate(
         config,
         workspace,
         interactions,
         cache,
-        before,
+        profiler(config, interactions, cache) if wanted.profile else None,
         log_settings=log_settings,
         quiet=wanted.quiet,
     )

@@ -83,7 +83,7 @@ def stored(ids: Sequence[Hashable], name: str) -> NDArray[Any]:
         name: what `type_name` returns for them.
 
     Raises:
-        UserError: two ids have the same text, so that they could not be told apart.
+        UserError: two ids have the same text, so that they could not be distinguished.
     """
     if name == "integer" and all(-LARGEST <= each < LARGEST for each in ids):  # type: ignore[operator]
         return np.array(ids, dtype=np.int64)

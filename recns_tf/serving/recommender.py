@@ -126,7 +126,8 @@ class Recommender:
                 masked = csr_array(seen[some])
                 if candidates is not None:
                     masked = csr_array(masked[:, items])
-                top, scores = self.scorer.top(some, items, masked, k)
+                every = slice(None) if candidates is None else items
+                top, scores = self.scorer.top(some, every, masked, k)
                 yield self.columns(self.users.labels[some], items, top, scores, "user", "item")
 
         return parts()

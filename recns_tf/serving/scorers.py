@@ -22,6 +22,9 @@ from recns_tf.runs.folder import RunFolder
 from recns_tf.runs.recommendations import read_embeddings
 from recns_tf.utils.damage import reading
 
+Candidates = NDArray[np.integer] | slice
+"""Items to choose from, integer [c]; slice(None) for all."""
+
 Lists = tuple[NDArray[np.int64], NDArray[Any]]
 """Items and scores; see RunScorer.top."""
 
@@ -30,13 +33,13 @@ class RunScorer(Protocol):
     """Ranks the items of a run's dataset."""
 
     def top(
-        self, users: NDArray[np.integer], candidates: NDArray[np.integer], seen: csr_array, k: int
+        self, users: NDArray[np.integer], candidates: Candidates, seen: csr_array, k: int
     ) -> Lists:
         """Return the k unseen candidates with the largest scores for each user, best first.
 
         Args:
             users: integer [n].
-            candidates: integer [c], the items to choose from.
+            candidates: the items to choose from, c of them.
             seen: boolean CSR array [n, c], the candidates to exclude for each of `users`.
             k: length of the lists.
 
@@ -62,11 +65,9 @@ class EmbeddingScorer(NamedTuple):
     config: Config
 
     def top(
-        self, users: NDArray[np.integer], candidates: NDArray[np.integer], seen: csr_array, k: int
+        self, users: NDArray[np.integer], candidates: Candidates, seen: csr_array, k: int
     ) -> Lists:
-        everything = len(candidates) == len(self.items)
-        items = self.items if everything else self.items[candidates]
-        return scored_items(self.users[users], items, seen, k)
+        return scored_items(self.users[users], self.items[candidates], seen, k)
 
     def evaluate(self, data: Interactions, part: str, ks: Sequence[int]) -> dict[str, Any]:
         config = self.config
@@ -91,7 +92,7 @@ class BaselineScorer(NamedTuple):
     fit: Fit
 
     def top(
-        self, users: NDArray[np.integer], candidates: NDArray[np.integer], seen: csr_array, k: int
+        self, users: NDArray[np.integer], candidates: Candidates, seen: csr_array, k: int
     ) -> Lists:
         return score_rows.scored_items(
             lambda rows: self.fit.scores(users[rows])[:, candidates],

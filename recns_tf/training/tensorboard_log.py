@@ -17,7 +17,7 @@ SETTINGS = "config"
 
 
 def kind(plugin: str, data_class: str) -> bytes:
-    """Return what tells TensorBoard which of its plugins shows a value."""
+    """Return the metadata that selects the TensorBoard plugin for a value."""
     # tf.summary.scalar and tf.summary.text do the same, but need the package tensorboard.
     metadata = tf.compat.v1.SummaryMetadata(data_class=data_class)
     metadata.plugin_data.plugin_name = plugin

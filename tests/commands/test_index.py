@@ -32,7 +32,7 @@ def test_searches_return_what_recommend_writes(place, run, capsys):  # noqa: F81
     lists = rt.load(f"runs/{run}", frames="dict").recommend(k=9, include_seen=True)
     np.testing.assert_allclose(scores.ravel(), lists["score"], rtol=1e-5, atol=1e-6)
     differ = found.ravel() != lists["item"]
-    # Neighbors in a list may swap if float32 cannot tell their scores apart.
+    # Neighbors in a list may swap if float32 cannot distinguish their scores.
     assert not differ.any() or np.abs(np.diff(lists["score"])).min() < 1e-6
 
 

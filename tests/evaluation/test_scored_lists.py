@@ -68,7 +68,7 @@ def test_blocks_change_nothing(monkeypatch):
 
 
 def test_an_item_that_float32_would_hide_is_found():
-    """All items but one score a hair less than the last; float32 sums cannot tell them apart."""
+    """The scores differ by less than the rounding error of sums in float32."""
     rng = np.random.default_rng(0)
     query = rng.normal(size=(1, 64)).astype(np.float32)
     base = rng.normal(size=64).astype(np.float32)

@@ -68,12 +68,12 @@ def test_every_user_gets_the_unseen_items_of_the_largest_scores(model):
 
 def test_seen_items_of_every_part_are_left_out(model):
     frame = model.recommend(k=20)
-    told = set(zip(frame["user"], frame["item"], strict=True))
+    listed = set(zip(frame["user"], frame["item"], strict=True))
     for part in ("train", "valid", "test"):
         history = model.history()
         chosen = history[history["part"] == part]
         assert len(chosen) == getattr(model.data, part).nnz > 0
-        assert not told & set(zip(chosen["user"], chosen["item"], strict=True))
+        assert not listed & set(zip(chosen["user"], chosen["item"], strict=True))
 
 
 def test_include_seen_and_candidates(model):
