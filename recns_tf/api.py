@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -93,7 +92,7 @@ def train(
         interactions = datasets.load(config, workspace.data_dir)
         cache = Path(workspace.data_dir) / dataset
     with silenced_stderr():
-        from recns_tf.training.train import train_and_evaluate
+        from recns_tf.training.train import profiler, train_and_evaluate
     train_and_evaluate(
         config,
         workspace,
@@ -166,13 +165,3 @@ def load(
         except UserError as error:
             raise UserError(f"{run} needs the data that it was trained on: {error}") from error
     return Recommender(folder, data, frames, stored_ids)
-
-
-def profiler(
-    config: Config, interactions: Interactions, cache: Path | None
-) -> Callable[[RunFolder], None]:
-    """Return what profiles a run before training, for train_and_evaluate."""
-    # It reads TensorFlow's traces through a module that TensorFlow does not promise to keep.
-    from recns_tf.training import profiling
-
-    return partial(profiling.show, config, interactions, cache)

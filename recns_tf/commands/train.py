@@ -41,8 +41,7 @@ def main(call: Call) -> None:
     config, interactions, cache = load_dataset(call, require_parts, encoder=call.words[1])
     # TensorFlow takes seconds to import: not before flags and data are known to be sound.
     with silenced_stderr():
-        from recns_tf.api import profiler
-        from recns_tf.training.train import train_and_evaluate
+        from recns_tf.training.train import profiler, train_and_evaluate
     train_and_evaluate(
         config,
         workspace,

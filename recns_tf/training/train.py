@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -152,3 +153,13 @@ def run(
             verbose=0,
         )
     return model, candidate_sets.region
+
+
+def profiler(
+    config: Config, interactions: Interactions, cache: Path | None
+) -> Callable[[RunFolder], None]:
+    """Return what profiles a run before training: the argument `before` of train_and_evaluate."""
+    # It reads TensorFlow's traces through a module that TensorFlow does not promise to keep.
+    from recns_tf.training import profiling
+
+    return partial(profiling.show, config, interactions, cache)
