@@ -208,6 +208,7 @@ DRAW_LAWS = ("proportional", "softmax", "user_softmax", "hardest")
 MERGES = ("flat", "nested")
 SPARSE_ENGINES = ("csr", "coo")
 KERNELS = ("auto", "numba", "tensorflow")
+STRATEGIES = ("none", "mirrored")
 RANKERS = ("faiss", "tensorflow")
 
 USER_METRICS = {

@@ -33,6 +33,22 @@ PAIRS = [
     if encoder != "mf" or sampler in ("recns", "unins", "srns")
 ]
 
+TOY = {
+    "dim": 8,
+    "num_layers": 2,
+    "num_negatives": 3,
+    "num_candidates": 4,
+    "batch_size": 64,
+    "learning_rate": 0.01,
+    "epochs": 3,
+    "generator_candidates": 20,
+    "generator_warmup": 1,
+    "rnsas_exposed": 4,
+    "mcns_list": 10,
+    "srns_warmup": 2,
+}
+"""Settings of short runs on a small dataset."""
+
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 
 
@@ -84,17 +100,4 @@ def toy() -> Interactions:
 
 @pytest.fixture(scope="session")
 def toy_config() -> Config:
-    return Config(
-        dim=8,
-        num_layers=2,
-        num_negatives=3,
-        num_candidates=4,
-        batch_size=64,
-        learning_rate=0.01,
-        epochs=3,
-        generator_candidates=20,
-        generator_warmup=1,
-        rnsas_exposed=4,
-        mcns_list=10,
-        srns_warmup=2,
-    )
+    return Config(**TOY)

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from recns_tf import registry
 from recns_tf.config import flagfiles
+from recns_tf.config.devices import DeviceSettings
 from recns_tf.config.encoder import EncoderSettings
 from recns_tf.config.flags import (
     A_DURATION,
@@ -61,7 +62,7 @@ def selection_metric(topk: str, select_by: str) -> str:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(EncoderSettings, SamplerSettings, Checked):
+class Config(EncoderSettings, SamplerSettings, DeviceSettings, Checked):
     """The settings of a run.
 
     Defaults are the paper's (§5.1) unless the help text says otherwise.
@@ -226,7 +227,7 @@ class Config(EncoderSettings, SamplerSettings, Checked):
         Raises:
             TypeError: a setting is unknown, or its value has another type than its default.
         """
-        known = complete({k: v for k, v in settings.items() if k != "data_checksum"})
+        known = complete({k: v for k, v in settings.items() if k not in RECORDED})
         for name, value in known.items():
             kind = type(DEFAULTS.get(name))
             legal = (int, float) if kind is float else kind
@@ -245,6 +246,9 @@ class Config(EncoderSettings, SamplerSettings, Checked):
         mine, its = self.to_json(), base.to_json()
         return {name: value for name, value in mine.items() if value != its[name]}
 
+
+RECORDED = ("data_checksum", "replicas")
+"""What config.json holds beside the settings; see training/train.py."""
 
 FIELDS = {field.name: field for field in dataclasses.fields(Config)}
 """The fields of Config by name."""

@@ -80,14 +80,3 @@ class EncoderSettings(Checked):
         "encode only at the start of each epoch",
         A_WAIT,
     )
-    kernels: str = option(
-        "auto",
-        "implementation of draws, searches and products; numba: compiled loops, on CPUs alone; "
-        "tensorflow: TensorFlow's operations, on any device; auto: tensorflow where there is a GPU",
-        one_of(*registry.KERNELS),
-    )
-    sparse_engine: str = option(
-        "csr",
-        "sparse kernels of the propagation; coo is slower, for devices without csr kernels",
-        one_of(*registry.SPARSE_ENGINES),
-    )

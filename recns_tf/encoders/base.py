@@ -19,6 +19,7 @@ from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
 from recns_tf.ops import random
 from recns_tf.ops.gather import products
+from recns_tf.ops.replicas import SameEverywhere
 
 if TYPE_CHECKING:
     from recns_tf.config.config import Config
@@ -125,7 +126,7 @@ class StaleTables:
         return self.sampling.stale_ok()
 
 
-class Encoder(Serializable, keras.Model):
+class Encoder(Serializable, SameEverywhere, keras.Model):
     """A graph encoder: a Keras model from (users, items) to their embeddings.
 
     The nodes are the users, then the items: item v is node U + v. `encoder.save("x.keras")` writes

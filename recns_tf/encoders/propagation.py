@@ -9,16 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import tensorflow as tf
 from scipy.sparse import csr_array, eye_array
-
-# Not public, but needed: a tf.function cannot capture the variant tensor of tf.raw_ops, and
-# converting it in each pass made propagation 11 to 16 % slower at the size of Zhihu.
-from tensorflow.python.ops.linalg.sparse.sparse_csr_matrix_ops import CSRSparseMatrix
-from tensorflow.python.ops.linalg.sparse.sparse_csr_matrix_ops import matmul as csr_matmul
 
 from recns_tf.interactions import to_pairs, to_rows
 from recns_tf.registry import SPARSE_ENGINES
@@ -82,12 +77,40 @@ ADJACENCIES = {"symmetric": symmetric_adjacency, "row": row_normalized_adjacency
 """Functions from the train graph to the matrix that propagates embeddings."""
 
 
-def to_tensorflow(matrix: csr_array, engine: str) -> Any:
-    """Convert a SciPy matrix to the sparse type of the engine."""
+def to_tensorflow(matrix: csr_array) -> tf.SparseTensor:
+    """Convert a SciPy matrix to a tf.SparseTensor of float32."""
     coordinates = matrix.tocoo()
     indices = np.stack([coordinates.row, coordinates.col], axis=1).astype(np.int64)
-    sparse = tf.SparseTensor(indices, coordinates.data.astype(np.float32), matrix.shape)
-    return sparse if engine == "coo" else CSRSparseMatrix(sparse)
+    return tf.SparseTensor(indices, coordinates.data.astype(np.float32), matrix.shape)
+
+
+class Engine(NamedTuple):
+    """An implementation of sparse products.
+
+    Attributes:
+        convert: returns the engine's form of a tf.SparseTensor [N, N].
+        multiply: returns the product of that form and a float32 [N, d].
+    """
+
+    convert: Callable[[tf.SparseTensor], Any]
+    multiply: Callable[[Any, tf.Tensor], tf.Tensor]
+
+
+def find_engine(name: str) -> Engine:
+    """Return the engine named by a value of --sparse_engine.
+
+    Raises:
+        ValueError: the name is unknown.
+    """
+    if name not in SPARSE_ENGINES:
+        raise ValueError(f"engine '{name}': choose one of {', '.join(SPARSE_ENGINES)}")
+    if name == "coo":
+        return Engine(lambda sparse: sparse, tf.sparse.sparse_dense_matmul)
+    # Not public, but needed: a tf.function cannot capture the variant tensor of tf.raw_ops, and
+    # converting it in each pass made propagation 11 to 16 % slower at the size of Zhihu.
+    from tensorflow.python.ops.linalg.sparse import sparse_csr_matrix_ops as csr
+
+    return Engine(csr.CSRSparseMatrix, csr.matmul)
 
 
 class Adjacency:
@@ -95,7 +118,7 @@ class Adjacency:
 
     Args:
         matrix: float32 CSR array [N, N].
-        engine: "csr", or "coo" for devices without CSR kernels; results agree up to rounding.
+        engine: "csr", or "coo" for public operations alone; results agree up to rounding.
         symmetric: whether the matrix is symmetric, and therefore its own adjoint.
 
     Raises:
@@ -103,13 +126,11 @@ class Adjacency:
     """
 
     def __init__(self, matrix: csr_array, engine: str = "csr", symmetric: bool = True):
-        if engine not in SPARSE_ENGINES:
-            raise ValueError(f"engine '{engine}': choose one of {', '.join(SPARSE_ENGINES)}")
         self.engine = engine
         self.symmetric = symmetric
-        self.matrix = to_tensorflow(matrix, engine)
-        self.adjoint = self.matrix if symmetric else to_tensorflow(csr_array(matrix.T), engine)
-        self.multiply = tf.sparse.sparse_dense_matmul if engine == "coo" else csr_matmul
+        convert, self.multiply = find_engine(engine)
+        self.matrix = convert(to_tensorflow(matrix))
+        self.adjoint = self.matrix if symmetric else convert(to_tensorflow(csr_array(matrix.T)))
 
     @classmethod
     def from_train(cls, train: csr_array, kind: str = "symmetric", engine: str = "csr") -> Self:

@@ -2,7 +2,7 @@
 
 On a CPU, CSR products are multithreaded, and transposing the matrix takes one pass over its
 entries, whereas segment sums run on one core. TensorFlow does not publish the CSR operations; with
---kernels=tensorflow, public ones take their place.
+--sparse_engine=coo, public ones take their place.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def row_sums(weights: tf.Tensor, columns: tf.Tensor, size: tf.Tensor) -> RowSums
         >>> sums.of(tf.constant([[1.0], [10.0], [100.0]])).numpy()
         array([[201.]], dtype=float32)
     """
-    form = CSRSums if kernels.is_compiled() else GatheredSums
+    form = CSRSums if kernels.engine == kernels.CSR else GatheredSums
     return form(weights, columns, size)
 
 

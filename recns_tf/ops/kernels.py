@@ -1,8 +1,11 @@
-"""Operations of a training step that have two implementations, chosen once per process.
+"""Operations of a training step that have two implementations, chosen per model.
 
 `numba` compiles loops, which run on CPUs alone; `tensorflow` uses TensorFlow's own operations,
 which run on every device and in exported models. Both give the same integers for the same seed, and
 the same products up to rounding. Nothing else in the package depends on the choice.
+
+The sparse products of a step have two engines, too: TensorFlow's CSR kernels, which are fast on
+CPUs but not public, and public operations.
 """
 
 from __future__ import annotations
@@ -15,9 +18,13 @@ import tensorflow as tf
 from recns_tf.ops import compiled_kernels, tensorflow_kernels
 
 NUMBA, TENSORFLOW, AUTO = "numba", "tensorflow", "auto"
+CSR, COO = "csr", "coo"
 
 chosen = NUMBA
 """The implementation of graphs that are built from now on."""
+
+engine = CSR
+"""The engine of the sparse products of graphs that are built from now on."""
 
 
 def resolve(name: str) -> str:
@@ -30,29 +37,26 @@ def resolve(name: str) -> str:
     return TENSORFLOW if tf.config.list_physical_devices("GPU") else NUMBA
 
 
-def use(name: str) -> None:
-    """Choose the implementation of the graphs that are built from now on.
+def use(name: str, sparse: str = CSR) -> None:
+    """Choose the implementations of the graphs that are built from now on.
 
     Args:
         name: a value of --kernels, one of registry.KERNELS.
+        sparse: a value of --sparse_engine, one of registry.SPARSE_ENGINES.
     """
-    global chosen
-    chosen = resolve(name)
+    global chosen, engine
+    chosen, engine = resolve(name), sparse
 
 
 @contextmanager
-def using(name: str) -> Iterator[None]:
-    """Choose the implementation of the graphs that are built in the block.
-
-    Args:
-        name: a value of --kernels, one of registry.KERNELS.
-    """
-    before = chosen
-    use(name)
+def using(name: str, sparse: str = CSR) -> Iterator[None]:
+    """Choose the implementations of the graphs that are built in the block; see `use`."""
+    before = chosen, engine
+    use(name, sparse)
     try:
         yield
     finally:
-        use(before)
+        use(*before)
 
 
 def is_compiled() -> bool:

@@ -12,6 +12,7 @@ from recns_tf.encoders.base import Encoder, Tables
 from recns_tf.encoders.saving import Serializable
 from recns_tf.interactions import Interactions
 from recns_tf.ops.item_sets import ItemSets
+from recns_tf.ops.replicas import SameEverywhere
 from recns_tf.samplers.batch import Batch
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Choice(NamedTuple):
     Attributes:
         ids: int32 [B, n], the k negatives, then the items merged into them, if any.
         statistics: scalars to report, by the names in the sampler's `statistics`.
-        feedback: data from this choice that `update_state` needs, if any.
+        feedback: data from this choice that `update_state` needs, if any: tensors [B, …].
     """
 
     ids: tf.Tensor
@@ -63,7 +64,7 @@ class Negatives(NamedTuple):
     feedback: Any = ()
 
 
-class Sampler(Serializable, keras.layers.Layer):
+class Sampler(Serializable, SameEverywhere, keras.layers.Layer):
     """A negative sampler. A subclass implements `choose`.
 
     It chooses from frozen embeddings: no gradient flows through the choice. State, if any, is kept
@@ -122,6 +123,8 @@ class Sampler(Serializable, keras.layers.Layer):
 
     def update_state(self, batch: Batch, feedback: Any) -> None:
         """Update the state after the choice of a training step, before the encoder is updated.
+
+        On several devices, each calls it with the whole batch and all feedback.
 
         Args:
             batch: of the step.

@@ -21,7 +21,8 @@ import tensorflow as tf
 from recns_tf import losses
 from recns_tf.encoders.base import Encoder, Tables, initial_nodes
 from recns_tf.errors import UserError
-from recns_tf.ops import random
+from recns_tf.ops import random, replicas
+from recns_tf.ops.adam import FusedAdam
 from recns_tf.ops.gather import products
 from recns_tf.ops.random import Purpose
 from recns_tf.samplers.base import Choice, Sampler
@@ -159,7 +160,7 @@ class GeneratorSampler(Sampler):
         self.num_items = num_items
         self.options = GeneratorOptions(*options)
         self.generator = Generator(num_users, num_items, self.options.dim, self.options.seed)
-        self.optimizer = keras.optimizers.Adam(self.options.learning_rate, epsilon=1e-8)
+        self.optimizer = FusedAdam(self.options.learning_rate, epsilon=1e-8)
         self.optimizer.build(self.generator.trainable_variables)
         self.epoch = self.add_weight(name="epoch", shape=(), dtype="int32", trainable=False)
         self.epoch.assign(0)
@@ -217,7 +218,8 @@ class GeneratorSampler(Sampler):
             loss = self.generator_loss(batch, feedback)
         gradients = tape.gradient(loss, [weight.value for weight in weights])
         # Dense, because Keras' Adam would square each part of a repeated row in a sparse gradient.
-        self.optimizer.apply([tf.convert_to_tensor(part) for part in gradients], weights)
+        dense = [tf.convert_to_tensor(part) for part in gradients]
+        self.optimizer.apply(replicas.share_of(dense), weights)
         self.update_baselines(feedback.rewards)
 
     def generator_loss(self, batch: Batch, feedback: Feedback) -> tf.Tensor:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import keras
 import tensorflow as tf
 
 from recns_tf import registry
@@ -12,9 +11,12 @@ from recns_tf.config.config import Config
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
 from recns_tf.ops import kernels
+from recns_tf.ops.adam import FusedAdam
+from recns_tf.ops.item_sets import ItemSets
 from recns_tf.regions.candidate_sets import CandidateSets
 from recns_tf.regions.region import build_region
 from recns_tf.samplers.base import SamplerContext
+from recns_tf.training.devices import make_strategy
 from recns_tf.training.memory import require_enough, require_pools
 from recns_tf.training.negative_statistics import NegativeStatistics
 from recns_tf.training.pipeline import Pipeline
@@ -37,10 +39,8 @@ def build(
     # The memory of an accelerator is not that of the machine.
     if not tf.config.list_physical_devices("GPU"):
         require_enough(config, interactions)
-    kernels.use(config.kernels)
-    encoder_class = registry.find(registry.ENCODERS, "encoder", config.encoder).load()
+    kernels.use(config.kernels, config.sparse_engine)
     sampler_class = registry.find(registry.SAMPLERS, "sampler", config.sampler).load()
-    loss = registry.find(registry.LOSSES, "loss", config.loss).load()
     kind = sampler_class.default_region if config.region == "auto" else config.region
     stored = build_region(
         interactions.train,
@@ -70,29 +70,45 @@ def build(
     )
     if pipeline.with_candidates:
         check_candidates(config, interactions, region)
+    with make_strategy(config.strategy).scope():
+        model = make_model(config, interactions, region.sets)
+    model.refresh()
+    return model, pipeline, region
+
+
+def make_model(config: Config, interactions: Interactions, pool: ItemSets) -> SampledRec:
+    """Return the compiled model that settings describe.
+
+    Args:
+        config: every setting.
+        interactions: the dataset.
+        pool: the sets that samplers draw items from.
+    """
+    encoder_class = registry.find(registry.ENCODERS, "encoder", config.encoder).load()
+    sampler_class = registry.find(registry.SAMPLERS, "sampler", config.sampler).load()
     encoder = encoder_class.from_settings(config, interactions)
     previous = encoder_class.from_settings(config, interactions) if config.stale_scores else None
-    context = SamplerContext(interactions, region.sets, encoder.width)
+    context = SamplerContext(interactions, pool, encoder.width)
     model = SampledRec(
         encoder,
         sampler_class.from_settings(config, context),
-        loss,
+        registry.find(registry.LOSSES, "loss", config.loss).load(),
         config.margin,
         config.l2,
         NegativeStatistics.from_interactions(interactions),
         l2_scope=config.l2_scope,
         previous=previous,
         implementation=config.kernels,
+        sparse_engine=config.sparse_engine,
     )
-    adam = keras.optimizers.Adam(
+    adam = FusedAdam(
         config.learning_rate,
         epsilon=config.adam_epsilon,
         clipvalue=config.gradient_clip or None,
     )
     model.compile(optimizer=adam, jit_compile=False)
     model.optimizer.build(model.encoder.trainable_variables)
-    model.refresh()
-    return model, pipeline, region
+    return model
 
 
 def check_candidates(config: Config, interactions: Interactions, region: CandidateSets) -> None:

@@ -15,11 +15,13 @@ from recns_tf.evaluation import ranking
 from recns_tf.evaluation.display import label, metric_lines, part_columns, recorded_metrics
 from recns_tf.evaluation.part_metrics import saturation_sentences
 from recns_tf.interactions import Interactions
+from recns_tf.ops import kernels
 from recns_tf.regions.region import Region
 from recns_tf.runs.files import ANEW
 from recns_tf.runs.folder import Row, RunFolder
 from recns_tf.runs.provenance import git_commit, versions
 from recns_tf.runs.published import published
+from recns_tf.training import devices
 from recns_tf.training.callbacks import SLACK_BYTES, best_row
 from recns_tf.training.curves import plot_curves
 from recns_tf.training.divergence import require_finite_scores, warnings
@@ -152,6 +154,11 @@ def finish(
         "warnings": warnings(rows),
         "region": region.describe(config.num_candidates),
         "config": config.to_json(),
+        "devices": {
+            "names": devices.names(),
+            "replicas": model.strategy.num_replicas_in_sync,
+            "kernels": kernels.resolve(config.kernels),
+        },
         "data": {"checksum": interactions.checksum, "source": interactions.source},
         "versions": versions(),
         "git_commit": git_commit(),

@@ -10,7 +10,7 @@ import tensorflow as tf
 from recns_tf.encoders.base import Encoder, StaleTables, Tables
 from recns_tf.encoders.saving import DATA_KINDS, DataKind, Serializable, serializable
 from recns_tf.losses import Loss
-from recns_tf.ops import kernels, random
+from recns_tf.ops import kernels, random, replicas
 from recns_tf.ops.random import Purpose
 from recns_tf.samplers.base import Negatives, Sampler
 from recns_tf.samplers.batch import Batch
@@ -42,6 +42,7 @@ class SampledRec(Serializable, keras.Model):
         previous: an encoder like `encoder` that holds the weights of one step before, to choose
             negatives with.
         implementation: of the kernels of a step, a value of --kernels.
+        sparse_engine: of the sparse products of a step, a value of --sparse_engine.
 
     Example:
         >>> model, pipeline, _ = build(Config(dataset="ml-100k"), interactions)
@@ -60,6 +61,7 @@ class SampledRec(Serializable, keras.Model):
         l2_scope: str = "own",
         previous: Encoder | None = None,
         implementation: str = kernels.AUTO,
+        sparse_engine: str = kernels.CSR,
     ):
         super().__init__(name="sampled_rec")
         self.encoder = encoder
@@ -70,11 +72,18 @@ class SampledRec(Serializable, keras.Model):
         self.l2_scope = l2_scope
         self.previous = previous
         self.implementation = implementation
+        self.sparse_engine = sparse_engine
         self.report = report
+        self.strategy = tf.distribute.get_strategy()
         names = (*STATISTICS, *negative_statistics.STATISTICS, *sampler.statistics)
         self.means = {name: keras.metrics.Mean(name=name) for name in names}
         self.seconds = keras.metrics.Sum(name="sampling_seconds")
         self.built = True
+
+    @property
+    def distribute_strategy(self) -> tf.distribute.Strategy:
+        """The default one, so that `fit` does not split batches: `train_step` does."""
+        return tf.distribute.get_strategy()
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
@@ -112,23 +121,35 @@ class SampledRec(Serializable, keras.Model):
         return self.encoder.penalty(users, positives, negatives)
 
     def forward(self, batch: Batch) -> tuple[dict[str, tf.Tensor], Negatives]:
-        """Return the result of `compute`, and the negatives.
+        """Return the result of `compute`, and the negatives of the whole batch.
 
         The graph is propagated once: the sampler uses the same embeddings as the loss, unless
-        `previous` is set.
+        `previous` is set. On several devices every replica does so, for its share of the pairs.
         """
         encoding = random.stream(batch.seed, Purpose.ENCODER)
         tables: Tables = self.encoder.encode(True, encoding)
         if self.previous is not None:
             tables = StaleTables(tables, self.previous.encode(True, encoding))
+        shares = replicas.Shares(tf.size(batch.users))
+        seed = batch.seed
+        if shares.replicas > 1:
+            seed = random.stream(seed, replicas.number())
+        own = Batch(
+            shares.own(batch.users),
+            shares.own(batch.positives),
+            shares.own(batch.candidates),
+            shares.own(batch.exposed),
+            seed,
+        )
         # Time from when the embeddings are computed until the negatives are chosen.
-        with tf.control_dependencies([tables.users(batch.users[:1])]):
+        with tf.control_dependencies([tables.users(own.users[:1])]):
             start = tf.timestamp()
         with tf.control_dependencies([start]):
-            timed = Batch(*(tf.identity(part) for part in batch))
+            timed = Batch(*(tf.identity(part) for part in own))
         negatives = self.sampler.sample(timed, tables, random.stream(timed.seed, Purpose.SAMPLER))
         with tf.control_dependencies([negatives.ids]):
             stop = tf.timestamp()
+        negatives = gathered(negatives, shares)
         positive, negative = negatives.positive_scores, negatives.scores
         ranking_loss = self.ranking_loss(positive, negative, self.margin)
         penalty = self.l2 * self.penalty(batch.users, batch.positives, negatives.ids)
@@ -139,8 +160,12 @@ class SampledRec(Serializable, keras.Model):
             "positive_score": tf.reduce_mean(positive),
             "negative_score": tf.reduce_mean(negative),
             **self.report(batch.users, negatives.ids),
-            **negatives.statistics,
-            "sampling_seconds": tf.cast(stop - start, tf.float32),
+            **shares.mean(
+                {
+                    **negatives.statistics,
+                    "sampling_seconds": tf.cast(stop - start, tf.float32),
+                }
+            ),
         }
         return values, negatives
 
@@ -149,21 +174,42 @@ class SampledRec(Serializable, keras.Model):
 
         The sampler's state is updated before the encoder.
         """
-        with kernels.using(self.implementation):
-            return self.take_step(data)
+        with kernels.using(self.implementation, self.sparse_engine):
+            if self.strategy.num_replicas_in_sync == 1:
+                return self.record(self.take_step(data))
+            with self.strategy.scope():
+                found = self.strategy.run(self.take_step, args=(data,))
+                # All replicas return the same.
+                first = self.strategy.experimental_local_results
+                return self.record({name: first(value)[0] for name, value in found.items()})
 
-    def take_step(self, data: Batch) -> dict[str, Any]:
-        """Do what `train_step` does, with the kernels chosen before."""
+    def take_step(self, data: Batch) -> dict[str, tf.Tensor]:
+        """Take one optimizer step, on each replica, and return the values to report."""
         with tf.GradientTape() as tape:
             values, negatives = self.forward(data)
+            loss = values["loss"]
+            if replicas.count() > 1:
+                # The sum of the replicas' gradients is applied; see replicas.Shares.gather.
+                loss = values["ranking_loss"] + values["penalty"] / replicas.count()
         weights = self.encoder.trainable_variables
-        gradients = tape.gradient(values["loss"], [weight.value for weight in weights])
+        gradients = tape.gradient(loss, [weight.value for weight in weights])
         self.sampler.update_state(data, negatives.feedback)
         if self.previous is not None:
             for before, now in zip(self.previous.weights, self.encoder.weights, strict=True):
                 before.assign(now)
         self.optimizer.apply(gradients, weights)
+        return values
+
+    def record(self, values: dict[str, tf.Tensor]) -> dict[str, Any]:
+        """Add the values of a step to the means over the epoch, and return these."""
         for name, mean in self.means.items():
             mean.update_state(values[name])
         self.seconds.update_state(values["sampling_seconds"])
         return self.get_metrics_result()
+
+
+def gathered(negatives: Negatives, shares: replicas.Shares) -> Negatives:
+    """Return the negatives of the whole batch, with the statistics of this replica's."""
+    parts = (negatives.ids, negatives.scores, negatives.positive_scores, negatives.feedback)
+    ids, scores, positive_scores, feedback = tf.nest.map_structure(shares.gather, parts)
+    return Negatives(ids, scores, positive_scores, negatives.statistics, feedback)

@@ -19,6 +19,7 @@ from recns_tf.interactions import Interactions
 from recns_tf.regions.region import Region
 from recns_tf.runs.files import ANEW
 from recns_tf.runs.folder import RunFolder
+from recns_tf.training import devices
 from recns_tf.training.build import build
 from recns_tf.training.callbacks import EpochEnd, Refresh, bytes_per_epoch, out_of_patience
 from recns_tf.training.checkpoints import Checkpoints
@@ -79,7 +80,8 @@ def train_and_evaluate(
         interactions = datasets.load(config, workspace.data_dir)
         cache = Path(workspace.data_dir) / config.dataset
     folder = RunFolder(workspace.run_folder(config))
-    settings = config.to_json() | {"data_checksum": interactions.checksum}
+    settings = config.to_json() | devices.recorded(config.strategy)
+    settings["data_checksum"] = interactions.checksum
     with silenced_stdout() if quiet else nullcontext():
         with folder.claim(settings, workspace.overwrite, complete):
             results = folder.read_results()
@@ -116,6 +118,8 @@ def run(
         print(sentences(found)[1])
     model, pipeline, candidate_sets = build(config, interactions, cache)
     print(candidate_sets.summary(config.num_candidates))
+    if model.strategy.num_replicas_in_sync > 1:
+        print(f"each of {model.strategy.num_replicas_in_sync} devices trains on its share of pairs")
 
     checkpoints = Checkpoints(folder, model)
     if folder.replacing is None and checkpoints.restore():

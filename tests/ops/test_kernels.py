@@ -1,5 +1,7 @@
 """Both implementations of an operation give the same."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from recns_tf import registry
 from recns_tf.ops import kernels
 from recns_tf.ops.gather import mean_of_rows, products, row_sums
+from recns_tf.training.build import build
 
 
 @pytest.fixture(autouse=True)
@@ -103,20 +106,30 @@ def test_products_and_their_gradients_agree():
     )
 
 
-def test_row_sums_and_their_adjoints_agree():
+def test_row_sums_and_their_adjoints_agree_between_engines():
     rng = np.random.default_rng(0)
     weights = tf.constant(rng.normal(size=(20, 5)), tf.float32)
     columns = tf.constant(rng.integers(0, 9, (20, 5)), tf.int32)
     table, vectors = (tf.constant(rng.normal(size=(n, 3)), tf.float32) for n in (9, 20))
 
-    def run(table, vectors):
-        sums = row_sums(weights, columns, tf.constant(9))
-        return sums.of(table), sums.scatter_add(vectors)
+    found = []
+    for engine in registry.SPARSE_ENGINES:
+        with kernels.using("tensorflow", engine):
+            sums = row_sums(weights, columns, tf.constant(9))
+            found.append((sums.of(table), sums.scatter_add(vectors)))
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
 
-    one, other = both(run, table, vectors)
-    tf.nest.map_structure(
-        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5), one, other
-    )
+
+@pytest.mark.parametrize("encoder", ["lightgcn", "pinsage"])
+@pytest.mark.slow
+def test_coo_takes_no_csr_kernel_in_the_whole_step(encoder, toy, toy_config):
+    settings = {"encoder": encoder, "sampler": "dns", "sparse_engine": "coo"}
+    model, pipeline, _ = build(dataclasses.replace(toy_config, **settings), toy)
+    batch = next(iter(pipeline.batches()))
+    definition = tf.function(model.train_step).get_concrete_function(batch).graph.as_graph_def()
+    nodes = [*definition.node, *(n for each in definition.library.function for n in each.node_def)]
+    assert not [node.op for node in nodes if "SparseMatrix" in node.op]
 
 
 def test_auto_is_numba_without_a_gpu(monkeypatch):

@@ -1,0 +1,109 @@
+"""One training step on several devices, each with its share of the pairs (data parallelism).
+
+Each replica gets the whole batch, so that nothing splits it, and takes consecutive rows of it.
+What the pairs yield is gathered again, in the order of the batch, so that losses and the state of
+samplers are functions of the whole batch, as on one device. Outside `tf.distribute.Strategy.run`
+there is one replica, and these functions return their arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+
+def count() -> int:
+    """Return the number of replicas of the step that is being built."""
+    return int(tf.distribute.get_strategy().num_replicas_in_sync)
+
+
+def number() -> tf.Tensor:
+    """Return the number of the replica whose step is being built: int32 scalar from 0."""
+    return tf.distribute.get_replica_context().replica_id_in_sync_group
+
+
+class Shares:
+    """The division of a batch of pairs among the replicas.
+
+    Replica r of R has the rows from ⌊B r / R⌋ to ⌊B (r + 1) / R⌋. A replica whose share is empty,
+    because B < R, computes a row of another one, which `gather` leaves out.
+
+    Args:
+        size: B, int32 scalar.
+
+    Example:
+        >>> shares = Shares(tf.size(batch.users))
+        >>> users = shares.own(batch.users)
+        >>> scores = shares.gather(score(users))  # float32 [B, …]
+    """
+
+    def __init__(self, size: tf.Tensor):
+        self.size = size
+        self.replicas = count()
+        if self.replicas > 1:
+            self.start = size * number() // self.replicas
+            stop = size * (number() + 1) // self.replicas
+            self.is_empty = stop == self.start
+            self.stop = tf.maximum(stop, self.start + 1)
+
+    def own(self, rows: tf.Tensor) -> tf.Tensor:
+        """Return this replica's rows of a tensor [B, …]."""
+        return rows if self.replicas == 1 else rows[self.start : self.stop]
+
+    def gather(self, rows: tf.Tensor) -> tf.Tensor:
+        """Return the tensor [B, …] of which every replica has computed its rows.
+
+        The gradient of a replica's rows is that of its own result alone. If all replicas compute
+        the same loss from gathered rows, the sum of their gradients is therefore that of the loss.
+        """
+        if self.replicas == 1:
+            return rows
+
+        @tf.custom_gradient
+        def apply(rows: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
+            every = tf.distribute.get_replica_context().all_gather(rows, axis=0)
+            return self.in_order(every), own_gradient
+
+        def own_gradient(upstream: tf.Tensor) -> tf.Tensor:
+            own = self.own(upstream)
+            return tf.where(self.is_empty, tf.zeros_like(own), own)
+
+        return apply(rows)
+
+    def mean(self, values: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Return the means over the batch of scalars that are means over this replica's pairs."""
+        if self.replicas == 1:
+            return values
+        rows = tf.where(self.is_empty, 0, self.stop - self.start)
+        weight = tf.cast(rows / self.size, tf.float32)
+        add = tf.distribute.get_replica_context().all_reduce
+        return {
+            name: add(tf.distribute.ReduceOp.SUM, weight * value) for name, value in values.items()
+        }
+
+    def in_order(self, every: tf.Tensor) -> tf.Tensor:
+        """Return the rows of the batch from those that all replicas computed."""
+        row = tf.range(self.size)
+        # With B < R, each replica has computed one row, and the last with row b owns it.
+        owner = -(-(row + 1) * self.replicas // self.size) - 1
+        return tf.gather(every, tf.where(self.size < self.replicas, owner, row))
+
+
+def share_of(gradients: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+    """Return this replica's share of gradients that all replicas computed.
+
+    Optimizers of Keras apply the sum over the replicas.
+    """
+    return [part / count() if count() > 1 else part for part in gradients]
+
+
+class SameEverywhere:
+    """A layer whose state all replicas update alike, so that the copies of a weight stay equal."""
+
+    def add_weight(self, *args: Any, **keywords: Any) -> Any:
+        """Add a weight; an assignment on several devices takes the first one's value."""
+        return super().add_weight(  # type: ignore[misc]
+            *args, **({"aggregation": "only_first_replica"} | keywords)
+        )

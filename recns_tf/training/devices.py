@@ -1,0 +1,52 @@
+"""The devices of a training step."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import tensorflow as tf
+
+
+def make_strategy(name: str) -> tf.distribute.Strategy:
+    """Return the strategy under which a model is built.
+
+    Args:
+        name: a value of --strategy, one of registry.STRATEGIES.
+
+    Returns:
+        For "mirrored", a tf.distribute.MirroredStrategy over all GPUs that TensorFlow sees, or over
+        its logical CPUs if there is none. For "none", the strategy in effect, which is
+        TensorFlow's default one unless the caller has entered the scope of another.
+    """
+    if name == "none":
+        return tf.distribute.get_strategy()
+    devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    return mirrored(tuple(device.name for device in devices))
+
+
+@cache
+def mirrored(devices: tuple[str, ...]) -> tf.distribute.MirroredStrategy:
+    """Return the one strategy over some devices: those of two would mix up their messages."""
+    return tf.distribute.MirroredStrategy(list(devices))
+
+
+def recorded(strategy: str) -> dict[str, Any]:
+    """Return what a run's config.json says about its devices, since draws depend on it.
+
+    Args:
+        strategy: a value of --strategy.
+
+    Returns:
+        The number of replicas for "mirrored", and nothing for "none".
+    """
+    if strategy == "none":
+        return {}
+    return {"replicas": int(make_strategy(strategy).num_replicas_in_sync)}
+
+
+def names() -> list[str]:
+    """Return the names of the GPUs that TensorFlow sees, or ["CPU"] without any."""
+    found = tf.config.list_physical_devices("GPU")
+    details = [tf.config.experimental.get_device_details(device) for device in found]
+    return [each.get("device_name", "GPU") for each in details] or ["CPU"]
