@@ -10,10 +10,12 @@ import numbers
 import re
 import typing
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 from absl import flags
 
+from recns_tf.config.shared_flag import SharedFlag
 from recns_tf.errors import UserError
 from recns_tf.registry import OWN
 from recns_tf.utils.text import LONGEST_TEXT, printable, require_text, shown
@@ -273,31 +275,39 @@ def make_flags(*classes: type) -> flags.FlagValues:
         classes: dataclasses of option fields.
     """
     values = flags.FlagValues()
-    for cls in classes:
-        for field in flag_fields(cls):
-            text, rule, alias = (field.metadata[key] for key in ("text", "rule", "alias"))
-            help_text = f"{text}; {rule.legal}" if rule else text
-            kind = type(field.default)
-            flag = flags.Flag(
-                parser=FieldParser(field, PARSERS[kind]()),
-                serializer=flags.ArgumentSerializer(),
-                name=field.name,
-                default=field.default,
-                help_string=help_text,
-                boolean=kind is bool,
-            )
-            flags.DEFINE_flag(flag, values)
-            if alias:
-                flags.DEFINE_alias(alias, field.name, flag_values=values)
+    fields = [field for cls in classes for field in flag_fields(cls)]
+    names = {field.name for field in fields}
+    aliased = {alias: field for field in fields if (alias := field.metadata["alias"])}
+    for field in fields:
+        text, rule, alias = (field.metadata[key] for key in ("text", "rule", "alias"))
+        kind = type(field.default)
+        make: Callable[..., flags.Flag] = flags.Flag
+        if other := aliased.get(field.name):
+            holds = other.metadata["rule"].holds
+            make = partial(SharedFlag, other=other.name, holds=holds, values=values)
+        flag = make(
+            parser=FieldParser(field, PARSERS[kind]()),
+            serializer=flags.ArgumentSerializer(),
+            name=field.name,
+            default=field.default,
+            help_string=f"{text}; {rule.legal}" if rule else text,
+            boolean=kind is bool,
+        )
+        flags.DEFINE_flag(flag, values)
+        if alias and alias not in names:
+            flags.DEFINE_alias(alias, field.name, flag_values=values)
     return values
 
 
 def explicit_flags(cls: type, values: flags.FlagValues) -> set[str]:
     """Return the names of the fields whose flags or aliases were set on the command line."""
+    fields = flag_fields(cls)
+    # The name of a SharedFlag is an alias, but not one that absl knows.
+    names = {field.name for field in fields}
     return {
         field.name
-        for field in flag_fields(cls)
-        for name in (field.name, field.metadata["alias"])
+        for field in fields
+        for name in {field.name, field.metadata["alias"]} - (names - {field.name})
         if name and values[name].present
     }
 

@@ -10,8 +10,8 @@ from absl import flags
 
 import benchmarks
 from recns_tf import registry
-from recns_tf.config.config import Workspace
-from recns_tf.config.flags import Checked, flag_fields, from_flags, make_flags
+from recns_tf.config.config import Config, Workspace
+from recns_tf.config.flags import Checked, explicit_flags, flag_fields, from_flags, make_flags
 from recns_tf.datasets.preparation import Preparation
 from recns_tf.errors import UserError
 from recns_tf.experiments.options import ReproduceSettings
@@ -121,3 +121,28 @@ def test_seeds(text, numbers):
 def test_illegal_seeds(text):
     with pytest.raises(UserError, match=r"^--seeds=.*: choose at most 10000 whole numbers from 0"):
         ReproduceSettings(seeds=text)
+
+
+@pytest.mark.parametrize(
+    ("words", "sampler", "strategy", "given"),
+    [
+        (["--strategy=mirrored"], "recns", "mirrored", {"strategy"}),
+        (["--strategy=DNS"], "dns", "none", {"sampler"}),
+        (["--strategy=my.module:Sampler"], "my.module:Sampler", "none", {"sampler"}),
+        (["--strategy=dns", "--strategy=mirrored"], "dns", "mirrored", {"sampler", "strategy"}),
+        ([], "recns", "none", set()),
+    ],
+)
+def test_strategy_is_also_the_original_name_of_sampler(words, sampler, strategy, given):
+    values = make_flags(Config)
+    values(["program", *words])
+    config = from_flags(Config, values)
+    assert (config.sampler, config.strategy) == (sampler, strategy)
+    assert explicit_flags(Config, values) == given
+
+
+def test_a_wrong_strategy_is_named():
+    values = make_flags(Config)
+    values(["program", "--strategy=mirored"])
+    with pytest.raises(UserError, match=r"--strategy=mirored: choose one of none, mirrored\."):
+        from_flags(Config, values)
