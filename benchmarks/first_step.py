@@ -3,7 +3,8 @@
 Run: python -m benchmarks.first_step START DATASET ENCODER [--flag=value …]
 
 START is the `time.perf_counter()` of the process that starts this one. The output is one line of
-JSON: for each part, the seconds from the start to its end, of the clock and of the processor.
+JSON with two keys. `ends` has for each part the seconds from the start to its end, of the clock and
+of the processor; `gigabytes` is the peak memory.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+
+from benchmarks.memory import peak_gigabytes
 
 FIRST, SECOND = "until the first step", "until the second step"
 ends: dict[str, tuple[float, float]] = {}
@@ -43,7 +46,8 @@ def one_step(step: Callable[..., Any]) -> Callable[..., Any]:
         end(FIRST)
         step(*arguments)
         end(SECOND)
-        sys.__stdout__.write(json.dumps(ends) + "\n")  # type: ignore[union-attr]
+        found = {"ends": ends, "gigabytes": peak_gigabytes()}
+        sys.__stdout__.write(json.dumps(found) + "\n")  # type: ignore[union-attr]
         sys.__stdout__.flush()  # type: ignore[union-attr]
         os._exit(0)
 

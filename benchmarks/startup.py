@@ -1,6 +1,6 @@
 """The time from the start of the program to the end of its first step, in new processes.
 
-Run: .venv/bin/python -m benchmarks.startup [--shape=small --encoder=lightgcn --sampler=recns]
+Run: .venv/bin/python -m benchmarks.startup [--shape=small --sampler=recns]
 
 Everything is relative to a process that imports TensorFlow alone. The synthetic dataset and its
 region are prepared beforehand. `until the first step` includes the import of TensorFlow and of all
@@ -64,11 +64,13 @@ def measure(shape: Shape, rounds: int, chosen: measuring.Model) -> measuring.Rep
             for name, command in COMMANDS.items():
                 times[name].append(call(command)[1])
             line = [*program, str(time.perf_counter()), *arguments(config, folder)]
-            for name, part in json.loads(call(line)[0]).items():
+            found = json.loads(call(line)[0])
+            for name, part in found["ends"].items():
                 times[name].append(Timing(*part))
     medians = {name: Timing(*np.median(np.array(each[1:]), axis=0)) for name, each in times.items()}
     about = f"{config.encoder} with {config.sampler}, medians of {rounds} processes"
-    return measuring.report("startup", about, shape, medians, BASE)
+    notes = {"peak gigabytes of a run": round(found["gigabytes"], 2)}
+    return measuring.report("startup", about, shape, medians, BASE, notes)
 
 
 if __name__ == "__main__":
