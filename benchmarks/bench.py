@@ -35,6 +35,7 @@ WHATS = {
     "ranking": "top-20 lists with both engines and other methods",
     "recommend": "lists for all users in every format, against a bare search",
     "formats": "reading a log in every format",
+    "startup": "the start of a run up to its first step, against the import of TensorFlow",
     "epoch": "a whole epoch: load, first step, input, validation, checkpoint, memory",
 }
 

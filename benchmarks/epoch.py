@@ -70,6 +70,28 @@ def prepare(config: Config, data_dir: str) -> None:
     build_region(interactions.train, khop=config.khop, cache=Path(data_dir) / config.dataset)
 
 
+def prepare_elsewhere(config: Config, data_dir: str) -> None:
+    """Do what `prepare` does in another process, so that this one has imported nothing."""
+    context = multiprocessing.get_context("spawn")
+    process = context.Process(target=prepare, args=(config, data_dir))
+    process.start()
+    process.join()
+
+
+def settings(shape: Shape, chosen: measuring.Model) -> Config:
+    """Return the settings of a run of one epoch on synthetic data of a size."""
+    clicks = int(shape.edges / TRAIN_SHARE)
+    return dataclasses.replace(
+        Config.for_run("synthetic", chosen.encoder),
+        sampler=chosen.sampler,
+        epochs=1,
+        synthetic_users=shape.users,
+        synthetic_items=shape.items,
+        synthetic_clicks=clicks,
+        synthetic_exposures=int(EXPOSURES * clicks),
+    )
+
+
 def measure(shape: Shape, rounds: int, chosen: measuring.Model) -> measuring.Report:
     """Measure the parts of a run, relative to its epoch.
 
@@ -79,21 +101,9 @@ def measure(shape: Shape, rounds: int, chosen: measuring.Model) -> measuring.Rep
         chosen: the model.
     """
     del rounds
-    clicks = int(shape.edges / TRAIN_SHARE)
-    config = dataclasses.replace(
-        Config.for_run("synthetic", chosen.encoder),
-        sampler=chosen.sampler,
-        epochs=1,
-        synthetic_users=shape.users,
-        synthetic_items=shape.items,
-        synthetic_clicks=clicks,
-        synthetic_exposures=int(EXPOSURES * clicks),
-    )
+    config = settings(shape, chosen)
     with tempfile.TemporaryDirectory() as folder:
-        context = multiprocessing.get_context("spawn")
-        process = context.Process(target=prepare, args=(config, folder))
-        process.start()
-        process.join()
+        prepare_elsewhere(config, folder)
         return timed_run(config, shape, folder)
 
 

@@ -18,7 +18,11 @@ from recns_tf.evaluation import ranking as ours
 from tests.commands.test_train import call
 
 TINY = Shape(60, 90, 900)
-FURTHER = {"step": [Model(sampler="dns")], "epoch": [Model(encoder="mf")]}
+FURTHER = {
+    "step": [Model(sampler="dns")],
+    "startup": [Model(encoder="mf")],
+    "epoch": [Model(encoder="mf")],
+}
 RATIOS_TO = {
     "propagation": "floor",
     "step": "propagation",
@@ -30,6 +34,7 @@ RATIOS_TO = {
     "ranking": "bare search",
     "recommend": "bare search",
     "formats": "Arrow, CSV",
+    "startup": "import of TensorFlow",
     "epoch": "epoch",
 }
 

@@ -15,7 +15,11 @@ from recns_tf.config.command_line import expand
 from recns_tf.config.config import Config, Workspace
 from recns_tf.config.flags import Checked, option
 from recns_tf.config.logs import LogSettings
+from recns_tf.utils.imports import lean_imports
 from recns_tf.utils.quiet import silenced_stderr
+
+UNUSED = ("matplotlib", "pandas")
+"""What Keras imports, if it is installed, for functions that training does not call."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -39,8 +43,9 @@ def main(call: Call) -> None:
     log_settings.require_packages()
     workspace = call.settings(Workspace)
     config, interactions, cache = load_dataset(call, require_parts, encoder=call.words[1])
-    # TensorFlow takes seconds to import: not before flags and data are known to be sound.
-    with silenced_stderr():
+    # TensorFlow takes seconds to import: not before flags and data are known to be sound. A part of
+    # the user's own has imported it before, with everything that Keras offers.
+    with silenced_stderr(), lean_imports(*UNUSED):
         from recns_tf.training.train import profiler, train_and_evaluate
     train_and_evaluate(
         config,

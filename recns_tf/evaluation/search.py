@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
@@ -55,6 +54,9 @@ def search_faiss(
     Returns:
         int64 [n, k]; NO_ITEM pads the lists of users with fewer than k unseen items.
     """
+    # Training takes its first step before it is needed.
+    import faiss
+
     num_items, dim = items.shape
     index = faiss.IndexFlatIP(dim)
     index.add(items)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from matplotlib.figure import Figure
-
 from recns_tf.evaluation.display import label, main_metrics
 from recns_tf.runs.folder import Row
 from recns_tf.utils.files import atomic
@@ -22,6 +20,9 @@ def plot_curves(rows: list[Row], best_epoch: int, title: str, path: Path) -> Non
         title: title above both panels.
         path: path of the PNG file.
     """
+    # It takes half a second to import: not before the first step.
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(10, 4), layout="constrained")
     loss_axes, metric_axes = figure.subplots(1, 2)
     epochs = [row["epoch"] for row in rows]

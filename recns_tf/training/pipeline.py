@@ -13,6 +13,9 @@ from recns_tf.ops.random import Purpose
 from recns_tf.samplers.batch import Batch
 from recns_tf.training.pair_sampling import PAIR_SAMPLINGS
 
+plain = tf.autograph.experimental.do_not_convert
+"""Traces a function as it is: none has an `if` or a loop on tensors, and AutoGraph is slow."""
+
 
 def trainable_pairs(interactions: Interactions) -> Pairs:
     """Return the train pairs of the users who have an unobserved item, int64 [n, 2].
@@ -93,7 +96,7 @@ class Pipeline:
         options = tf.data.Options()
         options.experimental_optimization.inject_prefetch = False
         return epochs.flat_map(
-            lambda epoch: self.epoch(epoch).prefetch(tf.data.AUTOTUNE)
+            plain(lambda epoch: self.epoch(epoch).prefetch(tf.data.AUTOTUNE))
         ).with_options(options)
 
     def epoch(self, epoch: tf.Tensor) -> tf.data.Dataset:
@@ -101,6 +104,7 @@ class Pipeline:
         seed = random.stream(random.root(self.seed), Purpose.TRAINING, epoch)
         shared = self.pairs.prepare(random.stream(seed, Purpose.PAIRS))
 
+        @plain
         def batch(step: tf.Tensor) -> Batch:
             step_seed = random.stream(seed, Purpose.STEPS, step)
             chosen = self.pairs.choose(shared, step, random.stream(step_seed, Purpose.PAIRS))
