@@ -215,7 +215,7 @@ def accepted(
 
     A rejected item is replaced by the first acceptable one of PROPOSALS new proposals, in up to
     REJECTION_ROUNDS rounds. Items still rejected then, after some 300 proposals, are drawn by
-    `fallback`.
+    `fallback`. XLA cannot compile it, since the number of rejected items is known too late.
 
     Args:
         propose: draws proposals: users int32 [p], n, seed -> int32 [p, n].
@@ -228,6 +228,9 @@ def accepted(
     Returns:
         int32 [B, n].
     """
+    if not kernels.is_compiled():
+        # XLA would compile a loop that keeps what is rejected. It refuses this operation instead.
+        tf.timestamp()
     items = propose(users, n, stream(seed, 0))
     pending = tf.where(~accept(users, items))
 
