@@ -8,6 +8,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.pop("RECNS_TF_PROGRAM", None)
 # Toy graphs need only one thread, and idle spinning threads would slow down other test workers.
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+# What XLA compiles here runs once.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 from pathlib import Path
 

@@ -1,11 +1,13 @@
 """--kernels: a training step with either implementation."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from recns_tf import registry
 from recns_tf.config.config import Workspace
 from recns_tf.ops import kernels
 from recns_tf.training.build import build
@@ -21,9 +23,9 @@ def restored():
     kernels.use(before)
 
 
-def operations(function, *arguments):
-    """Return the types of all operations of a function's graph and of the functions it calls."""
-    definition = function.get_concrete_function(*arguments).graph.as_graph_def()
+def operations(concrete):
+    """Return the types of all operations of a traced function and of the functions it calls."""
+    definition = concrete.graph.as_graph_def()
     nodes = [*definition.node, *(n for each in definition.library.function for n in each.node_def)]
     return {node.op for node in nodes}
 
@@ -38,12 +40,38 @@ def ready(config, data):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("encoder", "sampler"), PAIRS)
-def test_a_step_calls_no_python(encoder, sampler, toy, toy_config):
-    config = dataclasses.replace(toy_config, encoder=encoder, sampler=sampler, kernels="tensorflow")
-    model, batches = ready(config, toy)
-    found = operations(tf.function(model.train_step), next(batches))
+@pytest.mark.parametrize(
+    ("encoder", "sampler"), itertools.product(registry.ENCODERS, registry.SAMPLERS)
+)
+def test_an_epoch_calls_no_python(encoder, sampler, toy, toy_config):
+    """It changes every weight of the encoder and of a generator, and a second one differs."""
+    config = dataclasses.replace(
+        toy_config, encoder=encoder, sampler=sampler, kernels="tensorflow", batch_size=200
+    )
+    model, pipeline, sets = build(config, toy)
+    sets.prepare(0)
+    model.sampler.begin_epoch(5, model.encoder)
+    model.refresh()
+    batches = pipeline.batches(5)
+    step = tf.function(model.train_step, input_signature=[batches.element_spec])
+    found = operations(step.get_concrete_function())
     assert not any("PyFunc" in each for each in found)
+    weights = [*model.encoder.trainable_variables, *model.sampler.trainable_variables]
+    before = [weight.numpy() for weight in weights]
+    assert pipeline.steps_per_epoch == 2
+    losses = []
+    for number, batch in enumerate(batches.take(4)):
+        if number == 2:
+            model.sampler.begin_epoch(6, model.encoder)
+            model.reset_metrics()
+        means = step(batch)
+        assert np.isfinite([float(mean) for mean in means.values()]).all()
+        losses.append(float(means["loss"]))
+    assert step.experimental_get_tracing_count() == 1
+    for weight, old in zip(weights, before, strict=True):
+        assert np.isfinite(weight.numpy()).all()
+        assert not np.array_equal(weight.numpy(), old), weight.path
+    assert losses[1] > losses[3]
 
 
 @pytest.mark.slow
@@ -87,5 +115,6 @@ def test_two_models_keep_their_own_kernels(toy, toy_config):
         for name in ("tensorflow", "numba")
     }
     for name, (model, pipeline, _) in made.items():
-        found = operations(tf.function(model.train_step), next(iter(pipeline.batches())))
+        step = tf.function(model.train_step)
+        found = operations(step.get_concrete_function(next(iter(pipeline.batches()))))
         assert any("PyFunc" in each for each in found) == (name == "numba")
