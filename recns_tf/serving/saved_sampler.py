@@ -29,7 +29,7 @@ LARGEST_CONSTANTS = 1_500_000_000
 class SavedSampler(tf.Module):
     """The content of a SavedModel.
 
-    The graph is built once, here. Weights are shared with the encoder and the sampler: a model
+    Weights are shared with the encoder and the sampler: a model
     that is saved after further training has the weights and the state of that time.
 
     Args:
@@ -60,7 +60,9 @@ class SavedSampler(tf.Module):
             seed: tf.Tensor,
         ) -> dict[str, tf.Tensor]:
             batch = Batch(users, positives, candidates, exposed, seed)
-            negatives = sampler.sample(batch, encoder.encode(training=False), seed)
+            # Here, because TensorFlow may trace the function again when it is saved.
+            with kernels.using(kernels.TENSORFLOW):
+                negatives = sampler.sample(batch, encoder.encode(training=False), seed)
             return {
                 "ids": negatives.ids,
                 "scores": negatives.scores,
@@ -71,8 +73,7 @@ class SavedSampler(tf.Module):
         self.sample = tf.function(
             sample, input_signature=[many, many, rows, rows, tf.TensorSpec([2], tf.int64)]
         )
-        with kernels.using(kernels.TENSORFLOW):
-            graph = self.sample.get_concrete_function().graph
+        graph = self.sample.get_concrete_function().graph
         require_storable(graph)
         # A SavedModel has only the variables that its modules name.
         self.state = list(graph.variables)
