@@ -8,6 +8,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.pop("RECNS_TF_PROGRAM", None)
 # Toy graphs need only one thread, and idle spinning threads would slow down other test workers.
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+# What XLA compiles here runs once.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from scipy.sparse import csr_array
 from recns_tf import registry
 from recns_tf.config.config import Config
 from recns_tf.interactions import Interactions, make_interactions
+from recns_tf.ops import kernels
 from recns_tf.regions import region, walks
 
 # No deadlines, because a loaded machine may be slow; derandomized, so that failures repeat.
@@ -50,6 +53,25 @@ TOY = {
 """Settings of short runs on a small dataset."""
 
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
+
+
+LAW_TESTS = {"chi_square", "independence", "kstest"}
+"""What a test of a distribution calls. Those of samplers and of draws run with both kernels."""
+
+
+def pytest_generate_tests(metafunc):
+    package = metafunc.module.__name__.split(".")[1]
+    called = getattr(metafunc.function, "__code__", None)
+    if package in ("samplers", "ops") and called and LAW_TESTS & set(called.co_names):
+        metafunc.fixturenames.append("implementation")
+        metafunc.parametrize("implementation", ["numba", "tensorflow"], indirect=True)
+
+
+@pytest.fixture
+def implementation(request):
+    """The implementation of the graphs that a test builds."""
+    with kernels.using(request.param):
+        yield request.param
 
 
 def with_rate(config: Config, learning_rate: float) -> Config:

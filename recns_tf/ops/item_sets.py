@@ -239,6 +239,9 @@ class Pool:
 
     def item(self, users: tf.Tensor, ranks: tf.Tensor) -> tf.Tensor:
         ranks = tf.clip_by_value(ranks, 0, self.size - 1)
+        if not kernels.is_compiled():
+            # XLA has no gather_nd of a variable.
+            return tf.gather(tf.gather(self.items, users), ranks, batch_dims=1)
         rows = tf.broadcast_to(users[:, None], tf.shape(ranks))
         return tf.gather_nd(self.items, tf.stack([rows, ranks], axis=2))
 

@@ -56,8 +56,39 @@ def stream(seed: tf.Tensor, *branches: tf.Tensor | int) -> tf.Tensor:
         >>> fourth_epoch = stream(root(0), Purpose.TRAINING, 3)
     """
     for branch in branches:
-        seed = tf.random.experimental.stateless_fold_in(seed, tf.cast(branch, seed.dtype))
+        data = tf.cast(branch, seed.dtype)
+        seed = tf.random.experimental.stateless_fold_in(seed, data, alg=generator())
     return seed
+
+
+def generator() -> str:
+    """Return the name of the generator of random bits.
+
+    It is Philox on CPUs and GPUs in any case. XLA takes another one unless it is named; but a name
+    makes a seed slower to fold, so only TensorFlow's own operations use it.
+    """
+    return "auto_select" if kernels.is_compiled() else "philox"
+
+
+def bits(shape: tf.Tensor | list[int], seed: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
+    """Draw random bits, of `shape` and of `dtype`, tf.uint32 or tf.uint64."""
+    return tf.random.stateless_uniform(
+        shape, seed, minval=None, maxval=None, dtype=dtype, alg=generator()
+    )
+
+
+def uniform(shape: tf.Tensor | list[int], seed: tf.Tensor) -> tf.Tensor:
+    """Draw float32 of `shape` uniformly from [0, 1), the same numbers with and without XLA.
+
+    Args:
+        shape: shape of the result.
+        seed: int64 [2].
+    """
+    if kernels.is_compiled():
+        return tf.random.stateless_uniform(shape, seed)
+    # TensorFlow's kernels take the low bits of a word, those of XLA the high ones.
+    low = bits(shape, seed, tf.uint32) & np.uint32(2**23 - 1)
+    return tf.bitcast(low | np.float32(1).view(np.uint32), tf.float32) - 1
 
 
 def root(seed: int) -> tf.Tensor:
@@ -83,8 +114,8 @@ def integers(seed: tf.Tensor, bound: tf.Tensor, shape: tf.Tensor | list[int]) ->
         >>> integers(root(0), tf.constant([[3], [1000]]), [2, 4]).shape  # one bound per row
         TensorShape([2, 4])
     """
-    bits = tf.random.stateless_uniform(shape, seed, minval=None, maxval=None, dtype=tf.uint32)
-    scaled = tf.cast(bits, tf.int64) * tf.cast(bound, tf.int64)
+    drawn = bits(shape, seed, tf.uint32)
+    scaled = tf.cast(drawn, tf.int64) * tf.cast(bound, tf.int64)
     return tf.cast(tf.bitwise.right_shift(scaled, tf.constant(32, tf.int64)), tf.int32)
 
 
@@ -104,13 +135,13 @@ def integers_by_id(seed: tf.Tensor, ids: tf.Tensor, bound: tf.Tensor, n: int) ->
     Returns:
         int32 [m, n].
     """
-    start = tf.random.stateless_uniform([], seed, minval=None, maxval=None, dtype=tf.uint64)
+    start = bits([], seed, tf.uint64)
     counter = tf.cast(ids, tf.uint64)[:, None] * np.uint64(n) + np.arange(1, n + 1, dtype=np.uint64)
-    bits = start + counter * np.uint64(0x9E3779B97F4A7C15)
-    bits = (bits ^ tf.bitwise.right_shift(bits, np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    bits = (bits ^ tf.bitwise.right_shift(bits, np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    bits ^= tf.bitwise.right_shift(bits, np.uint64(31))
-    high = tf.cast(tf.bitwise.right_shift(bits, np.uint64(32)), tf.int64)
+    word = start + counter * np.uint64(0x9E3779B97F4A7C15)
+    word = (word ^ tf.bitwise.right_shift(word, np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    word = (word ^ tf.bitwise.right_shift(word, np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    word ^= tf.bitwise.right_shift(word, np.uint64(31))
+    high = tf.cast(tf.bitwise.right_shift(word, np.uint64(32)), tf.int64)
     scaled = high * tf.cast(bound, tf.int64)[:, None]
     return tf.cast(tf.bitwise.right_shift(scaled, np.int64(32)), tf.int32)
 
@@ -185,7 +216,7 @@ def accepted(
 
     A rejected item is replaced by the first acceptable one of PROPOSALS new proposals, in up to
     REJECTION_ROUNDS rounds. Items still rejected then, after some 300 proposals, are drawn by
-    `fallback`.
+    `fallback`. XLA cannot compile it, since the number of rejected items is known too late.
 
     Args:
         propose: draws proposals: users int32 [p], n, seed -> int32 [p, n].
@@ -198,6 +229,9 @@ def accepted(
     Returns:
         int32 [B, n].
     """
+    if not kernels.is_compiled():
+        # XLA would compile a loop that keeps what is rejected. It refuses this operation instead.
+        tf.timestamp()
     items = propose(users, n, stream(seed, 0))
     pending = tf.where(~accept(users, items))
 
@@ -237,15 +271,13 @@ def categorical(log_weights: tf.Tensor, k: int, seed: tf.Tensor) -> tf.Tensor:
         TensorShape([1, 3])
     """
     largest = tf.reduce_max(log_weights, axis=1, keepdims=True)
-    uniform = tf.random.stateless_uniform([tf.shape(log_weights)[0], k], seed)
     weights = tf.exp(log_weights - largest)
-    return kernels.columns(weights, uniform)
+    return kernels.columns(weights, uniform([tf.shape(log_weights)[0], k], seed))
 
 
 def gumbel(shape: tf.Tensor | list[int], seed: tf.Tensor) -> tf.Tensor:
     """Draw float32 of `shape` from the standard Gumbel distribution, all finite."""
-    uniform = tf.random.stateless_uniform(shape, seed)
-    return -tf.math.log(-tf.math.log(tf.maximum(uniform, 1e-20)))
+    return -tf.math.log(-tf.math.log(tf.maximum(uniform(shape, seed), 1e-20)))
 
 
 def distinct_categorical(log_weights: tf.Tensor, k: int, seed: tf.Tensor) -> tf.Tensor:
@@ -274,7 +306,8 @@ def sample_distribution(
 
 
 def _uniform(distribution: Distribution, shape: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    return tf.random.stateless_uniform(shape, seed, distribution.first, distribution.second)
+    first, second = np.float32(distribution.first), np.float32(distribution.second)
+    return uniform(shape, seed) * (second - first) + first
 
 
 def _normal(distribution: Distribution, shape: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:

@@ -116,7 +116,7 @@ class MCNS(Sampler):
             proposed = self.propose(now, branch)
             proposed_target = self.log_target(users, vectors, tables, proposed)
             ratio = self.log_proposal(proposed, now) - self.log_proposal(now, proposed)
-            coin = tf.random.stateless_uniform(tf.shape(now), random.stream(branch, Purpose.COIN))
+            coin = random.uniform(tf.shape(now), random.stream(branch, Purpose.COIN))
             # A state outside the pool, left from an earlier pool, moves to any proposal inside.
             moves = tf.math.log(coin) < proposed_target - target + ratio
             moves = tf.where(tf.math.is_inf(target), ~tf.math.is_inf(proposed_target), moves)
@@ -144,7 +144,7 @@ class MCNS(Sampler):
         anywhere = random.integers(random.stream(seed, Purpose.POOL), num_items, shape)
         place = random.integers(random.stream(seed, Purpose.CHOICE), tf.maximum(length, 1), shape)
         near = tf.gather_nd(self.lists, tf.stack([now, place], axis=1))
-        coin = tf.random.stateless_uniform(shape, random.stream(seed, Purpose.ALPHA))
+        coin = random.uniform(shape, random.stream(seed, Purpose.ALPHA))
         return tf.where((coin < self.mix) | (length == 0), anywhere, near)
 
     def log_proposal(self, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:

@@ -63,6 +63,6 @@ class MixedNS(Sampler):
         exposures = self.unexposed.exposures
         shown = random.with_replacement(exposures, users, k, random.stream(seed, Purpose.EXPOSED))
         others = self.unexposed.draw(users, k, random.stream(seed, Purpose.CHOICE))
-        coins = tf.random.stateless_uniform(tf.shape(shown), random.stream(seed, Purpose.COIN))
+        coins = random.uniform(tf.shape(shown), random.stream(seed, Purpose.COIN))
         heads = (coins < self.exposed_share) & (exposures.count(users)[:, None] > 0)
         return Choice(tf.where(heads, shown, others), {})

@@ -60,8 +60,18 @@ class PopNS(Sampler):
         rows = self.pool.rows if isinstance(self.pool, ComplementItems) else self.train
         return WeightedComplement(rows, weights)
 
+    @derived
+    def needs_no_rejection(self) -> bool:
+        """Whether every weighted draw is in the pool of its user."""
+        if not isinstance(self.pool, ComplementItems):
+            return False
+        return bool(tf.reduce_all(self.weighted.left(tf.range(self.train.shape[0])) > 0))
+
     def choose(self, batch: Batch, tables: Tables, seed: tf.Tensor) -> Choice:
         del tables
+        if self.needs_no_rejection:
+            first = random.stream(seed, 0)
+            return Choice(self.weighted.draw(batch.users, self.num_negatives, first), {})
         accept = self._has_weight if isinstance(self.pool, ComplementItems) else self.pool.contains
         ids = random.accepted(
             self.weighted.draw, accept, self._uniform, batch.users, self.num_negatives, seed

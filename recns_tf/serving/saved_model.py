@@ -8,8 +8,9 @@ equal score are in the order of their numbers.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -220,11 +221,24 @@ def require_small(data: Interactions) -> None:
         )
 
 
-def save(model: SavedRecommender, target: Path) -> None:
+class Answering(Protocol):
+    """A tf.Module that states the functions it answers with."""
+
+    @property
+    def variables(self) -> Sequence[tf.Variable]:
+        """What the model stores."""
+
+    def signatures(self) -> dict[str, Any]:
+        """Return the functions by name."""
+
+
+def save(model: Answering, target: Path) -> None:
     """Write a model to a folder, which appears whole or not at all and replaces an earlier one.
 
+    Gradients are not written.
+
     Args:
-        model: the model.
+        model: the model, a tf.Module.
         target: the folder, locked by `folders.claim`.
 
     Raises:
@@ -233,7 +247,8 @@ def save(model: SavedRecommender, target: Path) -> None:
     size = sum(int(np.prod(each.shape)) * max(each.dtype.size, 1) for each in model.variables)
     require_space(target.parent, size + SLACK_BYTES, f"the folder {target}")
     with folders.replace(target) as new:
-        tf.saved_model.save(model, str(new), signatures=model.signatures())
+        options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+        tf.saved_model.save(model, str(new), signatures=model.signatures(), options=options)
 
 
 def export(
