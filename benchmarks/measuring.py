@@ -8,7 +8,7 @@ import platform
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from benchmarks.alternating import Timing
 from benchmarks.graphs import SHAPES, Shape
@@ -42,6 +42,8 @@ class Measuring(Checked):
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Model(Checked):
     """The model to measure."""
+
+    positional: ClassVar[tuple[str, ...]] = ()
 
     encoder: str = option("lightgcn", "graph encoder", one_of(*ENCODERS))
     sampler: str = option("recns", "negative sampler", one_of(*SAMPLERS))

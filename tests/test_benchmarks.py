@@ -12,6 +12,7 @@ from benchmarks import bench, encoders, epoch, kernels, propagation, ranking, sa
 from benchmarks.alternating import Timing
 from benchmarks.graphs import Shape, random_train
 from benchmarks.measuring import Model, report
+from recns_tf.config.flags import from_flags, make_flags
 from recns_tf.encoders.propagation import Adjacency, symmetric_adjacency
 from recns_tf.errors import UserError
 from recns_tf.evaluation import ranking as ours
@@ -174,3 +175,9 @@ def test_user_defined_size():
     assert Measuring(shape="small", items=7).size() == Shape(3000, 7, 300_000)
     with pytest.raises(UserError, match="--shape=big: choose one of small, zhihu, alibaba"):
         Measuring(shape="big")
+
+
+def test_single_benchmarks_have_a_flag_for_the_encoder():
+    values = make_flags(Model)
+    values(["step", "--encoder=mf"])
+    assert from_flags(Model, values).encoder == "mf"

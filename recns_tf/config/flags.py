@@ -168,9 +168,14 @@ Settings = typing.TypeVar("Settings", bound="Checked")
 class Checked:
     """A dataclass that checks its fields on creation.
 
+    Class attributes:
+        positional: names of fields that a command line gives as words, not as flags.
+
     Raises:
         UserError: a value is illegal; the message names the flag and the legal values.
     """
+
+    positional: typing.ClassVar[tuple[str, ...]] = ("dataset", "encoder", "name")
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(typing.cast(Any, self)):
@@ -206,7 +211,6 @@ def legal_values(field: dataclasses.Field[Any]) -> str:
     return rule.legal if rule else KINDS[type(field.default)][1]
 
 
-POSITIONAL = ("dataset", "encoder", "name")
 CASELESS = ("sampler", "loss", "select_by")
 UNREADABLE = (flags.Error, ValueError)
 """What absl raises for a command line or a flagfile that it cannot read."""
@@ -263,12 +267,13 @@ PARSERS = {
 }
 
 
-def flag_fields(cls: type) -> list[dataclasses.Field[Any]]:
+def flag_fields(cls: type[Checked]) -> list[dataclasses.Field[Any]]:
     """Return the fields of a settings class that are flags."""
-    return [field for field in dataclasses.fields(cls) if field.name not in POSITIONAL]
+    fields = dataclasses.fields(typing.cast(Any, cls))
+    return [field for field in fields if field.name not in cls.positional]
 
 
-def make_flags(*classes: type) -> flags.FlagValues:
+def make_flags(*classes: type[Checked]) -> flags.FlagValues:
     """Return new absl flags: one, and its alias, for every field that is not positional.
 
     Args:
@@ -299,7 +304,7 @@ def make_flags(*classes: type) -> flags.FlagValues:
     return values
 
 
-def explicit_flags(cls: type, values: flags.FlagValues) -> set[str]:
+def explicit_flags(cls: type[Checked], values: flags.FlagValues) -> set[str]:
     """Return the names of the fields whose flags or aliases were set on the command line."""
     fields = flag_fields(cls)
     # The name of a SharedFlag is an alias, but not one that absl knows.
