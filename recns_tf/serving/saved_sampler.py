@@ -61,7 +61,7 @@ class SavedSampler(tf.Module):
         ) -> dict[str, tf.Tensor]:
             batch = Batch(users, positives, candidates, exposed, seed)
             # Here, because TensorFlow may trace the function again when it is saved.
-            with kernels.using(kernels.TENSORFLOW):
+            with kernels.using(kernels.TENSORFLOW, kernels.COO):
                 negatives = sampler.sample(batch, encoder.encode(training=False), seed)
             return {
                 "ids": negatives.ids,

@@ -24,7 +24,7 @@ BY_INTEGERS = ("unins", "popns", "expns", "mixedns")
 
 @pytest.fixture(autouse=True)
 def chosen():
-    with kernels.using("tensorflow"):
+    with kernels.using("tensorflow", "coo"):
         yield
 
 
