@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import keras
-import tensorflow as tf
 
 from recns_tf import registry
 from recns_tf.config.config import Config
@@ -19,6 +18,7 @@ from recns_tf.training.memory import require_enough, require_pools
 from recns_tf.training.negative_statistics import NegativeStatistics
 from recns_tf.training.pipeline import Pipeline
 from recns_tf.training.sampled_rec import SampledRec
+from recns_tf.utils.devices import grow_memory, has_gpu
 
 
 def build(
@@ -34,8 +34,9 @@ def build(
     Raises:
         UserError: a setting does not fit the data, another setting, or the memory.
     """
+    grow_memory()
     # The memory of an accelerator is not that of the machine.
-    if not tf.config.list_physical_devices("GPU"):
+    if not has_gpu():
         require_enough(config, interactions)
     kernels.use(config.kernels)
     encoder_class = registry.find(registry.ENCODERS, "encoder", config.encoder).load()
