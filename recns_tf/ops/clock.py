@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from recns_tf.utils.devices import HOST
+
 
 def seconds_after(value: tf.Tensor) -> tf.Tensor:
     """Return the time of the clock once a value is computed, in seconds since 1970.
@@ -25,7 +27,7 @@ def seconds_after(value: tf.Tensor) -> tf.Tensor:
         >>> seconds = seconds_after(result) - start
     """
     element = tf.gather_nd(value, [0] * value.shape.rank)
-    with tf.device("CPU:0"):
+    with tf.device(HOST):
         # Grappler reduces an unused operation, and with it the copy, to a control dependency,
         # unless it has an effect; an assertion has one.
         text = tf.strings.as_string(element)

@@ -6,6 +6,9 @@ from contextlib import suppress
 
 import tensorflow as tf
 
+HOST = "CPU:0"
+"""The device with the memory of the machine."""
+
 
 def has_gpu() -> bool:
     """Return whether TensorFlow uses a GPU; one that the program has hidden does not count."""
