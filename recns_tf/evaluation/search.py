@@ -100,6 +100,9 @@ def search_tensorflow(
     # TensorFlow takes seconds to import, and ranking with Faiss does not need it.
     import tensorflow as tf
 
+    from recns_tf.utils.devices import grow_memory
+
+    grow_memory()
     merge, top = merging(len(queries), seen, k)
     table = tf.constant(items)
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from recns_tf.ops import kernels
+from recns_tf.utils.devices import HOST
 
 ROWS_PER_SLICE = 65_536
 
@@ -213,8 +214,9 @@ class Pool:
     def __init__(self, num_users: int, num_items: int, size: int):
         self.num_items = num_items
         self.size = size
-        # The input pipeline reads these variables, and always runs on the CPU.
-        with tf.device("CPU"):
+        # The input pipeline reads these variables, and always runs on the CPU. TensorFlow has no
+        # int32 variables on a GPU, either.
+        with tf.device(HOST):
             self.items = tf.Variable(tf.zeros([num_users, size], tf.int32), trainable=False)
             self.counts = tf.Variable(tf.zeros([num_users], tf.int32), trainable=False)
 

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 import tensorflow as tf
 
 from recns_tf.ops import compiled_kernels, tensorflow_kernels
+from recns_tf.utils.devices import has_gpu
 
 NUMBA, TENSORFLOW, AUTO = "numba", "tensorflow", "auto"
 CSR, COO = "csr", "coo"
@@ -34,7 +35,7 @@ def resolve(name: str) -> str:
     """
     if name != AUTO:
         return name
-    return TENSORFLOW if tf.config.list_physical_devices("GPU") else NUMBA
+    return TENSORFLOW if has_gpu() else NUMBA
 
 
 def use(name: str, sparse: str = CSR) -> None:

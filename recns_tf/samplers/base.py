@@ -14,6 +14,7 @@ from recns_tf.interactions import Interactions
 from recns_tf.ops.item_sets import ItemSets
 from recns_tf.ops.replicas import SameEverywhere
 from recns_tf.samplers.batch import Batch
+from recns_tf.utils.devices import HOST
 
 if TYPE_CHECKING:
     from recns_tf.config.config import Config
@@ -111,6 +112,15 @@ class Sampler(Serializable, SameEverywhere, keras.layers.Layer):
         del context
         return cls(config.num_negatives)
 
+    def add_integers(self, name: str, shape: tuple[int, ...]) -> keras.Variable:
+        """Return a new int32 weight, in the memory of the host.
+
+        TensorFlow has no kernels for int32 variables on a GPU. Read rows with `rows_of`, on the
+        host as well; reading the weight itself would copy all of it to the GPU in each step.
+        """
+        with tf.device(HOST):
+            return self.add_weight(name=name, shape=shape, dtype="int32", trainable=False)
+
     @abstractmethod
     def choose(self, batch: Batch, tables: Tables, seed: tf.Tensor) -> Choice:
         """Choose items for every pair of the batch.
@@ -169,6 +179,11 @@ class Sampler(Serializable, SameEverywhere, keras.layers.Layer):
             positive[:, 0],
             *choice[1:],
         )
+
+
+def rows_of(state: keras.Variable, rows: tf.Tensor) -> tf.Tensor:
+    """Return rows of the state, read where it is: [U, …], int32 [B] -> [B, …]."""
+    return tf.gather(state.value, rows)
 
 
 def assign_rows(state: keras.Variable, rows: tf.Tensor, values: tf.Tensor) -> None:

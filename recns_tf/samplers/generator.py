@@ -162,7 +162,7 @@ class GeneratorSampler(Sampler):
         self.generator = Generator(num_users, num_items, self.options.dim, self.options.seed)
         self.optimizer = FusedAdam(self.options.learning_rate, epsilon=1e-8)
         self.optimizer.build(self.generator.trainable_variables)
-        self.epoch = self.add_weight(name="epoch", shape=(), dtype="int32", trainable=False)
+        self.epoch = self.add_integers("epoch", ())
         self.epoch.assign(0)
 
     @abstractmethod

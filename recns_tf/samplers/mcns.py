@@ -24,7 +24,7 @@ from recns_tf.encoders.saving import serializable, to_tensor
 from recns_tf.ops import random
 from recns_tf.ops.item_sets import ItemSets
 from recns_tf.ops.random import Purpose
-from recns_tf.samplers.base import Choice, Sampler, SamplerContext, assign_rows
+from recns_tf.samplers.base import Choice, Sampler, SamplerContext, assign_rows, rows_of
 from recns_tf.samplers.batch import Batch
 from recns_tf.samplers.depth_first import depth_first_lists
 
@@ -76,9 +76,7 @@ class MCNS(Sampler):
         self.lengths = to_tensor(lengths)
         self.num_users = num_users
         self.mix, self.power, self.burn, self.thin = mix, power, burn, thin
-        self.chain = self.add_weight(
-            name="chain", shape=(num_users,), dtype="int32", trainable=False
-        )
+        self.chain = self.add_integers("chain", (num_users,))
         self.chain.assign(tf.fill([num_users], NOT_STARTED))
 
     @classmethod
@@ -99,7 +97,7 @@ class MCNS(Sampler):
         """Choose items. `acceptance`: share of the proposals that were accepted."""
         users = batch.users
         vectors = tables.users(users)
-        before = tf.gather(tf.convert_to_tensor(self.chain), users)
+        before = rows_of(self.chain, users)
         born = random.with_replacement(self.pool, users, 1, random.stream(seed, Purpose.STATE))
         start = tf.where(before == NOT_STARTED, born[:, 0], before)
         num_steps = self.burn + self.num_negatives * self.thin

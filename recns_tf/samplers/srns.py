@@ -26,7 +26,7 @@ from recns_tf.ops import kernels, random
 from recns_tf.ops.gather import products
 from recns_tf.ops.item_sets import ItemSets
 from recns_tf.ops.random import Purpose
-from recns_tf.samplers.base import Choice, Sampler, SamplerContext, assign_rows
+from recns_tf.samplers.base import Choice, Sampler, SamplerContext, assign_rows, rows_of
 from recns_tf.samplers.batch import Batch
 
 if TYPE_CHECKING:
@@ -85,9 +85,7 @@ class SRNS(Sampler):
         self.temperature, self.window, self.afresh = temperature, window, afresh
         self.seed = seed
         self.memory_seed = random.stream(random.root(seed), Purpose.STATE)
-        self.memory = self.add_weight(
-            name="memory", shape=(num_users, memory_size), dtype="int32", trainable=False
-        )
+        self.memory = self.add_integers("memory", (num_users, memory_size))
         # One weight per snapshot, assigned as a whole: TensorFlow copies a variable with row
         # assignments whenever it reads it.
         shape = (num_users + num_items, width)
@@ -97,7 +95,7 @@ class SRNS(Sampler):
             )
             for number in range(window)
         ]
-        self.epoch = self.add_weight(name="epoch", shape=(), dtype="int32", trainable=False)
+        self.epoch = self.add_integers("epoch", ())
         self.epoch.assign(0)
 
     @classmethod
@@ -155,7 +153,7 @@ class SRNS(Sampler):
         """
         users = batch.users
         vectors = tables.users(users)
-        memory = tf.gather(tf.convert_to_tensor(self.memory), users)
+        memory = rows_of(self.memory, users)
         memory_scores = tables.products(vectors, memory)
         positive = tables.products(vectors, batch.positives[:, None])
         deviation = self.deviation(batch, memory)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import tensorflow as tf
-
 from recns_tf import registry
 from recns_tf.config.config import Config
 from recns_tf.errors import UserError
@@ -16,11 +14,12 @@ from recns_tf.ops.item_sets import ItemSets
 from recns_tf.regions.candidate_sets import CandidateSets
 from recns_tf.regions.region import build_region
 from recns_tf.samplers.base import SamplerContext
-from recns_tf.training.devices import make_strategy
 from recns_tf.training.memory import require_enough, require_pools
 from recns_tf.training.negative_statistics import NegativeStatistics
 from recns_tf.training.pipeline import Pipeline
 from recns_tf.training.sampled_rec import SampledRec
+from recns_tf.training.strategies import make_strategy
+from recns_tf.utils.devices import grow_memory, has_gpu
 
 
 def build(
@@ -36,8 +35,9 @@ def build(
     Raises:
         UserError: a setting does not fit the data, another setting, or the memory.
     """
+    grow_memory()
     # The memory of an accelerator is not that of the machine.
-    if not tf.config.list_physical_devices("GPU"):
+    if not has_gpu():
         require_enough(config, interactions)
     kernels.use(config.kernels, config.sparse_engine)
     sampler_class = registry.find(registry.SAMPLERS, "sampler", config.sampler).load()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import wraps
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -41,9 +41,17 @@ PRODUCTS = "sparse products"
 INPUT = "input"
 ROWS = (*PARTS, PRODUCTS, INPUT)
 
+UNNAMED = "other device work"
+"""A further row, for what a device does for no operation, such as copies; absent without any."""
+
+OPERATION = "tf_op"
+"""Statistic of a device's event that names its operation, as the event on the host does."""
+DEVICE_PLANE, STREAM = "/device:", "Stream"
+"""Prefixes of the names of a device's plane, and of a line of it that holds its own events."""
+
 
 class Busy(NamedTuple):
-    """Milliseconds per step, summed over all threads, forward and backward."""
+    """Milliseconds per step, summed over all threads and streams, forward and backward."""
 
     forward: float
     backward: float
@@ -59,7 +67,7 @@ def show(config: Config, interactions: Interactions, cache: Path | None, run: Ru
         run: folder of the run, in which `profile` writes profile/.
     """
     print("\n".join(as_markdown(profile(*past_warmup(config, interactions, cache), run.profile))))
-    print(f"milliseconds per step, all threads, mean of {STEPS} steps; {run.profile}/")
+    print(f"milliseconds per step, all threads and streams, mean of {STEPS} steps; {run.profile}/")
 
 
 def past_warmup(
@@ -82,7 +90,7 @@ def profile(model: SampledRec, pipeline: Pipeline, folder: Path) -> dict[str, Bu
             `plugins/profile/…/*.xplane.pb`, can be viewed with TensorBoard's profile plug-in.
 
     Returns:
-        The time of each of ROWS.
+        The time of each of ROWS, and of UNNAMED if there is any.
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -90,16 +98,22 @@ def profile(model: SampledRec, pipeline: Pipeline, folder: Path) -> dict[str, Bu
     step = tf.function(model.train_step, jit_compile=False)
     batches = iter(pipeline.batches())
     for _ in range(2):
-        step(next(batches))
+        finish(step(next(batches)))
     with tf.profiler.experimental.Profile(str(folder)):
         for number in range(STEPS):
             with tf.profiler.experimental.Trace("step", step_num=number, _r=1):
-                step(next(batches))
+                finish(step(next(batches)))
     (trace,) = folder.glob("plugins/profile/*/*.xplane.pb")
     space = xplane_pb2.XSpace.FromString(trace.read_bytes())
     found = by_part(operations(space))
     write_text(folder / "table.md", "\n".join(as_markdown(found)) + "\n")
     return found
+
+
+def finish(outputs: dict[str, tf.Tensor]) -> None:
+    """Wait for a step; one on a GPU returns when its work is launched, and not when it is done."""
+    for output in outputs.values():
+        output.numpy()
 
 
 def name_parts(model: SampledRec) -> None:
@@ -134,23 +148,65 @@ def scoped(part: str, function: Callable[..., Any]) -> Callable[..., Any]:
 def operations(space: xplane_pb2.XSpace) -> Iterable[tuple[str, float]]:
     """Yield the name and own milliseconds of every operation of a trace.
 
+    An operation with work on a device counts with the time of that work: what the host does for it
+    is only the launch. What a device does for no operation has the name "".
+
     The time of operations nested in another one on the same thread, such as in a loop, is not
     counted for the outer one.
     """
+    on_device: set[str] = set()
     for plane in space.planes:
-        for line in plane.lines:
-            known = (plane.event_metadata[event.metadata_id] for event in line.events)
-            # Only graph operations have a display name, their type.
-            events = [
-                (event.offset_ps, -event.duration_ps, about.name)
-                for event, about in zip(line.events, known, strict=True)
-                if about.display_name
-            ]
-            yield from own_times(sorted(events))
+        if plane.name.startswith(DEVICE_PLANE):
+            for line in plane.lines:
+                events = list(device_events(plane, line))
+                on_device |= {name for _, _, name in events}
+                yield from own_times(sorted(events))
+    for plane in space.planes:
+        if not plane.name.startswith(DEVICE_PLANE):
+            for line in plane.lines:
+                for name, own in own_times(sorted(host_events(plane, line))):
+                    if name not in on_device:
+                        yield name, own
 
 
-def own_times(events: Iterable[tuple[int, int, str]]) -> Iterable[tuple[str, float]]:
-    """Yield the name and own milliseconds of every event of one thread.
+Event = tuple[int, int, str]
+"""Start, negative duration and name of an event, in picoseconds; sorts an outer one first."""
+
+
+def host_events(plane: xplane_pb2.XPlane, line: xplane_pb2.XLine) -> Iterator[Event]:
+    """Yield the operations of a thread; only they have a display name, their type."""
+    for event in line.events:
+        about = plane.event_metadata[event.metadata_id]
+        if about.display_name:
+            yield event.offset_ps, -event.duration_ps, about.name
+
+
+def device_events(plane: xplane_pb2.XPlane, line: xplane_pb2.XLine) -> Iterator[Event]:
+    """Yield the work of a stream by the names of its operations, "" for none.
+
+    Lines that are no stream repeat the work in coarser parts, without the statistic.
+    """
+    for event in line.events:
+        found = plane.event_metadata[event.metadata_id].stats, event.stats
+        names = [text_of(plane, stat) for stats in found for stat in stats if is_name(plane, stat)]
+        if names or line.name.startswith(STREAM):
+            yield event.offset_ps, -event.duration_ps, names[-1] if names else ""
+
+
+def is_name(plane: xplane_pb2.XPlane, stat: xplane_pb2.XStat) -> bool:
+    """Return whether a statistic is the name of an operation."""
+    return bool(plane.stat_metadata[stat.metadata_id].name == OPERATION)
+
+
+def text_of(plane: xplane_pb2.XPlane, stat: xplane_pb2.XStat) -> str:
+    """Return the text of a statistic, which it holds or refers to."""
+    if stat.WhichOneof("value") == "ref_value":
+        return str(plane.stat_metadata[stat.ref_value].name)
+    return str(stat.str_value)
+
+
+def own_times(events: Iterable[Event]) -> Iterable[tuple[str, float]]:
+    """Yield the name and own milliseconds of every event of one thread or stream.
 
     Args:
         events: (start, negative duration, name) with times in picoseconds, sorted.
@@ -173,7 +229,7 @@ def by_part(times: Iterable[tuple[str, float]]) -> dict[str, Busy]:
 
     Args:
         times: names of operations, such as "gradient_tape/scoring/encoding/mul:Mul", and their
-            milliseconds over STEPS steps.
+            milliseconds over STEPS steps; the name "" is of UNNAMED.
     """
     sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
     for name, own in times:
@@ -183,11 +239,14 @@ def by_part(times: Iterable[tuple[str, float]]) -> dict[str, Busy]:
         inner = [scope for scope in named if scope in PARTS]
         if inner:
             sums[inner[-1]][GRADIENT in named] += own / STEPS
+        elif not name:
+            sums[UNNAMED][False] += own / STEPS
         elif STEP in named:
             sums[PRODUCTS][True] += own / STEPS
         elif not name.startswith(ITERATOR):
             sums[INPUT][False] += own / STEPS
-    return {row: Busy(*sums[row]) for row in ROWS}
+    rows = (*ROWS, UNNAMED) if UNNAMED in sums else ROWS
+    return {row: Busy(*sums[row]) for row in rows}
 
 
 def as_markdown(found: dict[str, Busy]) -> list[str]:

@@ -21,13 +21,13 @@ from recns_tf.runs.files import ANEW
 from recns_tf.runs.folder import Row, RunFolder
 from recns_tf.runs.provenance import git_commit, versions
 from recns_tf.runs.published import published
-from recns_tf.training import devices
 from recns_tf.training.callbacks import SLACK_BYTES, best_row
 from recns_tf.training.curves import plot_curves
 from recns_tf.training.divergence import require_finite_scores, warnings
 from recns_tf.training.load import load_best_weights
 from recns_tf.training.negative_statistics import STATISTICS
 from recns_tf.training.sampled_rec import SampledRec
+from recns_tf.utils import devices
 from recns_tf.utils.damage import reading
 from recns_tf.utils.failures import require_space
 

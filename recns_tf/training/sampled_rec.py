@@ -11,6 +11,7 @@ from recns_tf.encoders.base import Encoder, StaleTables, Tables
 from recns_tf.encoders.saving import DATA_KINDS, DataKind, Serializable, serializable
 from recns_tf.losses import Loss
 from recns_tf.ops import kernels, random, replicas
+from recns_tf.ops.clock import seconds_after
 from recns_tf.ops.random import Purpose
 from recns_tf.samplers.base import Negatives, Sampler
 from recns_tf.samplers.batch import Batch
@@ -142,13 +143,11 @@ class SampledRec(Serializable, keras.Model):
             seed,
         )
         # Time from when the embeddings are computed until the negatives are chosen.
-        with tf.control_dependencies([tables.users(own.users[:1])]):
-            start = tf.timestamp()
+        start = seconds_after(tables.users(own.users[:1]))
         with tf.control_dependencies([start]):
             timed = Batch(*(tf.identity(part) for part in own))
         negatives = self.sampler.sample(timed, tables, random.stream(timed.seed, Purpose.SAMPLER))
-        with tf.control_dependencies([negatives.ids]):
-            stop = tf.timestamp()
+        stop = seconds_after(negatives.ids)
         negatives = gathered(negatives, shares)
         positive, negative = negatives.positive_scores, negatives.scores
         ranking_loss = self.ranking_loss(positive, negative, self.margin)

@@ -19,7 +19,7 @@ from recns_tf.interactions import Interactions
 from recns_tf.regions.region import Region
 from recns_tf.runs.files import ANEW
 from recns_tf.runs.folder import RunFolder
-from recns_tf.training import devices
+from recns_tf.training import strategies
 from recns_tf.training.build import build
 from recns_tf.training.callbacks import EpochEnd, Refresh, bytes_per_epoch, out_of_patience
 from recns_tf.training.checkpoints import Checkpoints
@@ -80,7 +80,7 @@ def train_and_evaluate(
         interactions = datasets.load(config, workspace.data_dir)
         cache = Path(workspace.data_dir) / config.dataset
     folder = RunFolder(workspace.run_folder(config))
-    settings = config.to_json() | devices.recorded(config.strategy)
+    settings = config.to_json() | strategies.recorded(config.strategy)
     settings["data_checksum"] = interactions.checksum
     with silenced_stdout() if quiet else nullcontext():
         with folder.claim(settings, workspace.overwrite, complete):

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from recns_tf.errors import UserError
-from recns_tf.utils.memory import is_out_of_memory
+from recns_tf.utils.memory import device_of, is_out_of_memory
 from recns_tf.utils.text import bytes_text
 
 FULL_DISK = "{} is full: free some space and run the same command again."
@@ -67,7 +67,10 @@ def sentence(error: BaseException, *, folder: Path | str = "", advice: str = "")
         if is_full(each):
             return full_disk(getattr(each, "filename", None) or folder)
         if is_out_of_memory(each):
-            return f"out of memory: {advice or 'use less data or a machine with more memory'}."
+            device = device_of(each)
+            where = f" on {device}" if device else ""
+            what = f"use less data or a {'device' if device else 'machine'} with more memory"
+            return f"out of memory{where}: {advice or what}."
     return ""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -10,8 +11,22 @@ from recns_tf.errors import UserError
 from recns_tf.utils.text import bytes_text
 
 ADVICE = "choose a smaller --dim, --batch_size, --num_negatives or --num_candidates"
-SIGNS = ("OOM", "bad_alloc", "allocate memory", "Unable to allocate", "out of memory")
-"""What the messages of TensorFlow, C++, NumPy and CUDA contain when memory runs out."""
+SIGNS = (
+    "OOM",
+    "bad_alloc",
+    "allocate memory",
+    "Unable to allocate",
+    "out of memory",
+    "Out of memory",
+    "STATUS_ALLOC_FAILED",
+    "Dst tensor is not initialized",
+)
+"""What the messages of TensorFlow, C++, NumPy, CUDA and its libraries contain when memory runs out.
+
+The last one is TensorFlow's, for data that do not fit on a GPU.
+"""
+DEVICE = re.compile(r"/device:(?!CPU)(\w+:\d+)")
+"""A device other than the CPU in a message of TensorFlow."""
 
 
 def available_bytes(root: Path = Path("/")) -> int:
@@ -102,3 +117,9 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError):
         return True
     return not isinstance(error, OSError) and any(sign in str(error) for sign in SIGNS)
+
+
+def device_of(error: BaseException) -> str:
+    """Return the device that an error names, such as "GPU:0"; "" for the CPU or none."""
+    found = DEVICE.search(str(error))
+    return found[1] if found else ""

@@ -138,7 +138,7 @@ def test_auto_is_numba_without_a_gpu(monkeypatch):
         kernels.TENSORFLOW,
     }
     assert kernels.resolve("auto") == "numba"
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind])
+    monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: [kind])
     assert kernels.resolve("auto") == "tensorflow"
     assert kernels.resolve("numba") == "numba"
 

@@ -4,6 +4,7 @@ import dataclasses
 from functools import partial
 
 import pytest
+from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
 from recns_tf.config.config import Workspace
 from recns_tf.training import profiling
@@ -43,6 +44,75 @@ def test_operation_belongs_to_its_innermost_part(name, row, backward):
     found = by_part([(name, 3.0 * profiling.STEPS)])
     assert found.pop(row) == (Busy(0, 3.0) if backward else Busy(3.0, 0))
     assert set(found.values()) == {Busy(0, 0)}
+
+
+def plane_of(space, name, lines, texts):
+    """Add a plane; `lines` has lists of (start ms, ms, name, type, name of the operation).
+
+    An operation is named by a text, or by a reference to one if `texts` is False.
+    """
+    plane = space.planes.add(name=name)
+    plane.stat_metadata[1].name = "tf_op"
+    plane.stat_metadata[2].name = "kernel_details"
+    number = 10
+    for title, events in lines.items():
+        line = plane.lines.add(name=title)
+        for start, duration, about, kind, operation in events:
+            number += 1
+            plane.event_metadata[number].name = about
+            plane.event_metadata[number].display_name = kind
+            event = line.events.add(
+                metadata_id=number,
+                offset_ps=start * MILLISECOND,
+                duration_ps=duration * MILLISECOND,
+            )
+            event.stats.add(metadata_id=2, str_value="step/loss/no:Name")
+            if operation and texts:
+                event.stats.add(metadata_id=1, str_value=operation)
+            elif operation:
+                plane.stat_metadata[1000 + number].name = operation
+                event.stats.add(metadata_id=1, ref_value=1000 + number)
+
+
+@pytest.mark.parametrize("texts", [True, False])
+def test_work_of_a_device_counts_instead_of_its_launch(texts):
+    product, choice = "step/encoding/MatMul:MatMul", "step/choosing/Where:Where"
+    host = {
+        "executor": [
+            (0, 90, product, "MatMul", ""),
+            (100, 4, choice, "Where", ""),
+            (200, 90, product, "MatMul", ""),
+        ],
+        "python": [(0, 500, "a call", "", "")],
+    }
+    device = {
+        "Stream #7(Compute)": [
+            (40, 20, "gemm", "", product),
+            (60, 10, "reduce", "", product),
+            (240, 20, "gemm", "", product),
+        ],
+        "Stream #8(MemcpyD2H)": [(45, 3, "Memcpy", "", "")],
+        "TensorFlow Ops": [(40, 30, "MatMul", "", "")],
+    }
+    space = xplane_pb2.XSpace()
+    plane_of(space, "/host:CPU", host, texts)
+    plane_of(space, "/device:GPU:0", device, texts)
+    found = by_part(profiling.operations(space))
+    steps = profiling.STEPS
+    counted = {
+        "encoding": Busy(50 / steps, 0),
+        "choosing": Busy(4 / steps, 0),
+        "other device work": Busy(3 / steps, 0),
+    }
+    assert found == dict.fromkeys(ROWS, Busy(0, 0)) | counted
+
+
+def test_without_a_device_the_host_counts():
+    space = xplane_pb2.XSpace()
+    plane_of(space, "/host:CPU", {"one": [(0, 9, "step/loss/mul:Mul", "Mul", "")]}, True)
+    assert by_part(profiling.operations(space)) == dict.fromkeys(ROWS, Busy(0, 0)) | {
+        "loss": Busy(9 / profiling.STEPS, 0)
+    }
 
 
 def test_waiting_for_input_is_not_counted():

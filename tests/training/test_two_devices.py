@@ -10,7 +10,7 @@ import pytest
 
 from recns_tf.config.config import Workspace
 from recns_tf.errors import UserError
-from recns_tf.training import devices
+from recns_tf.training import strategies
 from recns_tf.training.train import train_and_evaluate
 from tests.goodness_of_fit import chi_square
 
@@ -82,6 +82,6 @@ def test_a_run_does_not_go_on_on_another_number_of_devices(toy, toy_config, tmp_
     config = dataclasses.replace(toy_config, sampler="unins", strategy="mirrored", epochs=1)
     place = Workspace(runs_dir=str(tmp_path), run_name="run")
     train_and_evaluate(config, place, toy, quiet=True)
-    monkeypatch.setattr(devices, "recorded", lambda strategy: {"replicas": 2})
+    monkeypatch.setattr(strategies, "recorded", lambda strategy: {"replicas": 2})
     with pytest.raises(UserError, match="replicas 1 there, 2 here"):
         train_and_evaluate(config, place, toy, quiet=True)

@@ -17,7 +17,7 @@ from recns_tf.config.config import Config, Workspace
 from recns_tf.ops import kernels, random, replicas
 from recns_tf.samplers.batch import Batch
 from recns_tf.training.build import build
-from recns_tf.training.devices import make_strategy
+from recns_tf.training.strategies import make_strategy
 from recns_tf.training.train import train_and_evaluate
 from tests.conftest import TOY, make_toy
 

@@ -1,4 +1,4 @@
-"""The devices of a training step."""
+"""Training on several devices of one machine."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from functools import cache
 from typing import Any
 
 import tensorflow as tf
+
+from recns_tf.utils.devices import grow_memory
 
 
 def make_strategy(name: str) -> tf.distribute.Strategy:
@@ -21,6 +23,7 @@ def make_strategy(name: str) -> tf.distribute.Strategy:
     """
     if name == "none":
         return tf.distribute.get_strategy()
+    grow_memory()
     devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
     return mirrored(tuple(device.name for device in devices))
 
@@ -43,10 +46,3 @@ def recorded(strategy: str) -> dict[str, Any]:
     if strategy == "none":
         return {}
     return {"replicas": int(make_strategy(strategy).num_replicas_in_sync)}
-
-
-def names() -> list[str]:
-    """Return the names of the GPUs that TensorFlow sees, or ["CPU"] without any."""
-    found = tf.config.list_physical_devices("GPU")
-    details = [tf.config.experimental.get_device_details(device) for device in found]
-    return [each.get("device_name", "GPU") for each in details] or ["CPU"]
