@@ -11,6 +11,7 @@ from recns_tf import registry
 from recns_tf.config.config import Config
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
+from recns_tf.losses import with_options
 from recns_tf.ops import kernels
 from recns_tf.regions.candidate_sets import CandidateSets
 from recns_tf.regions.region import build_region
@@ -76,13 +77,14 @@ def build(
     model = SampledRec(
         encoder,
         sampler_class.from_settings(config, context),
-        loss,
+        with_options(loss, config),
         config.margin,
         config.l2,
         NegativeStatistics.from_interactions(interactions),
         l2_scope=config.l2_scope,
         previous=previous,
         implementation=config.kernels,
+        scores=config.scores,
     )
     adam = keras.optimizers.Adam(
         config.learning_rate,

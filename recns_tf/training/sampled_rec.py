@@ -42,6 +42,8 @@ class SampledRec(Serializable, keras.Model):
         previous: an encoder like `encoder` that holds the weights of one step before, to choose
             negatives with.
         implementation: of the kernels of a step, a value of --kernels.
+        scores: what the loss sees: "inner" for inner products, "cosine" for cosines. The sampler
+            always chooses by inner products.
 
     Example:
         >>> model, pipeline, _ = build(Config(dataset="ml-100k"), interactions)
@@ -60,6 +62,7 @@ class SampledRec(Serializable, keras.Model):
         l2_scope: str = "own",
         previous: Encoder | None = None,
         implementation: str = kernels.AUTO,
+        scores: str = "inner",
     ):
         super().__init__(name="sampled_rec")
         self.encoder = encoder
@@ -70,6 +73,7 @@ class SampledRec(Serializable, keras.Model):
         self.l2_scope = l2_scope
         self.previous = previous
         self.implementation = implementation
+        self.scores = scores
         self.report = report
         names = (*STATISTICS, *negative_statistics.STATISTICS, *sampler.statistics)
         self.means = {name: keras.metrics.Mean(name=name) for name in names}
@@ -119,6 +123,8 @@ class SampledRec(Serializable, keras.Model):
         """
         encoding = random.stream(batch.seed, Purpose.ENCODER)
         tables: Tables = self.encoder.encode(True, encoding)
+        if self.scores == "cosine":
+            tables = StaleTables(tables.unit(), tables)
         if self.previous is not None:
             tables = StaleTables(tables, self.previous.encode(True, encoding))
         # Time from when the embeddings are computed until the negatives are chosen.
