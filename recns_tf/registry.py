@@ -141,18 +141,18 @@ SAMPLERS = {
     "unins": Entry("recns_tf.samplers.unins:UniNS", "uniform over unobserved items"),
     "popns": Entry("recns_tf.samplers.popns:PopNS", "proportional to a power of popularity"),
     "dns": Entry("recns_tf.samplers.dns:DNS", "the highest-scoring of M uniform items"),
-    "dns-mn": Entry("recns_tf.samplers.dns_mn:DNSMN", "one of the M highest-scoring of N items"),
     "simns": Entry("recns_tf.samplers.simns:SimNS", "popular items similar to the positive"),
     "advns": Entry("recns_tf.samplers.advns:AdvNS", "drawn by an adversarial generator"),
     "mcns": Entry("recns_tf.samplers.mcns:MCNS", "drawn by one Markov chain per user"),
     "srns": Entry(
         "recns_tf.samplers.srns:SRNS", "high-variance scores, from a memory of candidates"
     ),
-    "ahns": Entry("recns_tf.samplers.ahns:AHNS", "easier, the better the positive fits"),
-    "bns": Entry("recns_tf.samplers.bns:BNS", "hard, but probably no false negatives"),
     "expns": Entry("recns_tf.samplers.expns:ExpNS", "exposed items only"),
     "mixedns": Entry("recns_tf.samplers.mixedns:MixedNS", "a mixture of exposed and other items"),
     "rns-as": Entry("recns_tf.samplers.rns_as:RNSAS", "drawn by a generator trained on exposures"),
+    "dns-mn": Entry("recns_tf.samplers.dns_mn:DNSMN", "one of the M highest-scoring of N items"),
+    "ahns": Entry("recns_tf.samplers.ahns:AHNS", "easier, the better the positive fits"),
+    "bns": Entry("recns_tf.samplers.bns:BNS", "hard, but probably no false negatives"),
 }
 
 LOSSES = {
