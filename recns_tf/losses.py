@@ -1,22 +1,29 @@
 """Losses on the scores of a positive and its k negatives (§2.4).
 
-The arguments of every loss are `positive`, float32 [B], the scores e_u·e_v; `negative`, float32
-[B, k], the scores e_u·e_n; and `margin`, γ. It returns a float32 scalar. σ is the sigmoid and
-[z]_+ = max(0, z).
+The arguments of every loss are `positive`, float32 [B], the scores s_v = e_u·e_v; `negative`,
+float32 [B, k], the scores s_n = e_u·e_n; and `margin`, γ. With --scores=cosine, the scores are
+cosines. It returns a float32 scalar. σ is the sigmoid and [z]_+ = max(0, z).
+
+A loss may have keyword-only arguments named in OPTIONS, with defaults: training passes the values
+of these flags. The same holds for a loss of your own.
 """
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import keras
 import tensorflow as tf
 
 from recns_tf.errors import first_line
 
-Loss = Callable[[tf.Tensor, tf.Tensor, float], tf.Tensor]
+Loss = Callable[..., tf.Tensor]
+
+OPTIONS = ("temperature", "temperature_2", "ccl_weight")
+"""The flags that a loss may have as keyword-only arguments."""
 
 
 @keras.saving.register_keras_serializable(package="recns_tf")
@@ -51,6 +58,115 @@ def bpr(positive: tf.Tensor, negative: tf.Tensor, margin: float) -> tf.Tensor:
     """
     del margin
     return tf.reduce_mean(tf.nn.softplus(negative - positive[:, None]))
+
+
+@keras.saving.register_keras_serializable(package="recns_tf")
+def softmax(
+    positive: tf.Tensor, negative: tf.Tensor, margin: float, *, temperature: float = 1.0
+) -> tf.Tensor:
+    """Return the mean over pairs of -log(exp(s_v/τ) / (exp(s_v/τ) + Σ_i exp(s_n_i/τ))).
+
+    This is the cross-entropy of the positive among itself and the k negatives, without margin and
+    without a correction for the distribution of the negatives. Source: J. Wu et al., "On the
+    Effectiveness of Sampled Softmax Loss for Item Recommendation", TOIS 2024. Some code leaves the
+    positive out of the denominator; `bsl` with its default weight is that loss.
+    """
+    del margin
+    gap = (negative - positive[:, None]) / temperature
+    return tf.reduce_mean(tf.nn.softplus(tf.reduce_logsumexp(gap, axis=1)))
+
+
+@keras.saving.register_keras_serializable(package="recns_tf")
+def kpair(positive: tf.Tensor, negative: tf.Tensor, margin: float) -> tf.Tensor:
+    """Return the mean over pairs of log(1 + Σ_i exp(s_n_i - s_v)), without margin.
+
+    It equals `softmax` with τ = 1, and `bpr` if k = 1. Sources: K. Sohn, "Improved Deep Metric
+    Learning with Multi-class N-pair Loss Objective", NeurIPS 2016; T. Huang et al., "MixGCF",
+    KDD 2021.
+    """
+    return softmax(positive, negative, margin, temperature=1.0)
+
+
+@keras.saving.register_keras_serializable(package="recns_tf")
+def bsl(
+    positive: tf.Tensor,
+    negative: tf.Tensor,
+    margin: float,
+    *,
+    temperature: float = 1.0,
+    temperature_2: float = 1.0,
+) -> tf.Tensor:
+    """Return the mean over pairs of -s_v/τ + τ_2 log Σ_i exp(s_n_i/τ), without margin.
+
+    The positive is not in the sum. Source: J. Wu et al., "BSL: Understanding and Improving Softmax
+    Loss for Recommendation", ICDE 2024, in the form "reweight" of the authors' code
+    (junkangwu/BSL), where τ_2 is a factor. In the paper's form, τ_1 only scales the loss of a
+    single positive.
+    """
+    del margin
+    others = tf.reduce_logsumexp(negative / temperature, axis=1)
+    return tf.reduce_mean(temperature_2 * others - positive / temperature)
+
+
+@keras.saving.register_keras_serializable(package="recns_tf")
+def ccl(
+    positive: tf.Tensor, negative: tf.Tensor, margin: float, *, ccl_weight: float = 0.0
+) -> tf.Tensor:
+    """Return the mean over pairs of [1 - s_v]_+ + w/k Σ_i [s_n_i - γ]_+.
+
+    It is meant for cosines (--scores=cosine), for which [1 - s_v]_+ = 1 - s_v. The weight w is
+    `ccl_weight`, or k if that is 0. Source: K. Mao et al., "SimpleX: A Simple and Strong Baseline
+    for Collaborative Filtering", CIKM 2021, with the bound at 0 of the authors' code (reczoo).
+    """
+    weight = ccl_weight or negative.shape[1]
+    others = tf.reduce_mean(tf.nn.relu(negative - margin), axis=1)
+    return tf.reduce_mean(tf.nn.relu(1 - positive) + weight * others)
+
+
+@keras.saving.register_keras_serializable(package="recns_tf")
+class WithOptions:
+    """A loss with the values of its options; Keras can save it.
+
+    Args:
+        loss: the loss.
+        options: its keyword-only arguments by name.
+    """
+
+    def __init__(self, loss: Loss, options: dict[str, float]):
+        self.loss = loss
+        self.options = options
+
+    def __call__(self, positive: tf.Tensor, negative: tf.Tensor, margin: float) -> tf.Tensor:
+        """Return the loss."""
+        return self.loss(positive, negative, margin, **self.options)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor as JSON values."""
+        return {"loss": keras.saving.serialize_keras_object(self.loss), "options": self.options}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Build the loss from what `get_config` returned."""
+        return cls(keras.saving.deserialize_keras_object(config["loss"]), config["options"])
+
+
+def with_options(loss: Loss, settings: Any) -> Loss:
+    """Return a loss of three arguments: with those of its options that the settings have.
+
+    Args:
+        loss: a loss of this module, or one of your own.
+        settings: an object with an attribute for each name in OPTIONS, such as a Config.
+    """
+    try:
+        parameters = inspect.signature(loss).parameters
+    except ValueError:  # of a function written in C
+        return loss
+    names = [
+        name
+        for name in OPTIONS
+        if name in parameters and parameters[name].kind is inspect.Parameter.KEYWORD_ONLY
+    ]
+    return WithOptions(loss, {name: getattr(settings, name) for name in names}) if names else loss
 
 
 def fault(loss: Any) -> str:

@@ -150,6 +150,9 @@ SAMPLERS = {
     "expns": Entry("recns_tf.samplers.expns:ExpNS", "exposed items only"),
     "mixedns": Entry("recns_tf.samplers.mixedns:MixedNS", "a mixture of exposed and other items"),
     "rns-as": Entry("recns_tf.samplers.rns_as:RNSAS", "drawn by a generator trained on exposures"),
+    "dns-mn": Entry("recns_tf.samplers.dns_mn:DNSMN", "one of the M highest-scoring of N items"),
+    "ahns": Entry("recns_tf.samplers.ahns:AHNS", "easier, the better the positive fits"),
+    "bns": Entry("recns_tf.samplers.bns:BNS", "hard, but probably no false negatives"),
 }
 
 LOSSES = {
@@ -159,6 +162,12 @@ LOSSES = {
         "recns_tf.losses:plain_hinge", "hinge of Algorithm 3, without the sigmoid"
     ),
     "bpr": Entry("recns_tf.losses:bpr", "Bayesian personalized ranking"),
+    "softmax": Entry(
+        "recns_tf.losses:softmax", "sampled softmax, the positive among the negatives"
+    ),
+    "kpair": Entry("recns_tf.losses:kpair", "log(1 + sum of exp of the score differences)"),
+    "bsl": Entry("recns_tf.losses:bsl", "bilateral softmax, Wu et al. 2024"),
+    "ccl": Entry("recns_tf.losses:ccl", "cosine contrastive loss of SimpleX; for --scores=cosine"),
 }
 
 BASELINE_MODELS = {
@@ -202,6 +211,7 @@ ADJACENCIES = ("symmetric", "row")
 INITIALIZERS = ("glorot", "normal")
 NEIGHBOR_DRAWS = ("own", "shared")
 L2_SCOPES = ("own", "all")
+SCORES = ("inner", "cosine")
 PAIR_SAMPLINGS = ("edges", "filled", "users")
 VALIDATION_PARTS = ("valid", "test")
 DRAW_LAWS = ("proportional", "softmax", "user_softmax", "hardest")

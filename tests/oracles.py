@@ -272,6 +272,52 @@ def bpr(users, positives, negatives, margin):
     return float(np.mean(terms))
 
 
+def softmax(users, positives, negatives, margin, temperature=1.0):
+    """Minus the log probability of the positive among itself and the negatives."""
+    del margin
+    terms = []
+    for u, v, others in zip(users, positives, negatives, strict=True):
+        weights = [np.exp(u @ each / temperature) for each in (v, *others)]
+        terms.append(-np.log(weights[0] / sum(weights)))
+    return float(np.mean(terms))
+
+
+def kpair(users, positives, negatives, margin):
+    """log(1 + the sum of exp of the score differences)."""
+    del margin
+    terms = [
+        np.log(1 + sum(np.exp(u @ n - u @ v) for n in others))
+        for u, v, others in zip(users, positives, negatives, strict=True)
+    ]
+    return float(np.mean(terms))
+
+
+def bsl(users, positives, negatives, margin, temperature=1.0, temperature_2=1.0):
+    """Minus the log of exp(positive / t) over a power of the sum of exp(negative / t)."""
+    del margin
+    terms = []
+    for u, v, others in zip(users, positives, negatives, strict=True):
+        total = sum(np.exp(u @ n / temperature) for n in others)
+        terms.append(-np.log(np.exp(u @ v / temperature) / total**temperature_2))
+    return float(np.mean(terms))
+
+
+def ccl(users, positives, negatives, margin, ccl_weight=0.0):
+    """1 - the positive's score, if positive, and the weighted mean of what exceeds the margin."""
+    terms = []
+    for u, v, others in zip(users, positives, negatives, strict=True):
+        excess = [max(0.0, float(u @ n) - margin) for n in others]
+        negative = ccl_weight * sum(excess) / len(others) if ccl_weight else sum(excess)
+        terms.append(max(0.0, 1 - float(u @ v)) + negative)
+    return float(np.mean(terms))
+
+
+def unit(table):
+    """Rows scaled to length 1; rows of zeros stay."""
+    length = np.linalg.norm(table.astype(np.float64), axis=-1, keepdims=True)
+    return np.divide(table, length, out=np.zeros(table.shape), where=length > 0)
+
+
 def l2_penalty(user_table, item_table, users, positives, negatives):
     """Half the squared layer-0 rows of the batch, counting repeats, over the batch size."""
     total = sum(0.5 * np.sum(user_table[u].astype(np.float64) ** 2) for u in users)

@@ -1,8 +1,12 @@
+import json
+
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from recns_tf import registry
+from recns_tf import losses, registry
+from recns_tf.config.config import Config
 from tests import oracles
 
 RNG = np.random.default_rng(1)
@@ -21,13 +25,181 @@ def test_losses_follow_their_equations(name, margin):
     assert float(loss) == pytest.approx(expected, rel=1e-5)
 
 
+WITH_OPTIONS = [
+    ("softmax", {"temperature": 0.2}),
+    ("softmax", {"temperature": 3.0}),
+    ("bsl", {"temperature": 0.2, "temperature_2": 1.3}),
+    ("bsl", {"temperature": 2.0, "temperature_2": 0.5}),
+    ("ccl", {"ccl_weight": 0.7}),
+    ("ccl", {"ccl_weight": 150.0}),
+]
+
+
+@pytest.mark.parametrize(("name", "options"), WITH_OPTIONS)
+def test_losses_follow_their_equations_with_options(name, options):
+    loss = losses.with_options(registry.LOSSES[name].load(), Config(**options))
+    expected = getattr(oracles, name)(USERS, POSITIVES, NEGATIVES, 0.3, **options)
+    assert float(loss(POSITIVE_SCORES, NEGATIVE_SCORES, 0.3)) == pytest.approx(expected, rel=1e-5)
+    default = float(registry.LOSSES[name].load()(POSITIVE_SCORES, NEGATIVE_SCORES, 0.3))
+    assert default != pytest.approx(expected, rel=1e-2), "the options have an effect"
+
+
+SCORES = RNG.uniform(-0.9, 0.9, size=(7, 5))
+"""Cosines: of the positive, then of four negatives."""
+
+
+def of_scores(name, scores, **options):
+    """Return a loss of scores from its oracle: with one column, embeddings are scores."""
+    scores = np.asarray(scores, np.float64)[..., None]
+    users = np.ones((len(scores), 1))
+    return getattr(oracles, name)(users, scores[:, 0], scores[:, 1:], 0.3, **options)
+
+
+WRONG = {
+    "softmax without the positive in the sum": (
+        "softmax", lambda s, t: np.mean(np.log(np.exp(s[:, 1:] / t).sum(axis=1)) - s[:, 0] / t)
+    ),
+    "softmax over the batch": (
+        "softmax", lambda s, t: -np.log(np.exp(s[:, 0] / t).sum() / np.exp(s / t).sum())
+    ),
+    "softmax, mean instead of sum": (
+        "softmax", lambda s, t: np.mean(np.log1p(np.exp((s[:, 1:] - s[:, :1]) / t).mean(axis=1)))
+    ),
+    "softmax times the temperature": ("softmax", lambda s, t: t * of_scores("softmax", s)),
+    "softmax without temperature": ("softmax", lambda s, t: of_scores("softmax", s)),
+    "kpair as a mean of pairs": (
+        "kpair", lambda s, t: np.mean(np.log1p(np.exp(s[:, 1:] - s[:, :1])))
+    ),
+    "bsl with the positive in the sum": (
+        "bsl", lambda s, t: np.mean(1.3 * np.log(np.exp(s / t).sum(axis=1)) - s[:, 0] / t)
+    ),
+    "bsl with the weight over the temperature": (
+        "bsl",
+        lambda s, t: np.mean(1.3 / t * np.log(np.exp(s[:, 1:] / t).sum(axis=1)) - s[:, 0] / t),
+    ),
+    "bsl with two temperatures": (
+        "bsl", lambda s, t: np.mean(np.log(np.exp(s[:, 1:] / 1.3).sum(axis=1)) - s[:, 0] / t)
+    ),
+    "bsl with a weighted positive": ("bsl", lambda s, t: 1.3 * of_scores("bsl", s, temperature=t)),
+    "ccl without margin": (
+        "ccl", lambda s, t: np.mean(1 - s[:, 0] + 2 * np.maximum(s[:, 1:], 0).mean(axis=1))
+    ),
+    "ccl with a margin for the positive": (
+        "ccl",
+        lambda s, t: np.mean(
+            np.maximum(0.7 - s[:, 0], 0) + 2 * np.maximum(s[:, 1:] - 0.3, 0).mean(axis=1)
+        ),
+    ),
+    "ccl with w for each negative": (
+        "ccl",
+        lambda s, t: np.mean(1 - s[:, 0] + 2 * np.maximum(s[:, 1:] - 0.3, 0).sum(axis=1)),
+    ),
+}  # fmt: skip
+CHOSEN = {
+    "softmax": {"temperature": 0.4},
+    "kpair": {},
+    "bsl": {"temperature": 0.4, "temperature_2": 1.3},
+    "ccl": {"ccl_weight": 2.0},
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_wrong_versions_differ(wrong):
+    name, version = WRONG[wrong]
+    loss = losses.with_options(registry.LOSSES[name].load(), Config(**CHOSEN[name]))
+    scores = tf.constant(SCORES, tf.float32)
+    value = float(loss(scores[:, 0], scores[:, 1:], 0.3))
+    assert value == pytest.approx(of_scores(name, SCORES, **CHOSEN[name]), rel=1e-5)
+    assert value != pytest.approx(version(SCORES, 0.4), rel=1e-2)
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_gradients_agree_with_finite_differences(name):
+    loss = losses.with_options(registry.LOSSES[name].load(), Config(**CHOSEN[name]))
+    scores = tf.constant(SCORES, tf.float32)
+    with tf.GradientTape() as tape:
+        tape.watch(scores)
+        value = loss(scores[:, 0], scores[:, 1:], 0.3)
+    found = tape.gradient(value, scores).numpy()
+    for place in np.ndindex(SCORES.shape):
+        values = []
+        for step in (1e-5, -1e-5):
+            moved = SCORES.copy()
+            moved[place] += step
+            values.append(of_scores(name, moved, **CHOSEN[name]))
+        assert found[place] == pytest.approx((values[0] - values[1]) / 2e-5, rel=1e-3, abs=1e-6)
+
+
+def test_losses_of_huge_scores_are_numbers():
+    """exp of them is infinite, or 0."""
+    scores = tf.constant([[300.0, -300, 200], [-300.0, 300, 300], [0.0, 0, 0]])
+    for name in ("softmax", "kpair", "bsl"):
+        loss = losses.with_options(registry.LOSSES[name].load(), Config(temperature=0.01))
+        with tf.GradientTape() as tape:
+            tape.watch(scores)
+            value = loss(scores[:, 0], scores[:, 1:], 0.1)
+        assert np.isfinite(value) and np.isfinite(tape.gradient(value, scores)).all(), name
+
+
+def test_losses_that_are_equal_for_some_settings():
+    one = NEGATIVE_SCORES[:, :1]
+    softmax, kpair, bsl, bpr = (
+        registry.LOSSES[name].load() for name in ("softmax", "kpair", "bsl", "bpr")
+    )
+    assert float(kpair(POSITIVE_SCORES, one, 0.1)) == pytest.approx(
+        float(bpr(POSITIVE_SCORES, one, 0.1)), rel=1e-6
+    )
+    assert float(kpair(POSITIVE_SCORES, NEGATIVE_SCORES, 0.1)) == pytest.approx(
+        float(softmax(POSITIVE_SCORES, NEGATIVE_SCORES, 0.1, temperature=1.0)), rel=1e-6
+    )
+    with_positive = tf.concat([POSITIVE_SCORES[:, None], NEGATIVE_SCORES], axis=1)
+    assert float(softmax(POSITIVE_SCORES, NEGATIVE_SCORES, 0.1, temperature=0.3)) == pytest.approx(
+        float(bsl(POSITIVE_SCORES, with_positive, 0.1, temperature=0.3)), rel=1e-5
+    )
+
+
+def own(positive, negative, margin):
+    return tf.reduce_mean(negative - positive[:, None] + margin)
+
+
+@keras.saving.register_keras_serializable(package="tests")
+def own_with_option(positive, negative, margin, *, temperature=1.0, sharpness=2.0):
+    return tf.reduce_mean(sharpness * (negative - positive[:, None]) / temperature + margin)
+
+
+def of_another_kind(positive, negative, margin, temperature=1.0):
+    return own(positive, negative, margin) / temperature
+
+
+def test_options_are_passed_by_name_to_losses_that_declare_them():
+    settings = Config(temperature=0.25)
+    for loss in (own, of_another_kind, registry.LOSSES["pairwise_hinge"].load(), max):
+        assert losses.with_options(loss, settings) is loss
+    given = losses.with_options(own_with_option, settings)
+    value = float(given(POSITIVE_SCORES, NEGATIVE_SCORES, 0.1))
+    gap = float(own(POSITIVE_SCORES, NEGATIVE_SCORES, 0.0))
+    assert value == pytest.approx(8 * gap + 0.1, rel=1e-5)
+    assert not losses.fault(own_with_option) and not losses.fault(given)
+
+
+def test_a_loss_with_options_is_saved():
+    for loss in (registry.LOSSES["bsl"].load(), own_with_option):
+        given = losses.with_options(loss, Config(temperature=0.25, temperature_2=1.5))
+        text = json.dumps(keras.saving.serialize_keras_object(given))
+        copy = keras.saving.deserialize_keras_object(json.loads(text))
+        assert copy.loss is loss and copy.options == given.options
+        one, other = (float(each(POSITIVE_SCORES, NEGATIVE_SCORES, 0.1)) for each in (given, copy))
+        assert one == other
+
+
 @pytest.mark.parametrize("name", registry.LOSSES)
 def test_losses_fall_with_the_positive_and_rise_with_negatives(name):
     loss = registry.LOSSES[name].load()
     positive, negative = tf.constant([0.1, -0.2]), tf.constant([[0.05, 0.1], [-0.1, 0.0]])
     with tf.GradientTape() as tape:
         tape.watch([positive, negative])
-        value = loss(positive, negative, 0.5)
+        # Negatives below the margin of ccl have no gradient.
+        value = loss(positive, negative, -0.5 if name == "ccl" else 0.5)
     down, up = tape.gradient(value, [positive, negative])
     assert (down.numpy() < 0).all() and (up.numpy() > 0).all()
 

@@ -27,6 +27,7 @@ from recns_tf.config.flags import (
     NOT_NEGATIVE,
     POSITIVE,
     Checked,
+    between,
     from_flags,
     one_of,
     one_of_or_custom,
@@ -114,7 +115,27 @@ class Config(EncoderSettings, SamplerSettings, DeviceSettings, Checked):
         "loss function; pairwise_hinge is the authors' code, augmented_hinge the paper's eq. (5)",
         one_of_or_custom(*registry.LOSSES),
     )
-    margin: float = option(0.1, "gamma, margin of the hinge losses", POSITIVE)
+    margin: float = option(0.1, "gamma, margin of the hinge losses and of ccl", POSITIVE)
+    temperature: float = option(
+        1.0,
+        "softmax, bsl: tau, temperature of the scores; about 0.1 suits --scores=cosine",
+        between(0.001, 1e9),
+    )
+    temperature_2: float = option(
+        1.0, "bsl: weight of the negatives, 1.06 to 1.32 in most settings of its code", POSITIVE
+    )
+    ccl_weight: float = option(
+        0.0,
+        "ccl: weight of the negatives' mean; 0 for k, which makes it their sum, as by default in "
+        "its code",
+        NOT_NEGATIVE,
+    )
+    scores: str = option(
+        "inner",
+        "what the loss sees; inner: inner products; cosine: cosines of the same embeddings. "
+        "Negatives are chosen, and items ranked, by inner products",
+        one_of(*registry.SCORES),
+    )
     l2: float = option(1e-4, "coefficient of the L2 penalty", NOT_NEGATIVE)
     l2_scope: str = option(
         "own",

@@ -53,7 +53,7 @@ class SamplerSettings(Checked):
     num_negatives: int = option(15, "k, negatives per positive pair", A_FEW, alias="K_negs")
     num_candidates: int = option(
         20,
-        "M, candidates per pair (RecNS) or per negative (DNS)",
+        "M, candidates per pair (RecNS) or per negative (dns, dns-mn, ahns, bns)",
         A_FEW,
         alias="K_Candidates",
     )
@@ -90,6 +90,31 @@ class SamplerSettings(Checked):
         0.5,
         "mixedns: omega, share of the negatives that are exposed items; not given in the paper",
         between(0, 1),
+    )
+    dns_top: int = option(
+        0,
+        "dns-mn: M, the best candidates that a negative is one of, at most --num_candidates; 0 for "
+        "a quarter of them",
+        whole(0, 10_000),
+    )
+    ahns_alpha: float = option(
+        1.0, "ahns: alpha, added to the score of the positive (its code)", NOT_NEGATIVE
+    )
+    ahns_beta: float = option(0.1, "ahns: beta, scale of the target score (its code)", POSITIVE)
+    ahns_power: float = option(
+        -2.0,
+        "ahns: p; the target score is beta times the (p + 1)th power of the positive's score plus "
+        "alpha (its code)",
+        between(-10, -1),
+    )
+    bns_weight: float = option(
+        5.0, "bns: lambda, how much true negatives are preferred to hard ones", NOT_NEGATIVE
+    )
+    bns_items: int = option(
+        2_000,
+        "bns: items that the distribution of a user's scores is estimated from; 0 for all, which "
+        "is exact, as it is if there are no more items",
+        whole(0, 10_000_000),
     )
     simns_pool: int = option(
         2_000, "simns: items in a batch's pool, as in its experiments (deezer)", A_POOL

@@ -47,6 +47,9 @@ class Tables(Protocol):
     def scores(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
         """Return e_u·e_v (eq. 4) of users with the items of their rows: [B], [B, n] -> [B, n]."""
 
+    def unit(self) -> Tables:
+        """Return the same embeddings scaled to length 1, so that scores are cosines."""
+
     def frozen(self) -> Tables:
         """Return the same embeddings without dropout, through which no gradient flows."""
 
@@ -87,6 +90,9 @@ class FullTables:
     def scores(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
         return self.products(self.users(users), items)
 
+    def unit(self) -> FullTables:
+        return FullTables(*(tf.math.l2_normalize(each, axis=1) for each in (self.user, self.item)))
+
     def frozen(self) -> FullTables:
         tables = self.without_dropout() if self.without_dropout else self
         return FullTables(tf.stop_gradient(tables.user), tf.stop_gradient(tables.item))
@@ -97,11 +103,11 @@ class FullTables:
 
 @dataclass(frozen=True)
 class StaleTables:
-    """Tables whose frozen embeddings, which samplers use, are those of another encoder.
+    """Tables whose frozen embeddings, which samplers use, are others than those of the loss.
 
     Attributes:
-        current: of this step, for the loss.
-        sampling: of the encoder one step before, for the sampler.
+        current: for the loss.
+        sampling: for the sampler, such as those of the encoder one step before.
     """
 
     current: Tables
@@ -118,6 +124,9 @@ class StaleTables:
 
     def scores(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
         return self.current.scores(users, items)
+
+    def unit(self) -> StaleTables:
+        return StaleTables(self.current.unit(), self.sampling)
 
     def frozen(self) -> Tables:
         return self.sampling.frozen()

@@ -83,6 +83,10 @@ class DrawnTables:
         table, place = self.encode_distinct(nodes)
         return products(tf.gather(table, place[:, 0]), table, place[:, 1:])
 
+    def unit(self) -> DrawnTables:
+        """Return these tables: the last layer of PinSage scales embeddings to length 1."""
+        return self
+
     def frozen(self) -> DrawnTables:
         return DrawnTables(self.encoder, self.seed, with_gradient=False)
 

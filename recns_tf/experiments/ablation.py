@@ -35,7 +35,7 @@ SCALE_SETTINGS = ("dim", "num_layers", "l2", "learning_rate", "batch_size", "epo
 The authors' values are meant for Zhihu, and those of their LightGCN do not apply to NGCF.
 """
 
-OWNERS = {**registry.DATASETS, **registry.ENCODERS, **registry.SAMPLERS}
+OWNERS = {**registry.DATASETS, **registry.ENCODERS, **registry.SAMPLERS, **registry.LOSSES}
 BASE_LABEL = "as it is"
 
 
@@ -112,7 +112,7 @@ def presets(
 
 
 def is_relevant(name: str, config: Config) -> bool:
-    """Return whether a setting has an effect with this encoder, sampler and dataset.
+    """Return whether a setting has an effect with this dataset, encoder, sampler and loss.
 
     The help text of a setting for some of them only begins with their names.
     """
@@ -121,7 +121,7 @@ def is_relevant(name: str, config: Config) -> bool:
     owners = set(match[1].split(", ")) if match else set()
     if not owners or not owners <= OWNERS.keys():
         return True
-    return bool(owners & {config.encoder, config.sampler, config.dataset})
+    return bool(owners & {config.dataset, config.encoder, config.sampler, config.loss})
 
 
 def differing_settings(one: Config, other: Config) -> list[tuple[str, ...]]:

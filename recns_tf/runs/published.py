@@ -17,6 +17,7 @@ FIXED = {
     "num_candidates": 20,
     "alpha": "uniform(0,1)",
     "margin": 0.1,
+    "scores": "inner",
     "region": "auto",
     "region_definition": "walk",
     "draw_law": "proportional",

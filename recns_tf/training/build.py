@@ -8,6 +8,7 @@ from recns_tf import registry
 from recns_tf.config.config import Config
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
+from recns_tf.losses import with_options
 from recns_tf.ops import kernels
 from recns_tf.ops.adam import FusedAdam
 from recns_tf.ops.item_sets import ItemSets
@@ -92,7 +93,7 @@ def make_model(config: Config, interactions: Interactions, pool: ItemSets) -> Sa
     model = SampledRec(
         encoder,
         sampler_class.from_settings(config, context),
-        registry.find(registry.LOSSES, "loss", config.loss).load(),
+        with_options(registry.find(registry.LOSSES, "loss", config.loss).load(), config),
         config.margin,
         config.l2,
         NegativeStatistics.from_interactions(interactions),
@@ -100,6 +101,7 @@ def make_model(config: Config, interactions: Interactions, pool: ItemSets) -> Sa
         previous=previous,
         implementation=config.kernels,
         sparse_engine=config.sparse_engine,
+        scores=config.scores,
     )
     adam = FusedAdam(
         config.learning_rate,

@@ -26,6 +26,7 @@ REDUCIBLE = (
     "num_candidates",
     "generator_dim",
     "generator_candidates",
+    "bns_items",
     "simns_pool",
     "srns_memory",
     "srns_window",
@@ -120,8 +121,9 @@ def embedding_bytes(config: Config, size: Size) -> int:
         return min(nodes, batch_rows(config, size)) * d * layers * FLOAT
     counts = {"lightgcn": (4, 2), "ngcf": (6 * layers + 3 * (layers + 1), 4), "mf": (2, 4)}
     tables, arrays = counts.get(config.encoder, (0, 0))
-    rows = batch_rows(config, size)
-    return (tables * nodes * d + arrays * rows * final_width(config)) * FLOAT
+    width = final_width(config)
+    scaled = nodes * width * (config.scores == "cosine")
+    return (tables * nodes * d + scaled + arrays * batch_rows(config, size) * width) * FLOAT
 
 
 def final_width(config: Config) -> int:
@@ -170,7 +172,8 @@ def batch_bytes(config: Config, size: Size) -> int:
         "recns": k + 2 * m,
         "recns-o": k + m,
         "recns-w": k + 2 * m,
-        "dns": k + k * m,
+        **dict.fromkeys(("dns", "dns-mn", "ahns"), k + k * m),
+        "bns": k + k * m + min(config.bns_items or size.items, size.items),
         "simns": k + min(config.simns_pool, size.items) // 2,
         "advns": k + config.generator_candidates,
         "rns-as": k + config.generator_candidates,

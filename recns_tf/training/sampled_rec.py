@@ -44,6 +44,8 @@ class SampledRec(Serializable, keras.Model):
             negatives with.
         implementation: of the kernels of a step, a value of --kernels.
         sparse_engine: of the sparse products of a step, a value of --sparse_engine.
+        scores: what the loss sees: "inner" for inner products, "cosine" for cosines. The sampler
+            always chooses by inner products.
 
     Example:
         >>> model, pipeline, _ = build(Config(dataset="ml-100k"), interactions)
@@ -63,6 +65,7 @@ class SampledRec(Serializable, keras.Model):
         previous: Encoder | None = None,
         implementation: str = kernels.AUTO,
         sparse_engine: str = kernels.CSR,
+        scores: str = "inner",
     ):
         super().__init__(name="sampled_rec")
         self.encoder = encoder
@@ -74,6 +77,7 @@ class SampledRec(Serializable, keras.Model):
         self.previous = previous
         self.implementation = implementation
         self.sparse_engine = sparse_engine
+        self.scores = scores
         self.report = report
         self.strategy = tf.distribute.get_strategy()
         names = (*STATISTICS, *negative_statistics.STATISTICS, *sampler.statistics)
@@ -129,6 +133,8 @@ class SampledRec(Serializable, keras.Model):
         """
         encoding = random.stream(batch.seed, Purpose.ENCODER)
         tables: Tables = self.encoder.encode(True, encoding)
+        if self.scores == "cosine":
+            tables = StaleTables(tables.unit(), tables)
         if self.previous is not None:
             tables = StaleTables(tables, self.previous.encode(True, encoding))
         shares = replicas.Shares(tf.size(batch.users))

@@ -40,3 +40,22 @@ def unobserved(positives, num_items):
     for user, items in enumerate(positives):
         rows[user, list(items)] = True
     return ComplementItems(csr_array(rows))
+
+
+def law_of_best(utility, num_candidates):
+    """Return the probability that each item is the best of uniform draws with replacement.
+
+    By enumeration of all draws: item i is chosen if it is the one of largest utility among them.
+    Items whose utility is nan are outside the pool.
+    """
+    pool = np.flatnonzero(~np.isnan(utility))
+    draws = np.stack(np.meshgrid(*[pool] * num_candidates, indexing="ij"), axis=-1)
+    draws = draws.reshape(-1, num_candidates)
+    chosen = draws[np.arange(len(draws)), np.argmax(np.asarray(utility)[draws], axis=1)]
+    return np.bincount(chosen, minlength=len(utility)) / len(draws)
+
+
+def counts(sampler, one_batch, one_tables, num_items):
+    """Return how often each item is a negative, and the ids."""
+    ids = sample(sampler, one_batch, one_tables).ids
+    return np.bincount(ids.ravel(), minlength=num_items), ids

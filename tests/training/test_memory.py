@@ -125,6 +125,24 @@ def test_the_estimate_knows_every_part(encoder, sampler):
     assert memory.weight_bytes(config, SIZE) > 0 and memory.batch_bytes(config, SIZE) > 0
 
 
+@pytest.mark.parametrize("encoder", ["lightgcn", "ngcf", "mf"])
+def test_cosines_need_another_table(toy, toy_config, encoder):
+    config = dataclasses.replace(toy_config, encoder=encoder)
+    model, _, _ = build(config, toy)
+    cosine = dataclasses.replace(config, scores="cosine")
+    found, before = (memory.embedding_bytes(each, size_of(toy)) for each in (cosine, config))
+    assert found - before == bytes_of(model.encoder.embeddings())
+
+
+@pytest.mark.parametrize(("given", "counted"), [(0, 60), (40, 40), (1_000, 60)])
+def test_the_items_of_bns_are_counted(toy, toy_config, given, counted):
+    config = dataclasses.replace(toy_config, sampler="bns", bns_items=given)
+    dns = dataclasses.replace(toy_config, sampler="dns")
+    found, before = (memory.batch_bytes(each, size_of(toy)) for each in (config, dns))
+    rows = memory.batch_rows(config, size_of(toy))
+    assert toy.num_items == 60 and found - before == rows * counted * 8
+
+
 def test_a_batch_is_that_of_the_pipeline(toy, toy_config):
     for sampler in ("recns", "recns-o", "recns-w"):
         config = dataclasses.replace(toy_config, sampler=sampler, batch_size=16)
@@ -206,6 +224,8 @@ def test_alibaba_is_not_refused_on_24_gigabytes(encoder, sampler, dim):
         ({"encoder": "ngcf", "dim": 65_536}, "dim"),
         ({"encoder": "pinsage", "dim": 65_536, "batch_size": 10**6}, "dim|batch_size"),
         ({"sampler": "dns", "num_negatives": 10_000, "num_candidates": 10_000}, "batch_size"),
+        ({"sampler": "bns", "bns_items": 200_000}, "bns_items|batch_size"),
+        ({"sampler": "bns", "bns_items": 0}, "batch_size"),
         ({"sampler": "srns", "srns_window": 10_000}, "srns_window"),
         ({"sampler": "advns", "generator_dim": 65_536}, "generator_dim"),
         ({"pair_sampling": "users", "batch_size": 10**8, "sampler": "dns"}, "batch_size"),

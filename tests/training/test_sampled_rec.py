@@ -5,6 +5,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from recns_tf import registry
+from recns_tf.encoders.base import StaleTables
+from recns_tf.ops import random
+from recns_tf.ops.random import Purpose
 from recns_tf.training.build import build
 from tests import oracles
 from tests.conftest import PAIRS
@@ -20,22 +24,26 @@ def stage(toy, toy_config):
     return make
 
 
-@pytest.mark.parametrize("loss", ["pairwise_hinge", "augmented_hinge", "plain_hinge", "bpr"])
-def test_loss_of_a_batch_follows_the_paper(stage, toy, loss):
+@pytest.mark.parametrize("scores", ["inner", "cosine"])
+@pytest.mark.parametrize("loss", ["pairwise_hinge", "augmented_hinge", "plain_hinge", "bpr", "bsl"])
+def test_loss_of_a_batch_follows_the_paper(stage, toy, loss, scores):
     """Propagation, scores, loss and penalty together, for given negatives."""
-    config, model, batch = stage(sampler="unins", loss=loss, l2=0.01, margin=0.2)
+    options = {"temperature": 0.4, "temperature_2": 1.2} if loss == "bsl" else {}
+    config, model, batch = stage(
+        sampler="unins", loss=loss, l2=0.01, margin=0.2, scores=scores, **options
+    )
     values = model.compute(batch)
     nodes = model.encoder.nodes.numpy()
     final = oracles.lightgcn(toy.train.toarray(), nodes, config.num_layers)
+    final = oracles.unit(final) if scores == "cosine" else final
     user, item = final[: toy.num_users], final[toy.num_users :]
-    from recns_tf.ops import random
-    from recns_tf.ops.random import Purpose
-
     ids = model.sampler.sample(
         batch, model.encoder.encode(True), random.stream(batch.seed, Purpose.SAMPLER)
     ).ids.numpy()
     users, positives = batch.users.numpy(), batch.positives.numpy()
-    expected = getattr(oracles, loss)(user[users], item[positives], item[ids], config.margin)
+    expected = getattr(oracles, loss)(
+        user[users], item[positives], item[ids], config.margin, **options
+    )
     assert float(values["ranking_loss"]) == pytest.approx(expected, rel=1e-4)
     tables = nodes[: toy.num_users], nodes[toy.num_users :]
     penalty = config.l2 * oracles.l2_penalty(*tables, users, positives, ids)
@@ -43,6 +51,45 @@ def test_loss_of_a_batch_follows_the_paper(stage, toy, loss):
     assert float(values["loss"]) == pytest.approx(expected + penalty, rel=1e-4)
     negative_score = np.einsum("bd,bkd->bk", user[users], item[ids]).mean()
     assert float(values["negative_score"]) == pytest.approx(negative_score, rel=1e-3, abs=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stale", [False, True])
+@pytest.mark.parametrize(
+    ("encoder", "sampler"), [*((each, "dns") for each in registry.ENCODERS), ("lightgcn", "recns")]
+)
+def test_cosines_are_for_the_loss_alone(stage, toy, encoder, sampler, stale):
+    """Sampler and ranking see the same embeddings as without them."""
+    settings = {"encoder": encoder, "sampler": sampler, "loss": "ccl", "stale_scores": stale}
+    _, inner, batch = stage(**settings)
+    _, cosine, _ = stage(**settings, scores="cosine")
+    (one, ours), (other, theirs) = (model.forward(batch) for model in (cosine, inner))
+    np.testing.assert_array_equal(ours.ids, theirs.ids)
+    for name in cosine.sampler.statistics:
+        assert float(one[name]) == float(other[name])
+    for table, same in zip(cosine.encoder.embeddings(), inner.encoder.embeddings(), strict=True):
+        np.testing.assert_array_equal(table, same)
+    live = cosine.encoder.encode(True, random.stream(batch.seed, Purpose.ENCODER))
+    users = oracles.unit(live.users(batch.users).numpy())
+    positives = oracles.unit(live.items(batch.positives).numpy())
+    found = ours.positive_scores.numpy()
+    np.testing.assert_allclose(found, (users * positives).sum(axis=1), rtol=1e-4, atol=1e-6)
+    assert np.abs(ours.scores).max() <= 1.0001
+    if encoder != "pinsage":
+        assert not np.allclose(found, theirs.positive_scores, rtol=1e-2)
+
+
+def test_recns_merges_embeddings_of_length_1_for_cosines(stage, toy):
+    config, model, batch = stage(sampler="recns", scores="cosine", stale_scores=False)
+    tables = model.encoder.encode(True)
+    scaled = StaleTables(tables.unit(), tables)
+    ids = model.sampler.choose(batch, tables.frozen(), batch.seed).ids.numpy()
+    user, item = (oracles.unit(each.numpy()) for each in (tables.user, tables.item))
+    k = config.num_negatives
+    merged = item[ids[:, k:]] / k + (1 - 1 / k) * item[ids[:, :k]]
+    expected = np.einsum("bd,bkd->bk", user[batch.users.numpy()], merged)
+    found = model.sampler.sample(batch, scaled, batch.seed).scores
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
 
 
 def test_train_step_is_a_step_of_adam(stage):
@@ -71,9 +118,10 @@ def test_one_step_propagates_once(stage, monkeypatch):
     assert calls == [1]
 
 
-def test_gradient_agrees_with_finite_differences(stage):
+@pytest.mark.parametrize("settings", [{"loss": "bpr"}, {"loss": "bsl", "scores": "cosine"}])
+def test_gradient_agrees_with_finite_differences(stage, settings):
     """Through propagation, merge, loss and penalty; the choice of negatives is fixed."""
-    _, model, batch = stage(loss="bpr", l2=0.05)
+    _, model, batch = stage(l2=0.05, **settings)
     chosen = {}
     choose = model.sampler.choose
 
@@ -90,9 +138,9 @@ def test_gradient_agrees_with_finite_differences(stage):
         direction = rng.normal(size=start.shape)
         slopes = []
         for sign in (1, -1):
-            nodes.assign(start + sign * 0.02 * direction)
+            nodes.assign(start + sign * 0.005 * direction)
             slopes.append(float(model.compute(batch)["loss"]))
-        slope = (slopes[0] - slopes[1]) / 0.04
+        slope = (slopes[0] - slopes[1]) / 0.01
         assert slope == pytest.approx(float((gradient * direction).sum()), rel=0.02, abs=2e-3)
 
 
@@ -198,6 +246,7 @@ def test_saved_model_continues_training_with_the_same_steps(toy, toy_config, tmp
     [
         {"l2_scope": "all", "encoder": "ngcf"},
         {"stale_scores": True, "loss": "bpr"},
+        {"scores": "cosine", "loss": "bsl", "temperature": 0.25, "temperature_2": 1.25},
         {"gradient_clip": 0.1, "adam_epsilon": 1e-4, "region": "intermediate"},
         {"region": "intermediate", "region_memory": 0.0, "pool_size": 6},
     ],
