@@ -153,6 +153,9 @@ SAMPLERS = {
     "dns-mn": Entry("recns_tf.samplers.dns_mn:DNSMN", "one of the M highest-scoring of N items"),
     "ahns": Entry("recns_tf.samplers.ahns:AHNS", "easier, the better the positive fits"),
     "bns": Entry("recns_tf.samplers.bns:BNS", "hard, but probably no false negatives"),
+    "inbatch": Entry(
+        "recns_tf.samplers.inbatch:InBatch", "the positives of the other pairs of the batch"
+    ),
 }
 
 LOSSES = {
@@ -210,7 +213,8 @@ BASELINES = ("mean", "others")
 ADJACENCIES = ("symmetric", "row")
 INITIALIZERS = ("glorot", "normal")
 NEIGHBOR_DRAWS = ("own", "shared")
-L2_SCOPES = ("own", "all")
+L2_SCOPES = ("own", "all", "final")
+INBATCH_HITS = ("mask", "keep")
 SCORES = ("inner", "cosine")
 PAIR_SAMPLINGS = ("edges", "filled", "users")
 VALIDATION_PARTS = ("valid", "test")

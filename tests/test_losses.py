@@ -217,3 +217,61 @@ def test_hinges_of_sigmoids_agree_with_one_negative_up_to_the_mean():
     one = NEGATIVE_SCORES[:, :1]
     expected = 7 * float(pairwise(POSITIVE_SCORES, one, 0.1))
     assert float(augmented(POSITIVE_SCORES, one, 0.1)) == pytest.approx(expected, rel=1e-6)
+
+
+KEPT = RNG.random((7, 4)) < 0.6
+KEPT[2], KEPT[4] = False, True
+"""Of the 7 pairs, one has no negatives and one has all."""
+
+
+def of_rows(name, margin, **options):
+    """Return a loss with left-out negatives from the oracle of each pair with the others."""
+    total = 0.0
+    for row in range(7):
+        if KEPT[row].any():
+            negatives = NEGATIVES[row, KEPT[row]][None]
+            value = getattr(oracles, name)(
+                USERS[row][None], POSITIVES[row][None], negatives, margin, **options
+            )
+            total += value / (1 if name == "augmented_hinge" else 7)
+    return total
+
+
+def leaving_out(name, margin, kept, negative=NEGATIVE_SCORES, **options):
+    loss = losses.with_options(registry.LOSSES[name].load(), Config(**options))
+    scores = [tf.constant(POSITIVE_SCORES), tf.constant(negative)]
+    with tf.GradientTape() as tape:
+        tape.watch(scores)
+        value = loss(*scores, margin, kept=tf.constant(kept))
+    return float(value), [each.numpy() for each in tape.gradient(value, scores)]
+
+
+WITH_KEPT = [
+    *((name, {}) for name in registry.LOSSES),
+    ("softmax", {"temperature": 0.2}),
+    ("bsl", {"temperature": 0.2, "temperature_2": 1.3}),
+    ("ccl", {"ccl_weight": 0.7}),
+]
+
+
+@pytest.mark.parametrize(("name", "options"), WITH_KEPT)
+def test_negatives_that_are_left_out_count_nowhere(name, options):
+    value, gradients = leaving_out(name, 0.3, KEPT, **options)
+    assert value == pytest.approx(of_rows(name, 0.3, **options), rel=1e-5)
+    whole = getattr(oracles, name)(USERS, POSITIVES, NEGATIVES, 0.3, **options)
+    assert value != pytest.approx(whole, rel=1e-3)
+    assert all(np.isfinite(each).all() for each in gradients)
+    assert (gradients[1][~KEPT] == 0).all() and (gradients[1][KEPT] != 0).any()
+    assert gradients[0][2] == 0, "nor does the positive of a pair without negatives"
+    # Whatever the scores of the others are.
+    moved = np.where(KEPT, NEGATIVE_SCORES, 50.0).astype(np.float32)
+    assert leaving_out(name, 0.3, KEPT, moved, **options)[0] == pytest.approx(value, rel=1e-6)
+
+
+@pytest.mark.parametrize("name", registry.LOSSES)
+def test_a_loss_without_left_out_negatives_is_that_of_all(name):
+    value, gradients = leaving_out(name, 0.3, np.ones((7, 4), bool))
+    plain = registry.LOSSES[name].load()(POSITIVE_SCORES, NEGATIVE_SCORES, 0.3)
+    assert value == pytest.approx(float(plain), rel=1e-6)
+    nothing, gradients = leaving_out(name, 0.3, np.zeros((7, 4), bool))
+    assert nothing == 0 and not any(each.any() for each in gradients)

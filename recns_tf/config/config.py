@@ -140,7 +140,8 @@ class Config(EncoderSettings, SamplerSettings, DeviceSettings, Checked):
     l2_scope: str = option(
         "own",
         "weights that the L2 penalty covers; own: those each encoder chooses (the batch's rows; "
-        "for pinsage, its kernels); all: half the sum of all squared weights",
+        "for pinsage, its kernels); all: half the sum of all squared weights; final: the final "
+        "embeddings of the batch",
         one_of(*registry.L2_SCOPES),
     )
     learning_rate: float = option(1e-3, "Adam's step size", POSITIVE, alias="lr")

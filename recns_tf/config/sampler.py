@@ -50,7 +50,9 @@ class SamplerSettings(Checked):
     sampler: str = option(
         "recns", "S_n, the negative sampler", one_of_or_custom(*registry.SAMPLERS), alias="strategy"
     )
-    num_negatives: int = option(15, "k, negatives per positive pair", A_FEW, alias="K_negs")
+    num_negatives: int = option(
+        15, "k, negatives per positive pair; inbatch ignores it", A_FEW, alias="K_negs"
+    )
     num_candidates: int = option(
         20,
         "M, candidates per pair (RecNS) or per negative (dns, dns-mn, ahns, bns)",
@@ -115,6 +117,18 @@ class SamplerSettings(Checked):
         "bns: items that the distribution of a user's scores is estimated from; 0 for all, which "
         "is exact, as it is if there are no more items",
         whole(0, 10_000_000),
+    )
+    inbatch_hits: str = option(
+        "mask",
+        "inbatch: what happens to positives of other pairs that are train positives of the user; "
+        "mask: they are left out; keep: they are negatives, as in the code of BSL",
+        one_of(*registry.INBATCH_HITS),
+    )
+    inbatch_logq: bool = option(
+        False,
+        "inbatch: subtract the logarithm of the frequency of a negative among the train pairs from "
+        "its score in the loss, after division by the temperature if the loss has one (Yi et al. "
+        "2019)",
     )
     simns_pool: int = option(
         2_000, "simns: items in a batch's pool, as in its experiments (deezer)", A_POOL

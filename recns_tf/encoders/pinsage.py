@@ -238,10 +238,12 @@ class PinSage(Encoder):
     def penalty(self, users: tf.Tensor, positives: tf.Tensor, negatives: tf.Tensor) -> tf.Tensor:
         """Return ½ Σ‖W‖² + ½ Σ‖V‖² over the layers, divided by the number of negatives B k.
 
-        It leaves out the nodes' features. Source: the authors' code (zyang-16/RecNS).
+        It is divided by B if there are no negatives, and leaves out the nodes' features. Source:
+        the authors' code (zyang-16/RecNS).
         """
         kernels = [kernel for pair in self.kernels for kernel in pair]
-        return half_squares(kernels) / tf.cast(tf.size(negatives), tf.float32)
+        number = tf.maximum(tf.size(negatives), tf.size(users))
+        return half_squares(kernels) / tf.cast(number, tf.float32)
 
     def embeddings(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return the embeddings to rank with, from all neighbors or `rank_with_drawn`."""

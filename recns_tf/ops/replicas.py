@@ -33,6 +33,9 @@ class Shares:
     Args:
         size: B, int32 scalar.
 
+    Attributes:
+        start: int32 scalar, the first row of this replica.
+
     Example:
         >>> shares = Shares(tf.size(batch.users))
         >>> users = shares.own(batch.users)
@@ -42,6 +45,7 @@ class Shares:
     def __init__(self, size: tf.Tensor):
         self.size = size
         self.replicas = count()
+        self.start = tf.constant(0)
         if self.replicas > 1:
             self.start = size * number() // self.replicas
             stop = size * (number() + 1) // self.replicas

@@ -56,6 +56,8 @@ class Negatives(NamedTuple):
         scores: float32 [B, k], e_u·e_n of the negatives. Gradients flow through them.
         positive_scores: float32 [B], e_u·e_v of the pairs, computed in the same product.
         statistics, feedback: as in Choice.
+        kept: bool [B, k], which negatives count; None for all.
+        shift: float32 [k], added to the scores of the negatives in the loss; None for nothing.
     """
 
     ids: tf.Tensor
@@ -63,6 +65,8 @@ class Negatives(NamedTuple):
     positive_scores: tf.Tensor
     statistics: dict[str, tf.Tensor]
     feedback: Any = ()
+    kept: tf.Tensor | None = None
+    shift: tf.Tensor | None = None
 
 
 class Sampler(Serializable, SameEverywhere, keras.layers.Layer):
@@ -79,6 +83,8 @@ class Sampler(Serializable, SameEverywhere, keras.layers.Layer):
         draws_exposed: whether its negatives may be exposed items outside the region.
         scores_large_pool: whether it scores so many items that an encoder may return embeddings
             that are some steps old, if encoding is expensive (Tables.stale_ok).
+        penalizes_negatives: whether the L2 penalty covers the negatives.
+        leaves_out: whether some of its negatives do not count in the loss (Negatives.kept).
         statistics: names of the scalars it reports in every step.
 
     Args:
@@ -94,6 +100,8 @@ class Sampler(Serializable, SameEverywhere, keras.layers.Layer):
     uses_exposed: ClassVar[bool] = False
     draws_exposed: ClassVar[bool] = False
     scores_large_pool: ClassVar[bool] = False
+    penalizes_negatives: ClassVar[bool] = True
+    leaves_out: ClassVar[bool] = False
     statistics: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, num_negatives: int):
@@ -164,6 +172,20 @@ class Sampler(Serializable, SameEverywhere, keras.layers.Layer):
         """
         del ids, tables
         return scores
+
+    def sample_share(
+        self, own: Batch, whole: Batch, start: tf.Tensor, tables: Tables, seed: tf.Tensor
+    ) -> Negatives:
+        """Return negatives for one device's share of a batch; see replicas.Shares.
+
+        Args:
+            own: the b pairs of the share.
+            whole: the batch.
+            start: int32 scalar, the row of the first pair of the share in the batch.
+            tables, seed: as for `sample`.
+        """
+        del whole, start
+        return self.sample(own, tables, seed)
 
     def sample(self, batch: Batch, tables: Tables, seed: tf.Tensor) -> Negatives:
         """Return k negatives for every pair of the batch, given this step's live embeddings."""

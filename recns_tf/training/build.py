@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from recns_tf import registry
+from recns_tf import losses, registry
 from recns_tf.config.config import Config
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
-from recns_tf.losses import with_options
 from recns_tf.ops import kernels
 from recns_tf.ops.adam import FusedAdam
 from recns_tf.ops.item_sets import ItemSets
@@ -87,13 +86,19 @@ def make_model(config: Config, interactions: Interactions, pool: ItemSets) -> Sa
     """
     encoder_class = registry.find(registry.ENCODERS, "encoder", config.encoder).load()
     sampler_class = registry.find(registry.SAMPLERS, "sampler", config.sampler).load()
+    loss = registry.find(registry.LOSSES, "loss", config.loss).load()
+    if sampler_class.leaves_out and not losses.keywords_of(loss, (losses.KEPT,)):
+        raise UserError(
+            f"--loss={config.loss} cannot leave out negatives, as --sampler={config.sampler} "
+            f"needs: give it a keyword-only argument '{losses.KEPT}', or choose another loss."
+        )
     encoder = encoder_class.from_settings(config, interactions)
     previous = encoder_class.from_settings(config, interactions) if config.stale_scores else None
     context = SamplerContext(interactions, pool, encoder.width)
     model = SampledRec(
         encoder,
         sampler_class.from_settings(config, context),
-        with_options(registry.find(registry.LOSSES, "loss", config.loss).load(), config),
+        losses.with_options(loss, config),
         config.margin,
         config.l2,
         NegativeStatistics.from_interactions(interactions),

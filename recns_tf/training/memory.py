@@ -168,6 +168,9 @@ def batch_rows(config: Config, size: Size) -> int:
 def batch_bytes(config: Config, size: Size) -> int:
     """Return the bytes of the items of a batch, int32, and of their scores, float32."""
     k, m = config.num_negatives, config.num_candidates
+    if config.sampler == "inbatch":
+        # Of the scores of all pairs of rows, two arrays and their mask exist at a time.
+        return batch_rows(config, size) ** 2 * (2 * FLOAT + 1)
     items = {
         "recns": k + 2 * m,
         "recns-o": k + m,

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from recns_tf import losses
 from recns_tf.encoders.base import Encoder, StaleTables, Tables
 from recns_tf.encoders.saving import DATA_KINDS, DataKind, Serializable, serializable
 from recns_tf.losses import Loss
@@ -39,7 +40,8 @@ class SampledRec(Serializable, keras.Model):
         margin: γ of the hinge losses.
         l2: coefficient of the penalty.
         report: returns statistics of the negatives.
-        l2_scope: "own" for the encoder's own penalty, "all" for the squares of all its weights.
+        l2_scope: "own" for the encoder's own penalty, "all" for the squares of all its weights,
+            "final" for the final embeddings of the batch.
         previous: an encoder like `encoder` that holds the weights of one step before, to choose
             negatives with.
         implementation: of the kernels of a step, a value of --kernels.
@@ -133,6 +135,7 @@ class SampledRec(Serializable, keras.Model):
         """
         encoding = random.stream(batch.seed, Purpose.ENCODER)
         tables: Tables = self.encoder.encode(True, encoding)
+        unscaled = tables
         if self.scores == "cosine":
             tables = StaleTables(tables.unit(), tables)
         if self.previous is not None:
@@ -152,18 +155,22 @@ class SampledRec(Serializable, keras.Model):
         start = seconds_after(tables.users(own.users[:1]))
         with tf.control_dependencies([start]):
             timed = Batch(*(tf.identity(part) for part in own))
-        negatives = self.sampler.sample(timed, tables, random.stream(timed.seed, Purpose.SAMPLER))
+        sampling = random.stream(timed.seed, Purpose.SAMPLER)
+        negatives = self.sampler.sample_share(timed, batch, shares.start, tables, sampling)
         stop = seconds_after(negatives.ids)
         negatives = gathered(negatives, shares)
-        positive, negative = negatives.positive_scores, negatives.scores
-        ranking_loss = self.ranking_loss(positive, negative, self.margin)
-        penalty = self.l2 * self.penalty(batch.users, batch.positives, negatives.ids)
+        ranking_loss = self.loss_of(negatives)
+        penalized = negatives.ids if self.sampler.penalizes_negatives else negatives.ids[:, :0]
+        if self.l2_scope == "final":
+            penalty = self.l2 * final_penalty(unscaled, batch.users, batch.positives, penalized)
+        else:
+            penalty = self.l2 * self.penalty(batch.users, batch.positives, penalized)
         values = {
             "loss": ranking_loss + penalty,
             "ranking_loss": ranking_loss,
             "penalty": penalty,
-            "positive_score": tf.reduce_mean(positive),
-            "negative_score": tf.reduce_mean(negative),
+            "positive_score": tf.reduce_mean(negatives.positive_scores),
+            "negative_score": losses.mean(negatives.scores, negatives.kept),
             **self.report(batch.users, negatives.ids),
             **shares.mean(
                 {
@@ -173,6 +180,15 @@ class SampledRec(Serializable, keras.Model):
             ),
         }
         return values, negatives
+
+    def loss_of(self, negatives: Negatives) -> tf.Tensor:
+        """Return the ranking loss of a whole batch, a scalar."""
+        scores, kept = negatives.scores, negatives.kept
+        if negatives.shift is not None:
+            scores += negatives.shift
+        if kept is None:
+            return self.ranking_loss(negatives.positive_scores, scores, self.margin)
+        return self.ranking_loss(negatives.positive_scores, scores, self.margin, kept=kept)
 
     def train_step(self, data: Batch) -> dict[str, Any]:
         """Take one optimizer step on a batch and return the means over the epoch so far.
@@ -215,6 +231,21 @@ class SampledRec(Serializable, keras.Model):
 
 def gathered(negatives: Negatives, shares: replicas.Shares) -> Negatives:
     """Return the negatives of the whole batch, with the statistics of this replica's."""
-    parts = (negatives.ids, negatives.scores, negatives.positive_scores, negatives.feedback)
-    ids, scores, positive_scores, feedback = tf.nest.map_structure(shares.gather, parts)
-    return Negatives(ids, scores, positive_scores, negatives.statistics, feedback)
+    parts = negatives._replace(statistics=(), shift=None)
+    every = tf.nest.map_structure(lambda part: None if part is None else shares.gather(part), parts)
+    return every._replace(statistics=negatives.statistics, shift=negatives.shift)
+
+
+def final_penalty(
+    tables: Tables, users: tf.Tensor, positives: tf.Tensor, negatives: tf.Tensor
+) -> tf.Tensor:
+    """Return (½ Σ‖e_u‖² + ½ Σ‖e_v‖² + ½ Σ‖e_n‖²) / B over the final embeddings of the batch.
+
+    Args:
+        tables: live embeddings.
+        users, positives: int32 [B].
+        negatives: int32 [B, k].
+    """
+    items = tf.concat([positives[:, None], negatives], axis=1)
+    total = tf.nn.l2_loss(tables.users(users)) + tf.nn.l2_loss(tables.items(items))
+    return total / tf.cast(tf.size(users), tf.float32)

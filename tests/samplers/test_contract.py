@@ -44,9 +44,10 @@ def test_shapes_and_ranges(stage, toy):
     for batch in (stage.batch, stage.short):
         negatives = stage.sample(batch, batch.seed)
         size = len(batch.users)
-        assert negatives.ids.shape == (size, stage.config.num_negatives)
+        inside = stage.config.sampler == "inbatch"
+        assert negatives.ids.shape == (size, 1 if inside else stage.config.num_negatives)
         assert negatives.ids.dtype == tf.int32
-        assert negatives.scores.shape == (size, stage.config.num_negatives)
+        assert negatives.scores.shape == (size, size if inside else stage.config.num_negatives)
         assert negatives.positive_scores.shape == (size,)
         assert negatives.scores.dtype == negatives.positive_scores.dtype == tf.float32
         ids = negatives.ids.numpy()

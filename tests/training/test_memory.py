@@ -143,6 +143,18 @@ def test_the_items_of_bns_are_counted(toy, toy_config, given, counted):
     assert toy.num_items == 60 and found - before == rows * counted * 8
 
 
+def test_the_scores_of_in_batch_negatives_grow_with_the_square(toy, toy_config):
+    config = dataclasses.replace(
+        toy_config, sampler="inbatch", encoder="mf", pair_sampling="users", batch_size=32
+    )
+    model, pipeline, _ = build(config, toy)
+    batch = next(iter(pipeline.batches()))
+    found = model.sampler.sample(batch, model.encoder.encode(False), batch.seed)
+    # The scores, their gradient, and which are negatives.
+    expected = 2 * bytes_of([found.scores]) + bytes_of([found.kept])
+    assert memory.batch_bytes(config, size_of(toy)) == expected
+
+
 def test_a_batch_is_that_of_the_pipeline(toy, toy_config):
     for sampler in ("recns", "recns-o", "recns-w"):
         config = dataclasses.replace(toy_config, sampler=sampler, batch_size=16)

@@ -246,6 +246,7 @@ def test_saved_model_continues_training_with_the_same_steps(toy, toy_config, tmp
     [
         {"l2_scope": "all", "encoder": "ngcf"},
         {"stale_scores": True, "loss": "bpr"},
+        {"sampler": "inbatch", "inbatch_logq": True, "inbatch_hits": "keep", "loss": "softmax"},
         {"scores": "cosine", "loss": "bsl", "temperature": 0.25, "temperature_2": 1.25},
         {"gradient_clip": 0.1, "adam_epsilon": 1e-4, "region": "intermediate"},
         {"region": "intermediate", "region_memory": 0.0, "pool_size": 6},
@@ -253,7 +254,7 @@ def test_saved_model_continues_training_with_the_same_steps(toy, toy_config, tmp
     ids=str,
 )
 def test_saved_model_keeps_its_other_settings(toy, toy_config, tmp_path, changes):
-    config = dataclasses.replace(toy_config, sampler="advns", **changes)
+    config = dataclasses.replace(toy_config, **{"sampler": "advns", **changes})
     model, pipeline, region = build(config, toy)
     region.prepare(0)
     first, *others = pipeline.batches().take(3)

@@ -29,7 +29,7 @@ def found():
 def test_a_sampler_without_draws_gives_what_one_device_gives(found):
     for case, difference in found["equal_to_one_device"].items():
         assert difference < 1e-5, case
-    assert len(found["equal_to_one_device"]) == 5
+    assert len(found["equal_to_one_device"]) == 8
 
 
 def test_a_strategy_that_the_caller_entered_does_the_same(found):

@@ -16,6 +16,7 @@ import tensorflow as tf
 from recns_tf.config.config import Config, Workspace
 from recns_tf.ops import kernels, random, replicas
 from recns_tf.samplers.batch import Batch
+from recns_tf.training import negative_statistics
 from recns_tf.training.build import build
 from recns_tf.training.strategies import make_strategy
 from recns_tf.training.train import train_and_evaluate
@@ -37,6 +38,9 @@ def fit(config, data, epochs=2, scope=None):
         with scope:
             model, pipeline, sets = build(config, data)
     reported = []
+    # Each device draws anew which negative the statistics of inbatch see.
+    drawn = negative_statistics.STATISTICS if config.sampler == "inbatch" else ()
+    omitted = (*TIMES, *drawn)
     for epoch in range(epochs):
         sets.prepare(epoch)
         model.sampler.begin_epoch(epoch, model.encoder)
@@ -49,7 +53,7 @@ def fit(config, data, epochs=2, scope=None):
             shuffle=False,
             verbose=0,
         )
-        reported.append({k: v[0] for k, v in history.history.items() if k not in TIMES})
+        reported.append({k: v[0] for k, v in history.history.items() if k not in omitted})
     return model, reported
 
 
@@ -61,22 +65,26 @@ def difference(one, other):
 
 
 def equal_to_one_device(data):
-    """Return the difference between two devices and one, for recns-w, which draws nothing.
+    """Return the difference between two devices and one, for samplers that draw nothing.
 
     The batch size leaves one pair for the last step, less than one per device.
     """
     pairs = data.train.nnz
     size = next(size for size in range(40, pairs) if pairs % size == 1)
+    inbatch = {"sampler": "inbatch"}
     cases = [
         {"encoder": "lightgcn", "loss": "bpr", "batch_size": size},
         {"encoder": "lightgcn", "l2_scope": "all", "stale_scores": True, "sparse_engine": "coo"},
         {"encoder": "ngcf", "l2": 0.1, "kernels": "tensorflow"},
         {"encoder": "pinsage", "table_steps": 2},
         {"encoder": "mf", "loss": "augmented_hinge", "batch_size": size, "l2": 0.1},
+        {**inbatch, "encoder": "lightgcn", "loss": "bsl", "l2_scope": "final", "l2": 0.1},
+        {**inbatch, "encoder": "mf", "loss": "bpr", "batch_size": size, "inbatch_hits": "keep"},
+        {**inbatch, "encoder": "pinsage", "loss": "softmax", "inbatch_logq": True},
     ]
     found = {}
     for case in cases:
-        config = config_of(sampler="recns-w", **case)
+        config = config_of(**{"sampler": "recns-w", **case})
         two = fit(dataclasses.replace(config, strategy="mirrored"), data)
         found[json.dumps(case)] = difference(fit(config, data), two)
     return found
