@@ -156,6 +156,9 @@ SAMPLERS = {
     "inbatch": Entry(
         "recns_tf.samplers.inbatch:InBatch", "the positives of the other pairs of the batch"
     ),
+    "ppr-hard": Entry(
+        "recns_tf.samplers.ppr_hard:PPRHard", "ever more items related to the positive (PinSage)"
+    ),
 }
 
 LOSSES = {

@@ -130,6 +130,24 @@ class SamplerSettings(Checked):
         "its score in the loss, after division by the temperature if the loss has one (Yi et al. "
         "2019)",
     )
+    ppr_first: int = option(
+        2_000,
+        "ppr-hard: first rank of the hard negatives of a positive by its personalized PageRank "
+        "(PinSage); scaled down with --ppr_last if there are fewer items",
+        A_POOL,
+    )
+    ppr_last: int = option(5_000, "ppr-hard: last rank of the hard negatives (PinSage)", A_POOL)
+    ppr_per_epoch: int = option(
+        1, "ppr-hard: hard negatives added in each epoch after the first (PinSage)", A_FEW
+    )
+    ppr_list: int = option(
+        100,
+        "ppr-hard: items drawn once from those ranks for each positive; all if they are fewer",
+        A_FEW,
+    )
+    ppr_restart: float = option(
+        0.5, "ppr-hard: probability that a walk restarts after two edges", between(0.01, 0.99)
+    )
     simns_pool: int = option(
         2_000, "simns: items in a batch's pool, as in its experiments (deezer)", A_POOL
     )

@@ -64,6 +64,8 @@ class Shares:
         """
         if self.replicas == 1:
             return rows
+        if rows.dtype == tf.bool:
+            return tf.cast(self.gather(tf.cast(rows, tf.int32)), tf.bool)
 
         @tf.custom_gradient
         def apply(rows: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:

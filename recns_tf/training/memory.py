@@ -31,6 +31,7 @@ REDUCIBLE = (
     "srns_memory",
     "srns_window",
     "mcns_list",
+    "ppr_list",
     "region_memory",
 )
 """The flags that a message may advise to lower."""
@@ -177,6 +178,7 @@ def batch_bytes(config: Config, size: Size) -> int:
         "recns-w": k + 2 * m,
         **dict.fromkeys(("dns", "dns-mn", "ahns"), k + k * m),
         "bns": k + k * m + min(config.bns_items or size.items, size.items),
+        "ppr-hard": k + min(config.ppr_list, size.items),
         "simns": k + min(config.simns_pool, size.items) // 2,
         "advns": k + config.generator_candidates,
         "rns-as": k + config.generator_candidates,
@@ -197,6 +199,8 @@ def sampler_bytes(config: Config, size: Size) -> int:
         return size.users * memory_size(config) * INT + snapshots
     if config.sampler in ("advns", "rns-as"):
         return (size.nodes * config.generator_dim + size.items) * FLOAT * 3
+    if config.sampler == "ppr-hard":
+        return size.items * min(config.ppr_list, size.items) * INT
     if config.sampler == "mcns":
         return size.items * config.mcns_list * INT
     return 0
