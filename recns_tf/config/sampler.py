@@ -187,6 +187,12 @@ class SamplerSettings(Checked):
         "other negatives",
         one_of(*registry.BASELINES),
     )
+    adv_epsilon: float = option(
+        0.0,
+        "advns: length of the perturbation of the negatives' embeddings along the gradient of the "
+        "loss (AdvIR); 0 for none",
+        NOT_NEGATIVE,
+    )
     rnsas_exposed: int = option(
         10, "rns-as: exposed items among the candidates, 1 in 30 as in its code", whole(0, 10_000)
     )
@@ -206,6 +212,12 @@ class SamplerSettings(Checked):
         0.5,
         "mcns: share of the proposals that are uniform (its code)",
         above(0, 1),
+    )
+    mcns_kernel: str = option(
+        "exact",
+        "mcns: steps of a chain; exact: with the stationary distribution of its paper; released: "
+        "those of its code, in which a batch shares decisions",
+        one_of(*registry.MCNS_KERNELS),
     )
     mcns_power: float = option(
         0.75, "mcns: exponent of the positive distribution (its paper)", A_POWER

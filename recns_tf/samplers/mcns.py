@@ -9,6 +9,14 @@ From item x it proposes y from q(y|x): with probability `mix` uniform over all i
 uniform over C(x), the items that a depth-first search from x visits first. It then moves with
 probability min(1, π_u(y) q(x|y) / (π_u(x) q(y|x))) (Metropolis-Hastings), else it stays. Each
 pair's negatives are k states after `burn` steps; the user's chain continues from the last.
+
+`released` takes the steps of the authors' code (GitHub THUDM/MCNS, samplers/sampler.py) instead. In
+each step, all pairs of a batch propose in the same way, uniformly or from C(x), and share the
+number that decides on acceptance. The ratio has the proposals of this way alone: 1 if uniform, else
+q'(x|y) / q'(y|x) with q'(y|x) = 1 / |C(x)|, and 1 / I in place of q'(x|y) if x is not in C(y). Of
+the code, this leaves out that a pair's negative is the first proposal after `burn` steps, accepted
+or not, which may be a train positive; that an entry of C(x) may be a user; and that its chains
+begin where the last batch ended, whatever the users.
 """
 
 from __future__ import annotations
@@ -52,6 +60,7 @@ class MCNS(Sampler):
         power: exponent of the positive distribution.
         burn: steps before the first negative.
         thin: steps from one negative to the next.
+        released: whether to take the steps of the authors' code.
     """
 
     scores_large_pool: ClassVar[bool] = True
@@ -69,6 +78,7 @@ class MCNS(Sampler):
         power: float = 0.75,
         burn: int = 10,
         thin: int = 1,
+        released: bool = False,
     ):
         super().__init__(num_negatives)
         self.pool = pool
@@ -76,6 +86,7 @@ class MCNS(Sampler):
         self.lengths = to_tensor(lengths)
         self.num_users = num_users
         self.mix, self.power, self.burn, self.thin = mix, power, burn, thin
+        self.released = released
         self.chain = self.add_integers("chain", (num_users,))
         self.chain.assign(tf.fill([num_users], NOT_STARTED))
 
@@ -91,6 +102,7 @@ class MCNS(Sampler):
             power=config.mcns_power,
             burn=config.mcns_burn,
             thin=config.mcns_thin,
+            released=config.mcns_kernel == "released",
         )
 
     def choose(self, batch: Batch, tables: Tables, seed: tf.Tensor) -> Choice:
@@ -113,8 +125,11 @@ class MCNS(Sampler):
             branch = random.stream(seed, Purpose.STEP, number)
             proposed = self.propose(now, branch)
             proposed_target = self.log_target(users, vectors, tables, proposed)
-            ratio = self.log_proposal(proposed, now) - self.log_proposal(now, proposed)
-            coin = random.uniform(tf.shape(now), random.stream(branch, Purpose.COIN))
+            if self.released:
+                ratio = self.released_ratio(now, proposed, branch)
+            else:
+                ratio = self.log_proposal(proposed, now) - self.log_proposal(now, proposed)
+            coin = random.uniform(self.shape_of_coins(now), random.stream(branch, Purpose.COIN))
             # A state outside the pool, left from an earlier pool, moves to any proposal inside.
             moves = tf.math.log(coin) < proposed_target - target + ratio
             moves = tf.where(tf.math.is_inf(target), ~tf.math.is_inf(proposed_target), moves)
@@ -142,8 +157,32 @@ class MCNS(Sampler):
         anywhere = random.integers(random.stream(seed, Purpose.POOL), num_items, shape)
         place = random.integers(random.stream(seed, Purpose.CHOICE), tf.maximum(length, 1), shape)
         near = tf.gather_nd(self.lists, tf.stack([now, place], axis=1))
-        coin = random.uniform(shape, random.stream(seed, Purpose.ALPHA))
-        return tf.where((coin < self.mix) | (length == 0), anywhere, near)
+        return tf.where(self.goes_anywhere(now, seed) | (length == 0), anywhere, near)
+
+    def shape_of_coins(self, now: tf.Tensor) -> tf.Tensor | list[int]:
+        """Return the shape of numbers that each pair has, or all pairs share."""
+        return [1] if self.released else tf.shape(now)
+
+    def goes_anywhere(self, now: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """Return which proposals are uniform, whatever C(x): bool [B], or [1] for all."""
+        coin = random.uniform(self.shape_of_coins(now), random.stream(seed, Purpose.ALPHA))
+        return coin < self.mix
+
+    def released_ratio(self, x: tf.Tensor, y: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """Return log q'(x|y) - log q'(y|x) of the authors' code: int32 [B], [B] -> float32 [B].
+
+        Args:
+            x: the states.
+            y: what `propose` returned.
+            seed: of the proposals.
+        """
+        length = tf.gather(self.lengths, x)
+        forward = tf.cast(tf.maximum(length, 1), tf.float32)
+        listed = tf.reduce_any(tf.gather(self.lists, y) == x[:, None], axis=1)
+        num_items = tf.cast(self.lists.shape[0], tf.float32)
+        backward = tf.where(listed, tf.cast(tf.gather(self.lengths, y), tf.float32), num_items)
+        ratio = tf.math.log(forward) - tf.math.log(backward)
+        return tf.where(self.goes_anywhere(x, seed) | (length == 0), 0.0, ratio)
 
     def log_proposal(self, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
         """Return log q(y|x): int32 [B], [B] -> float32 [B]."""

@@ -319,3 +319,56 @@ def test_generator_and_encoder_are_trained_separately(toy, toy_config):
         assert not np.array_equal(own[0].numpy(), generated)
     paths = {weight.path for weight in encoder.trainable_variables}
     assert not paths & {weight.path for weight in sampler.trainable_variables}
+
+
+def perturbed(epsilon, user):
+    """Return scores and gradients of AdvNS with user embeddings `user`, float64 [2, 3]."""
+    item = np.random.default_rng(3).normal(size=(NUM_ITEMS, 3))
+    sampler = make(k=2)
+    sampler.epsilon = epsilon
+    tables = [tf.constant(each, tf.float32) for each in (user, item)]
+    batch = worlds.batch(5, user=1, positive=0)
+    weights = np.arange(10.0).reshape(5, 2)
+    with tf.GradientTape() as tape:
+        tape.watch(tables)
+        found = sampler.sample(batch, FullTables(*tables), batch.seed)
+        total = tf.reduce_sum(found.scores * tf.constant(weights, tf.float32))
+    gradient = tf.convert_to_tensor(tape.gradient(total, tables)[0]).numpy()
+    return found.ids.numpy(), found.scores.numpy(), gradient, item, weights
+
+
+def test_negatives_are_perturbed_along_the_gradient_of_the_loss():
+    """e_n + ε g / ‖g‖, with g by finite differences of a loss in e_n."""
+    user = np.random.default_rng(4).normal(size=(2, 3))
+    ids, scores, gradient, item, weights = perturbed(0.7, user)
+
+    def loss(vector):
+        return np.logaddexp(0, user[1] @ vector - 0.3)
+
+    expected, slope = np.zeros((5, 2)), np.zeros(3)
+    for place in np.ndindex(5, 2):
+        vector = item[ids[place]]
+        steps = 1e-6 * np.eye(3)
+        g = np.array([loss(vector + step) - loss(vector - step) for step in steps])
+        moved = vector + 0.7 * g / np.linalg.norm(g)
+        expected[place] = user[1] @ moved
+        # The perturbation is a constant.
+        slope += weights[place] * moved
+    np.testing.assert_allclose(scores, expected, rtol=1e-4)
+    np.testing.assert_allclose(gradient[1], slope, rtol=1e-4)
+    plain = user[1] @ item[ids].transpose(0, 2, 1)
+    length = np.linalg.norm(user[1])
+    for wrong in (plain, plain - 0.7 * length, plain + 0.7, plain + 0.7 * length**2):
+        assert np.abs(scores - wrong).min() > 1e-2
+
+
+def test_without_epsilon_nothing_is_perturbed(toy, toy_config):
+    user = np.random.default_rng(4).normal(size=(2, 3))
+    ids, scores, gradient, item, weights = perturbed(0.0, user)
+    np.testing.assert_allclose(scores, item[ids] @ user[1], rtol=1e-5)
+    np.testing.assert_allclose(gradient[1], np.einsum("bk,bkd->d", weights, item[ids]), rtol=1e-4)
+    zero = np.zeros((2, 3))
+    assert np.isfinite(perturbed(0.7, zero)[2]).all(), "a user of length 0 has no direction"
+    for epsilon in (0.0, 0.25):
+        config = dataclasses.replace(toy_config, sampler="advns", adv_epsilon=epsilon)
+        assert build(config, toy)[0].sampler.epsilon == epsilon
