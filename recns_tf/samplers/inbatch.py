@@ -30,7 +30,7 @@ from recns_tf.encoders.base import Tables
 from recns_tf.encoders.saving import serializable, to_tensor
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
-from recns_tf.ops import random
+from recns_tf.ops import kernels, random
 from recns_tf.ops.item_sets import ItemSets
 from recns_tf.ops.random import Purpose
 from recns_tf.samplers.base import Choice, Negatives, Sampler, SamplerContext
@@ -123,8 +123,12 @@ class InBatch(Sampler):
         if self.keep_hits:
             rows = start + tf.range(tf.size(own.users))
             return rows[:, None] != tf.range(tf.size(whole.users))
-        distinct, place = tf.unique(whole.positives)
-        return tf.gather(self.pool.membership(own.users, distinct), place, axis=1)
+        if kernels.is_compiled():
+            distinct, place = tf.unique(whole.positives)
+            return tf.gather(self.pool.membership(own.users, distinct), place, axis=1)
+        # XLA does not know how many distinct items there are.
+        items = tf.tile(whole.positives[None], [tf.size(own.users), 1])
+        return self.pool.contains(own.users, items)
 
     def shown(self, whole: Batch, kept: tf.Tensor, start: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Return one of each pair's negatives, uniformly chosen: int32 [b, 1].

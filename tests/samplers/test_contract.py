@@ -159,9 +159,11 @@ def test_region_restricts_what_is_drawn(stage, toy, region, memory):
     tables = model.encoder.encode(False)
     seen = 0
     for batch in pipeline.batches().take(pipeline.steps_per_epoch):
-        ids = model.sampler.sample(batch, tables, batch.seed).ids.numpy()
-        users = batch.users.numpy()
+        negatives = model.sampler.sample(batch, tables, batch.seed)
+        ids, users = negatives.ids.numpy(), batch.users.numpy()
         with_region = inside[users].any(axis=1)
+        if negatives.kept is not None:
+            with_region &= negatives.kept.numpy().any(axis=1)
         legal = inside[users[:, None], ids]
         if stage.model.sampler.draws_exposed:
             legal |= thin.exposed.toarray()[users[:, None], ids]

@@ -104,7 +104,8 @@ class ByUserOfTheRow(InBatch):
 
 @pytest.mark.parametrize("keep_hits", [False, True])
 @pytest.mark.parametrize("temperature", [0.5, 2.0])
-def test_the_loss_is_that_of_each_pair_with_the_others(keep_hits, temperature):
+@pytest.mark.parametrize("implementation", ["numba", "tensorflow"], indirect=True)
+def test_the_loss_is_that_of_each_pair_with_the_others(keep_hits, temperature, implementation):
     value = loss_of(InBatch(POOL, keep_hits=keep_hits), temperature=temperature)
     assert value == pytest.approx(expected_loss(keep_hits, temperature=temperature), rel=1e-5)
 
