@@ -122,7 +122,7 @@ def ranked_lists(
             for item, row in zip(items, values, strict=True):
                 # The item itself has place 0.
                 places = np.argpartition(-row, (first, last))[first : last + 1]
-                rng = np.random.default_rng([seed, item])
+                rng = np.random.default_rng([seed, int(item)])
                 lists[item] = rng.permutation(places)[:length]
 
     over_rows(fill, row_cuts(train.shape[1]))

@@ -231,7 +231,7 @@ class SampledRec(Serializable, keras.Model):
 
 def gathered(negatives: Negatives, shares: replicas.Shares) -> Negatives:
     """Return the negatives of the whole batch, with the statistics of this replica's."""
-    parts = negatives._replace(statistics=(), shift=None)
+    parts = negatives._replace(statistics={}, shift=None)
     every = tf.nest.map_structure(lambda part: None if part is None else shares.gather(part), parts)
     return every._replace(statistics=negatives.statistics, shift=negatives.shift)
 
