@@ -63,11 +63,14 @@ class SavedSampler(tf.Module):
             # Here, because TensorFlow may trace the function again when it is saved.
             with kernels.using(kernels.TENSORFLOW, kernels.COO):
                 negatives = sampler.sample(batch, encoder.encode(training=False), seed)
-            return {
+            found = {
                 "ids": negatives.ids,
                 "scores": negatives.scores,
                 "positive_scores": negatives.positive_scores,
+                "kept": negatives.kept,
+                "shift": negatives.shift,
             }
+            return {name: value for name, value in found.items() if value is not None}
 
         many, rows = (tf.TensorSpec([None] * rank, tf.int32) for rank in (1, 2))
         self.sample = tf.function(
@@ -85,7 +88,8 @@ class SavedSampler(tf.Module):
             [B, M], as in Batch, or [B, 0] for a sampler that does not use them; and seed, int64
             [2], which determines the draws -> ids, int32 [B, k], the negatives; scores, float32
             [B, k]; and positive_scores, float32 [B]. All are those of `Sampler.sample` on the
-            embeddings that the encoder ranks with.
+            embeddings that the encoder ranks with. `inbatch` also returns its `kept` and `shift`,
+            if any; see Negatives.
         """
         return {"serving_default": self.sample}
 
