@@ -62,7 +62,8 @@ def sampled(model, batch, rows):
     """Return what the sampler itself answers, with the compiled loops."""
     some = Batch(*(part[:rows] for part in batch[:4]), batch.seed)
     found = model.sampler.sample(some, model.encoder.encode(False), batch.seed)
-    return {name: getattr(found, name).numpy() for name in ("ids", "scores", "positive_scores")}
+    parts = {name: getattr(found, name) for name in ("ids", "scores", "positive_scores", "kept")}
+    return {name: part.numpy() for name, part in parts.items() if part is not None}
 
 
 @pytest.fixture(scope="module")
@@ -99,12 +100,13 @@ def answers(toy, toy_config, tmp_path_factory):
 @pytest.mark.slow
 def test_a_loaded_sampler_chooses_the_same(answers):
     found, wanted = answers
-    assert len(found) == 6 * (len(PAIRS) + len(CHANGING) + 1)
+    # The two answers of inbatch also have `kept`.
+    assert len(found) == 6 * (len(PAIRS) + len(CHANGING) + 1) + 2
     assert set(found) == set(wanted)
     for name, values in wanted.items():
-        if name.endswith("/ids"):
+        if name.endswith(("/ids", "/kept")):
             np.testing.assert_array_equal(found[name], values, err_msg=name)
-            assert found[name].dtype == np.int32
+            assert found[name].dtype == (np.int32 if name.endswith("/ids") else bool)
         else:
             np.testing.assert_allclose(found[name], values, rtol=1e-5, atol=1e-5, err_msg=name)
 
