@@ -48,7 +48,11 @@ np.savez("answers.npz", **answers)
 
 
 def ready(config, data, **settings):
-    """Return a model whose state is that of a later epoch, and a batch."""
+    """Return a model whose state is that of a later epoch, and a batch.
+
+    Chains are short, since chains of the same random numbers meet after a few steps.
+    """
+    settings |= {"mcns_burn": 0, "generator_learning_rate": 0.1}
     model, pipeline, sets = build(
         dataclasses.replace(config, sparse_engine="coo", **settings), data
     )
