@@ -26,8 +26,8 @@ LAUNCH = (5, 10)
 """Microseconds from the launch of one small kernel to that of the next."""
 
 NO_WORK = frozenset(
-    ("Const", "Identity", "IdentityN", "NoOp", "Placeholder", "ReadVariableOp", "Reshape")
-    + ("ExpandDims", "Squeeze", "StopGradient", "Shape", "Size", "EnsureShape", "Bitcast")
+    "Bitcast Const EnsureShape ExpandDims Identity IdentityN NoOp Placeholder ReadVariableOp "
+    "Reshape Shape Size Squeeze StopGradient".split()
 )
 """Operations that launch no kernel."""
 

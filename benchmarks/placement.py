@@ -23,7 +23,8 @@ from recns_tf.registry import SAMPLERS
 from recns_tf.training import profiling
 from recns_tf.utils import markdown
 
-# Neither is public; nothing else says which kernels exist, or opens the body of a loop.
+# isort: split
+# None is public; nothing else says which kernels exist, or opens the body of a loop.
 from tensorflow.core.framework.kernel_def_pb2 import KernelDef
 from tensorflow.python.framework.function_def_to_graph import function_def_to_graph
 from tensorflow.python.framework.kernels import get_registered_kernels_for_op
