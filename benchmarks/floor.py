@@ -26,8 +26,10 @@ LAUNCH = (5, 10)
 """Microseconds from the launch of one small kernel to that of the next."""
 
 NO_WORK = frozenset(
-    "Bitcast Const EnsureShape ExpandDims Identity IdentityN NoOp Placeholder ReadVariableOp "
-    "Reshape Shape Size Squeeze StopGradient".split()
+    [
+        *("Bitcast", "Const", "EnsureShape", "ExpandDims", "Identity", "IdentityN", "NoOp"),
+        *("Placeholder", "ReadVariableOp", "Reshape", "Shape", "Size", "Squeeze", "StopGradient"),
+    ]
 )
 """Operations that launch no kernel."""
 
