@@ -28,6 +28,9 @@ from recns_tf.registry import SAMPLERS
 from recns_tf.training import profiling
 from recns_tf.utils import markdown
 
+# isort: split
+# None is public; nothing else says which kernels exist, or opens the body of a loop.
+
 SHAPE = Shape(200, 300, 3_000)
 FEW = 16
 """Numbers in the largest tensor that counts as a seed or a shape instead of data."""
