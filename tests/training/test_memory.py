@@ -148,7 +148,9 @@ def test_a_batch_is_that_of_the_pipeline(toy, toy_config):
         config = dataclasses.replace(toy_config, sampler=sampler, batch_size=16)
         model, pipeline, _ = build(config, toy)
         batch = pipeline.draw(tf.range(16), random.root(0))
-        negatives = model.sampler.sample(batch, model.encoder.encode(False), random.root(1))
+        negatives = model.sampler.sample(
+            batch, model.sampler.encode(model.encoder, False), random.root(1)
+        )
         items = [batch.candidates, batch.exposed, negatives.ids]
         assert memory.batch_bytes(config, size_of(toy)) <= 2 * bytes_of(items), sampler
     edges = dataclasses.replace(toy_config, batch_size=10**8)
