@@ -147,7 +147,7 @@ def test_stale_tables_show_their_current_layers(toy, toy_config):
     assert layered(stale) is current
     assert isinstance(stale.frozen(), LayeredTables)
     np.testing.assert_array_equal(stale.frozen().item, before.item)
-    with pytest.raises(TypeError, match="FullTables has no layers: encode with Sampler.encode"):
+    with pytest.raises(TypeError, match=r"FullTables has no layers: encode with Sampler.encode"):
         layered(FullTables(current.user, current.item))
 
 
@@ -183,7 +183,7 @@ class Own(FullGraphEncoder):
 )
 def test_encoders_without_layers_are_refused(toy, toy_config, sampler, encoder, why):
     config = dataclasses.replace(toy_config, encoder=encoder, sampler=sampler)
-    with pytest.raises(UserError, match=f"^--sampler={sampler} chooses .*{why}: choose another"):
+    with pytest.raises(UserError, match=rf"^--sampler={sampler} chooses .*{why}: choose another"):
         build(config, toy)
     made = registry.find(registry.ENCODERS, "encoder", encoder).load()
     with pytest.raises(UserError, match="has no layers to choose negatives in, since "):

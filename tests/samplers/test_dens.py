@@ -79,6 +79,7 @@ WRONG_PICKS = {
 
 @pytest.mark.parametrize("pooling", layers.WEIGHTS)
 @pytest.mark.parametrize(("epoch", "t"), [(0, 0.0), (3, 0.3), (10, 1.0), (25, 1.0)])
+@pytest.mark.slow
 def test_items_are_picked_by_their_factors(pooling, epoch, t):
     weights = layers.WEIGHTS[pooling]
     tables, batch = layers.tables(weights=weights), layers.batch()
@@ -118,15 +119,15 @@ def losses(picked, gates, weights, user=layers.USER, item=layers.ITEM, gamma=0.3
             return whole @ layers.pooled(vectors, weights)
 
         every = range(layers.LAYERS)
-        r_p = [relevant(gates, user[l, u], item[l, v], wrong=wrong) for l in every]
+        r_p = [relevant(gates, user[e, u], item[e, v], wrong=wrong) for e in every]
         p_r = score(r_p)
-        p_i = score([item[l, v] - r_p[l] for l in every])
+        p_i = score([item[e, v] - r_p[e] for e in every])
         n_r, n_i = [], []
         for chosen in rows:
-            n = [item[l, chosen[l]] for l in every]
-            r_n = [relevant(gates, user[l, u], item[l, v], n[l], wrong) for l in every]
+            n = [item[e, chosen[e]] for e in every]
+            r_n = [relevant(gates, user[e, u], item[e, v], n[e], wrong) for e in every]
             n_r.append(score(r_n))
-            n_i.append(score([n[l] - r_n[l] for l in every]))
+            n_i.append(score([n[e] - r_n[e] for e in every]))
         gaps = [
             [p_i - p_r],
             [r - i for r, i in zip(n_r, n_i, strict=True)],
@@ -165,6 +166,7 @@ def test_the_auxiliary_loss_has_four_terms(pooling):
         assert not np.allclose(other, expected, rtol=1e-2), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pooling", layers.WEIGHTS)
 def test_gradients_reach_gates_and_layers(pooling):
     weights, batch = layers.WEIGHTS[pooling], layers.batch()
@@ -188,6 +190,7 @@ def test_gradients_reach_gates_and_layers(pooling):
     layers.assert_gradients(value, arrays, oracle)
 
 
+@pytest.mark.slow
 def test_no_warmup_means_the_last_stage_from_the_start():
     batch, tables = layers.batch(), layers.tables()
     ids = [
@@ -245,6 +248,7 @@ def trained(toy, toy_config):
     return function
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoder", ["mf", "lightgcn", "ngcf"])
 def test_the_optimizer_of_the_encoder_trains_the_gates(trained, encoder):
     """Adam's first step moves each weight by the rate, against its slope."""
@@ -256,10 +260,11 @@ def test_the_optimizer_of_the_encoder_trains_the_gates(trained, encoder):
     slopes = tape.gradient(loss, [gate.value for gate in gates])
     model.train_step(batch)
     for gate, start, slope in zip(gates, before, slopes, strict=True):
-        clear = np.abs(slope) > 1e-6
+        # Smaller slopes count less because of Adam's epsilon.
+        clear = np.abs(slope) > 1e-5
         assert clear.any()
         moved = gate.numpy() - start
-        np.testing.assert_allclose(moved[clear], -0.01 * np.sign(slope)[clear], rtol=0.02)
+        np.testing.assert_allclose(moved[clear], -0.01 * np.sign(slope)[clear], rtol=0.05)
 
 
 def test_the_loss_that_is_reported_has_three_parts(trained):
@@ -274,6 +279,7 @@ def test_the_loss_that_is_reported_has_three_parts(trained):
     assert "auxiliary_loss" in {metric.name for metric in model.metrics}
 
 
+@pytest.mark.slow
 def test_the_auxiliary_loss_trains_the_encoder(trained):
     nodes = []
     for weight in (0.0, 0.0, 5.0):
@@ -302,6 +308,7 @@ def test_flags_are_read(toy):
     assert (sampler.weight, sampler.warmup, sampler.seed) == (0.25, 9, 4)
 
 
+@pytest.mark.slow
 def test_one_pair_and_one_candidate():
     sampler = DENS(1, worlds.unobserved([[0]], 2), 1, 1)
     found = worlds.sample(
