@@ -20,8 +20,8 @@ needs the products of rows alone, since pooling and the product with e_u are lin
 as the draw is from [0, 1).
 
 The gradient flows into users, picked items and the positive. With matrix factorization, there is
-one layer, and only the mixing with the positive is left. The source uses N up to 64 and the loss
-`kpair`, which is `bpr` for k = 1.
+one layer, and only the mixing with the positive is left. The defaults of its code are N = 64, k = 1
+and the loss `kpair`, which is `bpr` for k = 1.
 """
 
 from __future__ import annotations
