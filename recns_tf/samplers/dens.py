@@ -38,6 +38,7 @@ dropout.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, ClassVar, Self
 
 import keras
@@ -93,14 +94,10 @@ class Gates(keras.layers.Layer):
         """Return r_p from rows u and p: float32 [B, d] each -> [B, d]."""
         return positives * tf.sigmoid(self.map("item", positives) + self.map("user", users))
 
-    def gate_of_items(self, mapped: tf.Tensor, relevant: tf.Tensor) -> tf.Tensor:
-        """Return σ(W_n n + b_n + W_p r_p + b_p), float32 [B, n, d].
-
-        Args:
-            mapped: W_n n + b_n, float32 [B, n, d].
-            relevant: r_p, float32 [B, d].
-        """
-        return tf.sigmoid(mapped + self.map("positive", relevant)[:, None])
+    def relevant_items(self, relevant: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
+        """Return r_n from r_p and rows n: float32 [B, d], [B, n, d] -> [B, n, d]."""
+        shift = self.map("positive", relevant)[:, None]
+        return items * tf.sigmoid(self.map("negative", items) + shift)
 
 
 @serializable
@@ -182,26 +179,28 @@ class DENS(LayerCandidates):
         self, batch: Batch, candidates: tf.Tensor, tables: LayeredTables
     ) -> list[tf.Tensor]:
         kept = 1 - self.progress()
-        by_negative = tf.transpose(candidates, [1, 0, 2])
+        columns = tf.transpose(tf.reshape(candidates, [-1, math.prod(candidates.shape[1:])]))
         found = []
         for layer in tables.layers:
             users = layer.users(batch.users)
             relevant = self.gates.relevant_positive(users, layer.items(batch.positives))
+            shift = self.gates.map("positive", relevant)
             mapped = self.gates.map("negative", layer.item)
 
             def utility(
                 items: tf.Tensor,
                 users: tf.Tensor = users,
-                relevant: tf.Tensor = relevant,
+                shift: tf.Tensor = shift,
                 mapped: tf.Tensor = mapped,
                 table: tf.Tensor = layer.item,
             ) -> tf.Tensor:
-                gate = self.gates.gate_of_items(tf.gather(mapped, items), relevant)
-                return tf.einsum("bd,bnd->bn", users, (kept - gate) * tf.gather(table, items))
+                gate = tf.sigmoid(tf.gather(mapped, items) + shift)
+                return tf.reduce_sum(users * ((kept - gate) * tf.gather(table, items)), axis=1)
 
-            # One negative at a time, as the gates of a candidate take as many numbers as its row.
-            every = tf.map_fn(utility, by_negative, fn_output_signature=tf.float32)
-            found.append(tf.transpose(every, [1, 0, 2]))
+            # One candidate of each pair at a time: the gates of all of them would take as much
+            # memory as their rows, and are slower to compute because they do not fit in a cache.
+            every = tf.map_fn(utility, columns, fn_output_signature=tf.float32)
+            found.append(tf.reshape(tf.transpose(every), tf.shape(candidates)))
         return found
 
     def combine(self, positive: tf.Tensor, chosen: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
@@ -224,10 +223,9 @@ class DENS(LayerCandidates):
             relevant = self.gates.relevant_positive(
                 layer.users(batch.users), layer.items(batch.positives)
             )
-            rows = layer.items(items)
-            gate = self.gates.gate_of_items(self.gates.map("negative", rows), relevant)
+            chosen_relevant = self.gates.relevant_items(relevant, layer.items(items))
             positive_parts.append(tf.reduce_sum(factor * relevant, axis=1, keepdims=True))
-            chosen_parts.append(tf.einsum("bd,bkd->bk", factor, gate * rows))
+            chosen_parts.append(tf.einsum("bd,bkd->bk", factor, chosen_relevant))
         positive_r, chosen_r = tf.add_n(positive_parts), tf.add_n(chosen_parts)
         positive_i, chosen_i = positive - positive_r, chosen - chosen_r
         gaps = (

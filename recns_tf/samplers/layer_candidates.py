@@ -25,9 +25,10 @@ class LayerCandidates(Sampler):
     what the encoder makes of these rows, n_{j_0}^0, …, n_{j_L}^L, which may be of different items:
     their weighted sum, or their concatenation. A subclass implements `utilities` and `combine`.
 
-    The items of layer 0 are those that it reports: the L2 penalty is over their layer-0 rows, as in
-    the sources' code, and the statistics of negatives count them. Its Choice has the k items of
-    layer 0, then those of layer 1, and so on.
+    The items of layer 0 are those that it reports: the L2 penalty is over their layer-0 rows, and
+    the statistics of negatives count them. The sources' penalty is over the layer-0 part of a
+    negative, which for MixGCF is mixed. Choice.ids has the k items of layer 0, then those of layer
+    1, and so on.
 
     Args:
         num_negatives: k.

@@ -179,8 +179,8 @@ def batch_bytes(config: Config, size: Size) -> int:
         "recns-w": k + 2 * m,
         **dict.fromkeys(("dns", "dns-mn", "ahns"), k + k * m),
         "mixgcf": k * layer_count(config) + k * m,
-        # For the candidates of one negative: mapped rows, gates and their products with rows.
-        "dens": k * layer_count(config) + k * m + 3 * m * config.dim // 2,
+        # For one candidate of each pair: mapped rows, gates and their products with rows.
+        "dens": k * layer_count(config) + k * m + 3 * config.dim // 2,
         "bns": k + k * m + min(config.bns_items or size.items, size.items),
         "simns": k + min(config.simns_pool, size.items) // 2,
         "advns": k + config.generator_candidates,

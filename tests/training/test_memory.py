@@ -122,7 +122,7 @@ def test_layers_of_lightgcn_are_counted_for_samplers_that_keep_them(toy, toy_con
         others = memory.batch_bytes(layered, size_of(toy)) - memory.batch_bytes(
             config, size_of(toy)
         )
-        vectors = 3 * rows * layered.num_candidates * layered.dim * 4
+        vectors = 3 * rows * layered.dim * 4
         assert others == rows * 3 * layered.num_negatives * 8 + vectors * (sampler == "dens")
     assert set(memory.LAYERED) == set(LAYERED)
 
