@@ -1,5 +1,7 @@
 """MixGCF against a program that mixes all vectors, as the paper describes it."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -9,6 +11,8 @@ from recns_tf.config.config import Config
 from recns_tf.samplers.base import SamplerContext
 from recns_tf.samplers.dns import DNS
 from recns_tf.samplers.mixgcf import MixGCF
+from recns_tf.training.build import build
+from tests import oracles
 from tests.goodness_of_fit import chi_square
 from tests.samplers import layer_worlds as layers
 from tests.samplers import worlds
@@ -165,3 +169,22 @@ def test_flags_are_read(toy):
     config = Config(sampler="mixgcf", num_negatives=2, num_candidates=7)
     sampler = MixGCF.from_settings(config, SamplerContext(toy, layers.POOL, 8, 4))
     assert (sampler.num_negatives, sampler.num_candidates) == (2, 7)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("encoder", ["lightgcn", "ngcf"])
+def test_cosines_and_stale_scores_keep_the_choice(toy, toy_config, encoder):
+    """The loss sees cosines; the choice is by inner products, at first of the same weights."""
+    config = dataclasses.replace(toy_config, encoder=encoder, sampler="mixgcf", message_dropout=0.0)
+    model, pipeline, _ = build(config, toy)
+    batch = next(iter(pipeline.batches()))
+    expected = model.forward(batch)[1].ids
+    user, item = (oracles.unit(table) for table in model.encoder.embeddings())
+    for stale in (False, True):
+        changed = dataclasses.replace(config, scores="cosine", stale_scores=stale)
+        model, _, _ = build(changed, toy)
+        found = model.forward(batch)[1]
+        np.testing.assert_array_equal(found.ids, expected)
+        cosines = np.sum(user[batch.users] * item[batch.positives], axis=1)
+        np.testing.assert_allclose(found.positive_scores, cosines, rtol=1e-4, atol=1e-5)
+        assert np.isfinite(float(model.train_step(batch)["loss"]))
