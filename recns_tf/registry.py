@@ -153,6 +153,12 @@ SAMPLERS = {
     "dns-mn": Entry("recns_tf.samplers.dns_mn:DNSMN", "one of the M highest-scoring of N items"),
     "ahns": Entry("recns_tf.samplers.ahns:AHNS", "easier, the better the positive fits"),
     "bns": Entry("recns_tf.samplers.bns:BNS", "hard, but probably no false negatives"),
+    "mixgcf": Entry(
+        "recns_tf.samplers.mixgcf:MixGCF", "a hard item per layer, mixed with the positive"
+    ),
+    "dens": Entry(
+        "recns_tf.samplers.dens:DENS", "an item per layer, hard by its disentangled part"
+    ),
 }
 
 LOSSES = {

@@ -53,7 +53,7 @@ class SamplerSettings(Checked):
     num_negatives: int = option(15, "k, negatives per positive pair", A_FEW, alias="K_negs")
     num_candidates: int = option(
         20,
-        "M, candidates per pair (RecNS) or per negative (dns, dns-mn, ahns, bns)",
+        "M, candidates per pair (RecNS) or per negative (dns, dns-mn, ahns, bns, mixgcf, dens)",
         A_FEW,
         alias="K_Candidates",
     )
@@ -115,6 +115,15 @@ class SamplerSettings(Checked):
         "bns: items that the distribution of a user's scores is estimated from; 0 for all, which "
         "is exact, as it is if there are no more items",
         whole(0, 10_000_000),
+    )
+    dens_weight: float = option(
+        0.3, "dens: gamma, weight of the loss that trains its gates (its code)", NOT_NEGATIVE
+    )
+    dens_warmup: int = option(
+        100,
+        "dens: epochs over which the choice turns from irrelevant factors to relevant ones (its "
+        "code)",
+        A_WAIT,
     )
     simns_pool: int = option(
         2_000, "simns: items in a batch's pool, as in its experiments (deezer)", A_POOL

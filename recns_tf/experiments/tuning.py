@@ -40,6 +40,8 @@ SAMPLER_SPACES: dict[str, dict[str, BaseDistribution]] = {
     "dns-mn": {"num_candidates": CategoricalDistribution((5, 10, 20, 30, 50))},
     "ahns": {"ahns_beta": CategoricalDistribution((0.05, 0.1, 0.2, 0.5, 1.0))},
     "bns": {"bns_weight": CategoricalDistribution((0.5, 1.0, 5.0, 10.0))},
+    "mixgcf": {"num_candidates": CategoricalDistribution((5, 10, 20, 30, 50))},
+    "dens": {"dens_weight": CategoricalDistribution((0.1, 0.3, 0.5, 1.0))},
     "popns": {"popularity_power": CategoricalDistribution((0.25, 0.5, 0.75, 1.0))},
     "simns": {"simns_pool": CategoricalDistribution((500, 1_000, 2_000, 4_000))},
     "advns": {"generator_temperature": CategoricalDistribution((0.25, 0.5, 1.0, 2.0, 4.0))},

@@ -84,12 +84,21 @@ def make_model(config: Config, interactions: Interactions, pool: ItemSets) -> Sa
         config: every setting.
         interactions: the dataset.
         pool: the sets that samplers draw items from.
+
+    Raises:
+        UserError: a setting does not fit the data or another setting.
     """
     encoder_class = registry.find(registry.ENCODERS, "encoder", config.encoder).load()
     sampler_class = registry.find(registry.SAMPLERS, "sampler", config.sampler).load()
     encoder = encoder_class.from_settings(config, interactions)
+    if sampler_class.uses_layers and encoder.without_layers:
+        raise UserError(
+            f"--sampler={config.sampler} chooses negatives in each layer of the encoder, which "
+            f"{config.encoder} does not allow, since {encoder.without_layers}: choose another "
+            "--sampler, or the encoder lightgcn, ngcf or mf."
+        )
     previous = encoder_class.from_settings(config, interactions) if config.stale_scores else None
-    context = SamplerContext(interactions, pool, encoder.width)
+    context = SamplerContext(interactions, pool, encoder.width, encoder.layer_width)
     model = SampledRec(
         encoder,
         sampler_class.from_settings(config, context),
@@ -109,7 +118,7 @@ def make_model(config: Config, interactions: Interactions, pool: ItemSets) -> Sa
         clipvalue=config.gradient_clip or None,
     )
     model.compile(optimizer=adam, jit_compile=False)
-    model.optimizer.build(model.encoder.trainable_variables)
+    model.optimizer.build(model.trained_weights)
     return model
 
 

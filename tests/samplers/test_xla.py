@@ -9,6 +9,7 @@ from scipy.sparse import csr_array
 
 from recns_tf import losses, registry
 from recns_tf.encoders.base import FullTables
+from recns_tf.encoders.layers import LayeredTables
 from recns_tf.ops import kernels, random
 from recns_tf.ops.item_sets import ListedItems
 from recns_tf.training.build import build
@@ -35,12 +36,7 @@ def chosen():
 def ready(sampler, settings, data, config):
     """Return a function of the embeddings and a batch, and its arguments."""
     changed = dataclasses.replace(
-        config,
-        encoder="mf",
-        sampler=sampler,
-        kernels="tensorflow",
-        sparse_engine="coo",
-        **settings,
+        config, encoder="mf", sampler=sampler, kernels="tensorflow", sparse_engine="coo", **settings
     )
     model, pipeline, sets = build(changed, data)
     sets.prepare(0)
@@ -50,7 +46,10 @@ def ready(sampler, settings, data, config):
     def step(user, item, batch):
         with tf.GradientTape() as tape:
             tape.watch([user, item])
-            found = model.sampler.sample(batch, FullTables(user, item), batch.seed)
+            tables = FullTables(user, item)
+            if model.sampler.uses_layers:
+                tables = LayeredTables([tables], [1.0])
+            found = model.sampler.sample(batch, tables, batch.seed)
             loss = losses.pairwise_hinge(found.positive_scores, found.scores, 0.1)
         gradients = tape.gradient(loss, [user, item])
         return found.ids, found.scores, loss, [tf.convert_to_tensor(each) for each in gradients]

@@ -65,7 +65,7 @@ def ready(config, data, **settings):
 def sampled(model, batch, rows):
     """Return what the sampler itself answers, with the compiled loops."""
     some = Batch(*(part[:rows] for part in batch[:4]), batch.seed)
-    found = model.sampler.sample(some, model.encoder.encode(False), batch.seed)
+    found = model.sampler.sample(some, model.sampler.encode(model.encoder, False), batch.seed)
     return {name: getattr(found, name).numpy() for name in ("ids", "scores", "positive_scores")}
 
 
@@ -88,7 +88,7 @@ def answers(toy, toy_config, tmp_path_factory):
         if sampler in CHANGING:
             for step in range(3):
                 seed = random.stream(batch.seed, step)
-                tables = model.encoder.encode(False)
+                tables = model.sampler.encode(model.encoder, False)
                 feedback = model.sampler.sample(batch, tables, seed).feedback
                 model.sampler.update_state(batch, feedback)
             put(f"{encoder}-{sampler}-changed", model, batch)
@@ -125,7 +125,9 @@ def test_a_loaded_sampler_has_the_state_of_the_time_when_it_was_saved(answers):
 def test_later_training_reaches_a_model_that_is_not_saved_yet(toy, toy_config):
     model, batch = ready(toy_config, toy, encoder="mf", sampler="mcns")
     saved = saved_sampler.SavedSampler(model.encoder, model.sampler)
-    feedback = model.sampler.sample(batch, model.encoder.encode(False), random.root(3)).feedback
+    feedback = model.sampler.sample(
+        batch, model.sampler.encode(model.encoder, False), random.root(3)
+    ).feedback
     model.sampler.update_state(batch, feedback)
     model.encoder.nodes.assign(-2 * model.encoder.nodes.numpy())
     found = saved.sample(*batch)
