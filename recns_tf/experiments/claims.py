@@ -183,7 +183,7 @@ def entry_of(row: Mapping[str, str]) -> Entry:
     models = (*registry.ENCODERS, *registry.BASELINE_MODELS)
     for kind, value, legal in (("dataset", dataset, registry.DATASETS), ("encoder", model, models)):
         if value not in legal:
-            raise ValueError(f"'{shown(value)}' is not a name of a {kind}")
+            raise ValueError(f"there is no {kind} '{shown(value)}'")
     parts = {part: row[part] for part in ("sampler", "loss") if row[part]}
     is_baseline = model in registry.BASELINE_MODELS
     if len(parts) != (0 if is_baseline else 2):
