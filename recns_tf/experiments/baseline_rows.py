@@ -168,9 +168,7 @@ def fit_baseline(
     ):
         while True:
             try:
-                return fitting.fit_and_evaluate(
-                    fit.name, fit.cell.config, fit.grids, place, data
-                )
+                return fitting.fit_and_evaluate(fit.name, fit.cell.config, fit.grids, place, data)
             except UserError as error:
                 if WRITTEN_TO not in str(error):
                     raise

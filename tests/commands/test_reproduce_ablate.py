@@ -152,9 +152,7 @@ def test_fitted_baseline_is_reused_and_one_of_other_data_is_refused(tmp_path, ca
     (popular,) = planned.fits
     cell = popular.cell
     config = dataclasses.replace(cell.config, synthetic_seed=1)
-    others = baseline_rows.BaselineRows(
-        [popular._replace(cell=cell._replace(config=config))], []
-    )
+    others = baseline_rows.BaselineRows([popular._replace(cell=cell._replace(config=config))], [])
     (line,), (failure,) = baseline_rows.fit_baselines(others, options, tmp_path / "sweep")
     assert line.runs == [] and "holds a run with other settings" in failure.message
 

@@ -29,6 +29,15 @@ CONFIG = Config.for_run(
     epochs=3, patience=3, **SMALL,
 )  # fmt: skip
 
+ALL = ("curve", "best", "knn", "--epochs=3")
+MADE_UP = {
+    ("curve", 1, "recall@20"): 0.5,
+    ("curve", 3, "recall@20"): 0.5,
+    ("best", "best", "recall@20"): 0.5,
+    ("knn", "", "recall@20"): 0.5,
+}
+"""Values by name, epoch and metric, for tests in which it does not matter what they are."""
+
 
 def rows(values, tolerance=".00005"):
     """Return the rows of three entries, given their values by name, epoch and metric."""
@@ -71,13 +80,12 @@ def world(tmp_path_factory):
 
 
 @pytest.fixture
-def verify(world, tmp_path, monkeypatch, capsys):
-    """A function that runs the command, and returns its sentence, if any, and its output."""
-    place, _ = world
+def verify(tmp_path, monkeypatch, capsys):
+    """A function that runs the command in a folder, and returns its sentence and its output."""
 
-    def run(table, *words, runs=place / "runs"):
+    def run(table, *words, place=tmp_path):
         monkeypatch.setattr(claims, "TABLE", write(tmp_path / "published.csv", *table))
-        folders = (f"--runs_dir={runs}", f"--data_dir={place / 'data'}")
+        folders = (f"--runs_dir={place / 'runs'}", f"--data_dir={place / 'data'}")
         sentence = None
         try:
             main(["verify", *words, *folders])
@@ -94,9 +102,9 @@ def table_of(place):
 
 
 @pytest.mark.slow
-def test_curves_best_epochs_and_baselines_are_compared(world, verify, monkeypatch):
+def test_curves_best_epochs_and_baselines_are_compared(world, verify):
     place, values = world
-    sentence, output = verify(rows(values), "curve", "best", "knn", "--epochs=3")
+    sentence, output = verify(rows(values), *ALL, place=place)
     assert sentence is None, output
     found = table_of(place)
     assert {(r["name"], r["epoch"], r["metric"]): r["agrees"] for r in found} == {
@@ -117,7 +125,7 @@ def test_curves_best_epochs_and_baselines_are_compared(world, verify, monkeypatc
     assert len(before) == 3
     for key in (("curve", 3, "ndcg@20"), ("best", "best", "recall@20"), ("knn", "", "recall@20")):
         wrong = values | {key: values[key] + 0.0002}
-        sentence, output = verify(rows(wrong), "curve", "best", "knn", "--epochs=3")
+        sentence, output = verify(rows(wrong), *ALL, place=place)
         expected = f"{key[0]} does not agree with what was published: see "
         assert expected in sentence and sentence.count("agree") == 1
         assert [r["agrees"] for r in table_of(place)].count("no") == 1
@@ -125,11 +133,11 @@ def test_curves_best_epochs_and_baselines_are_compared(world, verify, monkeypatc
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
     # A looser tolerance, in the words of the table.
-    sentence, _ = verify(rows(wrong, "10%"), "curve", "best", "knn", "--epochs=3")
+    sentence, _ = verify(rows(wrong, "10%"), *ALL, place=place)
     assert sentence is None
 
     # The picture of an earlier call does not stay beside the table of another.
-    sentence, _ = verify(rows(values), "knn")
+    sentence, _ = verify(rows(values), "knn", place=place)
     assert sentence is None and not (place / "runs" / "verify" / "curves.png").exists()
 
 
@@ -141,27 +149,26 @@ class Interrupt(keras.callbacks.Callback):
 
 @pytest.mark.slow
 def test_an_interrupted_run_resumes(world, verify, tmp_path):
-    place, values = world
+    _, values = world
     workspace = Workspace(
-        data_dir=str(place / "data"),
+        data_dir=str(tmp_path / "data"),
         runs_dir=str(tmp_path / "runs"),
         run_name="verify-curve-epochs=3",
     )
     with pytest.raises(KeyboardInterrupt):
         train_and_evaluate(CONFIG, workspace, callbacks=[Interrupt()], quiet=True)
     assert not (tmp_path / "runs" / "verify-curve-epochs=3" / "results.json").exists()
-    sentence, output = verify(rows(values), "curve", "--epochs=3", runs=tmp_path / "runs")
+    sentence, output = verify(rows(values), "curve", "--epochs=3")
     assert sentence is None and output.startswith("started ")
     (log,) = (tmp_path / "runs" / "verify" / "logs").iterdir()
     assert "resuming after epoch 2" in log.read_text()
 
 
-def test_a_dry_run_lists_entries_and_writes_nothing(world, verify, tmp_path):
-    _, values = world
-    sentence, output = verify(rows(values), "--dry_run", runs=tmp_path / "runs")
+def test_a_dry_run_lists_entries_and_writes_nothing(verify, tmp_path):
+    sentence, output = verify(rows(MADE_UP), "--dry_run")
     assert sentence is None and not (tmp_path / "runs").exists()
     assert output.splitlines() == [
-        "to do         0 s  curve: 1 epoch of mf on synthetic, 2 values",
+        "to do         0 s  curve: 1 epoch of mf on synthetic, 1 value",
         "to do         0 s  knn: itemknn on synthetic, 1 value",
         "2 entries; about 1 s left on 2 cores.",
         "curve also has values of epoch 3: --epochs=3",
@@ -172,33 +179,33 @@ def test_a_dry_run_lists_entries_and_writes_nothing(world, verify, tmp_path):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["curves"], r"there is no published result 'curves': choose some of curve, best, knn, late\."),
+        (
+            ["curves"],
+            r"there is no published result 'curves': choose some of curve, best, knn, late\.",
+        ),
         (["curve", "x"], "there is no published result 'x'"),
         (["late", "--epochs=2"], "--epochs=2: the first published value of late is that of epoch"),
         (["--epochs=-1"], "--epochs=-1: choose a whole number from 0"),
     ],
 )
-def test_wrong_words_are_refused_before_anything_is_run(world, verify, tmp_path, words, sentence):
-    _, values = world
+def test_wrong_words_are_refused_before_anything_is_run(verify, tmp_path, words, sentence):
     late = rows({("late", 3, "recall@20"): 0.5})
-    refused, output = verify([*rows(values), *late], *words, runs=tmp_path / "runs")
+    refused, output = verify([*rows(MADE_UP), *late], *words)
     assert re.search(sentence, refused) and output == "" and not (tmp_path / "runs").exists()
 
 
-def test_a_damaged_table_is_named_with_its_line(world, verify, tmp_path):
-    _, values = world
-    table = rows(values)
-    table[2]["value"] = "much"
-    refused, _ = verify(table, runs=tmp_path / "runs")
-    assert "published.csv, line 4 is damaged (its value 'much' is not a number)" in refused
+def test_a_damaged_table_is_named_with_its_line(verify, tmp_path):
+    table = rows(MADE_UP)
+    table[1]["value"] = "much"
+    refused, _ = verify(table)
+    assert "published.csv, line 3 is damaged (its value 'much' is not a number)" in refused
 
 
-def test_a_run_with_other_settings_is_refused_before_anything_is_run(world, verify, tmp_path):
-    _, values = world
+def test_a_run_with_other_settings_is_refused_before_anything_is_run(verify, tmp_path):
     runs = tmp_path / "runs"
     other = dataclasses.replace(CONFIG, dim=3, epochs=1, patience=1)
     worlds.finish(verification.Cell("verify-curve-epochs=1", other), runs)
-    refused, _ = verify(rows(values), runs=runs)
+    refused, _ = verify(rows(MADE_UP))
     assert "holds a run with other settings (dim 3 there, 8 here)" in refused
     assert [path.name for path in runs.iterdir()] == ["verify-curve-epochs=1"]
 
@@ -210,11 +217,7 @@ def entries_of(tmp_path, *table):
 @pytest.fixture
 def entries(tmp_path):
     """Entries with all kinds of values; what they are does not matter."""
-    values = {("curve", epoch, "recall@20"): 0.5 for epoch in (1, 3)}
-    return entries_of(
-        tmp_path,
-        *rows({**values, ("best", "best", "recall@20"): 0.5, ("knn", "", "recall@20"): 0.5}),
-    )
+    return entries_of(tmp_path, *rows(MADE_UP))
 
 
 def test_which_values_are_compared(entries):
@@ -239,7 +242,7 @@ def test_an_entry_that_was_not_run_is_named(entries, tmp_path, capsys):
         verification.Finding(checks[2], checks[2].claims[0], 0.5),
     ]
     failure = Failure("verify-best", "failed: why", tmp_path / "log")
-    with pytest.raises(ValueError, match="curve does not agree .*, and best was not run: see f/"):
+    with pytest.raises(ValueError, match=r"curve does not agree .*, and best was not run: see f/"):
         verification.report(findings, [failure], "f")
     assert capsys.readouterr().out == f"verify-best failed: why ({tmp_path}/log)\n"
     verification.report(findings[2:], [], "f")
@@ -266,14 +269,13 @@ def test_curves_are_drawn_with_the_published_values_and_their_tolerance(tmp_path
     assert axes.get_title() == "curve" and axes.get_ylabel() == "test Recall@20"
 
 
-def test_a_baseline_that_needs_too_much_memory_is_not_run(world, tmp_path, monkeypatch, capsys):
+def test_a_baseline_that_needs_too_much_memory_is_not_run(tmp_path, monkeypatch, capsys):
     from recns_tf.baselines import ease
 
-    place, _ = world
     row = BASELINE | {"name": "e", "encoder": "ease", "settings": f"--ease_l2=9 {DATA}"}
     checks = verification.plan(entries_of(tmp_path, row), ["e"])
     monkeypatch.setattr(ease, "available_bytes", lambda: 5 * 8 * 80**2 - 1)
-    options = VerifySettings(runs_dir=str(tmp_path / "runs"), data_dir=str(place / "data"))
+    options = VerifySettings(runs_dir=str(tmp_path / "runs"), data_dir=str(tmp_path))
     assert verification.run(checks, options, tmp_path / "runs" / "verify") == []
     assert "verify-e is skipped: ease needs 0.3 MB" in capsys.readouterr().out
     (finding,) = verification.find(checks, tmp_path / "runs")

@@ -4,6 +4,7 @@ import functools
 import hashlib
 import http.server
 import threading
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ FILES = {"train.txt": b"0 0 1 2\n1 2 3\n2 4\n", "test.txt": b"0 3\n2 0 1\n"}
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
-    requests: list = []
+    requests: ClassVar[list] = []
 
     def do_GET(self):
         self.requests.append(self.path)
