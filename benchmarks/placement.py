@@ -14,11 +14,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-# Neither is public; nothing else says which kernels exist, or opens the body of a loop.
-from tensorflow.core.framework.kernel_def_pb2 import KernelDef
-from tensorflow.python.framework.function_def_to_graph import function_def_to_graph
-from tensorflow.python.framework.kernels import get_registered_kernels_for_op
-
 from benchmarks.graphs import Shape, random_interactions
 from benchmarks.quiet import tf
 from recns_tf.config.config import Config
@@ -27,6 +22,12 @@ from recns_tf.ops.kernels import TENSORFLOW
 from recns_tf.registry import SAMPLERS
 from recns_tf.training import profiling
 from recns_tf.utils import markdown
+
+# isort: split
+# None is public; nothing else says which kernels exist, or opens the body of a loop.
+from tensorflow.core.framework.kernel_def_pb2 import KernelDef
+from tensorflow.python.framework.function_def_to_graph import function_def_to_graph
+from tensorflow.python.framework.kernels import get_registered_kernels_for_op
 
 SHAPE = Shape(200, 300, 3_000)
 FEW = 16

@@ -75,6 +75,9 @@ COMMANDS = {
         "recns_tf.commands.ablate:COMMAND",
         "measure the effect of each choice in the paper and the authors' code",
     ),
+    "verify": Entry(
+        "recns_tf.commands.verify:COMMAND", "check this program against results of others"
+    ),
     "bench": Entry("benchmarks.bench:COMMAND", "measure speed as ratios (checkout only)"),
     "test": Entry("recns_tf.commands.test:COMMAND", "run the tests (checkout only)"),
 }
@@ -100,9 +103,16 @@ DATASETS = {
     "mind": Entry("recns_tf.datasets.mind:load", "news shown by Microsoft, clicked or not"),
     "taobao": Entry("recns_tf.datasets.taobao:load", "ads shown on Taobao, clicked or not"),
     "ccir-zhihu": Entry("recns_tf.datasets.ccir_zhihu:load", "the log from which Zhihu was made"),
-    "gowalla": Entry("recns_tf.datasets.lightgcn_benchmarks:load", "check-ins, without exposures"),
+    "gowalla": Entry(
+        "recns_tf.datasets.lightgcn_benchmarks:load",
+        "check-ins, without exposures, downloaded on first use",
+    ),
     "yelp2018": Entry("recns_tf.datasets.lightgcn_benchmarks:load", "visits, without exposures"),
     "amazon-book": Entry("recns_tf.datasets.lightgcn_benchmarks:load", "books, without exposures"),
+    "dens-toy": Entry(
+        "recns_tf.datasets.lightgcn_benchmarks:load",
+        "toys, split by time, without exposures, downloaded on first use",
+    ),
     "synthetic-small": Entry(
         "recns_tf.datasets.synthetic.generate:load",
         "synthetic: 1,000 users, 2,000 items, 40 thousand clicks; no download",
@@ -158,6 +168,12 @@ SAMPLERS = {
     ),
     "ppr-hard": Entry(
         "recns_tf.samplers.ppr_hard:PPRHard", "ever more items related to the positive (PinSage)"
+    ),
+    "mixgcf": Entry(
+        "recns_tf.samplers.mixgcf:MixGCF", "a hard item per layer, mixed with the positive"
+    ),
+    "dens": Entry(
+        "recns_tf.samplers.dens:DENS", "an item per layer, hard by its disentangled part"
     ),
 }
 

@@ -28,12 +28,16 @@ from recns_tf.regions import region, walks
 settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.load_profile("repeatable")
 
-# mf gives samplers the same kind of tables as lightgcn, so three samplers suffice for it.
+LAYERED = ("mixgcf", "dens")
+"""Samplers that choose in each layer of the encoder, which pinsage does not allow."""
+
+# mf gives other samplers the same kind of tables as lightgcn, so three suffice for it.
 PAIRS = [
     (encoder, sampler)
     for encoder in registry.ENCODERS
     for sampler in registry.SAMPLERS
-    if encoder != "mf" or sampler in ("recns", "unins", "srns")
+    if (encoder != "mf" or sampler in ("recns", "unins", "srns", *LAYERED))
+    and (encoder != "pinsage" or sampler not in LAYERED)
 ]
 
 TOY = {

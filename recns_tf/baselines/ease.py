@@ -16,6 +16,7 @@ from scipy.sparse import csr_array
 
 from recns_tf.baselines.base import Fit, Scorer, TooManyItems, binary
 from recns_tf.baselines.settings import BaselineSettings, numbers
+from recns_tf.utils.memory import available_bytes
 from recns_tf.utils.text import bytes_text
 
 MATRICES = 5
@@ -28,7 +29,7 @@ def fits(train: csr_array, settings: BaselineSettings) -> Iterator[Fit]:
     """Return an iterator with one fit per λ. See Baseline.
 
     Raises:
-        TooManyItems: the matrices need more memory than settings.ease_memory.
+        TooManyItems: the matrices need more memory than settings.ease_memory, or than there is.
     """
     num_items = train.shape[1]
     needed = MATRICES * 8 * num_items**2
@@ -37,6 +38,11 @@ def fits(train: csr_array, settings: BaselineSettings) -> Iterator[Fit]:
         raise TooManyItems(
             f"ease needs {bytes_text(needed)} for its matrices of {num_items:,} x {num_items:,} "
             f"items: --ease_memory={settings.ease_memory:g} allows {fitting:,} items at most."
+        )
+    if needed > (available := available_bytes()):
+        raise TooManyItems(
+            f"ease needs {bytes_text(needed)} for its matrices of {num_items:,} x {num_items:,} "
+            f"items, and {bytes_text(available)} of memory are available."
         )
     return fit_each(train, sorted(set(numbers(settings.ease_l2))))
 

@@ -39,7 +39,8 @@ EVALUATION = ("topk", "select_by")
 def with_defaults(recorded: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings that a run recorded, with those that its version did not have."""
     known = complete(recorded)
-    return {name: known[name] for name in (*NAMES, *EVALUATION)} | dict(recorded)
+    grids = BaselineSettings().of(str(recorded.get("encoder", "")))
+    return {name: known[name] for name in (*NAMES, *EVALUATION)} | grids | dict(recorded)
 
 
 def fit_and_evaluate(

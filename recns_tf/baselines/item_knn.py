@@ -10,6 +10,12 @@ Similarities are not normalized further. They are
 
 the cosine of Deshpande and Karypis with the shrinkage of R. Bell and Y. Koren, "Improved
 Neighborhood-based Collaborative Filtering", KDD Cup 2007, in the denominator.
+
+With --itemknn_scores=deviations, the score is a prediction of the rating instead, 1 for an item of
+the user and 0 for any other, from item means m (H. Ma et al., "Effective Missing Data Prediction
+for Collaborative Filtering", SIGIR 2007, as in BARS' ItemCF):
+
+    m_i + sum over neighbors j of sim(j, i) (x_uj - m_j) / sum over neighbors j of sim(j, i).
 """
 
 from __future__ import annotations
@@ -36,8 +42,12 @@ def fits(train: csr_array, settings: BaselineSettings) -> Iterator[Fit]:
             table = to_sparse(nearest[:, :size], similarity[:, :size])
             if settings.itemknn_lists == "scored":
                 table = csr_array(table.T)
+            offsets = np.zeros(positives.shape[1])
+            if settings.itemknn_scores == "deviations":
+                table, offsets = deviations(positives, table)
             yield Fit(
-                {"itemknn_neighbors": size, "itemknn_shrink": shrink}, scorer(positives, table)
+                {"itemknn_neighbors": size, "itemknn_shrink": shrink},
+                scorer(positives, table, offsets),
             )
 
 
@@ -80,15 +90,33 @@ def to_sparse(nearest: NDArray[np.int64], similarity: NDArray[np.float64]) -> cs
     return table
 
 
-def scorer(positives: csr_array, table: csr_array) -> Scorer:
-    """Return a scorer: rows of X times the table.
+def deviations(positives: csr_array, table: csr_array) -> tuple[csr_array, NDArray[np.float64]]:
+    """Return the table and the offsets of scores that are mean deviations from item means.
+
+    Args:
+        positives: X, float64 CSR array [U, I].
+        table: similarities of neighbors, as in `scorer`.
+
+    Returns:
+        The table divided by its column sums, and the offset of each item, float64 [I]. An item
+        without neighbors has its mean.
+    """
+    means = degrees_of_items(positives) / positives.shape[0]
+    totals = np.asarray(table.sum(axis=0))
+    divisors = np.where(totals > 0, totals, 1.0)
+    return csr_array(table / divisors), means - (means @ table) / divisors
+
+
+def scorer(positives: csr_array, table: csr_array, offsets: NDArray[np.float64]) -> Scorer:
+    """Return a scorer: rows of X times the table, plus the offsets.
 
     Args:
         positives: X, float64 CSR array [U, I].
         table: CSR array [I, I] with sim(j, i) in row j and column i for neighbors.
+        offsets: float64 [I].
     """
 
     def scores(users: NDArray[np.integer]) -> NDArray[np.float64]:
-        return np.asarray((positives[users] @ table).toarray())
+        return np.asarray((positives[users] @ table).toarray()) + offsets
 
     return scores

@@ -40,6 +40,12 @@ class BaselineSettings(Checked):
         "items (Deshpande and Karypis)",
         one_of("scored", "owned"),
     )
+    itemknn_scores: str = option(
+        "sum",
+        "itemknn: sum of the similarities to the user's items, or a predicted rating, the item's "
+        "mean plus the weighted mean deviation of its neighbors from theirs (Ma et al. 2007)",
+        one_of("sum", "deviations"),
+    )
     itemknn_shrink: str = option(
         "0,10,50,100,300",
         "itemknn: added to the denominator of the cosine, which damps rare items; a grid",

@@ -55,7 +55,7 @@ class SamplerSettings(Checked):
     )
     num_candidates: int = option(
         20,
-        "M, candidates per pair (RecNS) or per negative (dns, dns-mn, ahns, bns)",
+        "M, candidates per pair (RecNS) or per negative (dns, dns-mn, ahns, bns, mixgcf, dens)",
         A_FEW,
         alias="K_Candidates",
     )
@@ -147,6 +147,15 @@ class SamplerSettings(Checked):
     )
     ppr_restart: float = option(
         0.5, "ppr-hard: probability that a walk restarts after two edges", between(0.01, 0.99)
+    )
+    dens_weight: float = option(
+        0.3, "dens: gamma, weight of the loss that trains its gates (its code)", NOT_NEGATIVE
+    )
+    dens_warmup: int = option(
+        100,
+        "dens: epochs over which the choice turns from irrelevant factors to relevant ones (its "
+        "code)",
+        A_WAIT,
     )
     simns_pool: int = option(
         2_000, "simns: items in a batch's pool, as in its experiments (deezer)", A_POOL

@@ -9,20 +9,18 @@ warning if they differ.
 
 from __future__ import annotations
 
-import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from recns_tf.datasets.download import DownloadError, download
 from recns_tf.datasets.graph_folder import load_folder
-from recns_tf.errors import UserError
+from recns_tf.datasets.published_files import fetch
 from recns_tf.interactions import Interactions
 from recns_tf.utils.files import git_blob_sha1
 
 if TYPE_CHECKING:
     from recns_tf.config.config import Config
 
+HOME = "https://github.com/zyang-16/RecNS/tree/4845d02"
 SIZES = (16_015, 44_175)
 REPOSITORIES = tuple(
     f"https://raw.githubusercontent.com/zyang-16/RecNS/{commit}"
@@ -61,43 +59,13 @@ def load(directory: Path, config: Config) -> Interactions:
         UserError: a file is missing and cannot be downloaded, or is damaged.
     """
     folder = directory / config.layout
-    fetch(folder, config.layout)
+    path_there, blobs = BLOBS[config.layout]
+    fetch(
+        "zhihu",
+        folder,
+        [f"{repository}/{path_there}" for repository in REPOSITORIES],
+        f"{HOME}/{path_there}",
+        blobs,
+        git_blob_sha1,
+    )
     return load_folder("zhihu", folder, config.layout, directory, config, SIZES)
-
-
-def fetch(folder: Path, layout: str) -> None:
-    """Download the files of a layout that are missing in `folder`.
-
-    Raises:
-        UserError: a download fails; the message says which files to put where.
-    """
-    path_there, blobs = BLOBS[layout]
-    for name, blob in blobs.items():
-        if (folder / name).exists():
-            if git_blob_sha1(folder / name) != blob:
-                print(
-                    f"{folder / name} is not the authors' file; it is used anyway.", file=sys.stderr
-                )
-            continue
-        try:
-            fetch_file(f"{path_there}/{name}", folder / name, blob)
-        except DownloadError as error:
-            raise UserError(
-                f"zhihu cannot be downloaded: {error}. Run again to continue the download; without "
-                f"a network, put {', '.join(blobs)} of "
-                f"https://github.com/zyang-16/RecNS/tree/4845d02/{path_there} into {folder}/."
-            ) from error
-
-
-def fetch_file(path_there: str, path: Path, blob: str) -> None:
-    """Download one file from the first of REPOSITORIES that has it.
-
-    Raises:
-        DownloadError: none has it; the message is about the last one.
-    """
-    *others, last = REPOSITORIES
-    for repository in others:
-        with suppress(DownloadError):
-            download(f"{repository}/{path_there}", path, blob, git_blob_sha1)
-            return
-    download(f"{last}/{path_there}", path, blob, git_blob_sha1)

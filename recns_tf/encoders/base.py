@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, ClassVar, Protocol, Self
 
 import keras
 import numpy as np
@@ -143,6 +143,8 @@ class Encoder(Serializable, SameEverywhere, keras.Model):
 
     Attributes:
         width: number of columns of the embeddings.
+        without_layers: why samplers that choose in each layer cannot use it; empty if they can.
+        layer_width: number of columns of each layer, if they can.
 
     Example:
         >>> encoder = LightGCN(Adjacency.from_train(train), *train.shape)
@@ -150,6 +152,8 @@ class Encoder(Serializable, SameEverywhere, keras.Model):
     """
 
     width: int
+    without_layers: ClassVar[str] = "it does not define encode_layers"
+    layer_width: int = 0
 
     @classmethod
     @abstractmethod
@@ -164,6 +168,18 @@ class Encoder(Serializable, SameEverywhere, keras.Model):
             training: whether to apply dropout and to sample neighbors, if the encoder does.
             seed: int64 [2], of the step's dropout and sampling; required when training.
         """
+
+    def encode_layers(self, training: bool, seed: tf.Tensor | None = None) -> Tables:
+        """Return what `encode` does, as LayeredTables, for samplers that choose in each layer.
+
+        Raises:
+            UserError: the encoder has no such layers.
+        """
+        del training, seed
+        raise UserError(
+            f"the encoder {type(self).__name__} has no layers to choose negatives in, since "
+            f"{self.without_layers}."
+        )
 
     @abstractmethod
     def penalty(self, users: tf.Tensor, positives: tf.Tensor, negatives: tf.Tensor) -> tf.Tensor:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
 from recns_tf.encoders.base import Encoder, FullTables, initial_nodes
+from recns_tf.encoders.layers import LayeredTables
 from recns_tf.ops import random
 from recns_tf.ops.random import Purpose
 
@@ -16,7 +18,8 @@ from recns_tf.ops.random import Purpose
 class FullGraphEncoder(Encoder):
     """An encoder that propagates one layer-0 embedding per node.
 
-    The weight `nodes` [U + I, d] holds the layer-0 embeddings: users, then items.
+    The weight `nodes` [U + I, d] holds the layer-0 embeddings: users, then items. A subclass that
+    defines `all_layers` sets `without_layers` to "".
 
     Args:
         name: name of the model.
@@ -39,7 +42,7 @@ class FullGraphEncoder(Encoder):
         super().__init__(name=name)
         self.num_users = num_users
         self.num_items = num_items
-        self.dim = dim
+        self.dim = self.layer_width = dim
         self.initializer = initializer
         self.seed = seed
         self.weights_seed = random.stream(random.root(seed), Purpose.WEIGHTS)
@@ -67,7 +70,33 @@ class FullGraphEncoder(Encoder):
         return FullTables(*self._sides(None))
 
     def _sides(self, seed: tf.Tensor | None) -> list[tf.Tensor]:
-        return tf.split(self.propagate(seed), [self.num_users, self.num_items])
+        return self.split(self.propagate(seed))
+
+    def split(self, nodes: tf.Tensor) -> list[tf.Tensor]:
+        """Return the rows of users and those of items: [U + I, d] -> [U, d], [I, d]."""
+        return tf.split(nodes, [self.num_users, self.num_items])
+
+    def all_layers(self, seed: tf.Tensor | None) -> list[tf.Tensor]:
+        """Return e^0 … e^L of all nodes, [U + I, d] each, whose pooling `propagate` returns.
+
+        Args:
+            seed: as for `propagate`.
+        """
+        raise NotImplementedError
+
+    def layer_weights(self) -> Sequence[tf.Tensor | float] | None:
+        """Return the weights of the layers in the final embeddings; None to concatenate them."""
+        return None
+
+    def encode_layers(self, training: bool, seed: tf.Tensor | None = None) -> LayeredTables:
+        if self.without_layers:
+            super().encode_layers(training, seed)
+        is_random = training and self.is_random
+        layers = [
+            FullTables(*self.split(each)) for each in self.all_layers(seed if is_random else None)
+        ]
+        again = (lambda: self.encode_layers(training=False)) if is_random else None
+        return LayeredTables(layers, self.layer_weights(), again)
 
     def penalty(self, users: tf.Tensor, positives: tf.Tensor, negatives: tf.Tensor) -> tf.Tensor:
         """Return (½ Σ‖e_u‖² + ½ Σ‖e_v‖² + ½ Σ‖e_n‖²) / B over the layer-0 rows of the batch.

@@ -8,11 +8,13 @@ and Â = D^-1/2 A D^-1/2, the final embeddings are E* = α_0 E + α_1 ÂE + … 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import tensorflow as tf
 
 from recns_tf.encoders.full_graph import FullGraphEncoder
+from recns_tf.encoders.layers import pooled
 from recns_tf.encoders.new_users import NewUsers, constant, item_scale, lengths, propagated, sums
 from recns_tf.encoders.propagation import Adjacency
 from recns_tf.encoders.saving import serializable
@@ -38,6 +40,8 @@ class LightGCN(FullGraphEncoder):
         initializer: of the layer-0 embeddings, one of INITIALIZERS.
         seed: of the initial embeddings.
     """
+
+    without_layers: ClassVar[str] = ""
 
     def __init__(
         self,
@@ -85,21 +89,25 @@ class LightGCN(FullGraphEncoder):
         for _ in range(self.num_layers):
             layers.append(scale * nodes[self.num_users :])
             nodes = self.adjacency.product(nodes)
-        weights = tf.constant(self.coefficients)
-        if self.layer_logits is not None:
-            weights = tf.nn.softmax(tf.convert_to_tensor(self.layer_logits))
-        return LightGCNNewUsers(layers, tf.unstack(weights)[1:], self.adjacency.symmetric)
+        weights = tf.unstack(tf.convert_to_tensor(self.layer_weights()))
+        return LightGCNNewUsers(layers, weights[1:], self.adjacency.symmetric)
 
     def propagate(self, seed: tf.Tensor | None) -> tf.Tensor:
-        nodes = tf.convert_to_tensor(self.nodes)
         if self.layer_logits is None:
-            return self.adjacency.polynomial(nodes, self.coefficients)
-        weights = tf.unstack(tf.nn.softmax(tf.convert_to_tensor(self.layer_logits)))
-        final = weights[0] * nodes
-        for weight in weights[1:]:
-            nodes = self.adjacency.product(nodes)
-            final += weight * nodes
-        return final
+            return self.adjacency.polynomial(tf.convert_to_tensor(self.nodes), self.coefficients)
+        return pooled(self.all_layers(seed), self.layer_weights())
+
+    def all_layers(self, seed: tf.Tensor | None) -> list[tf.Tensor]:
+        del seed
+        layers = [tf.convert_to_tensor(self.nodes)]
+        for _ in range(self.num_layers):
+            layers.append(self.adjacency.product(layers[-1]))
+        return layers
+
+    def layer_weights(self) -> Sequence[tf.Tensor | float]:
+        if self.layer_logits is None:
+            return self.coefficients
+        return tf.unstack(tf.nn.softmax(tf.convert_to_tensor(self.layer_logits)))
 
 
 class LightGCNNewUsers(NewUsers):

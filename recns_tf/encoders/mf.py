@@ -8,7 +8,7 @@ without item biases. It shows what propagation adds, as the rest is the same for
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import tensorflow as tf
 
@@ -38,6 +38,8 @@ class MF(FullGraphEncoder):
         seed: of the initial embeddings.
     """
 
+    without_layers: ClassVar[str] = ""
+
     def __init__(
         self,
         num_users: int,
@@ -65,6 +67,9 @@ class MF(FullGraphEncoder):
 
     def propagate(self, seed: tf.Tensor | None) -> tf.Tensor:
         return tf.convert_to_tensor(self.nodes)
+
+    def all_layers(self, seed: tf.Tensor | None) -> list[tf.Tensor]:
+        return [tf.convert_to_tensor(self.nodes)]
 
 
 class MFNewUsers(NewUsers):

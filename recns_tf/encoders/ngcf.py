@@ -12,13 +12,14 @@ are scaled to length 1 (xiangwang1223/neural_graph_collaborative_filtering).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import keras
 import tensorflow as tf
 
 from recns_tf.encoders.base import glorot_uniform, half_squares
 from recns_tf.encoders.full_graph import FullGraphEncoder
+from recns_tf.encoders.layers import pooled
 from recns_tf.encoders.new_users import NewUsers, constant, item_scale, lengths, propagated, sums
 from recns_tf.encoders.propagation import Adjacency
 from recns_tf.encoders.saving import serializable
@@ -50,6 +51,8 @@ class NGCF(FullGraphEncoder):
         initializer: of the layer-0 embeddings, one of INITIALIZERS.
         seed: of the initial weights.
     """
+
+    without_layers: ClassVar[str] = ""
 
     def __init__(
         self,
@@ -99,6 +102,9 @@ class NGCF(FullGraphEncoder):
         return bool(self.message_dropout or self.node_dropout)
 
     def propagate(self, seed: tf.Tensor | None) -> tf.Tensor:
+        return pooled(self.all_layers(seed), self.layer_weights())
+
+    def all_layers(self, seed: tf.Tensor | None) -> list[tf.Tensor]:
         hidden = tf.convert_to_tensor(self.nodes)
         layers = [hidden]
         for layer, (own, interaction) in enumerate(self.kernels):
@@ -111,7 +117,7 @@ class NGCF(FullGraphEncoder):
             if seed is not None and self.message_dropout:
                 hidden = dropout(hidden, self.message_dropout, random.stream(seed, layer, 1))
             layers.append(tf.math.l2_normalize(hidden, axis=1))
-        return tf.concat(layers, axis=1)
+        return layers
 
     def new_users(self) -> NGCFNewUsers:
         hidden, layers = tf.convert_to_tensor(self.nodes), []

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import keras
 import numpy as np
@@ -74,6 +74,8 @@ class PinSage(Encoder):
     Raises:
         ValueError: see SharedColumns.
     """
+
+    without_layers: ClassVar[str] = "only its last layer is scored"
 
     def __init__(
         self,

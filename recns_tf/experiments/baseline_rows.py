@@ -22,7 +22,7 @@ from recns_tf.errors import UserError
 from recns_tf.evaluation.metrics import METRIC, METRICS
 from recns_tf.experiments import plans, tables
 from recns_tf.experiments.cells import DONE, NEW, Cell, is_locked, make_cells, name_part
-from recns_tf.experiments.options import ReproduceSettings
+from recns_tf.experiments.options import RunsSettings
 from recns_tf.experiments.results import Line, finished
 from recns_tf.experiments.sweep import POLL_SECONDS, WRITTEN_TO, Failure, duration
 from recns_tf.interactions import Interactions
@@ -41,10 +41,12 @@ class ClosedForm(NamedTuple):
     Attributes:
         name: name of the baseline.
         cell: folder name, and settings of which only those that a baseline records are used.
+        grids: its hyperparameters.
     """
 
     name: str
     cell: Cell
+    grids: BaselineSettings = BaselineSettings()
 
 
 class BaselineRows(NamedTuple):
@@ -102,7 +104,7 @@ def closed_form(name: str, config: Config, base: Config) -> ClosedForm:
 
 
 def fit_baselines(
-    rows: BaselineRows, options: ReproduceSettings, folder: Path
+    rows: BaselineRows, options: RunsSettings, folder: Path
 ) -> tuple[list[Line], list[Failure]]:
     """Fit the closed-form baselines that are not fitted yet.
 
@@ -122,7 +124,8 @@ def fit_baselines(
     lines, failures = [], []
     data: Interactions | None = None
     runs_dir = Path(options.runs_dir)
-    for name, cell in rows.fits:
+    for fit in rows.fits:
+        cell = fit.cell
         # All baselines share one dataset.
         data = data or datasets.load(cell.config, options.data_dir)
         log = folder / "logs" / f"{cell.name}.log"
@@ -131,7 +134,7 @@ def fit_baselines(
         runs = []
         started = time.monotonic()
         try:
-            results = fit_baseline(name, cell, data, options.workspace, log)
+            results = fit_baseline(fit, data, options.workspace, log)
             runs = [(cell, {**results, "training_seconds": results["fitting_seconds"]})]
             if not is_done:
                 took = duration(time.monotonic() - started)
@@ -140,7 +143,7 @@ def fit_baselines(
             print(f"{cell.name} is skipped: {error}")
         except UserError as error:
             failures.append(Failure(cell.name, f"failed: {error}", log))
-        lines.append(Line("", name, name, runs))
+        lines.append(Line("", fit.name, fit.name, runs))
     if rows.runs:
         label = f"{MF} ({MF_SETTINGS['loss']}, {MF_SETTINGS['sampler']})"
         lines.append(Line("", MF, label, finished(rows.runs, runs_dir)))
@@ -148,7 +151,7 @@ def fit_baselines(
 
 
 def fit_baseline(
-    name: str, cell: Cell, data: Interactions, workspace: Workspace, log: Path
+    fit: ClosedForm, data: Interactions, workspace: Workspace, log: Path
 ) -> dict[str, Any]:
     """Fit a closed-form baseline and return its results; output is appended to its log.
 
@@ -157,7 +160,7 @@ def fit_baseline(
     Raises:
         UserError: see `fitting.fit_and_evaluate`.
     """
-    place = dataclasses.replace(workspace, run_name=cell.name)
+    place = dataclasses.replace(workspace, run_name=fit.cell.name)
     with (
         log.open("a", encoding="utf-8") as output,
         redirect_stdout(output),
@@ -165,11 +168,11 @@ def fit_baseline(
     ):
         while True:
             try:
-                return fitting.fit_and_evaluate(name, cell.config, BaselineSettings(), place, data)
+                return fitting.fit_and_evaluate(fit.name, fit.cell.config, fit.grids, place, data)
             except UserError as error:
                 if WRITTEN_TO not in str(error):
                     raise
-            while is_locked(cell, Path(workspace.runs_dir)):
+            while is_locked(fit.cell, Path(workspace.runs_dir)):
                 time.sleep(POLL_SECONDS)
 
 
@@ -181,8 +184,8 @@ def is_fitted(cell: Cell, runs_dir: Path) -> bool:
 def plan_lines(rows: BaselineRows, runs_dir: Path) -> list[str]:
     """Return the lines of a dry run for the closed-form baselines."""
     return [
-        f"{DONE if is_fitted(cell, runs_dir) else NEW:<8}{'':>9}  {cell.name}, closed form"
-        for _, cell in rows.fits
+        f"{DONE if is_fitted(fit.cell, runs_dir) else NEW:<8}{'':>9}  {fit.cell.name}, closed form"
+        for fit in rows.fits
     ]
 
 

@@ -11,6 +11,8 @@ from recns_tf.config.command_line import explicit_settings
 from recns_tf.config.config import Workspace
 from recns_tf.config.flags import (
     A_FOLDER,
+    A_SEED,
+    A_WAIT,
     LARGEST_INTEGER,
     Checked,
     list_of,
@@ -26,12 +28,11 @@ BASES = ("both", "original", "default")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SweepSettings(Checked):
-    """The flags of every sweep."""
+class RunsSettings(Checked):
+    """The flags of every command that makes many runs."""
 
     data_dir: str = option("data", "folder of the datasets", A_FOLDER)
     runs_dir: str = option("runs", "folder of the runs and of their tables", A_FOLDER)
-    seeds: str = option("0,1,2", "seeds, one run each; tables show mean and deviation", SEEDS)
     jobs: int = option(1, "number of parallel runs, which share the cores", whole(1, 1_024))
     dry_run: bool = option(
         False, "only list the runs, which of them are finished, and the time the others will take"
@@ -41,6 +42,13 @@ class SweepSettings(Checked):
     def workspace(self) -> Workspace:
         """The folders that the runs read and write."""
         return Workspace(data_dir=self.data_dir, runs_dir=self.runs_dir)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SweepSettings(RunsSettings):
+    """The flags of every sweep."""
+
+    seeds: str = option("0,1,2", "seeds, one run each; tables show mean and deviation", SEEDS)
 
     @property
     def seed_numbers(self) -> list[int]:
@@ -83,6 +91,19 @@ class AblateSettings(SweepSettings):
     letter: bool = option(
         False, "use flags/paper.flags, which follow the paper exactly, in place of the defaults"
     )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class VerifySettings(RunsSettings):
+    """The flags of the command verify."""
+
+    epochs: int = option(
+        0,
+        "train curves to this epoch at most, and compare all values up to it; 0 for the values "
+        "that take minutes",
+        A_WAIT,
+    )
+    seed: int = option(0, "seed of the runs", A_SEED)
 
 
 def fixed_settings(

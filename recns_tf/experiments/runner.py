@@ -9,7 +9,7 @@ from pathlib import Path
 from recns_tf import datasets
 from recns_tf.errors import UserError
 from recns_tf.experiments.cells import DONE, Cell, state, unique_cells
-from recns_tf.experiments.options import SweepSettings
+from recns_tf.experiments.options import RunsSettings
 from recns_tf.experiments.sweep import Failure, duration, sweep
 from recns_tf.runs.folder import RunFolder
 from recns_tf.utils.text import count
@@ -18,7 +18,7 @@ Key = tuple[str, ...]
 
 
 def run_cells(
-    cells: Iterable[Cell], options: SweepSettings, folder: Path
+    cells: Iterable[Cell], options: RunsSettings, folder: Path
 ) -> tuple[bool, list[Failure]]:
     """Run the cells that are not finished, or print the plan if it is a dry run.
 
@@ -40,9 +40,9 @@ def run_cells(
         print(plan_text(cells, runs_dir, options.jobs))
         return False, []
     todo = [cell for cell in cells if state(cell, runs_dir) != DONE]
-    if todo:
-        # Loading it here reports errors once, and downloads the dataset in a single process.
-        datasets.load(todo[0].config, options.data_dir)
+    # Loading them here reports errors once, and downloads a dataset in a single process.
+    for config in {cell.config.dataset: cell.config for cell in reversed(todo)}.values():
+        datasets.load(config, options.data_dir)
     return True, sweep(cells, options.workspace, folder, options.jobs)
 
 

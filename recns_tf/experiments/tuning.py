@@ -42,6 +42,8 @@ SAMPLER_SPACES: dict[str, dict[str, BaseDistribution]] = {
     "bns": {"bns_weight": CategoricalDistribution((0.5, 1.0, 5.0, 10.0))},
     "inbatch": {"inbatch_hits": CategoricalDistribution(("mask", "keep"))},
     "ppr-hard": {"ppr_first": CategoricalDistribution((250, 500, 1_000, 2_000))},
+    "mixgcf": {"num_candidates": CategoricalDistribution((5, 10, 20, 30, 50))},
+    "dens": {"dens_weight": CategoricalDistribution((0.1, 0.3, 0.5, 1.0))},
     "popns": {"popularity_power": CategoricalDistribution((0.25, 0.5, 0.75, 1.0))},
     "simns": {"simns_pool": CategoricalDistribution((500, 1_000, 2_000, 4_000))},
     "advns": {"generator_temperature": CategoricalDistribution((0.25, 0.5, 1.0, 2.0, 4.0))},

@@ -10,12 +10,13 @@ from recns_tf.reporting.content import Part, Section, make_legend, parts_by_data
 from recns_tf.reporting.groups import Group, series_names
 from recns_tf.reporting.runs import best_epoch, number
 
-LOSSES = ("loss", "ranking_loss", "penalty")
+LOSSES = ("loss", "ranking_loss", "penalty", "auxiliary_loss")
 SECONDS = ("seconds", "sampling_seconds")
 TITLES = {
     "loss": "training loss, with its penalty",
     "ranking_loss": "ranking loss",
     "penalty": "L2 penalty",
+    "auxiliary_loss": "loss of the sampler",
     "false_negatives": "share of false negatives (held-out positives)",
     "exposed_negatives": "share of exposed negatives",
     "negative_popularity": "popularity of negatives (mean train users)",

@@ -27,11 +27,13 @@ class SamplerContext(NamedTuple):
         interactions: the dataset; a sampler may use train and exposed only.
         pool: each user's region, for samplers that draw items themselves.
         width: number of columns of the encoder's embeddings.
+        layer_width: number of columns of each of its layers, for samplers that use them.
     """
 
     interactions: Interactions
     pool: ItemSets
     width: int
+    layer_width: int = 0
 
 
 class Choice(NamedTuple):
@@ -58,6 +60,7 @@ class Negatives(NamedTuple):
         statistics, feedback: as in Choice.
         kept: bool [B, k], which negatives count; None for all.
         shift: float32 [k], added to the scores of the negatives in the loss; None for nothing.
+        auxiliary: float32 [B], the sampler's own loss of each pair, if it has one.
     """
 
     ids: tf.Tensor
@@ -67,6 +70,7 @@ class Negatives(NamedTuple):
     feedback: Any = ()
     kept: tf.Tensor | None = None
     shift: tf.Tensor | None = None
+    auxiliary: Any = ()
 
 
 class Sampler(Serializable, SameEverywhere, keras.layers.Layer):
@@ -74,8 +78,9 @@ class Sampler(Serializable, SameEverywhere, keras.layers.Layer):
 
     It chooses from frozen embeddings: no gradient flows through the choice. State, if any, is kept
     in weights, so that it is saved and restored with the model; only `update_state` and
-    `begin_epoch` change it. Weights of a generator are trainable; the encoder's optimizer does not
-    update them. Constructor arguments are kept as attributes of the same name; see Serializable.
+    `begin_epoch` change it. Weights of a generator are trainable; the encoder's optimizer updates
+    only those that `jointly_trained` names. Constructor arguments are kept as attributes of the
+    same name; see Serializable.
 
     Class attributes:
         default_region: region of the negatives unless --region sets another.
@@ -85,6 +90,8 @@ class Sampler(Serializable, SameEverywhere, keras.layers.Layer):
             that are some steps old, if encoding is expensive (Tables.stale_ok).
         penalizes_negatives: whether the L2 penalty covers the negatives.
         leaves_out: whether some of its negatives do not count in the loss (Negatives.kept).
+        uses_layers: whether its tables must be LayeredTables, which not every encoder has.
+        has_auxiliary_loss: whether it has a loss of its own; see `auxiliary_losses`.
         statistics: names of the scalars it reports in every step.
 
     Args:
@@ -92,7 +99,7 @@ class Sampler(Serializable, SameEverywhere, keras.layers.Layer):
 
     Example:
         >>> sampler = UniNS(15, pool=ComplementItems(train))
-        >>> negatives = sampler.sample(batch, encoder.encode(True, seed), seed)
+        >>> negatives = sampler.sample(batch, sampler.encode(encoder, True, seed), seed)
     """
 
     default_region: ClassVar[str] = "all"
@@ -102,6 +109,8 @@ class Sampler(Serializable, SameEverywhere, keras.layers.Layer):
     scores_large_pool: ClassVar[bool] = False
     penalizes_negatives: ClassVar[bool] = True
     leaves_out: ClassVar[bool] = False
+    uses_layers: ClassVar[bool] = False
+    has_auxiliary_loss: ClassVar[bool] = False
     statistics: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, num_negatives: int):
@@ -128,6 +137,18 @@ class Sampler(Serializable, SameEverywhere, keras.layers.Layer):
         """
         with tf.device(HOST):
             return self.add_weight(name=name, shape=shape, dtype="int32", trainable=False)
+
+    def encode(self, encoder: Encoder, training: bool, seed: tf.Tensor | None = None) -> Tables:
+        """Return the embeddings for `sample`, with their layers if it uses them.
+
+        Args:
+            encoder: E_θ.
+            training, seed: as for Encoder.encode.
+
+        Raises:
+            UserError: the sampler uses layers, and the encoder has none.
+        """
+        return (encoder.encode_layers if self.uses_layers else encoder.encode)(training, seed)
 
     @abstractmethod
     def choose(self, batch: Batch, tables: Tables, seed: tf.Tensor) -> Choice:
@@ -187,19 +208,53 @@ class Sampler(Serializable, SameEverywhere, keras.layers.Layer):
         del whole, start
         return self.sample(own, tables, seed)
 
+    def score(
+        self, batch: Batch, ids: tf.Tensor, tables: Tables, seed: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return the scores of the positives and of the negatives; gradients flow through them.
+
+        Args:
+            batch: of the step.
+            ids: int32 [B, n], of its Choice.
+            tables: this step's live embeddings.
+            seed: that of the choice.
+
+        Returns:
+            float32 [B] and [B, k].
+        """
+        del seed
+        pairs = tf.concat([batch.positives[:, None], ids], axis=1)
+        positive, chosen = tf.split(tables.scores(batch.users, pairs), [1, ids.shape[1]], axis=1)
+        return positive[:, 0], self.merge_scores(chosen, ids, tables)
+
+    def auxiliary_losses(self, batch: Batch, ids: tf.Tensor, tables: Tables) -> Any:
+        """Return the sampler's own loss of each pair, float32 [B], whose mean is added to the loss.
+
+        Only for a sampler with `has_auxiliary_loss`. It trains the encoder and the weights in
+        `jointly_trained`.
+
+        Args:
+            batch, ids, tables: as for `score`.
+        """
+        del batch, ids, tables
+        return ()
+
+    @property
+    def jointly_trained(self) -> list[keras.Variable]:
+        """The weights that the encoder's optimizer updates, by the gradient of the whole loss."""
+        return []
+
     def sample(self, batch: Batch, tables: Tables, seed: tf.Tensor) -> Negatives:
         """Return k negatives for every pair of the batch, given this step's live embeddings."""
         known = tables.stale_ok() if self.scores_large_pool else tables.frozen()
         choice = self.choose(batch, known, seed)
-        pairs = tf.concat([batch.positives[:, None], choice.ids], axis=1)
-        positive, chosen = tf.split(
-            tables.scores(batch.users, pairs), [1, choice.ids.shape[1]], axis=1
-        )
+        positive, scores = self.score(batch, choice.ids, tables, seed)
         return Negatives(
             choice.ids[:, : self.num_negatives],
-            self.merge_scores(chosen, choice.ids, tables),
-            positive[:, 0],
+            scores,
+            positive,
             *choice[1:],
+            auxiliary=self.auxiliary_losses(batch, choice.ids, tables),
         )
 
 

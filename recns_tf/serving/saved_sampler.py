@@ -62,7 +62,7 @@ class SavedSampler(tf.Module):
             batch = Batch(users, positives, candidates, exposed, seed)
             # Here, because TensorFlow may trace the function again when it is saved.
             with kernels.using(kernels.TENSORFLOW, kernels.COO):
-                negatives = sampler.sample(batch, encoder.encode(training=False), seed)
+                negatives = sampler.sample(batch, sampler.encode(encoder, False), seed)
             found = {
                 "ids": negatives.ids,
                 "scores": negatives.scores,

@@ -3,23 +3,47 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple, Self
 
 from recns_tf import losses, registry
 from recns_tf.config.config import Config
+from recns_tf.encoders.base import Encoder
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
+from recns_tf.losses import Loss
 from recns_tf.ops import kernels
 from recns_tf.ops.adam import FusedAdam
 from recns_tf.ops.item_sets import ItemSets
 from recns_tf.regions.candidate_sets import CandidateSets
 from recns_tf.regions.region import build_region
-from recns_tf.samplers.base import SamplerContext
+from recns_tf.samplers.base import Sampler, SamplerContext
 from recns_tf.training.memory import require_enough, require_pools
 from recns_tf.training.negative_statistics import NegativeStatistics
 from recns_tf.training.pipeline import Pipeline
 from recns_tf.training.sampled_rec import SampledRec
 from recns_tf.training.strategies import make_strategy
 from recns_tf.utils.devices import grow_memory, has_gpu
+
+
+class Parts(NamedTuple):
+    """The parts of a model that have a name."""
+
+    encoder: type[Encoder]
+    sampler: type[Sampler]
+    loss: Loss
+
+    @classmethod
+    def load(cls, config: Config) -> Self:
+        """Return the parts that settings name.
+
+        Raises:
+            UserError: one is unknown, or cannot be loaded.
+        """
+        return cls(
+            registry.find(registry.ENCODERS, "encoder", config.encoder).load(),
+            registry.find(registry.SAMPLERS, "sampler", config.sampler).load(),
+            registry.find(registry.LOSSES, "loss", config.loss).load(),
+        )
 
 
 def build(
@@ -40,8 +64,8 @@ def build(
     if not has_gpu():
         require_enough(config, interactions)
     kernels.use(config.kernels, config.sparse_engine)
-    sampler_class = registry.find(registry.SAMPLERS, "sampler", config.sampler).load()
-    kind = sampler_class.default_region if config.region == "auto" else config.region
+    parts = Parts.load(config)
+    kind = parts.sampler.default_region if config.region == "auto" else config.region
     stored = build_region(
         interactions.train,
         kind,
@@ -64,41 +88,50 @@ def build(
         batch_size=config.batch_size,
         num_candidates=config.num_candidates,
         seed=config.seed,
-        with_candidates=sampler_class.uses_candidates,
-        with_exposed=sampler_class.uses_exposed,
+        with_candidates=parts.sampler.uses_candidates,
+        with_exposed=parts.sampler.uses_exposed,
         pair_sampling=config.pair_sampling,
     )
     if pipeline.with_candidates:
         check_candidates(config, interactions, region)
     with make_strategy(config.strategy).scope():
-        model = make_model(config, interactions, region.sets)
+        model = make_model(config, parts, interactions, region.sets)
     model.refresh()
     return model, pipeline, region
 
 
-def make_model(config: Config, interactions: Interactions, pool: ItemSets) -> SampledRec:
+def make_model(
+    config: Config, parts: Parts, interactions: Interactions, pool: ItemSets
+) -> SampledRec:
     """Return the compiled model that settings describe.
 
     Args:
         config: every setting.
+        parts: encoder, sampler and loss.
         interactions: the dataset.
         pool: the sets that samplers draw items from.
+
+    Raises:
+        UserError: a setting does not fit the data or another setting.
     """
-    encoder_class = registry.find(registry.ENCODERS, "encoder", config.encoder).load()
-    sampler_class = registry.find(registry.SAMPLERS, "sampler", config.sampler).load()
-    loss = registry.find(registry.LOSSES, "loss", config.loss).load()
-    if sampler_class.leaves_out and not losses.keywords_of(loss, (losses.KEPT,)):
+    if parts.sampler.leaves_out and not losses.keywords_of(parts.loss, (losses.KEPT,)):
         raise UserError(
             f"--loss={config.loss} cannot leave out negatives, as --sampler={config.sampler} "
             f"needs: give it a keyword-only argument '{losses.KEPT}', or choose another loss."
         )
-    encoder = encoder_class.from_settings(config, interactions)
-    previous = encoder_class.from_settings(config, interactions) if config.stale_scores else None
-    context = SamplerContext(interactions, pool, encoder.width)
+    encoder = parts.encoder.from_settings(config, interactions)
+    if parts.sampler.uses_layers and encoder.without_layers:
+        raise UserError(
+            f"--sampler={config.sampler} chooses negatives in each layer of the encoder, which "
+            f"{config.encoder} does not allow, since {encoder.without_layers}: choose another "
+            "--sampler, or the encoder lightgcn, ngcf or mf."
+        )
+    previous = parts.encoder.from_settings(config, interactions) if config.stale_scores else None
+    context = SamplerContext(interactions, pool, encoder.width, encoder.layer_width)
     model = SampledRec(
         encoder,
-        sampler_class.from_settings(config, context),
-        losses.with_options(loss, config),
+        parts.sampler.from_settings(config, context),
+        losses.with_options(parts.loss, config),
         config.margin,
         config.l2,
         NegativeStatistics.from_interactions(interactions),
@@ -114,7 +147,7 @@ def make_model(config: Config, interactions: Interactions, pool: ItemSets) -> Sa
         clipvalue=config.gradient_clip or None,
     )
     model.compile(optimizer=adam, jit_compile=False)
-    model.optimizer.build(model.encoder.trainable_variables)
+    model.optimizer.build(model.trained_weights)
     return model
 
 

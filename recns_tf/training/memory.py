@@ -17,6 +17,8 @@ from recns_tf.utils.memory import available_bytes, require_memory
 
 FLOAT = INT = 4
 """Bytes of a float32 and of an int32."""
+LAYERED = ("mixgcf", "dens")
+"""The samplers that choose in each layer of the encoder."""
 REDUCIBLE = (
     "dim",
     "feature_dim",
@@ -122,6 +124,9 @@ def embedding_bytes(config: Config, size: Size) -> int:
         return min(nodes, batch_rows(config, size)) * d * layers * FLOAT
     counts = {"lightgcn": (4, 2), "ngcf": (6 * layers + 3 * (layers + 1), 4), "mf": (2, 4)}
     tables, arrays = counts.get(config.encoder, (0, 0))
+    if config.encoder == "lightgcn" and config.sampler in LAYERED:
+        # Horner's rule, which others use, keeps no layers.
+        tables += layers
     width = final_width(config)
     scaled = nodes * width * (config.scores == "cosine")
     return (tables * nodes * d + scaled + arrays * batch_rows(config, size) * width) * FLOAT
@@ -177,6 +182,9 @@ def batch_bytes(config: Config, size: Size) -> int:
         "recns-o": k + m,
         "recns-w": k + 2 * m,
         **dict.fromkeys(("dns", "dns-mn", "ahns"), k + k * m),
+        "mixgcf": k * layer_count(config) + k * m,
+        # For one candidate of each pair: mapped rows, gates and their products with rows.
+        "dens": k * layer_count(config) + k * m + 3 * config.dim // 2,
         "bns": k + k * m + min(config.bns_items or size.items, size.items),
         "ppr-hard": k + min(config.ppr_list, size.items),
         "simns": k + min(config.simns_pool, size.items) // 2,
@@ -185,6 +193,11 @@ def batch_bytes(config: Config, size: Size) -> int:
         "srns": k + memory_size(config),
     }
     return batch_rows(config, size) * items.get(config.sampler, k) * (INT + FLOAT)
+
+
+def layer_count(config: Config) -> int:
+    """Return the number of layers, with layer 0, that a sampler may choose in."""
+    return 1 if config.encoder == "mf" else config.num_layers + 1
 
 
 def memory_size(config: Config) -> int:
@@ -201,6 +214,9 @@ def sampler_bytes(config: Config, size: Size) -> int:
         return (size.nodes * config.generator_dim + size.items) * FLOAT * 3
     if config.sampler == "ppr-hard":
         return size.items * min(config.ppr_list, size.items) * INT
+    if config.sampler == "dens":
+        # Four gates, their gradient and Adam's moments; the epoch.
+        return 4 * (config.dim + 1) * config.dim * FLOAT * 4 + INT
     if config.sampler == "mcns":
         return size.items * config.mcns_list * INT
     return 0

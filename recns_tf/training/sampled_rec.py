@@ -24,6 +24,7 @@ DATA_KINDS["negative_statistics"] = DataKind(
 )
 
 STATISTICS = ("ranking_loss", "penalty", "positive_score", "negative_score")
+AUXILIARY = "auxiliary_loss"
 
 
 @serializable
@@ -82,7 +83,8 @@ class SampledRec(Serializable, keras.Model):
         self.scores = scores
         self.report = report
         self.strategy = tf.distribute.get_strategy()
-        names = (*STATISTICS, *negative_statistics.STATISTICS, *sampler.statistics)
+        auxiliary = (AUXILIARY,) * sampler.has_auxiliary_loss
+        names = (*STATISTICS, *auxiliary, *negative_statistics.STATISTICS, *sampler.statistics)
         self.means = {name: keras.metrics.Mean(name=name) for name in names}
         self.seconds = keras.metrics.Sum(name="sampling_seconds")
         self.built = True
@@ -105,12 +107,19 @@ class SampledRec(Serializable, keras.Model):
         """
         means = {name: mean.result() for name, mean in self.means.items()}
         loss = means["ranking_loss"] + means["penalty"]
+        if AUXILIARY in means:
+            loss += means[AUXILIARY]
         return {"loss": loss, **means, "sampling_seconds": self.seconds.result()}
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
-        """Compile as the saved model was; the optimizer updates the encoder's weights alone."""
+        """Compile as the saved model was; the optimizer updates `trained_weights` alone."""
         self.compile(**keras.saving.deserialize_keras_object(config))
-        self.optimizer.build(self.encoder.trainable_variables)
+        self.optimizer.build(self.trained_weights)
+
+    @property
+    def trained_weights(self) -> list[keras.Variable]:
+        """The weights that the optimizer updates: the encoder's, and those of the sampler."""
+        return [*self.encoder.trainable_variables, *self.sampler.jointly_trained]
 
     def refresh(self) -> None:
         """Update the embeddings of Tables.stale_ok, if the sampler uses them."""
@@ -134,12 +143,12 @@ class SampledRec(Serializable, keras.Model):
         `previous` is set. On several devices every replica does so, for its share of the pairs.
         """
         encoding = random.stream(batch.seed, Purpose.ENCODER)
-        tables: Tables = self.encoder.encode(True, encoding)
+        tables: Tables = self.sampler.encode(self.encoder, True, encoding)
         unscaled = tables
         if self.scores == "cosine":
             tables = StaleTables(tables.unit(), tables)
         if self.previous is not None:
-            tables = StaleTables(tables, self.previous.encode(True, encoding))
+            tables = StaleTables(tables, self.sampler.encode(self.previous, True, encoding))
         shares = replicas.Shares(tf.size(batch.users))
         seed = batch.seed
         if shares.replicas > 1:
@@ -179,6 +188,9 @@ class SampledRec(Serializable, keras.Model):
                 }
             ),
         }
+        if self.sampler.has_auxiliary_loss:
+            values[AUXILIARY] = tf.reduce_mean(negatives.auxiliary)
+            values["loss"] += values[AUXILIARY]
         return values, negatives
 
     def loss_of(self, negatives: Negatives) -> tf.Tensor:
@@ -212,7 +224,9 @@ class SampledRec(Serializable, keras.Model):
             if replicas.count() > 1:
                 # The sum of the replicas' gradients is applied; see replicas.Shares.gather.
                 loss = values["ranking_loss"] + values["penalty"] / replicas.count()
-        weights = self.encoder.trainable_variables
+                if AUXILIARY in values:
+                    loss += values[AUXILIARY]
+        weights = self.trained_weights
         gradients = tape.gradient(loss, [weight.value for weight in weights])
         self.sampler.update_state(data, negatives.feedback)
         if self.previous is not None:

@@ -37,8 +37,11 @@ def test_ease_refuses_catalogs_that_exceed_the_memory_limit():
         ease.fits(wide, BaselineSettings())
 
 
-def knn_in_loops(x, k, shrink, lists):
-    """Return ItemKNN scores; neighbor lists are sorted by (−similarity, item)."""
+def similarities_in_loops(x, k, shrink, lists):
+    """Return sim(i, j) of each item i and its neighbors j, 0 for others.
+
+    Neighbor lists are sorted by (−similarity, item).
+    """
     num_items = x.shape[1]
     similarity = np.zeros((num_items, num_items))
     for i in range(num_items):
@@ -47,10 +50,19 @@ def knn_in_loops(x, k, shrink, lists):
             if i != j and common:
                 similarity[i, j] = common / (np.sqrt(x[:, i].sum() * x[:, j].sum()) + shrink)
     near = [sorted(range(num_items), key=lambda j, s=row: (-s[j], j))[:k] for row in similarity]
+    found = np.zeros(similarity.shape)
+    for i, j in np.ndindex(similarity.shape):
+        if j in near[i] if lists == "scored" else i in near[j]:
+            found[i, j] = similarity[i, j]
+    return found
+
+
+def knn_in_loops(x, k, shrink, lists):
+    """Return ItemKNN scores."""
+    similarity = similarities_in_loops(x, k, shrink, lists)
     scores = np.zeros(x.shape)
-    for u, i, j in np.ndindex(len(x), num_items, num_items):
-        if x[u, j] and (j in near[i] if lists == "scored" else i in near[j]):
-            scores[u, i] += similarity[i, j]
+    for u, i, j in np.ndindex(len(x), *similarity.shape):
+        scores[u, i] += x[u, j] * similarity[i, j]
     return scores
 
 
@@ -68,6 +80,26 @@ def test_item_knn_matches_the_formula(lists):
         k, shrink = fit.settings.values()
         expected = knn_in_loops(toy.train.toarray().astype(float), k, shrink, lists)
         np.testing.assert_allclose(fit.scores(np.arange(25)), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("lists", ["scored", "owned"])
+def test_item_knn_predicts_ratings_from_the_means_of_items(lists):
+    toy = make_toy(25, 20, density=0.3)
+    x = toy.train.toarray().astype(float)
+    assert not x[:, 0].any(), "item 0 has no users and so no neighbors"
+    settings = BaselineSettings(
+        itemknn_neighbors="3", itemknn_shrink="0", itemknn_lists=lists, itemknn_scores="deviations"
+    )
+    (fit,) = item_knn.fits(toy.train, settings)
+    means = [sum(x[:, i]) / 25 for i in range(20)]
+    expected = np.zeros(x.shape)
+    for i, near in enumerate(similarities_in_loops(x, 3, 0, lists)):
+        total = sum(near)
+        for u in range(25):
+            shift = sum(near[j] * (x[u, j] - means[j]) for j in range(20))
+            expected[u, i] = means[i] + (shift / total if total else 0)
+    np.testing.assert_allclose(fit.scores(np.arange(25)), expected, atol=1e-12)
+    np.testing.assert_allclose(fit.scores(np.array([7, 3])), expected[[7, 3]], atol=1e-12)
 
 
 def test_block_size_does_not_change_the_neighbors(toy, monkeypatch):

@@ -40,6 +40,7 @@ FLAGS = {
     "reproduce": ("grid", "seeds", "tune", "jobs", "num_negatives"),
     "ablate": ("base", "[no]letter", "seeds"),
     "export-model": ("topk", "version", "[no]overwrite", "data_dir"),
+    "verify": ("epochs", "seed", "jobs", "[no]dry_run", "runs_dir", "data_dir"),
     "bench": ("shapes", "rounds"),
     "test": (),
 }

@@ -66,13 +66,16 @@ def test_finished_baseline_is_shown_again_and_another_grid_is_refused(toy, works
 
 
 def test_finished_baseline_of_an_earlier_version_is_shown(toy, workspace, capsys):
-    first = fit("popular", workspace, toy)
-    path = Path(workspace.runs_dir) / "ml-100k-popular" / "config.json"
+    grids = {"itemknn_neighbors": "5", "itemknn_shrink": "0"}
+    first = fit("itemknn", workspace, toy, **grids)
+    path = Path(workspace.runs_dir) / "ml-100k-itemknn" / "config.json"
     settings = json.loads(path.read_text())
-    del settings["history"]
+    del settings["history"], settings["itemknn_scores"]
     path.write_text(json.dumps(settings))
     (path.parent / "manifest.json").unlink()
-    assert fit("popular", workspace, toy) == first
+    with pytest.raises(UserError, match="itemknn_scores sum there, deviations here"):
+        fit("itemknn", workspace, toy, itemknn_scores="deviations", **grids)
+    assert fit("itemknn", workspace, toy, **grids) == first
     assert "is finished" in capsys.readouterr().out
 
 

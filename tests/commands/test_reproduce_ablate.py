@@ -149,11 +149,10 @@ def test_fitted_baseline_is_reused_and_one_of_other_data_is_refused(tmp_path, ca
     capsys.readouterr()
     assert baseline_rows.fit_baselines(planned, options, tmp_path / "sweep") == first
     assert capsys.readouterr().out == ""
-    ((name, cell),) = planned.fits
+    (popular,) = planned.fits
+    cell = popular.cell
     config = dataclasses.replace(cell.config, synthetic_seed=1)
-    others = baseline_rows.BaselineRows(
-        [baseline_rows.ClosedForm(name, cell._replace(config=config))], []
-    )
+    others = baseline_rows.BaselineRows([popular._replace(cell=cell._replace(config=config))], [])
     (line,), (failure,) = baseline_rows.fit_baselines(others, options, tmp_path / "sweep")
     assert line.runs == [] and "holds a run with other settings" in failure.message
 

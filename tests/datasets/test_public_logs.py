@@ -339,7 +339,7 @@ def test_benchmarks_without_exposures(tmp_path, name):
 
 
 @pytest.mark.parametrize(
-    "name", ["kuairand-pure", "mind", "taobao", "ccir-zhihu", "gowalla", "yelp2018", "amazon-book"]
+    "name", ["kuairand-pure", "mind", "taobao", "ccir-zhihu", "yelp2018", "amazon-book"]
 )
 def test_message_about_missing_files_says_where_to_get_them(tmp_path, name):
     with pytest.raises(UserError, match=f"put .* of .*http.* into {tmp_path / name}/"):

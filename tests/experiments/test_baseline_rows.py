@@ -10,11 +10,12 @@ from recns_tf.experiments import baseline_rows
 from recns_tf.experiments.cells import Cell
 
 CELL = Cell("toy-popular", Config(topk="20"))
+POPULAR = baseline_rows.ClosedForm("popular", CELL)
 
 
 def fit(tmp_path, toy):
     log = tmp_path / "log"
-    return baseline_rows.fit_baseline("popular", CELL, toy, Workspace(runs_dir=str(tmp_path)), log)
+    return baseline_rows.fit_baseline(POPULAR, toy, Workspace(runs_dir=str(tmp_path)), log)
 
 
 def test_a_baseline_that_another_process_fits_is_waited_for(tmp_path, toy, monkeypatch):

@@ -7,7 +7,7 @@ from recns_tf.errors import UserError
 from recns_tf.experiments import cells, runner
 from recns_tf.experiments.options import SweepSettings
 from recns_tf.experiments.sweep import Failure
-from tests.experiments.worlds import finish
+from tests.experiments.worlds import SMALL, finish
 
 BASE = Config(dataset="nothing")
 
@@ -36,8 +36,11 @@ def test_remaining_time_is_estimated_from_the_most_similar_runs(tmp_path):
 
 def test_dataset_that_cannot_be_read_is_an_error_before_the_first_run(tmp_path):
     options = SweepSettings(data_dir=str(tmp_path / "data"), runs_dir=str(tmp_path / "runs"))
-    with pytest.raises(UserError, match="unknown dataset 'nothing'"):
-        runner.run_cells([cell()], options, tmp_path / "runs" / "table")
+    # Also if it is that of a later run.
+    first = cells.Cell("first", Config(dataset="synthetic", **SMALL))
+    for some in ([cell()], [first, cell()]):
+        with pytest.raises(UserError, match="unknown dataset 'nothing'"):
+            runner.run_cells(some, options, tmp_path / "runs" / "table")
     assert not (tmp_path / "runs").exists()
 
 

@@ -33,6 +33,7 @@ WORDS = {
     "report": ["runs/missing"],
     "reproduce": ["synthetic-small", "table2"],
     "ablate": ["synthetic-small", "lightgcn"],
+    "verify": ["toy-rns", "--dry_run"],
     "bench": ["ranking"],
 }
 """A line of each command that would be parsed; `test` passes its flags to pytest."""
@@ -112,6 +113,8 @@ COMBINATIONS = [
     ["reproduce", "synthetic-small", "table2", "--baselines=nothing"],
     ["ablate", "synthetic-small", "mf", "--base=paper"],
     ["ablate", "synthetic-small", "mf", "--seed=1"],
+    ["verify", "nothing"],
+    ["verify", "gowalla-lightgcn", "--epochs=1"],
     ["bench", "nothing"],
     ["bench", "ranking", "--shapes=huge"],
 ]

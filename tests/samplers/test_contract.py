@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from recns_tf.encoders.base import FullTables
+from recns_tf.encoders.layers import LayeredTables
 from recns_tf.ops import random
 from recns_tf.samplers.batch import Batch
 from recns_tf.training.build import build
@@ -34,7 +35,7 @@ def stage(request, toy, toy_config):
 
     @tf.function
     def sample(batch, seed):
-        return model.sampler.sample(batch, model.encoder.encode(False), seed)
+        return model.sampler.sample(batch, model.sampler.encode(model.encoder, False), seed)
 
     return Stage(config, model, batches[0], batches[-1], sample)
 
@@ -75,7 +76,7 @@ def test_result_depends_on_the_seed(stage):
 def test_graph_and_eager_execution_agree(stage):
     graph = stage.sample(stage.batch, stage.batch.seed)
     eager = stage.model.sampler.sample(
-        stage.batch, stage.model.encoder.encode(False), stage.batch.seed
+        stage.batch, stage.model.sampler.encode(stage.model.encoder, False), stage.batch.seed
     )
     np.testing.assert_array_equal(graph.ids, eager.ids)
     np.testing.assert_allclose(graph.scores, eager.scores, rtol=1e-5, atol=1e-6)
@@ -91,23 +92,33 @@ def test_second_call_does_not_retrace(stage):
 @pytest.mark.slow
 def test_choice_uses_frozen_embeddings_only(stage):
     """Zeros in the live tables do not change the choice, and frozen tables get no gradient."""
-    known = FullTables(*(tf.constant(table) for table in stage.model.encoder.embeddings()))
+    encoder, uses_layers = stage.model.encoder, stage.model.sampler.uses_layers
+    tables = [tf.constant(table) for table in encoder.embeddings()]
+    if uses_layers:
+        layers = encoder.encode_layers(False).layers
+        tables = [
+            tf.constant(each.numpy()) for layer in layers for each in (layer.user, layer.item)
+        ]
+    zeros = [tf.zeros_like(table) for table in tables]
 
-    class Split(FullTables):
-        def frozen(self):
-            return known
+    def pairs(tables):
+        return [FullTables(*pair) for pair in zip(tables[::2], tables[1::2], strict=True)]
 
-    live = Split(tf.zeros_like(known.user), tf.zeros_like(known.item))
     with tf.GradientTape(persistent=True) as tape:
-        tape.watch([live.user, live.item, known.user, known.item])
+        tape.watch([*tables, *zeros])
+        if uses_layers:
+            weights = encoder.layer_weights()
+            known, live = (LayeredTables(pairs(each), weights) for each in (tables, zeros))
+        else:
+            ((known,), (live,)) = pairs(tables), pairs(zeros)
+        live.frozen = lambda: known
         split = stage.model.sampler.sample(stage.batch, live, stage.batch.seed)
         weights = tf.random.stateless_normal(split.scores.shape, [1, 2])
         loss = tf.reduce_sum(split.scores * weights)
     whole = stage.model.sampler.sample(stage.batch, known, stage.batch.seed)
     np.testing.assert_array_equal(split.ids, whole.ids)
-    assert tape.gradient(loss, known.user) is None
-    assert tape.gradient(loss, known.item) is None
-    assert tape.gradient(loss, live.item) is not None
+    assert tape.gradient(loss, tables) == [None] * len(tables)
+    assert None not in tape.gradient(loss, zeros[1::2])
     np.testing.assert_array_equal(split.scores, 0)
 
 
@@ -124,7 +135,9 @@ def test_only_update_state_changes_the_sampler_and_never_the_encoder(stage):
         return [weight.numpy() for weight in part.weights]
 
     model = stage.model
-    negatives = model.sampler.sample(stage.batch, model.encoder.encode(False), stage.batch.seed)
+    negatives = model.sampler.sample(
+        stage.batch, model.sampler.encode(model.encoder, False), stage.batch.seed
+    )
     before, encoder = weights(model.sampler), weights(model.encoder)
     stage.sample(stage.batch, stage.batch.seed)
     for one, other in zip(weights(model.sampler), before, strict=True):
@@ -139,7 +152,9 @@ def test_only_update_state_changes_the_sampler_and_never_the_encoder(stage):
     assert any(changed) == (stage.config.sampler in ("mcns", "srns", "advns", "rns-as"))
     own = {weight.path for weight in model.sampler.trainable_variables}
     assert not own & {weight.path for weight in model.encoder.trainable_variables}
-    assert bool(own) == (stage.config.sampler in ("advns", "rns-as"))
+    assert bool(own) == (stage.config.sampler in ("advns", "rns-as", "dens"))
+    joint = {weight.path for weight in model.sampler.jointly_trained}
+    assert joint == (own if stage.config.sampler == "dens" else set())
 
 
 @pytest.mark.slow
@@ -156,7 +171,7 @@ def test_region_restricts_what_is_drawn(stage, toy, region, memory):
     region_sets.prepare(0)
     model.sampler.begin_epoch(0, model.encoder)
     inside = members(thin.train.toarray(), region, 3, "walk")
-    tables = model.encoder.encode(False)
+    tables = model.sampler.encode(model.encoder, False)
     seen = 0
     for batch in pipeline.batches().take(pipeline.steps_per_epoch):
         negatives = model.sampler.sample(batch, tables, batch.seed)
@@ -190,5 +205,7 @@ def test_one_negative_and_one_candidate_work(stage, toy):
     model, pipeline, _ = build(config, toy)
     model.sampler.begin_epoch(0, model.encoder)
     batch = next(iter(pipeline.batches()))
-    negatives = model.sampler.sample(batch, model.encoder.encode(False), random.root(0))
+    negatives = model.sampler.sample(
+        batch, model.sampler.encode(model.encoder, False), random.root(0)
+    )
     assert negatives.ids.shape == (64, 1)

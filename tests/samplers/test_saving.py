@@ -26,7 +26,7 @@ def test_sampler_is_restored_from_config_weights_and_assets(
     sampler = model.sampler
     sampler.begin_epoch(0, model.encoder)
     batch = next(iter(pipeline.batches()))
-    tables = model.encoder.encode(False)
+    tables = model.sampler.encode(model.encoder, False)
     sampler.update_state(batch, sampler.sample(batch, tables, batch.seed).feedback)
 
     text = json.dumps(keras.saving.serialize_keras_object(sampler))

@@ -9,12 +9,17 @@ from scipy.sparse import csr_array
 
 from recns_tf import losses, registry
 from recns_tf.encoders.base import FullTables
+from recns_tf.encoders.layers import LayeredTables
 from recns_tf.ops import kernels, random
 from recns_tf.ops.item_sets import ListedItems
 from recns_tf.training.build import build
 
 POOLS = {"region": "intermediate", "region_memory": 0.0, "pool_size": 6}
-COMPILED = [(sampler, {}) for sampler in registry.SAMPLERS] + [("unins", POOLS)]
+DYNAMIC = ("bns",)
+"""Samplers with a tensor whose length depends on the data."""
+
+COMPILED = [(sampler, {}) for sampler in registry.SAMPLERS if sampler not in DYNAMIC]
+COMPILED.append(("unins", POOLS))
 REJECTING = ("popns", "mixedns", "rns-as")
 """Samplers that draw again what is not in a region, or was exposed."""
 
@@ -31,7 +36,7 @@ def chosen():
 def ready(sampler, settings, data, config):
     """Return a function of the embeddings and a batch, and its arguments."""
     changed = dataclasses.replace(
-        config, encoder="mf", sampler=sampler, kernels="tensorflow", **settings
+        config, encoder="mf", sampler=sampler, kernels="tensorflow", sparse_engine="coo", **settings
     )
     model, pipeline, sets = build(changed, data)
     sets.prepare(0)
@@ -41,7 +46,10 @@ def ready(sampler, settings, data, config):
     def step(user, item, batch):
         with tf.GradientTape() as tape:
             tape.watch([user, item])
-            found = model.sampler.sample(batch, FullTables(user, item), batch.seed)
+            tables = FullTables(user, item)
+            if model.sampler.uses_layers:
+                tables = LayeredTables([tables], [1.0])
+            found = model.sampler.sample(batch, tables, batch.seed)
             loss = losses.pairwise_hinge(found.positive_scores, found.scores, 0.1)
         gradients = tape.gradient(loss, [user, item])
         return found.ids, found.scores, loss, [tf.convert_to_tensor(each) for each in gradients]
@@ -75,6 +83,14 @@ def test_xla_refuses_draws_with_rejection(sampler, toy, toy_config):
     """It would compile some of them to a program that keeps rejected items."""
     step, arguments = ready(sampler, {"region": "intermediate"}, toy, toy_config)
     with pytest.raises(tf.errors.InvalidArgumentError, match=r"unsupported op.*: Timestamp"):
+        tf.function(step, jit_compile=True)(*arguments)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sampler", DYNAMIC)
+def test_xla_refuses_tensors_of_unknown_length(sampler, toy, toy_config):
+    step, arguments = ready(sampler, {}, toy, toy_config)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="Range"):
         tf.function(step, jit_compile=True)(*arguments)
 
 

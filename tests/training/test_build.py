@@ -65,7 +65,9 @@ def test_dns_draws_more_candidates_than_there_are_items(toy_config):
     config = dataclasses.replace(toy_config, encoder="mf", sampler="dns", num_candidates=50)
     model, pipeline, _ = build(config, saturated(others=[(3, 0)]))
     batch = next(iter(pipeline.batches()))
-    ids = model.sampler.sample(batch, model.encoder.encode(False), batch.seed).ids.numpy()
+    ids = model.sampler.sample(
+        batch, model.sampler.encode(model.encoder, False), batch.seed
+    ).ids.numpy()
     assert set(ids.flat) <= {1, 2}
 
 

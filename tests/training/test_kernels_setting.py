@@ -50,8 +50,10 @@ def test_a_step_calls_no_python(encoder, sampler, toy, toy_config):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("encoder", registry.ENCODERS)
-@pytest.mark.parametrize("sampler", registry.SAMPLERS)
+@pytest.mark.parametrize(
+    ("encoder", "sampler"),
+    dict.fromkeys([*PAIRS, *(("mf", each) for each in registry.SAMPLERS)]),
+)
 def test_an_epoch_with_every_pair(encoder, sampler, toy, toy_config, monkeypatch):
     """It calls no compiled loop, and changes every weight of the encoder and of a generator."""
     config = dataclasses.replace(

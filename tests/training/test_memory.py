@@ -24,7 +24,7 @@ from recns_tf.samplers.depth_first import depth_first_lists
 from recns_tf.training import build as build_module
 from recns_tf.training import memory
 from recns_tf.training.build import build
-from tests.conftest import PAIRS
+from tests.conftest import LAYERED, PAIRS
 
 SIZE = memory.Size(434_442, 227_410, 5_700_000)
 """The paper's Alibaba."""
@@ -95,6 +95,38 @@ def test_the_state_of_a_generator_is_that_of_the_model(toy, toy_config, sampler)
     assert memory.sampler_bytes(config, size_of(toy)) == 3 * bytes_of(generator.weights)
 
 
+@pytest.mark.parametrize("encoder", ["lightgcn", "ngcf", "mf"])
+def test_the_state_of_dens_is_that_of_the_model(toy, toy_config, encoder):
+    config = dataclasses.replace(toy_config, encoder=encoder, sampler="dens", dim=6)
+    model, _, _ = build(config, toy)
+    gates = model.sampler.gates.weights
+    moments = [
+        each for each in model.optimizer.variables if each.shape in {gate.shape for gate in gates}
+    ]
+    found = memory.sampler_bytes(config, size_of(toy))
+    # With a gradient of the size of the gates; the epoch is one number.
+    assert len(moments) >= 16
+    assert found == 4 * bytes_of(gates) + bytes_of([model.sampler.epoch])
+
+
+def test_layers_of_lightgcn_are_counted_for_samplers_that_keep_them(toy, toy_config):
+    config = dataclasses.replace(toy_config, sampler="dns", num_layers=3)
+    model, _, _ = build(config, toy)
+    table = bytes_of([model.encoder.nodes])
+    before = memory.embedding_bytes(config, size_of(toy))
+    for sampler in LAYERED:
+        layered = dataclasses.replace(config, sampler=sampler)
+        assert memory.embedding_bytes(layered, size_of(toy)) - before == 3 * table
+        rows = memory.batch_rows(layered, size_of(toy))
+        # The items of layers 1 to 3, and their scores.
+        others = memory.batch_bytes(layered, size_of(toy)) - memory.batch_bytes(
+            config, size_of(toy)
+        )
+        vectors = 3 * rows * layered.dim * 4
+        assert others == rows * 3 * layered.num_negatives * 8 + vectors * (sampler == "dens")
+    assert set(memory.LAYERED) == set(LAYERED)
+
+
 def test_the_lists_of_mcns_are_those_of_the_search(toy, toy_config):
     config = dataclasses.replace(toy_config, sampler="mcns", mcns_list=5)
     items, _ = depth_first_lists(toy.train, config.mcns_list, config.seed)
@@ -160,7 +192,9 @@ def test_a_batch_is_that_of_the_pipeline(toy, toy_config):
         config = dataclasses.replace(toy_config, sampler=sampler, batch_size=16)
         model, pipeline, _ = build(config, toy)
         batch = pipeline.draw(tf.range(16), random.root(0))
-        negatives = model.sampler.sample(batch, model.encoder.encode(False), random.root(1))
+        negatives = model.sampler.sample(
+            batch, model.sampler.encode(model.encoder, False), random.root(1)
+        )
         items = [batch.candidates, batch.exposed, negatives.ids]
         assert memory.batch_bytes(config, size_of(toy)) <= 2 * bytes_of(items), sampler
     edges = dataclasses.replace(toy_config, batch_size=10**8)

@@ -4,6 +4,7 @@ import dataclasses
 from functools import partial
 
 import pytest
+import tensorflow as tf
 from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
 from recns_tf.config.config import Workspace
@@ -118,6 +119,31 @@ def test_without_a_device_the_host_counts():
 def test_waiting_for_input_is_not_counted():
     found = by_part([("Iterator::Root::FlatMap[1]::Prefetch", 5.0)])
     assert set(found.values()) == {Busy(0, 0)}
+
+
+@pytest.mark.slow
+def test_every_profiled_step_is_waited_for_before_the_trace_ends(toy, toy_config, tmp_path):
+    model, pipeline = profiling.past_warmup(
+        dataclasses.replace(toy_config, encoder="mf"), toy, None
+    )
+    finish, stop, log = profiling.finish, tf.profiler.experimental.stop, []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(profiling, "finish", lambda found: (log.append("waited"), finish(found)))
+        patch.setattr(
+            tf.profiler.experimental.Profile, "__exit__", lambda *_: (log.append("end"), stop())[:0]
+        )
+        profiling.profile(model, pipeline, tmp_path / "profile")
+    assert log == ["waited"] * (2 + profiling.STEPS) + ["end"]
+
+
+def test_waiting_reads_every_output():
+    class Output:
+        def numpy(self):
+            read.append(self)
+
+    read, outputs = [], {"loss": Output(), "seconds": Output()}
+    profiling.finish(outputs)
+    assert read == list(outputs.values())
 
 
 @pytest.mark.slow

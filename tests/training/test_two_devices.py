@@ -29,7 +29,7 @@ def found():
 def test_a_sampler_without_draws_gives_what_one_device_gives(found):
     for case, difference in found["equal_to_one_device"].items():
         assert difference < 1e-5, case
-    assert len(found["equal_to_one_device"]) == 8
+    assert len(found["equal_to_one_device"]) == 10
 
 
 def test_a_strategy_that_the_caller_entered_does_the_same(found):
@@ -37,7 +37,9 @@ def test_a_strategy_that_the_caller_entered_does_the_same(found):
 
 
 def test_all_copies_of_all_state_are_equal(found):
-    assert found["copies_of_state"] == dict.fromkeys(("advns", "mcns", "rns-as", "srns"), True)
+    assert found["copies_of_state"] == dict.fromkeys(
+        ("advns", "dens", "mcns", "rns-as", "srns"), True
+    )
 
 
 def test_state_follows_the_whole_batch(found):
