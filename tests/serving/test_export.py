@@ -94,8 +94,8 @@ def test_an_existing_version_is_replaced_on_request_alone(run, tmp_path):
 def test_an_interrupted_export_leaves_nothing(run, tmp_path, monkeypatch, error):
     write = tf.saved_model.save
 
-    def interrupted(model, folder, signatures):
-        write(model, folder, signatures=signatures)
+    def interrupted(model, folder, **keywords):
+        write(model, folder, **keywords)
         assert os.path.exists(f"{folder}/saved_model.pb")
         raise error
 

@@ -68,12 +68,12 @@ def test_hidden_gpus_do_not_count(gpus):
 
 def test_models_and_rankings_start_with_it(gpus, toy, toy_config, monkeypatch):
     asked = gpus(1)
-    monkeypatch.setattr("recns_tf.training.build.kernels.use", lambda name: asked.append(name))
+    monkeypatch.setattr("recns_tf.training.build.kernels.use", lambda *names: asked.append(names))
     config = dataclasses.replace(toy_config)
     object.__setattr__(config, "encoder", "none")
     with pytest.raises(UserError, match="unknown encoder"):
         build(config, toy)
-    assert asked == [("GPU:0", True), config.kernels]
+    assert asked == [("GPU:0", True), (config.kernels, config.sparse_engine)]
     del asked[:]
     table = tf.eye(3).numpy()
     seen = toy.train[:3, :3]
