@@ -132,8 +132,7 @@ class BNS(OwnCandidates):
             size = tf.constant(self.sample_size)
         ordered = tf.gather(tf.sort(scores, axis=1), row)
         below = tf.searchsorted(ordered, own, side="right")
-        shape = [-1, self.num_negatives, self.num_candidates]
-        return tf.cast(tf.reshape(below, shape), tf.float32) / tf.cast(size + 1, tf.float32)
+        return tf.cast(self.by_negative(below), tf.float32) / tf.cast(size + 1, tf.float32)
 
 
 def posterior(above: tf.Tensor, prior: tf.Tensor) -> tf.Tensor:

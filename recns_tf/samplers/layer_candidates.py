@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import ClassVar
 
 import tensorflow as tf
 
 from recns_tf.encoders.base import Tables
 from recns_tf.encoders.layers import LayeredTables, layered
-from recns_tf.ops import random
-from recns_tf.ops.item_sets import ItemSets
-from recns_tf.samplers.base import Choice, Sampler, SamplerContext
+from recns_tf.samplers.base import Choice
 from recns_tf.samplers.batch import Batch
-
-if TYPE_CHECKING:
-    from recns_tf.config.config import Config
+from recns_tf.samplers.own_candidates import CandidateSampler
 
 
-class LayerCandidates(Sampler):
-    """A sampler whose k negatives have N independent uniform candidates each.
+class LayerCandidates(CandidateSampler):
+    """A sampler that picks one of each negative's candidates in each layer of the encoder.
 
     In each layer l = 0 … L, the candidate j_l of the largest utility is picked. The negative is
     what the encoder makes of these rows, n_{j_0}^0, …, n_{j_L}^L, which may be of different items:
@@ -29,24 +25,9 @@ class LayerCandidates(Sampler):
     the statistics of negatives count them. The sources' penalty is over the layer-0 part of a
     negative, which for MixGCF is mixed. Choice.ids has the k items of layer 0, then those of layer
     1, and so on.
-
-    Args:
-        num_negatives: k.
-        pool: the items that each user's candidates come from.
-        num_candidates: N, candidates per negative.
     """
 
     uses_layers: ClassVar[bool] = True
-    statistics: ClassVar[tuple[str, ...]] = ("hardness",)
-
-    def __init__(self, num_negatives: int, pool: ItemSets, num_candidates: int):
-        super().__init__(num_negatives)
-        self.pool = pool
-        self.num_candidates = num_candidates
-
-    @classmethod
-    def from_settings(cls, config: Config, context: SamplerContext) -> Self:
-        return cls(config.num_negatives, context.pool, config.num_candidates)
 
     @abstractmethod
     def utilities(
@@ -80,9 +61,8 @@ class LayerCandidates(Sampler):
         of all candidates.
         """
         frozen = layered(tables)
-        total = self.num_negatives * self.num_candidates
-        drawn = random.with_replacement(self.pool, batch.users, total, seed)
-        candidates = tf.reshape(drawn, [-1, self.num_negatives, self.num_candidates])
+        drawn = self.draw(batch.users, seed)
+        candidates = self.by_negative(drawn)
         picked = [
             tf.gather(candidates, tf.argmax(each, axis=2, output_type=tf.int32), batch_dims=2)
             for each in self.utilities(batch, candidates, frozen)

@@ -51,7 +51,7 @@ class MixGCF(LayerCandidates):
     ) -> list[tf.Tensor]:
         items = tf.reshape(candidates, [-1, self.num_negatives * self.num_candidates])
         return [
-            tf.reshape(layer.products(factor, items), tf.shape(candidates))
+            self.by_negative(layer.products(factor, items))
             for layer, factor in zip(tables.layers, tables.factors(batch.users), strict=True)
         ]
 

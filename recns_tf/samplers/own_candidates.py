@@ -17,6 +17,38 @@ if TYPE_CHECKING:
     from recns_tf.config.config import Config
 
 
+class CandidateSampler(Sampler):
+    """A sampler whose k negatives have N independent uniform candidates each.
+
+    Candidates are drawn with replacement, so N may exceed the size of the pool.
+
+    Args:
+        num_negatives: k.
+        pool: the items that each user's candidates come from.
+        num_candidates: N, candidates per negative.
+    """
+
+    statistics: ClassVar[tuple[str, ...]] = ("hardness",)
+
+    def __init__(self, num_negatives: int, pool: ItemSets, num_candidates: int):
+        super().__init__(num_negatives)
+        self.pool = pool
+        self.num_candidates = num_candidates
+
+    @classmethod
+    def from_settings(cls, config: Config, context: SamplerContext) -> Self:
+        return cls(config.num_negatives, context.pool, config.num_candidates)
+
+    def draw(self, users: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """Draw the candidates of users, those of one negative after another: [B] -> [B, k N]."""
+        total = self.num_negatives * self.num_candidates
+        return random.with_replacement(self.pool, users, total, seed)
+
+    def by_negative(self, values: tf.Tensor) -> tf.Tensor:
+        """Return values of the candidates that `draw` returned: [B, k N] -> [B, k, N]."""
+        return tf.reshape(values, [-1, self.num_negatives, self.num_candidates])
+
+
 class Candidates(NamedTuple):
     """The candidates of a batch's negatives.
 
@@ -31,29 +63,10 @@ class Candidates(NamedTuple):
     vectors: tf.Tensor
 
 
-class OwnCandidates(Sampler):
-    """A sampler whose k negatives have N independent uniform candidates each.
-
-    A subclass implements `pick`. Candidates are drawn with replacement, so N may exceed the size of
-    the pool.
-
-    Args:
-        num_negatives: k.
-        pool: the items that each user's candidates come from.
-        num_candidates: N, candidates per negative.
-    """
+class OwnCandidates(CandidateSampler):
+    """A sampler that picks one of each negative's candidates; a subclass implements `pick`."""
 
     scores_large_pool: ClassVar[bool] = True
-    statistics: ClassVar[tuple[str, ...]] = ("hardness",)
-
-    def __init__(self, num_negatives: int, pool: ItemSets, num_candidates: int):
-        super().__init__(num_negatives)
-        self.pool = pool
-        self.num_candidates = num_candidates
-
-    @classmethod
-    def from_settings(cls, config: Config, context: SamplerContext) -> Self:
-        return cls(config.num_negatives, context.pool, config.num_candidates)
 
     @abstractmethod
     def pick(
@@ -72,12 +85,10 @@ class OwnCandidates(Sampler):
 
     def choose(self, batch: Batch, tables: Tables, seed: tf.Tensor) -> Choice:
         """Choose items. `hardness`: mean score of the chosen minus that of all candidates."""
-        total = self.num_negatives * self.num_candidates
         vectors = tables.users(batch.users)
-        drawn = random.with_replacement(self.pool, batch.users, total, seed)
-        shape = [-1, self.num_negatives, self.num_candidates]
-        scores = tf.reshape(tables.products(vectors, drawn), shape)
-        candidates = Candidates(tf.reshape(drawn, shape), scores, vectors)
+        drawn = self.draw(batch.users, seed)
+        scores = self.by_negative(tables.products(vectors, drawn))
+        candidates = Candidates(self.by_negative(drawn), scores, vectors)
         place, statistics = self.pick(candidates, batch, tables, seed)
         chosen = tf.gather(scores, place, batch_dims=2)
         hardness = tf.reduce_mean(chosen) - tf.reduce_mean(scores)
