@@ -130,8 +130,17 @@ class SampledRec(Serializable, keras.Model):
         """Return the loss of a batch and the statistics to report, all scalars."""
         return self.forward(batch)[0]
 
-    def penalty(self, users: tf.Tensor, positives: tf.Tensor, negatives: tf.Tensor) -> tf.Tensor:
-        """Return the scalar that the L2 coefficient multiplies; see Encoder.penalty."""
+    def penalty(
+        self, tables: Tables, users: tf.Tensor, positives: tf.Tensor, negatives: tf.Tensor
+    ) -> tf.Tensor:
+        """Return the scalar that the L2 coefficient multiplies.
+
+        Args:
+            tables: this step's live embeddings.
+            users, positives, negatives: as for Encoder.penalty.
+        """
+        if self.l2_scope == "final":
+            return final_penalty(tables, users, positives, negatives)
         if self.l2_scope == "all":
             return self.encoder.whole_penalty(users, positives, negatives)
         return self.encoder.penalty(users, positives, negatives)
@@ -170,10 +179,7 @@ class SampledRec(Serializable, keras.Model):
         negatives = gathered(negatives, shares)
         ranking_loss = self.loss_of(negatives)
         penalized = negatives.ids if self.sampler.penalizes_negatives else negatives.ids[:, :0]
-        if self.l2_scope == "final":
-            penalty = self.l2 * final_penalty(unscaled, batch.users, batch.positives, penalized)
-        else:
-            penalty = self.l2 * self.penalty(batch.users, batch.positives, penalized)
+        penalty = self.l2 * self.penalty(unscaled, batch.users, batch.positives, penalized)
         values = {
             "loss": ranking_loss + penalty,
             "ranking_loss": ranking_loss,
@@ -222,10 +228,9 @@ class SampledRec(Serializable, keras.Model):
             values, negatives = self.forward(data)
             loss = values["loss"]
             if replicas.count() > 1:
-                # The sum of the replicas' gradients is applied; see replicas.Shares.gather.
-                loss = values["ranking_loss"] + values["penalty"] / replicas.count()
-                if AUXILIARY in values:
-                    loss += values[AUXILIARY]
+                # The sum of the replicas' gradients is applied. What is computed from gathered rows
+                # has a gradient of one's own rows alone; the penalty has that of all rows.
+                loss += (1 / replicas.count() - 1) * values["penalty"]
         weights = self.trained_weights
         gradients = tape.gradient(loss, [weight.value for weight in weights])
         self.sampler.update_state(data, negatives.feedback)

@@ -167,7 +167,7 @@ def test_the_penalty_over_all_weights(toy):
         toy, "pinsage", dim=8, feature_dim=4, num_neighbors="4,3", l2_scope="all"
     )
     expected = sum(0.5 * (w.numpy() ** 2).sum() for w in model.encoder.trainable_variables)
-    assert float(model.penalty(None, None, None)) == pytest.approx(expected, rel=1e-5)
+    assert float(model.penalty(None, None, None, None)) == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("name", FILES)
