@@ -11,7 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from recns_tf.commands.app import Call, Command
-from recns_tf.experiments import claims, verification
+from recns_tf.experiments import claims, verification, verification_tables
 from recns_tf.experiments.options import VerifySettings
 
 
@@ -29,8 +29,8 @@ def main(call: Call) -> None:
     folder = runs_dir / verification.FOLDER
     failures = verification.run(checks, options, folder)
     findings = verification.find(checks, runs_dir)
-    print(verification.write(findings, entries, runs_dir, options.seed))
-    verification.report(findings, failures, folder)
+    print(verification_tables.write(findings, entries, runs_dir, options.seed))
+    verification_tables.report(findings, failures, folder)
 
 
 COMMAND = Command(

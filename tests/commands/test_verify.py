@@ -13,7 +13,7 @@ from recns_tf.baselines.fit import fit_and_evaluate
 from recns_tf.baselines.settings import BaselineSettings
 from recns_tf.config.config import Config, Workspace
 from recns_tf.datasets import load
-from recns_tf.experiments import claims, verification
+from recns_tf.experiments import claims, verification, verification_tables
 from recns_tf.experiments.options import VerifySettings
 from recns_tf.experiments.sweep import Failure
 from recns_tf.main import main
@@ -243,10 +243,10 @@ def test_an_entry_that_was_not_run_is_named(entries, tmp_path, capsys):
     ]
     failure = Failure("verify-best", "failed: why", tmp_path / "log")
     with pytest.raises(ValueError, match=r"curve does not agree .*, and best was not run: see f/"):
-        verification.report(findings, [failure], "f")
+        verification_tables.report(findings, [failure], "f")
     assert capsys.readouterr().out == f"verify-best failed: why ({tmp_path}/log)\n"
-    verification.report(findings[2:], [], "f")
-    table = verification.write(findings, entries, tmp_path / "runs", 0)
+    verification_tables.report(findings[2:], [], "f")
+    table = verification_tables.write(findings, entries, tmp_path / "runs", 0)
     assert "| 0.5000 |  |  | ±.00005 | not run |" in table
     assert "| 0.5000 | 0.4000 | -0.1000 | ±.00005 | no |" in table
 
