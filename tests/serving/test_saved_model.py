@@ -17,6 +17,7 @@ from recns_tf.evaluation.scored_lists import scored_items
 from recns_tf.interactions import make_interactions
 from recns_tf.serving import saved_model
 from recns_tf.serving.saved_model import SavedRecommender
+from tests.graphs import operations
 from tests.serving import worlds
 from tests.test_docs import program
 
@@ -214,9 +215,7 @@ def test_the_graph_calls_no_python(toy, toy_config, tmp_path):
         model, *_ = make(toy, toy_config, name)
         saved_model.save(model, tmp_path / name)
         content = SavedModel.FromString((tmp_path / name / "saved_model.pb").read_bytes())
-        graph = content.meta_graphs[0].graph_def
-        functions = [function.node_def for function in graph.library.function]
-        found = {node.op for nodes in (graph.node, *functions) for node in nodes}
+        found = operations(content.meta_graphs[0].graph_def)
         assert not [op for op in found if "Py" in op or "Numpy" in op]
         assert {"TopKV2", "LookupTableFindV2"} <= found
 

@@ -12,6 +12,7 @@ from recns_tf.ops import kernels
 from recns_tf.training.build import build
 from recns_tf.training.train import train_and_evaluate
 from tests.conftest import PAIRS
+from tests.graphs import operations_of
 
 COMPARED = [pair for pair in PAIRS if pair[0] == "lightgcn" or pair[1] == "recns"]
 
@@ -22,13 +23,6 @@ def restored():
     before = kernels.chosen
     yield
     kernels.use(before)
-
-
-def operations(function, *arguments):
-    """Return the types of all operations of a function's graph and of the functions it calls."""
-    definition = function.get_concrete_function(*arguments).graph.as_graph_def()
-    nodes = [*definition.node, *(n for each in definition.library.function for n in each.node_def)]
-    return {node.op for node in nodes}
 
 
 def ready(config, data):
@@ -45,7 +39,7 @@ def ready(config, data):
 def test_a_step_calls_no_python(encoder, sampler, toy, toy_config):
     config = dataclasses.replace(toy_config, encoder=encoder, sampler=sampler, kernels="tensorflow")
     model, batches = ready(config, toy)
-    found = operations(tf.function(model.train_step), next(batches))
+    found = operations_of(tf.function(model.train_step), next(batches))
     assert not any("PyFunc" in each for each in found)
 
 
@@ -116,5 +110,5 @@ def test_two_models_keep_their_own_kernels(toy, toy_config):
         for name in ("tensorflow", "numba")
     }
     for name, (model, pipeline, _) in made.items():
-        found = operations(tf.function(model.train_step), next(iter(pipeline.batches())))
+        found = operations_of(tf.function(model.train_step), next(iter(pipeline.batches())))
         assert any("PyFunc" in each for each in found) == (name == "numba")
