@@ -258,8 +258,8 @@ def test_curves_are_drawn_with_the_published_values_and_their_tolerance(tmp_path
     ]
     (check,) = verification.plan(entries_of(tmp_path, *table), [])
     trained = [{"epoch": n, "valid": {"recall@20": n / 10}} for n in (2, 4)]
-    axes = verification.Figure().subplots()
-    verification.draw(axes, check, "recall@20", trained)
+    axes = verification_tables.Figure().subplots()
+    verification_tables.draw(axes, check, "recall@20", trained)
     line, published = axes.lines[0], axes.lines[1]
     assert line.get_xydata().tolist() == [[2, 0.2], [4, 0.4]]
     assert published.get_xydata().tolist() == [[2, 0.2], [4, 0.4]]
