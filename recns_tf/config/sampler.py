@@ -93,6 +93,11 @@ class SamplerSettings(Checked):
         "mixedns: omega, share of the negatives that are exposed items; not given in the paper",
         between(0, 1),
     )
+    exposed_share_per_user: bool = option(
+        False,
+        "mixedns: multiply omega by the share of a user's items, exposed or clicked, that were not "
+        "clicked",
+    )
     dns_top: int = option(
         0,
         "dns-mn: M, the best candidates that a negative is one of, at most --num_candidates; 0 for "

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -5,6 +7,7 @@ from scipy import stats
 from scipy.sparse import csr_array
 
 from recns_tf.ops.item_sets import ComplementItems, ListedItems
+from recns_tf.samplers.base import SamplerContext
 from recns_tf.samplers.expns import ExpNS
 from recns_tf.samplers.mixedns import MixedNS
 from recns_tf.samplers.unexposed import Unexposed
@@ -201,6 +204,23 @@ def test_users_of_one_batch_have_their_own_distributions(form):
         observed = counts(ids[user])
         assert chi_square(observed, mixed_law(form, user, 0.5)) > 1e-3
         assert chi_square(observed, mixed_law(form, user - 1, 0.5)) < 1e-6
+
+
+@pytest.mark.slow
+def test_users_can_have_their_own_shares(toy_config):
+    """By hand: user 0 has 3 exposed items and 3 positives, user 1 has 2 and 3, user 4 5 and 3."""
+    config = dataclasses.replace(toy_config, exposed_share=0.8, exposed_share_per_user=True)
+    pool = POOLS["complement"][0]
+    sampler = MixedNS.from_settings(config, SamplerContext(TINY, pool, width=2))
+    shares = {0: 0.8 * 3 / 6, 1: 0.8 * 2 / 5, 2: 0.0, 3: 0.8 * 11 / 12, 4: 0.8 * 5 / 8}
+    np.testing.assert_allclose(sampler.exposed_share, list(shares.values()), rtol=1e-6)
+    sampler.num_negatives = K
+    ids = ids_of(sampler, range(5))
+    for user, share in shares.items():
+        assert chi_square(counts(ids[user]), mixed_law("complement", user, share)) > 1e-3
+    assert chi_square(counts(ids[0]), mixed_law("complement", 0, 0.8)) < 1e-6, "not weighted"
+    assert chi_square(counts(ids[0]), mixed_law("complement", 0, shares[1])) < 1e-6, "another's"
+    assert chi_square(counts(ids[0]), mixed_law("complement", 0, 0.8 * 3 / 3)) < 1e-6, "not shared"
 
 
 def test_coins_and_both_branches_use_different_seeds(monkeypatch):

@@ -21,7 +21,10 @@ from tests.samplers import worlds
 def test_sampler_is_restored_from_config_weights_and_assets(
     name, region, toy, toy_config, tmp_path
 ):
-    config = dataclasses.replace(toy_config, sampler=name, region=region)
+    own_shares = region == "intermediate"
+    config = dataclasses.replace(
+        toy_config, sampler=name, region=region, exposed_share_per_user=own_shares
+    )
     model, pipeline, _ = build(config, toy)
     sampler = model.sampler
     sampler.begin_epoch(0, model.encoder)
