@@ -21,6 +21,7 @@ import tensorflow as tf
 
 from recns_tf.encoders.base import Tables
 from recns_tf.encoders.saving import serializable
+from recns_tf.errors import UserError
 from recns_tf.ops import random
 from recns_tf.ops.item_sets import ItemSets
 from recns_tf.samplers.base import Negatives, SamplerContext
@@ -66,6 +67,15 @@ class AdvNS(GeneratorSampler):
         self.baseline = self.add_weight(
             name="baseline", shape=(), initializer="zeros", trainable=False
         )
+
+    @classmethod
+    def check_settings(cls, config: Config) -> None:
+        """Raise UserError if the warm-up takes more negatives than there are candidates."""
+        if config.generator_warmup and config.generator_candidates < config.num_negatives:
+            raise UserError(
+                f"--generator_candidates={config.generator_candidates}: choose at least "
+                f"{config.num_negatives}, --num_negatives, or --generator_warmup=0."
+            )
 
     @classmethod
     def from_settings(cls, config: Config, context: SamplerContext) -> Self:

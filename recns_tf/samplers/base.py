@@ -129,6 +129,17 @@ class Sampler(Serializable, SameEverywhere, keras.layers.Layer):
         del context
         return cls(config.num_negatives)
 
+    @classmethod
+    def check_settings(cls, config: Config) -> None:
+        """Raise UserError if the sampler does not go with other settings, whatever the data.
+
+        It is called before any data is read.
+
+        Args:
+            config: all settings.
+        """
+        del config
+
     def add_integers(self, name: str, shape: tuple[int, ...]) -> keras.Variable:
         """Return a new int32 weight, in the memory of the host.
 

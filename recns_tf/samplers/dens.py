@@ -139,17 +139,16 @@ class DENS(LayerCandidates):
         self.epoch.assign(0)
 
     @classmethod
-    def from_settings(cls, config: Config, context: SamplerContext) -> Self:
-        """Build the sampler that the flags describe.
-
-        Raises:
-            UserError: the loss sees cosines, while negatives are chosen by inner products.
-        """
+    def check_settings(cls, config: Config) -> None:
+        """Raise UserError if the loss sees cosines, as negatives are chosen by inner products."""
         if config.scores != "inner":
             raise UserError(
                 f"--scores={config.scores}: --sampler=dens needs --scores=inner, since its gates "
                 "choose among rows of the lengths that they are trained with."
             )
+
+    @classmethod
+    def from_settings(cls, config: Config, context: SamplerContext) -> Self:
         return cls(
             config.num_negatives,
             context.pool,

@@ -47,17 +47,16 @@ class DNSMN(OwnCandidates):
         self.top = top
 
     @classmethod
-    def from_settings(cls, config: Config, context: SamplerContext) -> Self:
-        """Build the sampler that the flags describe.
-
-        Raises:
-            UserError: M exceeds N.
-        """
+    def check_settings(cls, config: Config) -> None:
+        """Raise UserError if M exceeds N."""
         if config.dns_top > config.num_candidates:
             raise UserError(
                 f"--dns_top={config.dns_top}: choose at most {config.num_candidates}, "
                 "--num_candidates, or 0 for a quarter of them."
             )
+
+    @classmethod
+    def from_settings(cls, config: Config, context: SamplerContext) -> Self:
         top = config.dns_top or -(-config.num_candidates // SHARE)
         return cls(config.num_negatives, context.pool, config.num_candidates, top)
 

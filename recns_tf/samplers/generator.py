@@ -20,7 +20,6 @@ import tensorflow as tf
 
 from recns_tf import losses
 from recns_tf.encoders.base import Encoder, Tables, initial_nodes
-from recns_tf.errors import UserError
 from recns_tf.ops import random, replicas
 from recns_tf.ops.adam import FusedAdam
 from recns_tf.ops.gather import products
@@ -59,16 +58,7 @@ class GeneratorOptions(NamedTuple):
 
     @classmethod
     def from_settings(cls, config: Config) -> GeneratorOptions:
-        """Return the options that the flags describe.
-
-        Raises:
-            UserError: the warm-up takes more negatives than there are candidates.
-        """
-        if config.generator_warmup and config.generator_candidates < config.num_negatives:
-            raise UserError(
-                f"--generator_candidates={config.generator_candidates}: choose at least "
-                f"{config.num_negatives}, --num_negatives, or --generator_warmup=0."
-            )
+        """Return the options that the flags describe."""
         return cls(
             config.generator_candidates,
             config.generator_temperature,

@@ -39,6 +39,7 @@ from recns_tf.samplers.batch import Batch
 if TYPE_CHECKING:
     from recns_tf.config.config import Config
 
+KEEP = "keep"
 PROPOSALS = 16
 """Columns proposed for the negative that the statistics see."""
 
@@ -72,18 +73,16 @@ class InBatch(Sampler):
         self.log_q = None if log_q is None else to_tensor(log_q)
 
     @classmethod
-    def from_settings(cls, config: Config, context: SamplerContext) -> Self:
-        """Build the sampler that the flags describe.
-
-        Raises:
-            UserError: hits are kept, but there is a region that they may be outside of.
-        """
-        keep_hits = config.inbatch_hits == "keep"
-        if keep_hits and config.region not in ("auto", "all"):
+    def check_settings(cls, config: Config) -> None:
+        """Raise UserError if hits are kept, but there is a region that they may be outside of."""
+        if config.inbatch_hits == KEEP and config.region not in ("auto", "all"):
             raise UserError(
                 f"--inbatch_hits=keep: choose --inbatch_hits=mask with --region={config.region}, "
                 "or --region=all."
             )
+
+    @classmethod
+    def from_settings(cls, config: Config, context: SamplerContext) -> Self:
         log_q = None
         if config.inbatch_logq:
             loss = registry.find(registry.LOSSES, "loss", config.loss).load()
@@ -91,7 +90,7 @@ class InBatch(Sampler):
             log_q = np.float32(scale) * log_probabilities(
                 context.interactions, by_user=config.pair_sampling == "users"
             )
-        return cls(context.pool, keep_hits=keep_hits, log_q=log_q)
+        return cls(context.pool, keep_hits=config.inbatch_hits == KEEP, log_q=log_q)
 
     def choose(self, batch: Batch, tables: Tables, seed: tf.Tensor) -> Choice:
         """Return one of each pair's negatives, as the statistics see; `sample` uses all."""

@@ -64,11 +64,19 @@ class PPRHard(Sampler):
         self.epoch.assign(0)
 
     @classmethod
+    def check_settings(cls, config: Config) -> None:
+        """Raise UserError if the first rank exceeds the last one."""
+        if config.ppr_first > config.ppr_last:
+            raise UserError(
+                f"--ppr_first={config.ppr_first}: choose at most {config.ppr_last}, --ppr_last."
+            )
+
+    @classmethod
     def from_settings(cls, config: Config, context: SamplerContext) -> Self:
         """Build the sampler that the flags describe.
 
         Raises:
-            UserError: the first rank exceeds the last one, or there is only one item.
+            UserError: there is only one item.
         """
         train = context.interactions.train
         first, last = scaled_ranks(config.ppr_first, config.ppr_last, train.shape[1])
@@ -100,14 +108,12 @@ def scaled_ranks(first: int, last: int, num_items: int) -> tuple[int, int]:
     """Return the ranks to use in a catalog; see the module.
 
     Args:
-        first, last: as given by the flags, at least 1.
+        first, last: as given by the flags, 1 <= first <= last.
         num_items: I.
 
     Raises:
-        UserError: `first` exceeds `last`, or there is only one item.
+        UserError: there is only one item.
     """
-    if first > last:
-        raise UserError(f"--ppr_first={first}: choose at most {last}, --ppr_last.")
     if num_items < 2:
         raise UserError("--sampler=ppr-hard needs at least 2 items: choose another sampler.")
     lowest = num_items - 1

@@ -63,18 +63,17 @@ class RecNS(Sampler):
         self.renormalize = renormalize
 
     @classmethod
-    def from_settings(cls, config: Config, context: SamplerContext) -> Self:
-        """Build the sampler that the flags describe.
-
-        Raises:
-            UserError: there are fewer exposed candidates than exposed negatives.
-        """
-        del context
+    def check_settings(cls, config: Config) -> None:
+        """Raise UserError if there are fewer exposed candidates than exposed negatives."""
         if config.num_exposed > config.num_candidates:
             raise UserError(
                 f"--num_exposed={config.num_exposed}: choose at most {config.num_candidates}, "
                 "--num_candidates."
             )
+
+    @classmethod
+    def from_settings(cls, config: Config, context: SamplerContext) -> Self:
+        del context
         return cls(
             config.num_negatives,
             distributions.parse(config.alpha),

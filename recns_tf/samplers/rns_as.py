@@ -92,12 +92,8 @@ class RNSAS(GeneratorSampler):
         )
 
     @classmethod
-    def from_settings(cls, config: Config, context: SamplerContext) -> Self:
-        """Build the sampler that the flags describe.
-
-        Raises:
-            UserError: fewer than k candidates are unexposed.
-        """
+    def check_settings(cls, config: Config) -> None:
+        """Raise UserError if fewer than k candidates are unexposed."""
         most = config.generator_candidates - config.num_negatives
         if most < 0:
             raise UserError(
@@ -110,6 +106,9 @@ class RNSAS(GeneratorSampler):
                 f"--rnsas_exposed={config.rnsas_exposed}: choose at most {most}, "
                 "--generator_candidates less --num_negatives."
             )
+
+    @classmethod
+    def from_settings(cls, config: Config, context: SamplerContext) -> Self:
         return cls(
             config.num_negatives,
             context.pool,

@@ -99,18 +99,17 @@ class SRNS(Sampler):
         self.epoch.assign(0)
 
     @classmethod
-    def from_settings(cls, config: Config, context: SamplerContext) -> Self:
-        """Build the sampler that the flags describe.
-
-        Raises:
-            UserError: the memory holds fewer than k items.
-        """
-        memory = config.srns_memory or 8 * config.num_negatives
-        if memory < config.num_negatives:
+    def check_settings(cls, config: Config) -> None:
+        """Raise UserError if the memory holds fewer than k items."""
+        if 0 < config.srns_memory < config.num_negatives:
             raise UserError(
-                f"--srns_memory={memory}: choose at least {config.num_negatives}, "
+                f"--srns_memory={config.srns_memory}: choose at least {config.num_negatives}, "
                 "--num_negatives, or 0 for 8 times as many."
             )
+
+    @classmethod
+    def from_settings(cls, config: Config, context: SamplerContext) -> Self:
+        memory = config.srns_memory or 8 * config.num_negatives
         return cls(
             config.num_negatives,
             context.pool,

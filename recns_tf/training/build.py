@@ -3,47 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple, Self
 
-from recns_tf import losses, registry
+from recns_tf import losses
 from recns_tf.config.config import Config
-from recns_tf.encoders.base import Encoder
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
-from recns_tf.losses import Loss
 from recns_tf.ops import kernels
 from recns_tf.ops.adam import FusedAdam
 from recns_tf.ops.item_sets import ItemSets
 from recns_tf.regions.candidate_sets import CandidateSets
 from recns_tf.regions.region import build_region
-from recns_tf.samplers.base import Sampler, SamplerContext
+from recns_tf.samplers.base import SamplerContext
+from recns_tf.samplers.parts import Parts
 from recns_tf.training.memory import require_enough, require_pools
 from recns_tf.training.negative_statistics import NegativeStatistics
 from recns_tf.training.pipeline import Pipeline
 from recns_tf.training.sampled_rec import SampledRec
 from recns_tf.training.strategies import make_strategy
 from recns_tf.utils.devices import grow_memory, has_gpu
-
-
-class Parts(NamedTuple):
-    """The parts of a model that have a name."""
-
-    encoder: type[Encoder]
-    sampler: type[Sampler]
-    loss: Loss
-
-    @classmethod
-    def load(cls, config: Config) -> Self:
-        """Return the parts that settings name.
-
-        Raises:
-            UserError: one is unknown, or cannot be loaded.
-        """
-        return cls(
-            registry.find(registry.ENCODERS, "encoder", config.encoder).load(),
-            registry.find(registry.SAMPLERS, "sampler", config.sampler).load(),
-            registry.find(registry.LOSSES, "loss", config.loss).load(),
-        )
 
 
 def build(
@@ -65,6 +42,7 @@ def build(
         require_enough(config, interactions)
     kernels.use(config.kernels, config.sparse_engine)
     parts = Parts.load(config)
+    parts.check(config)
     kind = parts.sampler.default_region if config.region == "auto" else config.region
     stored = build_region(
         interactions.train,
@@ -107,25 +85,14 @@ def make_model(
 
     Args:
         config: every setting.
-        parts: encoder, sampler and loss.
+        parts: encoder, sampler and loss, which fit the settings and each other.
         interactions: the dataset.
         pool: the sets that samplers draw items from.
 
     Raises:
-        UserError: a setting does not fit the data or another setting.
+        UserError: a setting does not fit the data.
     """
-    if parts.sampler.leaves_out and not losses.keywords_of(parts.loss, (losses.KEPT,)):
-        raise UserError(
-            f"--loss={config.loss} cannot leave out negatives, as --sampler={config.sampler} "
-            f"needs: give it a keyword-only argument '{losses.KEPT}', or choose another loss."
-        )
     encoder = parts.encoder.from_settings(config, interactions)
-    if parts.sampler.uses_layers and encoder.without_layers:
-        raise UserError(
-            f"--sampler={config.sampler} chooses negatives in each layer of the encoder, which "
-            f"{config.encoder} does not allow, since {encoder.without_layers}: choose another "
-            "--sampler, or the encoder lightgcn, ngcf or mf."
-        )
     previous = parts.encoder.from_settings(config, interactions) if config.stale_scores else None
     context = SamplerContext(interactions, pool, encoder.width, encoder.layer_width)
     model = SampledRec(

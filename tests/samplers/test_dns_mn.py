@@ -134,7 +134,4 @@ def test_top_is_a_quarter_unless_given(toy, given, num_candidates, top):
     sampler = DNSMN.from_settings(config, SamplerContext(toy, POOL, 8))
     assert (sampler.top, sampler.num_candidates) == (top, num_candidates)
     with pytest.raises(UserError, match=rf"^--dns_top={num_candidates + 1}: choose at most "):
-        DNSMN.from_settings(
-            dataclasses.replace(config, dns_top=num_candidates + 1),
-            SamplerContext(toy, POOL, 8),
-        )
+        DNSMN.check_settings(dataclasses.replace(config, dns_top=num_candidates + 1))

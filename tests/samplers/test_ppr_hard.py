@@ -125,9 +125,11 @@ def test_ranks_are_scaled_in_small_catalogs(given, num_items, expected):
     assert scaled_ranks(*given, num_items) == expected
 
 
-def test_impossible_ranks_are_refused():
+def test_impossible_ranks_are_refused(toy_config):
+    config = dataclasses.replace(toy_config, ppr_first=7, ppr_last=7)
+    PPRHard.check_settings(config)
     with pytest.raises(UserError, match=r"^--ppr_first=8: choose at most 7, --ppr_last\.$"):
-        scaled_ranks(8, 7, 100)
+        PPRHard.check_settings(dataclasses.replace(config, ppr_first=8))
     with pytest.raises(UserError, match=r"^--sampler=ppr-hard needs at least 2 items"):
         scaled_ranks(1, 2, 1)
 

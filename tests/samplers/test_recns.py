@@ -214,7 +214,7 @@ def test_several_exposed_negatives_take_turns(num_exposed):
 def test_more_exposed_negatives_than_candidates_is_an_error(toy_config):
     config = dataclasses.replace(toy_config, num_exposed=5)
     with pytest.raises(UserError, match="--num_exposed=5: choose at most 4"):
-        RecNS.from_settings(config, None)
+        RecNS.check_settings(config)
 
 
 def test_nested_merge():

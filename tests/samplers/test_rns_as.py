@@ -272,12 +272,11 @@ def test_too_many_exposed_candidates_is_an_error(toy, toy_config):
     sampler = RNSAS.from_settings(dataclasses.replace(toy_config, rnsas_exposed=most), context)
     assert sampler.num_exposed == most
     with pytest.raises(UserError, match=f"--rnsas_exposed={most + 1}: choose at most {most}"):
-        RNSAS.from_settings(dataclasses.replace(toy_config, rnsas_exposed=most + 1), context)
+        RNSAS.check_settings(dataclasses.replace(toy_config, rnsas_exposed=most + 1))
 
 
 @pytest.mark.parametrize("warmup", [0, 1])
-def test_fewer_candidates_than_negatives_are_an_error_with_a_legal_value(toy, toy_config, warmup):
-    context = SamplerContext(toy, worlds.unobserved([[]] * toy.num_users, toy.num_items), 8)
+def test_fewer_candidates_than_negatives_are_an_error_with_a_legal_value(toy_config, warmup):
     config = dataclasses.replace(
         toy_config,
         generator_candidates=7,
@@ -287,5 +286,5 @@ def test_fewer_candidates_than_negatives_are_an_error_with_a_legal_value(toy, to
     )
     sentence = "^--generator_candidates=7: choose at least 23, --num_negatives plus --rnsas_exposed"
     with pytest.raises(UserError, match=sentence):
-        RNSAS.from_settings(config, context)
-    RNSAS.from_settings(dataclasses.replace(config, generator_candidates=23), context)
+        RNSAS.check_settings(config)
+    RNSAS.check_settings(dataclasses.replace(config, generator_candidates=23))

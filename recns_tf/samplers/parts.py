@@ -1,0 +1,60 @@
+"""The parts of a model that settings name, and whether they go together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+from recns_tf import losses, registry
+from recns_tf.encoders.base import Encoder
+from recns_tf.errors import UserError
+from recns_tf.losses import Loss
+from recns_tf.samplers.base import Sampler
+
+if TYPE_CHECKING:
+    from recns_tf.config.config import Config
+
+
+class Parts(NamedTuple):
+    """The parts of a model that have a name.
+
+    Example:
+        >>> Parts.load(config).check(config)
+    """
+
+    encoder: type[Encoder]
+    sampler: type[Sampler]
+    loss: Loss
+
+    @classmethod
+    def load(cls, config: Config) -> Self:
+        """Return the parts that settings name.
+
+        Raises:
+            UserError: one is unknown, or cannot be loaded.
+        """
+        return cls(
+            registry.find(registry.ENCODERS, "encoder", config.encoder).load(),
+            registry.find(registry.SAMPLERS, "sampler", config.sampler).load(),
+            registry.find(registry.LOSSES, "loss", config.loss).load(),
+        )
+
+    def check(self, config: Config) -> None:
+        """Raise UserError if the parts cannot be trained together with these settings.
+
+        This needs no data. What depends on the data is checked when the model is built.
+
+        Args:
+            config: the settings that name the parts.
+        """
+        if self.sampler.leaves_out and not losses.keywords_of(self.loss, (losses.KEPT,)):
+            raise UserError(
+                f"--loss={config.loss} cannot leave out negatives, as --sampler={config.sampler} "
+                f"needs: give it a keyword-only argument '{losses.KEPT}', or choose another loss."
+            )
+        if self.sampler.uses_layers and self.encoder.without_layers:
+            raise UserError(
+                f"--sampler={config.sampler} chooses negatives in each layer of the encoder, which "
+                f"{config.encoder} does not allow, since {self.encoder.without_layers}: choose "
+                "another --sampler, or the encoder lightgcn, ngcf or mf."
+            )
+        self.sampler.check_settings(config)
