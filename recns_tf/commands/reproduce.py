@@ -1,7 +1,8 @@
 """Reproduce tables and figures of the paper on a dataset: table2 … table5, fig4 … fig9, or all.
 
 DATASET and EXPERIMENT may be in any order. Writes table.md, table.csv, comparisons.csv, cells.csv
-and plots to runs_dir/EXPERIMENT-DATASET/.
+and plots to runs_dir/EXPERIMENT-DATASET/, and negatives.md, .csv, .png and .svg if samplers are
+compared.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from recns_tf.config.config import Config
 from recns_tf.errors import UserError
 from recns_tf.experiments import baseline_rows, plans, write_results
 from recns_tf.experiments.cells import make_cells
-from recns_tf.experiments.grids import Experiment
+from recns_tf.experiments.checks import trainable
+from recns_tf.experiments.grids import SAMPLER, Experiment
 from recns_tf.experiments.options import ReproduceSettings, fixed_settings
 from recns_tf.experiments.plans import Point
 from recns_tf.experiments.runner import report, run_cells
@@ -44,11 +46,14 @@ def main(call: Call) -> None:
     names = [name for name in options.baselines.split(",") if name]
     baselines = baseline_rows.plan(names, dataset, options.seed_numbers, given, files)
     for name, experiment in found.items():
-        if options.tune and all(panel.setting != "sampler" for panel in experiment.panels):
+        if options.tune and all(panel.setting != SAMPLER for panel in experiment.panels):
             raise UserError(f"--tune needs an experiment that compares samplers; {name} does not.")
+    left_out = {}
+    for name, experiment in found.items():
+        planned[name], left_out[name] = trainable(experiment, planned[name], Path(options.runs_dir))
     failures: list[Failure] = []
     for name, experiment in found.items():
-        print(f"{name}: {experiment.title}")
+        print("\n".join([f"{name}: {experiment.title}", *left_out[name]]))
         folder = Path(options.runs_dir) / f"{name}-{dataset}"
         if options.tune:
             planned[name], failed = tune_samplers(
@@ -63,8 +68,8 @@ def main(call: Call) -> None:
             continue
         lines, failed = baseline_rows.fit_baselines(baselines, options, folder)
         failures += failed
-        points = planned[name]
-        print(write_results.write(name, experiment, points, lines, options, folder, files, given))
+        runs = write_results.Runs(planned[name], left_out[name], lines)
+        print(write_results.write(name, experiment, runs, options, folder, files, given))
     report(list(dict.fromkeys(failures)))
 
 
@@ -109,7 +114,7 @@ def tune_samplers(
     Returns:
         The points, and the trials that failed.
     """
-    compared = [point for point in points if experiment.panels[point.panel].setting == "sampler"]
+    compared = [point for point in points if experiment.panels[point.panel].setting == SAMPLER]
     if options.dry_run:
         print(
             f"first {count(options.tune, 'trial')} for each of "

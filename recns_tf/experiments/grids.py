@@ -14,7 +14,8 @@ from recns_tf.experiments import figures, tables
 from recns_tf.experiments.results import Line
 
 ALL_ENCODERS = ("pinsage", "ngcf", "lightgcn")
-RECNS = {"sampler": "recns"}
+SAMPLER = "sampler"
+RECNS = {SAMPLER: "recns"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +30,8 @@ class Panel:
         fixed: settings shared by all runs, unless the command line changes them.
         reference: the value that is tested against the best of the others, if any.
         labels: the paper's names of the values.
+        optional: values that are left out, with a sentence, where they cannot be trained; other
+            values are an error there.
         layout: function that makes the table.
         pictures: functions that draw the plots.
     """
@@ -40,6 +43,7 @@ class Panel:
     fixed: Mapping[str, Any] = dataclasses.field(default_factory=lambda: RECNS)
     reference: Any = None
     labels: Mapping[Any, str] = dataclasses.field(default_factory=dict)
+    optional: frozenset[Any] = frozenset()
     layout: Callable[[Sequence[Line], str], list[str]] = tables.by_encoder
     pictures: tuple[Callable[..., None], ...] = ()
 
@@ -57,7 +61,7 @@ EXPERIMENTS = {
         (
             Panel(
                 "sampler",
-                "sampler",
+                SAMPLER,
                 ("unins", "popns", "advns", "dns", "simns", "mcns", "srns", "recns"),
                 fixed={},
                 reference="recns",
@@ -70,7 +74,7 @@ EXPERIMENTS = {
         (
             Panel(
                 "sampler",
-                "sampler",
+                SAMPLER,
                 ("expns", "mixedns", "rns-as", "recns"),
                 fixed={},
                 reference="recns",
@@ -182,7 +186,7 @@ EXPERIMENTS = {
         (
             Panel(
                 "exposures",
-                "sampler",
+                SAMPLER,
                 ("recns-o", "recns"),
                 ("lightgcn",),
                 fixed={},

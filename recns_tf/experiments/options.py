@@ -61,7 +61,9 @@ class ReproduceSettings(SweepSettings):
     """The additional flags of the command reproduce."""
 
     encoders: str = option("", "encoders, such as lightgcn,ngcf; the paper's if empty")
-    samplers: str = option("", "samplers, such as recns,unins; the paper's if empty")
+    samplers: str = option(
+        "", "samplers, such as recns,unins; all for every one; the paper's if empty"
+    )
     grid: str = option(
         "",
         "values of the varied settings, such as 'dim=64 128; margin=0.1 0.2'; settings not listed "

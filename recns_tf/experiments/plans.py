@@ -12,8 +12,11 @@ from recns_tf.config.config import FIELDS, Config
 from recns_tf.config.flags import legal_values
 from recns_tf.errors import UserError
 from recns_tf.experiments.cells import Cell, make_cells
-from recns_tf.experiments.grids import EXPERIMENTS, Experiment
+from recns_tf.experiments.grids import EXPERIMENTS, SAMPLER, Experiment, Panel
 from recns_tf.utils.text import shown
+
+ALL_SAMPLERS = "all"
+"""Stands for every registered sampler, in the order of the registry."""
 
 
 class Point(NamedTuple):
@@ -47,7 +50,8 @@ def parse_grid(text: str, samplers: str = "") -> dict[str, tuple[Any, ...]]:
     """Return the values given by --grid and --samplers, by setting.
 
     Raises:
-        UserError: a part is not SETTING=VALUES, or a value is not of its setting's type.
+        UserError: a part is not SETTING=VALUES, a value is not of its setting's type, or there is
+            no such sampler.
 
     Example:
         >>> parse_grid("dim=64 128; margin=", samplers="dns")
@@ -56,7 +60,7 @@ def parse_grid(text: str, samplers: str = "") -> dict[str, tuple[Any, ...]]:
     grid: dict[str, tuple[Any, ...]] = {}
     parts = [part.strip() for part in text.split(";") if part.strip()]
     if samplers:
-        parts.append(f"sampler={samplers.lower().replace(',', ' ')}")
+        parts.append(f"{SAMPLER}={samplers.replace(',', ' ')}")
     for part in parts:
         name, equals, values = part.partition("=")
         name = name.strip()
@@ -68,7 +72,43 @@ def parse_grid(text: str, samplers: str = "") -> dict[str, tuple[Any, ...]]:
             grid[name] = tuple(kind(value) for value in values.split())
         except ValueError as error:
             raise UserError(f"--grid: '{shown(part)}': choose {legal_values(field)}.") from error
+        if name == SAMPLER:
+            grid[name] = tuple(sampler_name(value) for value in grid[name])
     return grid
+
+
+def sampler_name(text: str) -> str:
+    """Return the name of a sampler, or ALL_SAMPLERS, in lower case unless it is module:object.
+
+    Raises:
+        UserError: there is no such sampler.
+    """
+    if registry.OWN in text:
+        return text
+    name = text.lower()
+    known = (ALL_SAMPLERS, *registry.SAMPLERS)
+    if name not in known:
+        raise UserError(
+            f"--samplers: unknown sampler '{shown(text)}': choose {ALL_SAMPLERS}, or some of "
+            f"{', '.join(registry.SAMPLERS)}.{registry.suggestion(name, known)}"
+        )
+    return name
+
+
+def with_all(panel: Panel, values: Sequence[Any]) -> Panel:
+    """Return a panel with other values, those of ALL_SAMPLERS in its place.
+
+    The samplers that are in `values` by this name alone are optional.
+    """
+    if panel.setting != SAMPLER or ALL_SAMPLERS not in values:
+        return dataclasses.replace(panel, values=tuple(dict.fromkeys(values)))
+    found = [
+        name
+        for value in values
+        for name in (registry.SAMPLERS if value == ALL_SAMPLERS else [value])
+    ]
+    optional = frozenset(registry.SAMPLERS) - frozenset(values)
+    return dataclasses.replace(panel, values=tuple(dict.fromkeys(found)), optional=optional)
 
 
 def customize(
@@ -95,10 +135,9 @@ def customize(
             f"--{setting} is what {name} varies: choose values with --grid='{setting}=…' instead."
         )
     panels = tuple(
-        dataclasses.replace(
-            panel,
-            encoders=tuple(encoders) or panel.encoders,
-            values=tuple(dict.fromkeys(grid.get(panel.setting, panel.values))),
+        with_all(
+            dataclasses.replace(panel, encoders=tuple(encoders) or panel.encoders),
+            grid.get(panel.setting, panel.values),
         )
         for panel in experiment.panels
     )
@@ -112,7 +151,7 @@ def check_grid(grid: Mapping[str, tuple[Any, ...]], experiments: Mapping[str, Ex
     """Raise UserError if none of the experiments varies a setting of the grid."""
     varied = {panel.setting for name in experiments for panel in EXPERIMENTS[name].panels}
     for setting in grid.keys() - varied:
-        flag = "--samplers" if setting == "sampler" else "--grid"
+        flag = "--samplers" if setting == SAMPLER else "--grid"
         verb = "vary" if len(experiments) > 1 else "varies"
         raise UserError(
             f"{flag}: {', '.join(experiments)} {verb} {', '.join(sorted(varied))}, not {setting}."

@@ -9,6 +9,7 @@ from pathlib import Path
 from recns_tf import datasets
 from recns_tf.errors import UserError
 from recns_tf.experiments.cells import DONE, Cell, state, unique_cells
+from recns_tf.experiments.checks import note_on_exposures
 from recns_tf.experiments.options import RunsSettings
 from recns_tf.experiments.sweep import Failure, duration, sweep
 from recns_tf.runs.folder import RunFolder
@@ -41,8 +42,11 @@ def run_cells(
         return False, []
     todo = [cell for cell in cells if state(cell, runs_dir) != DONE]
     # Loading them here reports errors once, and downloads a dataset in a single process.
-    for config in {cell.config.dataset: cell.config for cell in reversed(todo)}.values():
-        datasets.load(config, options.data_dir)
+    for name, config in {cell.config.dataset: cell.config for cell in reversed(todo)}.items():
+        data = datasets.load(config, options.data_dir)
+        note = note_on_exposures((cell for cell in todo if cell.config.dataset == name), data)
+        if note:
+            print(note)
     return True, sweep(cells, options.workspace, folder, options.jobs)
 
 

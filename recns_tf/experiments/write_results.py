@@ -5,14 +5,21 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from matplotlib.figure import Figure
 
 from recns_tf import datasets
-from recns_tf.experiments import baseline_rows, figures, results, significance_tables, tables
+from recns_tf.experiments import (
+    baseline_rows,
+    figures,
+    negatives,
+    results,
+    significance_tables,
+    tables,
+)
 from recns_tf.experiments.cells import Cell
-from recns_tf.experiments.grids import Experiment, Panel
+from recns_tf.experiments.grids import SAMPLER, Experiment, Panel
 from recns_tf.experiments.options import ReproduceSettings
 from recns_tf.experiments.plans import Point
 from recns_tf.experiments.results import Line
@@ -41,11 +48,24 @@ def lines_of(panel: Panel, points: Sequence[Point], runs_dir: Path) -> list[Line
     ]
 
 
+class Runs(NamedTuple):
+    """The runs of an experiment.
+
+    Attributes:
+        points: its runs.
+        left_out: a sentence for each sampler that is left out for an encoder.
+        baselines: the lines of the baselines.
+    """
+
+    points: Sequence[Point]
+    left_out: Sequence[str]
+    baselines: Sequence[Line]
+
+
 def write(
     name: str,
     experiment: Experiment,
-    points: Sequence[Point],
-    baselines: Sequence[Line],
+    runs: Runs,
     options: ReproduceSettings,
     folder: Path,
     files: Sequence[Path],
@@ -56,8 +76,7 @@ def write(
     Args:
         name: name of the experiment, such as "table2".
         experiment: the experiment.
-        points: its runs.
-        baselines: the lines of the baselines.
+        runs: its runs.
         options: the flags of the sweep.
         folder: the folder of the sweep, to write to.
         files: flagfiles from the command line.
@@ -67,10 +86,14 @@ def write(
         The tables as Markdown, and the names of the files.
     """
     runs_dir = Path(options.runs_dir)
+    points, baselines = runs.points, runs.baselines
     per_user = UserMetrics(runs_dir, options.data_dir)
     dataset = points[0].cells[0].config.dataset
-    text = [f"# {experiment.title}: {dataset}", "", legend(options, points, files, given, runs_dir)]
-    table_rows, cell_rows, compared, drawn = [], [], [], []
+    title = f"{experiment.title}: {dataset}"
+    text = [f"# {title}", "", legend(options, points, files, given, runs_dir)]
+    for sentence in runs.left_out:
+        text += ["", sentence]
+    table_rows, cell_rows, compared, drawn, samplers = [], [], [], [], []
     for index, panel in enumerate(experiment.panels):
         lines = lines_of(panel, [point for point in points if point.panel == index], runs_dir)
         if len(experiment.panels) > 1:
@@ -87,6 +110,8 @@ def write(
             for line in lines
             for run in line.runs
         ]
+        if panel.setting == SAMPLER:
+            samplers += lines
         drawn += [(picture, lines, panel.title) for picture in panel.pictures]
     if baselines:
         text += ["", *baseline_rows.section(baselines)]
@@ -103,13 +128,14 @@ def write(
         results.write_csv(new / "cells.csv", results.CELL_COLUMNS, cell_rows)
         rows = [each._asdict() for each in compared]
         results.write_csv(new / "comparisons.csv", significance_tables.COLUMNS, rows)
+        if samplers:
+            written = " ".join([written, *negatives.write(samplers, title, runs_dir, new)])
         if drawn:
             figure = Figure(figsize=(5 * len(drawn), 4), layout="constrained")
             for axes, (picture, lines, title) in zip(
                 figure.subplots(1, len(drawn), squeeze=False)[0], drawn, strict=True
             ):
                 picture(axes, lines, title, runs_dir)
-            title = f"{experiment.title}: {dataset}"
             figure.suptitle(textwrap.fill(title, TITLE_WIDTH * len(drawn)))
             figures.save_figure(figure, new / name)
             written += f" {name}.png {name}.svg"
