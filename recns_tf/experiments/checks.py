@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from recns_tf.config.config import Config
 from recns_tf.errors import UserError
@@ -11,6 +12,10 @@ from recns_tf.experiments.cells import DONE, Cell, state
 from recns_tf.experiments.grids import Experiment
 from recns_tf.experiments.plans import Point
 from recns_tf.interactions import Interactions
+from recns_tf.utils.quiet import silenced_stderr
+
+if TYPE_CHECKING:
+    from recns_tf.samplers.parts import Parts
 
 
 def trainable(
@@ -32,7 +37,8 @@ def trainable(
         finished = all(state(cell, runs_dir) == DONE for cell in point.cells)
         try:
             if not finished:
-                check(point.cells[0].config)
+                config = point.cells[0].config
+                parts_of(config).check(config)
         except UserError as error:
             if point.value not in experiment.panels[point.panel].optional:
                 raise
@@ -42,12 +48,17 @@ def trainable(
     return kept, left_out
 
 
-def check(config: Config) -> None:
-    """Raise UserError if encoder, sampler and loss cannot be trained with these settings."""
-    # TensorFlow takes seconds to import.
-    from recns_tf.samplers.parts import Parts
+def parts_of(config: Config) -> Parts:
+    """Return the encoder, the sampler and the loss that settings name.
 
-    Parts.load(config).check(config)
+    Raises:
+        UserError: one is unknown, or cannot be loaded.
+    """
+    # TensorFlow takes seconds to import, and planning needs it only here.
+    with silenced_stderr():
+        from recns_tf.samplers.parts import Parts
+
+        return Parts.load(config)
 
 
 def note_on_exposures(cells: Iterable[Cell], interactions: Interactions) -> str:
@@ -59,11 +70,9 @@ def note_on_exposures(cells: Iterable[Cell], interactions: Interactions) -> str:
     """
     if interactions.exposed.nnz:
         return ""
-    from recns_tf.samplers.parts import Parts
-
     found: dict[str, None] = {}
     for config in (cell.config for cell in cells):
-        sampler = Parts.load(config).sampler
+        sampler = parts_of(config).sampler
         if sampler.uses_exposed or sampler.draws_exposed:
             found[config.sampler] = None
     if not found:

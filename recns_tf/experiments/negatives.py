@@ -214,10 +214,10 @@ def plot(described: Sequence[Described], title: str, path: Path) -> None:
         title: title of the figure.
         path: path of the files, without suffix.
     """
-    drawn = [each for each in described if each.line.runs]
-    groups: dict[str, list[Described]] = {}
-    for each in drawn:
-        groups.setdefault(each.line.encoder, []).append(each)
+    groups: dict[str, list[Described]] = {each.line.encoder: [] for each in described}
+    for each in described:
+        if each.line.runs:
+            groups[each.line.encoder].append(each)
     heights = [1 + 0.22 * len(group) for group in groups.values()]
     columns = 1 + len(QUANTITIES)
     figure = Figure(figsize=(2.2 * columns + 1, 0.5 + sum(heights)), layout="constrained")

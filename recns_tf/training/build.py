@@ -36,13 +36,13 @@ def build(
     Raises:
         UserError: a setting does not fit the data, another setting, or the memory.
     """
+    parts = Parts.load(config)
+    parts.check(config)
     grow_memory()
     # The memory of an accelerator is not that of the machine.
     if not has_gpu():
         require_enough(config, interactions)
     kernels.use(config.kernels, config.sparse_engine)
-    parts = Parts.load(config)
-    parts.check(config)
     kind = parts.sampler.default_region if config.region == "auto" else config.region
     stored = build_region(
         interactions.train,

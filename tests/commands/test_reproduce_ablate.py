@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recns_tf import datasets
+from recns_tf import datasets, registry
 from recns_tf.baselines.base import TooManyItems
 from recns_tf.commands import ablate
 from recns_tf.config import flagfiles
@@ -20,7 +20,7 @@ from recns_tf.errors import UserError
 from recns_tf.evaluation import ranking
 from recns_tf.experiments import ablation, baseline_rows, cells, plans, significance_tables
 from recns_tf.experiments.options import ReproduceSettings
-from tests.experiments.worlds import SMALL, finish
+from tests.experiments.worlds import SMALL, epoch, finish
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -49,9 +49,11 @@ def reproduced(tmp_path_factory):
         }
         seen = interactions.train + interactions.valid
         test = ranking.evaluate(arrays["user"], arrays["item"], interactions.test, seen)
+        shares = {"unins": 0.01, "recns": 0.03}
+        false = shares[cell.config.sampler] + 0.01 * cell.config.seed
         folder = finish(
             cell, runs, [test[name] for name in ("recall@20", "ndcg@20", "hr@20")],
-            data={"checksum": interactions.checksum},
+            rows=[epoch(1), epoch(2, false_negatives=false), epoch(3, seconds=4)], data={"checksum": interactions.checksum},
         )  # fmt: skip
         (folder / "embeddings").mkdir()
         for name, array in arrays.items():
@@ -94,6 +96,21 @@ def test_cells_csv_traces_every_number_to_a_run(reproduced):
         results = json.loads((folder.parent / row["folder"] / "results.json").read_text())
         assert float(row["test hr@20"]) == results["test"]["hr@20"]
         assert row["git_commit"] == (results["git_commit"] or "")
+
+
+def test_negatives_are_described_beside_the_table(reproduced):
+    done, folder, _ = reproduced
+    (last,) = [line for line in done.stdout.splitlines() if line.startswith(f"{folder}/: ")]
+    names = last.partition(": ")[2].split()
+    assert names[-4:] == ["negatives.md", "negatives.csv", "negatives.png", "negatives.svg"]
+    assert all((folder / name).exists() for name in names)
+    with (folder / "negatives.csv").open(newline="") as file:
+        rows = {(row["sampler"], row["quantity"]): row for row in csv.DictReader(file)}
+    for sampler, mean in (("unins", 0.015), ("recns", 0.035)):
+        assert float(rows[sampler, "false_negatives"]["mean"]) == pytest.approx(mean)
+        assert rows[sampler, "false_negatives"]["seeds"] == "2"
+        assert float(rows[sampler, "relative_seconds"]["mean"]) == 1
+        assert rows[sampler, "score_ratio"]["mean"] == ""
 
 
 def test_baselines_are_reported_below_the_table(reproduced):
@@ -226,6 +243,16 @@ def test_ablation_writes_tables_of_finished_runs(tmp_path, monkeypatch):
             "--baselines: unknown baseline 'x': choose among popular, itemknn, ease, mf.",
         ),
         ("reproduce", ["ml-100k", "fig4", "--K_negs=3"], "--num_negatives is what fig4 varies"),
+        (
+            "reproduce",
+            ["ml-100k", "table2", "--samplers=all,mixgcf", "--encoders=pinsage"],
+            "--sampler=mixgcf chooses negatives in each layer of the encoder, which pinsage does",
+        ),
+        (
+            "reproduce",
+            ["ml-100k", "table2", "--samplers=every"],
+            "--samplers: unknown sampler 'every': choose all, or some of recns, recns-o",
+        ),
         ("ablate", ["ml-100k"], "two words are needed, DATASET and ENCODER, not 1"),
         ("ablate", ["ml-100k", "lightgcn", "--base=x"], "--base=x: choose one of both, original"),
     ],
@@ -261,3 +288,25 @@ def test_dry_run_lists_runs_and_writes_nothing(tmp_path):
         "to do              ml-100k-popular, closed form",
     ]
     assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tune", [0, 2])
+def test_dry_run_with_all_samplers_says_what_is_left_out(tmp_path, tune):
+    done = call(
+        "reproduce", "ml-100k", "table2", "--encoders=pinsage", "--samplers=all", "--seeds=0",
+        "--dry_run", f"--runs_dir={tmp_path}", "--baselines=", f"--tune={tune}",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert [line.partition(" is left out for pinsage: ")[0] for line in lines[1:3]] == [
+        "mixgcf",
+        "dens",
+    ]
+    tuned = ["first 2 trials for each of 18 samplers; the runs below then take the tuned settings, "
+             "and names that show them"]  # fmt: skip
+    assert lines[3 : 3 + bool(tune)] == (tuned if tune else [])
+    others = [name for name in registry.SAMPLERS if name not in ("mixgcf", "dens")]
+    runs = [line.split()[-1] for line in lines[3 + bool(tune) : -1]]
+    assert runs == [f"ml-100k-pinsage-{name}" for name in others]
+    assert lines[-1].startswith("18 runs, 0 of them finished") and done.stderr == ""

@@ -84,6 +84,35 @@ def test_encoders_samplers_and_grid_replace_those_of_the_paper():
     assert plans.parse_grid("alpha=normal(0,1) 0.5") == {"alpha": ("normal(0,1)", "0.5")}
 
 
+@pytest.mark.parametrize("experiment", ["table2", "table3"])
+@pytest.mark.parametrize(("text", "samplers"), [("", "ALL"), ("sampler=all", "")])
+def test_all_samplers_are_those_of_the_registry(experiment, text, samplers):
+    grid = plans.parse_grid(text, samplers)
+    points = planned(experiment, encoders=["ngcf"], grid=grid)
+    assert [point.value for point in points] == list(registry.SAMPLERS)
+    assert [point.cells[0].config.sampler for point in points] == list(registry.SAMPLERS)
+
+
+def test_typed_names_beside_all_are_not_optional():
+    grid = plans.parse_grid("", "dens,all,a:Own")
+    assert grid == {"sampler": ("dens", "all", "a:Own")}
+    (panel,) = plans.customize("table2", [], grid, {}).panels
+    others = [name for name in registry.SAMPLERS if name != "dens"]
+    assert panel.values == ("dens", *others, "a:Own")
+    assert panel.optional == set(others)
+    (paper,) = plans.customize("table2", [], {}, {}).panels
+    assert paper.optional == set()
+
+
+@pytest.mark.parametrize(("text", "samplers"), [("", "dns,every"), ("sampler=every", "")])
+def test_unknown_sampler_is_an_error_that_names_the_legal_values(text, samplers):
+    legal = f"choose all, or some of {', '.join(registry.SAMPLERS)}"
+    with pytest.raises(UserError, match=f"^--samplers: unknown sampler 'every': {legal}"):
+        plans.parse_grid(text, samplers)
+    with pytest.raises(UserError, match=r"'unin': choose .* Did you mean 'unins'\?$"):
+        plans.parse_grid("", "unin")
+
+
 @pytest.mark.parametrize(
     ("grid", "sentence"),
     [

@@ -44,6 +44,18 @@ def test_dataset_that_cannot_be_read_is_an_error_before_the_first_run(tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
+def test_samplers_that_lack_exposures_are_named_before_the_first_run(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(runner, "sweep", lambda *arguments: [])
+    options = SweepSettings(data_dir=str(tmp_path / "data"), runs_dir=str(tmp_path / "runs"))
+    for exposures in (500, 0):
+        settings = SMALL | {"synthetic_exposures": exposures}
+        config = Config(dataset="synthetic", sampler="expns", **settings)
+        runner.run_cells([cells.Cell("first", config)], options, tmp_path)
+        assert capsys.readouterr().out.startswith(
+            "synthetic has no exposures: what expns would"
+        ) == (not exposures)
+
+
 def test_failures_are_printed_and_raise_an_error(tmp_path, capsys):
     runner.report([])
     with pytest.raises(UserError, match=r"^2 of the runs failed \(a, b\): the tables do not"):

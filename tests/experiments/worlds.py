@@ -25,13 +25,20 @@ def results(cell: Cell, test: tuple[float, float, float], **more):
     }  # fmt: skip
 
 
-def finish(cell: Cell, runs_dir, test=(0.1, 0.2, 0.3), **more):
-    """Write the folder of a finished run."""
+def finish(cell: Cell, runs_dir, test=(0.1, 0.2, 0.3), rows=(), **more):
+    """Write the folder of a finished run, with these rows of metrics.jsonl."""
     folder = runs_dir / cell.name
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(json.dumps(cell.config.to_json()))
     (folder / "results.json").write_text(json.dumps(results(cell, test, **more)))
+    if rows:
+        (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     return folder
+
+
+def epoch(number, **values):
+    """Return a row of metrics.jsonl, of an epoch of 2 seconds unless `values` say otherwise."""
+    return {"epoch": number, "loss": 0.5, "seconds": 2.0, **values}
 
 
 def line(value, *recalls, encoder="lightgcn", paper=None):
