@@ -133,7 +133,7 @@ class Sampler(Serializable, SameEverywhere, keras.layers.Layer):
     def check_settings(cls, config: Config) -> None:
         """Raise UserError if the sampler does not go with other settings, whatever the data.
 
-        It is called before any data is read.
+        `reproduce` calls it before the first run, and every run before it builds the model.
 
         Args:
             config: all settings.
