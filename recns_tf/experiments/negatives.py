@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from recns_tf.evaluation.metrics import METRIC, METRICS
 from recns_tf.experiments import figures, tables
@@ -25,6 +26,7 @@ from recns_tf.utils.files import write_text
 UNIFORM = "unins"
 """The sampler whose time per epoch is the unit of that of the others."""
 SECONDS = "seconds"
+RELATIVE = "relative_seconds"
 COLUMNS = ("encoder", "sampler", "quantity", "seeds", "mean", "standard_deviation")
 
 
@@ -50,7 +52,7 @@ QUANTITIES = (
     Quantity("negative_popularity", "popularity, users", digits=1),
     Quantity("score_ratio", "score ratio"),
     Quantity("sampling_share", "sampling, % of an epoch", 100, digits=1),
-    Quantity("relative_seconds", f"epoch, {UNIFORM} = 1"),
+    Quantity(RELATIVE, f"epoch, {UNIFORM} = 1"),
 )
 
 CAPTION = (
@@ -116,7 +118,7 @@ def describe(lines: Sequence[Line], runs_dir: Path) -> list[Described]:
             measure(RunFolder(runs_dir / cell.name).rows(), results["best_epoch"])
             for cell, results in line.runs
         ]
-        names = [quantity.name for quantity in QUANTITIES if quantity.name != "relative_seconds"]
+        names = [quantity.name for quantity in QUANTITIES if quantity.name != RELATIVE]
         values = {name: [run[name] for run in runs if name in run] for name in (*names, SECONDS)}
         found.append(
             Described(
@@ -127,7 +129,7 @@ def describe(lines: Sequence[Line], runs_dir: Path) -> list[Described]:
     units = {each.line.encoder: each.mean(SECONDS) for each in found if each.line.value == UNIFORM}
     for each in found:
         unit = units.get(each.line.encoder, math.nan)
-        each.values["relative_seconds"] = (
+        each.values[RELATIVE] = (
             [] if math.isnan(unit) else [seconds / unit for seconds in each.values[SECONDS]]
         )
     encoders = list(dict.fromkeys(line.encoder for line in lines))
@@ -233,7 +235,8 @@ def plot(described: Sequence[Described], title: str, path: Path) -> None:
         row[0].invert_yaxis()
         for axes, quantity in zip(row[1:], QUANTITIES, strict=True):
             means = [quantity.factor * each.mean(quantity.name) for each in group]
-            draw_bars(axes, quantity.title, means)
+            draw = draw_multiples if quantity.name == RELATIVE else draw_bars
+            draw(axes, quantity.title, means)
     figure.suptitle(title)
     figures.save_figure(figure, path)
 
@@ -244,6 +247,22 @@ def draw_bars(
     """Draw horizontal bars, in another color if they have deviations; NaN is not drawn."""
     color = "C7" if deviations is None else "C0"
     axes.barh(range(len(values)), values, xerr=deviations, color=color, capsize=2)
+    finish_panel(axes, title)
+
+
+def draw_multiples(axes: Axes, title: str, values: Sequence[float]) -> None:
+    """Draw multiples of a unit as horizontal bars that begin at 1, on a logarithmic scale."""
+    axes.barh(range(len(values)), [value - 1 for value in values], left=1, color="C7")
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.axvline(1, color="0.3", linewidth=0.8)
+    finish_panel(axes, title)
+
+
+def finish_panel(axes: Axes, title: str) -> None:
+    """Set what all panels have in common."""
     axes.set_title(title, fontsize="medium")
+    axes.margins(y=0.02)
     axes.grid(alpha=0.3, axis="x")
     axes.set_axisbelow(True)

@@ -1,0 +1,29 @@
+"""Which files an experiment has, and what its table says about runs that are missing."""
+
+import pytest
+
+from recns_tf.experiments import plans, write_results
+from recns_tf.experiments.options import ReproduceSettings
+
+SENTENCE = "dens is left out for pinsage: it has one layer."
+NEGATIVES = {f"negatives.{ending}" for ending in ("md", "csv", "png", "svg")}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "compares"), [("table2", True), ("table4", False)])
+def test_negatives_are_written_if_samplers_are_compared(name, compares, tmp_path):
+    experiment = plans.customize(name, ["lightgcn"], {"sampler": ("unins", "dns")}, {})
+    points = plans.plan(experiment, "ml-100k", (0,), {})
+    options = ReproduceSettings(runs_dir=str(tmp_path), data_dir=str(tmp_path), seeds="0")
+    runs = write_results.Runs(points, [SENTENCE], [])
+    said = write_results.write(name, experiment, runs, options, tmp_path / "out", [], {})
+    names = {path.name for path in (tmp_path / "out").iterdir() if path.is_file()}
+    names = {name for name in names if not name.startswith(".")}
+    assert names == {"table.md", "table.csv", "comparisons.csv", "cells.csv"} | (
+        NEGATIVES if compares else set()
+    )
+    assert said.splitlines()[-1].split(": ")[1].split() == sorted(
+        names, key=said.splitlines()[-1].index
+    )
+    table = (tmp_path / "out" / "table.md").read_text()
+    assert f"\n\n{SENTENCE}\n\n|" in table and f"0 of {len(points)} runs are finished" in table
