@@ -3,6 +3,8 @@
 Each benchmark runs in its own process, one after the other. Run nothing else on the machine
 meanwhile. The folder --output then holds WHAT-SHAPE.json of each benchmark, and table.md, bench.png
 and bench.svg of all files in it.
+
+`peers` runs only if it is named, alone and without flags: it installs another program.
 """
 
 from __future__ import annotations
@@ -39,6 +41,9 @@ WHATS = {
     "epoch": "a whole epoch: load, first step, input, validation, checkpoint, memory",
 }
 
+APART = {"peers": "LightGCN beside that of RecBole, which is installed on first use"}
+"""Benchmarks with flags of their own, which run only if they are named."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Benchmarks(Checked):
@@ -58,10 +63,14 @@ class Benchmarks(Checked):
 
 def main(call: Call) -> None:
     """Run the benchmarks named on the command line, or all of them."""
+    known = WHATS | APART
     for word in call.words:
-        if word not in WHATS:
-            raise UserError(f"unknown benchmark '{word}': choose some of {', '.join(WHATS)}.")
+        if word not in known:
+            raise UserError(f"unknown benchmark '{word}': choose some of {', '.join(known)}.")
     settings = call.settings(Benchmarks)
+    if APART.keys() & set(call.words):
+        run_apart(call)
+        return
     folder = Path(settings.output)
     folder.mkdir(parents=True, exist_ok=True)
     plan = [(what, shape) for shape in settings.shapes.split(",") for what in call.words or WHATS]
@@ -80,6 +89,26 @@ def main(call: Call) -> None:
     print(f"{folder}/: table.md bench.png bench.svg, and a JSON file for each benchmark")
     if failed:
         raise UserError(f"failed, see above: {', '.join(failed)}.")
+
+
+def run_apart(call: Call) -> None:
+    """Run a benchmark that has flags of its own, with their defaults.
+
+    Raises:
+        UserError: there are other words or flags, or it fails.
+    """
+    what = next(word for word in call.words if word in APART)
+    given = [
+        field.name for field in dataclasses.fields(Benchmarks) if call.flags[field.name].present
+    ]
+    if len(call.words) > 1 or given:
+        raise UserError(
+            f"'bench {what}' takes no other words and no flags: its own flags are those of "
+            f".venv/bin/python -m benchmarks.{what}."
+        )
+    print(f"{what}: {APART[what]}", flush=True)
+    if subprocess.run([sys.executable, "-m", f"benchmarks.{what}"], check=False).returncode:
+        raise UserError(f"failed, see above: {what}.")
 
 
 def read(folder: Path) -> list[dict[str, Any]]:

@@ -31,8 +31,13 @@ def draw(found: Sequence[dict[str, Any]], folder: Path) -> None:
         (by_edges if what == "scaling" else bars)(axes, same)
     for axes in panels[len(whats) :]:
         axes.set_axis_off()
+    save(figure, folder, "bench")
+
+
+def save(figure: Figure, folder: Path, name: str) -> None:
+    """Write NAME.png and NAME.svg."""
     for ending in FORMATS:
-        with atomic(folder / f"bench.{ending}") as temporary:
+        with atomic(folder / f"{name}.{ending}") as temporary:
             figure.savefig(temporary, dpi=100, format=ending)
 
 

@@ -1,0 +1,1 @@
+"""LightGCN of this library beside that of RecBole."""

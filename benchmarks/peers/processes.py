@@ -1,0 +1,52 @@
+"""Runs a command in a process of its own and measures its memory."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from recns_tf.errors import UserError
+from recns_tf.experiments.sweep import kill_with_parent, last_line, signal_text
+from recns_tf.utils.parallel import CORES
+
+THREADS = {"TF_NUM_INTRAOP_THREADS": str(CORES), "OMP_NUM_THREADS": str(CORES)}
+"""Both programs get as many threads as there are cores."""
+
+
+def peak_of(command: Sequence[str], log: Path, folder: Path | None = None) -> float:
+    """Run a command, and return the peak resident memory of its process in GB.
+
+    Args:
+        command: the command line.
+        log: file for what it prints, which is replaced.
+        folder: where it runs; None for the current folder.
+
+    Raises:
+        UserError: the command fails; the message is the last line that it printed.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    parent = os.getpid()
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(
+            command,
+            cwd=folder,
+            env=os.environ | THREADS,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            preexec_fn=lambda: kill_with_parent(parent),
+        ) as process,
+    ):
+        try:
+            _, status, usage = os.wait4(process.pid, 0)
+        except BaseException:
+            process.kill()
+            raise
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        ending = signal_text(process.returncode)
+        raise UserError(f"{last_line(log)}{ending} ({log})")
+    return usage.ru_maxrss / 1e6
