@@ -17,7 +17,7 @@ from pathlib import Path
 
 from benchmarks.measuring import processor
 from benchmarks.peers import comparison, environment, picture, rounds
-from benchmarks.peers.programs import OURS, THEIRS, Ours, RecBole
+from benchmarks.peers.programs import OURS, THEIRS, Ours, Program, RecBole
 from benchmarks.peers.workload import (
     ENCODER,
     EPOCHS,
@@ -85,7 +85,7 @@ def main(call: Call) -> None:
     data = {each.dataset: read(each, settings.data_dir) for each in plan}
     python = environment.prepare(Path(settings.environment))
     load = round(os.getloadavg()[0], 2)
-    programs = {
+    programs: dict[str, Program] = {
         OURS: Ours(folder, settings.data_dir),
         THEIRS: RecBole(folder, python, data),
     }

@@ -95,13 +95,15 @@ def cells(row: Row) -> list[str]:
     def both(text: Callable[[Figures], str]) -> list[str]:
         return [text(each) if each else FAILED for each in row.figures.values()]
 
-    metrics = [both(lambda each, name=name: f"{each.metrics[name]:.4f}") for name in METRICS]
+    def of_metric(name: str) -> list[str]:
+        return both(lambda each: f"{each.metrics[name]:.4f}")
+
     return [
         f"`{row.workload.dataset}`, {row.workload.negatives}",
         *both(lambda each: f"{each.seconds:.3g}"),
         f"{row.ratio:.2f}" if row.ratio else "",
         *both(lambda each: f"{each.gigabytes:.2f}"),
-        *(cell for pair in metrics for cell in pair),
+        *(cell for name in METRICS for cell in of_metric(name)),
     ]
 
 
