@@ -11,6 +11,8 @@ from recns_tf.errors import UserError
 from recns_tf.experiments.sweep import kill_with_parent, last_line, signal_text
 from recns_tf.utils.parallel import CORES
 
+KIBIBYTE = 1024
+"""The unit of Linux's peak memory."""
 THREADS = {"TF_NUM_INTRAOP_THREADS": str(CORES), "OMP_NUM_THREADS": str(CORES)}
 """Both programs get as many threads as there are cores."""
 
@@ -49,4 +51,4 @@ def peak_of(command: Sequence[str], log: Path, folder: Path | None = None) -> fl
     if process.returncode:
         ending = signal_text(process.returncode)
         raise UserError(f"{last_line(log)}{ending} ({log})")
-    return usage.ru_maxrss / 1e6
+    return usage.ru_maxrss * KIBIBYTE / 1e9
