@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 import recns_tf
+from benchmarks.peers.__main__ import COMMAND as PEERS
 from recns_tf import registry
 from recns_tf.commands import app
 from recns_tf.config.config import Config, Workspace
@@ -212,10 +213,10 @@ def test_commands_parse(page):
 def test_commands_and_flags_in_the_text_exist(page):
     known = {"help", *registry.COMMANDS, *registry.DATASETS, *prepared_names()}
     flags = {"config", "flagfile", "help", *OTHER_FLAGS}
-    for entry in registry.COMMANDS.values():
-        for settings in entry.load().settings:
-            for field in dataclasses.fields(settings):
-                flags |= {field.name, field.metadata["alias"]}
+    commands = [*(entry.load() for entry in registry.COMMANDS.values()), PEERS]
+    for settings in (each for command in commands for each in command.settings):
+        for field in dataclasses.fields(settings):
+            flags |= {field.name, field.metadata["alias"]}
     for code in re.findall(r"`([^`]+)`", "\n".join(prose(read(page)))):
         for name in re.findall(r"^(?:\./run\.sh|recns-tf) ([a-z][\w-]*)", code):
             assert name in known, code

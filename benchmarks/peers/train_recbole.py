@@ -2,10 +2,10 @@
 
 Run: ENVIRONMENT/bin/python train_recbole.py JOB.json
 
-The job names the folders and holds RecBole's settings; see `recbole.py`. The folder of the
-output then holds users.npy and items.npy, the final embeddings in the numbering of the files, and
-epochs.json, the seconds of each epoch and the versions of the packages. It imports nothing of
-this project, which this environment does not have.
+The job has RecBole's settings and the folders; `programs.py` writes it. The folder "output" then
+holds users.npy and items.npy, the final embeddings in the order of the numbers in the files, and
+epochs.json, the seconds of each epoch and the versions of the packages. Nothing of this project is
+imported, because the environment does not have it.
 """
 
 from __future__ import annotations
