@@ -145,6 +145,7 @@ def test_both_programs_get_equal_settings(negatives, candidates, tmp_path):
 def test_figures_are_medians_without_the_first_epoch(tmp_path, monkeypatch, fake_recbole):
     fake_recbole(FAKE)
     monkeypatch.setattr(peers, "Ours", FakeOurs)
+    monkeypatch.setattr(peers.os, "getloadavg", lambda: (0.4, 9.0, 9.0))
     found = run(tmp_path, f"--datasets={DATA}", "--rounds=3", "--epochs=4")
     assert [(row["dataset"], row["negatives"]) for row in found["workloads"]] == [
         (DATA, "uniform"),
@@ -166,6 +167,7 @@ def test_figures_are_medians_without_the_first_epoch(tmp_path, monkeypatch, fake
     assert found["failures"] == []
     lines = (tmp_path / "out" / "table.md").read_text().splitlines()
     assert lines[2].startswith(f"| `{DATA}`, uniform | 2 | 3 | 1.50 | 0.50 | ")
+    assert peers.BUSY not in lines and found["machine"]["load_average"] == 0.4
     assert (tmp_path / "out" / "peers.png").stat().st_size > 1000
     drawn = (tmp_path / "out" / "peers.svg").read_text()
     assert all(f"<!-- {text} -->" in drawn for text in (OURS, THEIRS, f"{DATA}-dynamic"))
@@ -202,6 +204,7 @@ def test_a_run_that_fails_gives_its_last_line_and_the_others_count(
 ):
     fake_recbole("print('a warning')\nraise MemoryError('no room for it')")
     monkeypatch.setattr(peers, "Ours", FakeOurs)
+    monkeypatch.setattr(peers.os, "getloadavg", lambda: (0.6, 0.0, 0.0))
     with pytest.raises(SystemExit) as ending:
         run(tmp_path, f"--datasets={DATA}", "--negatives=uniform", "--rounds=1")
     assert "1 run failed: " in str(ending.value)
@@ -212,6 +215,7 @@ def test_a_run_that_fails_gives_its_last_line_and_the_others_count(
     assert row["programs"][OURS]["seconds"] == 1
     table = (tmp_path / "out" / "table.md").read_text()
     assert f"| `{DATA}`, uniform | 1 | failed |  | 0.50 | failed |" in table
+    assert peers.BUSY in table
     assert "failed: MemoryError: no room for it" in capsys.readouterr().out
 
 

@@ -38,6 +38,10 @@ from recns_tf.utils.files import write_json, write_text
 from recns_tf.utils.parallel import CORES
 from recns_tf.utils.text import count
 
+MOST_LOAD = 0.5
+"""The load average above which the machine counts as busy."""
+BUSY = "**Other programs were running: these times and ratios mean nothing.**"
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Peers(Checked):
@@ -78,13 +82,13 @@ class Peers(Checked):
 
 def main(call: Call) -> None:
     """Run the command."""
+    load = round(os.getloadavg()[0], 2)
     settings = call.settings(Peers)
     folder, plan = Path(settings.output), settings.plan()
     for workload in plan:
         datasets.require(workload.dataset, settings.data_dir)
     data = {each.dataset: read(each, settings.data_dir) for each in plan}
     python = environment.prepare(Path(settings.environment))
-    load = round(os.getloadavg()[0], 2)
     programs: dict[str, Program] = {
         OURS: Ours(folder, settings.data_dir),
         THEIRS: RecBole(folder, python, data),
@@ -103,6 +107,7 @@ def main(call: Call) -> None:
         "",
         f"Medians of {count(settings.rounds, 'round')}; {processor()}, {count(CORES, 'core')}; "
         f"load average at the start: {load}.",
+        *(["", BUSY] if load > MOST_LOAD else []),
         "",
         *(f"- {name}: {named(packages)}" for name, packages in found.versions.items()),
         f"- commit: {about['git_commit']}",
