@@ -55,7 +55,7 @@ class BaselineSettings(Checked):
         "10,30,100,300,1000,3000", "ease: lambda, the L2 penalty of item weights; a grid", POSITIVE
     )
     ease_memory: float = option(
-        8.0, "ease: memory limit of all item-by-item matrices, in GB", above(0, 1e6)
+        8.0, "ease: memory limit of the item-by-item matrix, in GB", above(0, 1e6)
     )
 
     def of(self, name: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import keras
@@ -28,12 +29,14 @@ class SamplerContext(NamedTuple):
         pool: each user's region, for samplers that draw items themselves.
         width: number of columns of the encoder's embeddings.
         layer_width: number of columns of each of its layers, for samplers that use them.
+        cache: folder to keep what takes long to compute, if any.
     """
 
     interactions: Interactions
     pool: ItemSets
     width: int
     layer_width: int = 0
+    cache: Path | None = None
 
 
 class Choice(NamedTuple):

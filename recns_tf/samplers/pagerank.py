@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import threading
+from functools import partial
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
+from tqdm import tqdm
 
-from recns_tf.utils.compiled import compiled
+from recns_tf.utils.array_cache import Kind, Stored, cached, checksum
 from recns_tf.utils.parallel import over_rows, row_cuts
 
-BLOCK = 16
+BLOCK = 32
 """Items whose PageRank is computed together; more of them would not fit a processor's cache."""
 
 LONGER = 1 / 32
 """Largest probability of a walk that is cut."""
+
+LISTS = Kind("pagerank", "the table of PageRank", {"lists": {"lists"}})
+FORMAT = 1
+"""Version of `ranked_lists`. Increase it with every change, so that older caches are not read."""
 
 
 class Walks:
@@ -31,66 +40,34 @@ class Walks:
     """
 
     def __init__(self, train: csr_array, restart: float):
-        self.of_users = graph_of(train)
-        self.of_items = graph_of(train.T.tocsr())
         self.restart = np.float32(restart)
+        self.to_users = shares(train)
+        self.to_items = (1 - self.restart) * shares(train.T.tocsr())
         self.steps = max(int(np.ceil(np.log(LONGER) / np.log1p(-restart))) - 1, 1)
 
     def pagerank(self, items: NDArray[np.integer]) -> NDArray[np.float32]:
-        """Return the personalized PageRank for some items v, integers [n]: float32 [n, I]."""
-        starts, users, share_of_user = self.of_items
-        user_starts, columns, share_of_item = self.of_users
-        now = np.zeros((len(starts) - 1, len(items)), np.float32)
-        now[items, np.arange(len(items))] = 1
-        total = self.restart * now
-        at_users = np.empty((len(user_starts) - 1, len(items)), np.float32)
-        for step in range(1, self.steps + 1):
-            if step == 1:
-                now[:] = 0
-                first_step(starts, users, user_starts, columns, items, now)
-            else:
-                now *= share_of_user[:, None]
-                add_neighbors(user_starts, columns, now, at_users)
-                at_users *= share_of_item[:, None]
-                add_neighbors(starts, users, at_users, now)
-            weight = (1 - self.restart) ** step
-            total += now * (weight if step == self.steps else weight * self.restart)
-        return np.ascontiguousarray(total.T)
+        """Return the personalized PageRank for some items v, integers [n]: float32 [n, I].
+
+        T times, x becomes (1 - r) Pᵀx + r e_v, from x = e_v.
+        """
+        columns = np.arange(len(items))
+        ones = np.ones(len(items), np.float32)
+        shape = (self.to_users.shape[1], len(items))
+        # Few items are within one step, so that the first step is one of sparse matrices.
+        start = csr_array((ones, (items, columns)), shape=shape)
+        now = (self.to_items @ (self.to_users @ start)).toarray()
+        now[items, columns] += self.restart
+        for _ in range(1, self.steps):
+            now = self.to_items @ (self.to_users @ now)
+            now[items, columns] += self.restart
+        return np.ascontiguousarray(now.T)
 
 
-def graph_of(
-    rows: csr_array,
-) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
-    """Return where rows start, their columns, and 1 over the number of each row's columns."""
-    degree = np.diff(rows.indptr).astype(np.float32)
-    inverse = np.divide(1, degree, out=np.zeros_like(degree), where=degree > 0)
-    return rows.indptr.astype(np.int64), rows.indices.astype(np.int32), inverse
-
-
-@compiled()
-def first_step(  # type: ignore[no-untyped-def]
-    item_starts, users_of, user_starts, items_of, items, result
-):
-    """Add the distribution after one step from items[n] to column n of `result`."""
-    for column in range(len(items)):
-        first, last = item_starts[items[column]], item_starts[items[column] + 1]
-        for place in range(first, last):
-            start, stop = user_starts[users_of[place]], user_starts[users_of[place] + 1]
-            share = np.float32(1 / ((last - first) * (stop - start)))
-            for entry in range(start, stop):
-                result[items_of[entry], column] += share
-
-
-@compiled()
-def add_neighbors(starts, columns, table, result):  # type: ignore[no-untyped-def]
-    """Set each row of `result` to the sum of the rows of `table` that its columns name."""
-    width = table.shape[1]
-    for row in range(len(starts) - 1):
-        for place in range(width):
-            result[row, place] = 0
-        for entry in range(starts[row], starts[row + 1]):
-            for place in range(width):
-                result[row, place] += table[columns[entry], place]
+def shares(rows: csr_array) -> csr_array:
+    """Return a boolean CSR array with columns that sum to 1, where they are not empty, float32."""
+    counts = np.bincount(rows.indices, minlength=rows.shape[1])
+    inverse = (1 / np.maximum(counts, 1)).astype(np.float32)
+    return csr_array((inverse[rows.indices], rows.indices, rows.indptr), shape=rows.shape)
 
 
 def ranked_lists(
@@ -111,19 +88,58 @@ def ranked_lists(
     Returns:
         int32 [I, L], distinct in each row, in no particular order.
     """
+    num_items = train.shape[1]
     walks = Walks(train, restart)
-    lists = np.empty((train.shape[1], length), np.int32)
+    lists = np.empty((num_items, length), np.int32)
+    turn = threading.Lock()
 
-    def fill(start: int, stop: int) -> None:
-        for begin in range(start, stop, BLOCK):
-            items = np.arange(begin, min(begin + BLOCK, stop))
-            values = walks.pagerank(items)
-            values[np.arange(len(items)), items] = np.inf
-            for item, row in zip(items, values, strict=True):
-                # The item itself has place 0.
-                places = np.argpartition(-row, (first, last))[first : last + 1]
-                rng = np.random.default_rng([seed, int(item)])
-                lists[item] = rng.permutation(places)[:length]
+    with tqdm(total=num_items, desc="PageRank", unit="item", leave=False, disable=None) as bar:
 
-    over_rows(fill, row_cuts(train.shape[1]))
+        def fill(start: int, stop: int) -> None:
+            for begin in range(start, stop, BLOCK):
+                items = np.arange(begin, min(begin + BLOCK, stop))
+                values = walks.pagerank(items)
+                values[np.arange(len(items)), items] = np.inf
+                for item, row in zip(items, values, strict=True):
+                    # The item itself has place 0.
+                    places = np.argpartition(-row, (first, last))[first : last + 1]
+                    # Their order differs between processors.
+                    places.sort()
+                    rng = np.random.default_rng([seed, int(item)])
+                    lists[item] = rng.permutation(places)[:length]
+                with turn:
+                    bar.update(len(items))
+
+        over_rows(fill, row_cuts(num_items))
     return lists
+
+
+def cached_lists(
+    directory: Path | None,
+    train: csr_array,
+    first: int,
+    last: int,
+    length: int,
+    restart: float,
+    seed: int,
+) -> NDArray[np.int32]:
+    """Return `ranked_lists`, read from a folder if they are stored there.
+
+    Args:
+        directory: folder of the cache, data/NAME; None disables it.
+        train, first, last, length, restart, seed: see `ranked_lists`.
+    """
+    build = partial(ranked_lists, train, first, last, length, restart, seed)
+    if directory is None:
+        return build()
+    key = {
+        "format": FORMAT,
+        "train": checksum(train),
+        "first": first,
+        "last": last,
+        "length": length,
+        "restart": restart,
+        "seed": seed,
+    }
+    entry = cached(directory, LISTS, key, lambda: Stored("lists", {"lists": build()}))
+    return entry.arrays["lists"]

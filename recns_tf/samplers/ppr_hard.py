@@ -28,7 +28,7 @@ from recns_tf.ops.item_sets import ItemSets
 from recns_tf.ops.random import Purpose
 from recns_tf.samplers.base import Choice, Sampler, SamplerContext
 from recns_tf.samplers.batch import Batch
-from recns_tf.samplers.pagerank import ranked_lists
+from recns_tf.samplers.pagerank import cached_lists
 
 if TYPE_CHECKING:
     from recns_tf.config.config import Config
@@ -81,7 +81,9 @@ class PPRHard(Sampler):
         train = context.interactions.train
         first, last = scaled_ranks(config.ppr_first, config.ppr_last, train.shape[1])
         length = min(config.ppr_list, last - first + 1)
-        lists = ranked_lists(train, first, last, length, config.ppr_restart, config.seed)
+        lists = cached_lists(
+            context.cache, train, first, last, length, config.ppr_restart, config.seed
+        )
         return cls(config.num_negatives, context.pool, lists, config.ppr_per_epoch)
 
     def begin_epoch(self, epoch: int, encoder: Encoder) -> None:

@@ -31,7 +31,7 @@ def build(
     Args:
         config: every setting.
         interactions: the dataset.
-        cache: folder to keep the region in, if any.
+        cache: folder to keep the region in, and what a sampler computes from the dataset, if any.
 
     Raises:
         UserError: a setting does not fit the data, another setting, or the memory.
@@ -73,13 +73,17 @@ def build(
     if pipeline.with_candidates:
         check_candidates(config, interactions, region)
     with make_strategy(config.strategy).scope():
-        model = make_model(config, parts, interactions, region.sets)
+        model = make_model(config, parts, interactions, region.sets, cache)
     model.refresh()
     return model, pipeline, region
 
 
 def make_model(
-    config: Config, parts: Parts, interactions: Interactions, pool: ItemSets
+    config: Config,
+    parts: Parts,
+    interactions: Interactions,
+    pool: ItemSets,
+    cache: Path | None,
 ) -> SampledRec:
     """Return the compiled model that settings describe.
 
@@ -88,13 +92,14 @@ def make_model(
         parts: encoder, sampler and loss, which fit the settings and each other.
         interactions: the dataset.
         pool: the sets that samplers draw items from.
+        cache: folder to keep what a sampler computes from the dataset, if any.
 
     Raises:
         UserError: a setting does not fit the data.
     """
     encoder = parts.encoder.from_settings(config, interactions)
     previous = parts.encoder.from_settings(config, interactions) if config.stale_scores else None
-    context = SamplerContext(interactions, pool, encoder.width, encoder.layer_width)
+    context = SamplerContext(interactions, pool, encoder.width, encoder.layer_width, cache)
     model = SampledRec(
         encoder,
         parts.sampler.from_settings(config, context),

@@ -53,13 +53,15 @@ def load(
         config = Config.from_json(settings)
     if not allow_custom:
         refuse_custom(config.to_json(), folder.config, "call load with allow_custom=True")
+    cache = None
     if interactions is None and folder.interactions.exists():
         interactions = data_of_run(folder)
     elif interactions is None:
         interactions = datasets.load(config, str(data_dir))
+        cache = Path(data_dir) / config.dataset
     if interactions.checksum != checksum:
         raise UserError(f"{run} was trained on other data than {interactions.name} is now.")
-    model, _, _ = build(config, interactions)
+    model, _, _ = build(config, interactions, cache)
     load_best_weights(model, folder)
     return model, interactions
 

@@ -5,36 +5,13 @@ import pytest
 from scipy.sparse import csr_array
 
 from recns_tf import datasets, registry
-from recns_tf.baselines import ease, item_knn, popular
+from recns_tf.baselines import item_knn, popular
 from recns_tf.baselines.score_rows import evaluate
 from recns_tf.baselines.settings import BaselineSettings, numbers
 from recns_tf.config.config import Config
 from recns_tf.errors import UserError
 from recns_tf.interactions import to_pairs
 from tests.conftest import make_toy
-
-ALL_USERS = np.arange(40)
-
-
-@pytest.mark.parametrize("l2", [0.5, 30])
-def test_ease_is_the_constrained_ridge_regression(toy, l2):
-    """Column j of B is the ridge regression of item j on all other items, as in eq. (8)."""
-    x = toy.train.toarray().astype(float)
-    expected = np.zeros((60, 60))
-    for j in range(60):
-        others = np.delete(np.arange(60), j)
-        a = x[:, others]
-        expected[others, j] = np.linalg.solve(a.T @ a + l2 * np.eye(59), a.T @ x[:, j])
-    (fit,) = ease.fits(toy.train, BaselineSettings(ease_l2=str(l2)))
-    assert fit.settings == {"ease_l2": l2}
-    np.testing.assert_allclose(fit.scores(ALL_USERS), x @ expected, atol=1e-10)
-    np.testing.assert_allclose(fit.scores(np.array([7, 3])), (x @ expected)[[7, 3]], atol=1e-10)
-
-
-def test_ease_refuses_catalogs_that_exceed_the_memory_limit():
-    wide = csr_array((3, 30_000), dtype=bool)
-    with pytest.raises(UserError, match=r"ease needs 36\.0 GB .* 14,142 items at most"):
-        ease.fits(wide, BaselineSettings())
 
 
 def similarities_in_loops(x, k, shrink, lists):

@@ -28,6 +28,7 @@ from recns_tf.reporting import runs as report
 from recns_tf.runs.folder import RunFolder
 from recns_tf.runs.recommendations import lists_of
 from recns_tf.runs.summary import summarize
+from recns_tf.samplers.pagerank import cached_lists
 from recns_tf.training.build import build
 from recns_tf.training.checkpoints import Checkpoints
 from recns_tf.training.load import load_best_weights
@@ -43,7 +44,7 @@ SHOP = Config(dataset="shop")
 
 
 class World:
-    """A finished run, one that can be resumed, a baseline, a prepared log, and a cached region."""
+    """A finished run, one that can be resumed, a baseline, a prepared log, and caches."""
 
     def __init__(self, path: Path, config: Config):
         self.path = path
@@ -70,6 +71,7 @@ class World:
         self.shop = path / "data" / "shop"
         self.regions = path / "regions"
         build_region(DATA.train, cache=self.regions)
+        pagerank(self)
         self.model, _, _ = build(config, DATA)
 
     def weights(self):
@@ -151,6 +153,10 @@ def region(world):
     return [found.counts, *found.form.arrays.values()]
 
 
+def pagerank(world):
+    return [cached_lists(world.regions, DATA.train, 3, 12, 4, 0.5, 0)]
+
+
 FILES = {
     "dataset cache": (lambda w: next(w.shop.glob("interactions-*.npz")), dataset),
     "log.npz": (lambda w: w.shop / "log.npz", dataset_from_log),
@@ -174,6 +180,8 @@ FILES = {
     ),
     "region": (lambda w: next(w.regions.glob("region-*/words.npy")), region),
     "region about": (lambda w: next(w.regions.glob("region-*/about.json")), region),
+    "PageRank": (lambda w: next(w.regions.glob("pagerank-*/lists.npy")), pagerank),
+    "PageRank about": (lambda w: next(w.regions.glob("pagerank-*/about.json")), pagerank),
 }  # fmt: skip
 """For each file, where it is and what reads it."""
 

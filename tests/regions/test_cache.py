@@ -12,6 +12,7 @@ from recns_tf.errors import UserError
 from recns_tf.regions import cache
 from recns_tf.regions.region import build_region
 from recns_tf.regions.storage import StoredRegion
+from recns_tf.utils import array_cache
 from tests.conftest import make_toy
 
 
@@ -132,7 +133,7 @@ def test_full_disk_leaves_no_folder(toy, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "no space left")
 
-    monkeypatch.setattr(cache, "write_json", full)
+    monkeypatch.setattr(array_cache, "write_json", full)
     with pytest.raises(UserError, match=f"the disk of {tmp_path}.* is full"):
         build_region(toy.train, cache=tmp_path)
     assert not [path for path in tmp_path.iterdir() if path.is_dir()]

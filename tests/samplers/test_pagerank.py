@@ -1,9 +1,11 @@
+import re
+
 import numpy as np
 import pytest
 
 from recns_tf.interactions import to_pairs
 from recns_tf.samplers import pagerank
-from recns_tf.samplers.pagerank import Walks, ranked_lists
+from recns_tf.samplers.pagerank import Walks, cached_lists, ranked_lists
 from tests.samplers import worlds
 
 RNG = np.random.default_rng(8)
@@ -89,6 +91,9 @@ def test_a_part_of_the_window_is_drawn_uniformly():
         counts += np.bincount(some[0], minlength=40)
     assert (np.abs(counts[whole[0]] - 30) < 5 * np.sqrt(30 * 0.7)).all()
     np.testing.assert_array_equal(some, ranked_lists(rows, 5, 14, 3, 0.5, 99))
+    for item, row in enumerate(some):
+        drawn = np.random.default_rng([99, item]).permutation(sorted(whole[item]))[:3]
+        np.testing.assert_array_equal(row, drawn, "the order of the window does not matter")
 
 
 def test_neighbors_of_neighbors_come_first():
@@ -99,3 +104,77 @@ def test_neighbors_of_neighbors_come_first():
     lists = ranked_lists(worlds.csr_array(train), 1, 5, 5, 0.5, 0)
     assert set(lists[1]) == {0, 2, 3, 4, 5} and set(lists[8]) == {6, 7, 9, 10, 11}
     assert set(ranked_lists(worlds.csr_array(train), 6, 6, 1, 0.5, 0)[1]) == {6}
+
+
+def test_progress_is_that_of_all_items(monkeypatch):
+    steps = []
+
+    class Bar:
+        def __init__(self, total, **_):
+            steps.append(-total)
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+        def update(self, count):
+            steps.append(count)
+
+    monkeypatch.setattr(pagerank, "tqdm", Bar)
+    monkeypatch.setattr(pagerank, "BLOCK", 3)
+    ranked_lists(worlds.csr_array(TRAIN), 1, 5, 5, 0.5, 0)
+    assert sum(steps) == 0 and max(steps[1:]) <= 3 and steps[0] == -40
+
+
+ASKED = {"first": 5, "last": 14, "length": 3, "restart": 0.5, "seed": 0}
+OTHERS = [{"first": 6}, {"last": 15}, {"length": 4}, {"restart": 0.4}, {"seed": 1}]
+
+
+def forbid(*_):
+    raise AssertionError("the lists should be read from the cache")
+
+
+def test_lists_are_computed_once(tmp_path, monkeypatch):
+    rows = worlds.csr_array(TRAIN)
+    first = cached_lists(tmp_path, rows, **ASKED)
+    np.testing.assert_array_equal(first, ranked_lists(rows, **ASKED))
+    monkeypatch.setattr(pagerank, "ranked_lists", forbid)
+    again = cached_lists(tmp_path, rows, **ASKED)
+    np.testing.assert_array_equal(again, first)
+    assert isinstance(again, np.memmap) and again.dtype == np.int32
+    (folder,) = tmp_path.iterdir()
+    assert re.fullmatch("pagerank-[0-9a-f]{12}", folder.name)
+
+
+@pytest.mark.parametrize("other", [*OTHERS, {"train": ~TRAIN}, {"format": 2}])
+def test_other_lists_have_another_folder(tmp_path, monkeypatch, other):
+    cached_lists(tmp_path, worlds.csr_array(TRAIN), **ASKED)
+    monkeypatch.setattr(pagerank, "FORMAT", other.get("format", pagerank.FORMAT))
+    rows = worlds.csr_array(other.get("train", TRAIN))
+    asked = {name: other.get(name, value) for name, value in ASKED.items()}
+    found = cached_lists(tmp_path, rows, **asked)
+    np.testing.assert_array_equal(found, ranked_lists(rows, **asked))
+    assert len(list(tmp_path.glob("pagerank-*"))) == 2
+
+
+def test_without_a_folder_nothing_is_kept(monkeypatch):
+    monkeypatch.setattr(pagerank, "cached", forbid)
+    rows = worlds.csr_array(TRAIN)
+    np.testing.assert_array_equal(cached_lists(None, rows, **ASKED), ranked_lists(rows, **ASKED))
+
+
+@pytest.mark.parametrize("file", ["lists.npy", "about.json"])
+def test_damaged_lists_are_computed_anew(tmp_path, capsys, file):
+    rows = worlds.csr_array(TRAIN)
+    first = np.array(cached_lists(tmp_path, rows, **ASKED))
+    (path,) = tmp_path.glob(f"pagerank-*/{file}")
+    path.write_bytes(path.read_bytes()[:-3])
+    np.testing.assert_array_equal(cached_lists(tmp_path, rows, **ASKED), first)
+    said = capsys.readouterr().err
+    assert re.fullmatch(
+        r".*pagerank-\w+ is damaged.*: the table of PageRank is built anew\.\n", said
+    )
+    cached_lists(tmp_path, rows, **ASKED)
+    assert not capsys.readouterr().err

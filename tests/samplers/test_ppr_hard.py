@@ -144,3 +144,15 @@ def test_the_lists_are_those_of_the_flags(toy, toy_config):
     assert shorter.lists.shape == (toy.num_items, 4)
     other = build(dataclasses.replace(config, ppr_restart=0.1), toy)[0].sampler
     assert not np.array_equal(np.sort(other.lists), np.sort(sampler.lists))
+
+
+def test_the_lists_are_kept_with_the_dataset(toy, toy_config, tmp_path):
+    config = dataclasses.replace(toy_config, sampler="ppr-hard", seed=3)
+    first = build(config, toy, tmp_path)[0].sampler.lists
+    (path,) = tmp_path.glob("pagerank-*/lists.npy")
+    np.testing.assert_array_equal(np.load(path), first)
+    changed = path.stat().st_mtime_ns
+    np.testing.assert_array_equal(build(config, toy, tmp_path)[0].sampler.lists, first)
+    assert path.stat().st_mtime_ns == changed
+    build(dataclasses.replace(config, seed=4), toy, tmp_path)
+    assert len(list(tmp_path.glob("pagerank-*"))) == 2

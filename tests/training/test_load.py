@@ -53,6 +53,21 @@ def test_other_data_and_other_folders_are_an_error(toy, toy_config, tmp_path):
 
 
 @pytest.mark.slow
+def test_what_is_kept_with_the_dataset_is_not_computed_again(
+    toy, toy_config, tmp_path, monkeypatch
+):
+    workspace = Workspace(runs_dir=str(tmp_path))
+    config = dataclasses.replace(toy_config, sampler="ppr-hard", encoder="mf", epochs=1)
+    folder = tmp_path / config.dataset
+    train_and_evaluate(config, workspace, toy, folder)
+    (table,) = folder.glob("pagerank-*/lists.npy")
+    monkeypatch.setattr(load.datasets, "load", lambda *_: toy)
+    monkeypatch.setattr("recns_tf.samplers.pagerank.Walks", None)
+    model, _ = load.load(workspace.run_folder(config), data_dir=tmp_path)
+    np.testing.assert_array_equal(model.sampler.lists, np.load(table))
+
+
+@pytest.mark.slow
 def test_saved_model_is_loaded_in_a_new_process(toy, toy_config, tmp_path):
     model, _, _ = build(dataclasses.replace(toy_config, sampler="srns"), toy)
     model.save(tmp_path / "model.keras")
