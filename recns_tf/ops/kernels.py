@@ -98,6 +98,37 @@ def dots(vectors: tf.Tensor, table: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
     return apply("dots", [vectors, table, columns], tf.float32, columns.shape)
 
 
+def gated_dots(
+    vectors: tf.Tensor,
+    table: tf.Tensor,
+    mapped: tf.Tensor,
+    shifts: tf.Tensor,
+    kept: tf.Tensor,
+    columns: tf.Tensor,
+) -> tf.Tensor:
+    """Return the dot products of vectors with the rows of a table that gates let through.
+
+    With c = columns[b, i], ⊙ the product by columns and σ the sigmoid, they are
+
+        vectors[b] · (kept - σ(mapped[c] + shifts[b])) ⊙ table[c].
+
+    No gradient flows through them.
+
+    Args:
+        vectors: float32 [B, d].
+        table: float32 [m, d].
+        mapped: float32 [m, d].
+        shifts: float32 [B, d].
+        kept: float32, a scalar.
+        columns: int32 [B, n], rows of the table; n must be known when the graph is built.
+
+    Returns:
+        float32 [B, n].
+    """
+    arguments = [vectors, table, mapped, shifts, kept, columns]
+    return tf.stop_gradient(apply("gated_dots", arguments, tf.float32, columns.shape))
+
+
 def columns(weights: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:
     """Draw columns in proportion to weights by inverting the cumulative sums.
 

@@ -15,6 +15,25 @@ def dots(vectors: tf.Tensor, table: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
     return tf.einsum("bd,bnd->bn", vectors, tf.gather(table, columns))
 
 
+def gated_dots(
+    vectors: tf.Tensor,
+    table: tf.Tensor,
+    mapped: tf.Tensor,
+    shifts: tf.Tensor,
+    kept: tf.Tensor,
+    columns: tf.Tensor,
+) -> tf.Tensor:
+    """Return `kernels.gated_dots`: float32 [B, d], [m, d] twice, [B, d], [], int32 [B, n]."""
+
+    def of_one(rows: tf.Tensor) -> tf.Tensor:
+        gate = tf.sigmoid(tf.gather(mapped, rows) + shifts)
+        return tf.reduce_sum(vectors * ((kept - gate) * tf.gather(table, rows)), axis=1)
+
+    # One column at a time: the gates of all of them would take as much memory as their rows, and
+    # are slower to compute because they do not fit in a cache.
+    return tf.transpose(tf.map_fn(of_one, tf.transpose(columns), fn_output_signature=tf.float32))
+
+
 def columns(weights: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:
     """Draw columns in proportion to weights: float32 [B, n], [B, k] -> int32 [B, k]."""
     cumulative = tf.cumsum(tf.cast(weights, tf.float64), axis=1)
