@@ -179,3 +179,22 @@ def repeats(items: tf.Tensor) -> tf.Tensor:
         array([[False, False,  True]])
     """
     return apply("repeats", [items], tf.bool, items.shape)
+
+
+def counts_up_to(values: tf.Tensor, rows: tf.Tensor, numbers: tf.Tensor) -> tf.Tensor:
+    """Return how many values of a row are at most each number.
+
+    Args:
+        values: float32 [m, n], n >= 1.
+        rows: int32 [B], a row of `values` for each row of numbers.
+        numbers: float32 [B, w].
+
+    Returns:
+        int32 [B, w].
+
+    Example:
+        >>> values = tf.constant([[5.0, 1.0, 3.0]])
+        >>> counts_up_to(values, tf.constant([0]), tf.constant([[3.0, 0.0]])).numpy()
+        array([[2, 0]], dtype=int32)
+    """
+    return apply("counts_up_to", [values, rows, numbers], tf.int32, numbers.shape)

@@ -93,3 +93,9 @@ def repeats(items: tf.Tensor) -> tf.Tensor:
     first = tf.zeros_like(ascending[:, :1], tf.bool)
     same = tf.concat([first, ascending[:, 1:] == ascending[:, :-1]], axis=1)
     return tf.gather(same, tf.argsort(order, axis=1), batch_dims=1)
+
+
+def counts_up_to(values: tf.Tensor, rows: tf.Tensor, numbers: tf.Tensor) -> tf.Tensor:
+    """Return how many values of a row are at most each number: float32 [B, w] -> int32 [B, w]."""
+    ordered = tf.gather(tf.sort(values, axis=1), rows)
+    return tf.searchsorted(ordered, numbers, side="right")

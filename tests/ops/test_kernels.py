@@ -1,6 +1,7 @@
 """Both implementations of an operation give the same."""
 
 import dataclasses
+import operator
 
 import numpy as np
 import pytest
@@ -180,6 +181,51 @@ def test_gated_products_of_a_missing_row_are_an_error():
         arguments[-1] = np.full((20, 5), column, np.int32)
         with pytest.raises(IndexError, match="an id is not one of the table's rows"):
             compiled_kernels.gated_dots(*arguments)
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 8, 31, 32, 33])
+@pytest.mark.parametrize("kind", ["ties", "infinite", "random"])
+def test_values_up_to_a_number_are_counted(length, kind):
+    rng = np.random.default_rng(length)
+    values = rng.normal(size=(4, length)).astype(np.float32)
+    if kind == "ties":
+        values = values.round(0)
+    elif kind == "infinite":
+        values[rng.random(values.shape) < 0.4] = np.inf
+    rows = np.int32([2, 0, 0, 3, 1, 2])
+    far = np.full((4, 1), -100, np.float32)
+    numbers = np.concatenate([far, values[:, :12], values[:, :9] + 1e-6, -far], axis=1)[rows]
+
+    def counts(rows, compare):
+        return [
+            [sum(compare(value, number) for value in values[row]) for number in some]
+            for row, some in zip(rows, numbers, strict=True)
+        ]
+
+    expected = counts(rows, operator.le)
+    for found in both(kernels.counts_up_to, *map(tf.constant, (values, rows, numbers))):
+        np.testing.assert_array_equal(found, expected)
+        assert found.dtype == np.int32
+    assert counts(rows, operator.lt) != expected
+    assert counts([0, 1, 2, 3, 0, 1], operator.le) != expected
+
+
+def test_searches_match_numpy_in_lists_of_every_length():
+    """Lists of 0 to 40 items, sought from below the first to above the last."""
+    rng = np.random.default_rng(3)
+    rows = [np.sort(rng.choice(90, length, replace=False)) for length in range(41)]
+    starts = tf.constant(np.cumsum([0, *map(len, rows)]), tf.int64)
+    items = tf.constant(np.concatenate([*rows, [0]]), tf.int32)
+    users = np.arange(41)
+    sought = np.tile(np.arange(90), (41, 1))
+    inside = np.array([np.isin(np.arange(90), row) for row in rows])
+    # Ranks beyond the last missing item go on after it.
+    outside = [np.setdiff1d(np.arange(200), row)[:90] for row in rows]
+    arguments = starts, items, tf.constant(users, tf.int32), tf.constant(sought, tf.int32)
+    for found in both(kernels.members, *arguments):
+        np.testing.assert_array_equal(found, inside)
+    for found in both(kernels.unlisted, *arguments):
+        np.testing.assert_array_equal(found, outside)
 
 
 def test_row_sums_and_their_adjoints_agree_between_engines():
