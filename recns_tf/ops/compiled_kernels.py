@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from recns_tf.utils.compiled import compiled
 from recns_tf.utils.parallel import over_rows, row_cuts
+from recns_tf.utils.prefetch import LINE, prefetch
 
 LITTLE = 1_000_000
 """Work, in additions, below which starting threads takes longer: less than half a millisecond."""
@@ -26,6 +27,11 @@ SEARCH = 12
 
 SORTING = 8
 """Cost of sorting, for each number."""
+
+AHEAD = 8
+"""How many rows ahead the rows of a table are prefetched."""
+
+FLOATS_OF_LINE = LINE // 4
 
 GATE = 2
 """Cost of a gate and its product, relative to a multiplication."""
@@ -55,8 +61,12 @@ def run(kernel: Callable[..., None], each: NDArray[Any], cost: int, *arguments: 
 @compiled(fastmath={"reassoc", "contract"})
 def _dots(vectors, table, columns, found, first, last):  # type: ignore[no-untyped-def]
     """Compute `dots`. The compiler may reorder additions, always the same way; nan is kept."""
+    coming = columns.ravel()
     for row in range(first, last):
         for place in range(columns.shape[1]):
+            ahead = coming[min(row * columns.shape[1] + place + AHEAD, coming.size - 1)]
+            for number in range(0, table.shape[1], FLOATS_OF_LINE):
+                prefetch(table, np.int64(ahead), number)
             column = columns[row, place]
             if not 0 <= column < len(table):
                 raise IndexError("an id is not one of the table's rows")
@@ -76,13 +86,17 @@ def _gated_dots(  # type: ignore[no-untyped-def]
     per pair of rows, which makes this several times as fast.
     """
     one, width = np.float32(1), table.shape[1]
-    own_powers = np.empty(width, np.float32)
+    own_powers, coming = np.empty(width, np.float32), columns.ravel()
     for row in range(first, last):
         is_far = False
         for number in range(width):
             own_powers[number] = np.exp(-shifts[row, number])
             is_far |= abs(shifts[row, number]) > FAR
         for place in range(columns.shape[1]):
+            ahead = coming[min(row * columns.shape[1] + place + AHEAD, coming.size - 1)]
+            for number in range(0, width, FLOATS_OF_LINE):
+                prefetch(table, np.int64(ahead), number)
+                prefetch(powers, np.int64(ahead), number)
             column = columns[row, place]
             if not 0 <= column < len(table):
                 raise IndexError("an id is not one of the table's rows")
