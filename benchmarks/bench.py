@@ -21,7 +21,7 @@ from typing import Any
 from benchmarks import pictures
 from benchmarks.graphs import SHAPES
 from recns_tf.commands.app import Call, Command
-from recns_tf.config.flags import A_DURATION, A_FOLDER, Checked, Rule, option
+from recns_tf.config.flags import A_DURATION, A_FOLDER, Checked, option, some_of
 from recns_tf.errors import UserError
 from recns_tf.utils import markdown
 from recns_tf.utils.files import write_text
@@ -49,14 +49,7 @@ APART = {"peers": "LightGCN beside that of RecBole, which is installed on first 
 class Benchmarks(Checked):
     """Settings that all benchmarks share."""
 
-    shapes: str = option(
-        "small,zhihu",
-        "sizes of the graph",
-        Rule(
-            f"some of {', '.join(SHAPES)}, separated by commas",
-            lambda text: all(name in SHAPES for name in text.split(",")),
-        ),
-    )
+    shapes: str = option("small,zhihu", "sizes of the graph", some_of(*SHAPES))
     rounds: int = option(5, "timed rounds, after an untimed one", A_DURATION)
     output: str = option("runs/bench", "folder for the results", A_FOLDER)
 

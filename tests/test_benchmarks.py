@@ -8,19 +8,22 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from benchmarks import bench, encoders, epoch, kernels, propagation, ranking, samplers
+from benchmarks import bench, encoders, epoch, kernels, propagation, ranking
 from benchmarks.alternating import Timing
 from benchmarks.graphs import Shape, random_train
 from benchmarks.measuring import Model, report
+from benchmarks.samplers import Compared
 from recns_tf.config.flags import from_flags, make_flags
 from recns_tf.encoders.propagation import Adjacency, symmetric_adjacency
 from recns_tf.errors import UserError
 from recns_tf.evaluation import ranking as ours
+from recns_tf.registry import SAMPLERS
 from tests.commands.test_train import call
 
 TINY = Shape(60, 90, 900)
 FURTHER = {
     "step": [Model(sampler="dns")],
+    "samplers": [Compared(samplers="unins,recns")],
     "startup": [Model(encoder="mf")],
     "epoch": [Model(encoder="mf")],
 }
@@ -43,7 +46,6 @@ RATIOS_TO = {
 @pytest.fixture
 def few_models(monkeypatch):
     """Limit the models, each of which takes a second to trace."""
-    monkeypatch.setattr(samplers, "SAMPLERS", ("unins", "recns"))
     monkeypatch.setattr(kernels, "SAMPLERS", ("unins",))
     monkeypatch.setattr(encoders, "ENCODERS", ("lightgcn", "pinsage"))
 
@@ -175,6 +177,13 @@ def test_user_defined_size():
     assert Measuring(shape="small", items=7).size() == Shape(3000, 7, 300_000)
     with pytest.raises(UserError, match="--shape=big: choose one of small, zhihu, alibaba"):
         Measuring(shape="big")
+
+
+def test_samplers_to_measure_can_be_chosen():
+    assert Compared().samplers.split(",") == list(SAMPLERS)
+    sentence = r"^--samplers=unins,dnss: choose some of recns, .*, separated by commas\.$"
+    with pytest.raises(UserError, match=sentence):
+        Compared(samplers="unins,dnss")
 
 
 def test_single_benchmarks_have_a_flag_for_the_encoder():

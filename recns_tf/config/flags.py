@@ -63,6 +63,14 @@ def one_of(*names: str) -> Rule:
     return Rule(f"one of {', '.join(names)}", lambda value: value in names)
 
 
+def some_of(*names: str) -> Rule:
+    """Return the rule that a text lists one or more of `names`."""
+    return Rule(
+        f"some of {', '.join(names)}, separated by commas",
+        lambda text: all(name in names for name in text.split(",")),
+    )
+
+
 def list_of(low: int, high: int, example: str, most: int = 100) -> Rule:
     """Return the rule that a text lists up to `most` whole numbers from `low` to `high`."""
     digits = len(str(high))

@@ -17,12 +17,30 @@ from numpy.typing import NDArray
 
 from recns_tf.utils.compiled import compiled
 from recns_tf.utils.parallel import over_rows, row_cuts
+from recns_tf.utils.prefetch import LINE, prefetch
 
 LITTLE = 1_000_000
 """Work, in additions, below which starting threads takes longer: less than half a millisecond."""
 
-SEARCH = 32
+SEARCH = 12
 """Cost of a search in a list, relative to a multiplication or an addition."""
+
+SORTING = 8
+"""Cost of sorting, for each number."""
+
+AHEAD = 8
+"""How many rows ahead the rows of a table are prefetched."""
+
+FLOATS_OF_LINE = LINE // 4
+
+GATE = 2
+"""Cost of a gate and its product, relative to a multiplication."""
+
+LARGEST = 87.0
+"""exp(±LARGEST) are normal numbers of float32."""
+
+FAR = 70.0
+"""A gate σ(x + y) with |y| <= FAR and |x| > LARGEST is 0 or 1 up to rounding of float32."""
 
 
 def run(kernel: Callable[..., None], each: NDArray[Any], cost: int, *arguments: Any) -> None:
@@ -43,14 +61,54 @@ def run(kernel: Callable[..., None], each: NDArray[Any], cost: int, *arguments: 
 @compiled(fastmath={"reassoc", "contract"})
 def _dots(vectors, table, columns, found, first, last):  # type: ignore[no-untyped-def]
     """Compute `dots`. The compiler may reorder additions, always the same way; nan is kept."""
+    coming = columns.ravel()
     for row in range(first, last):
         for place in range(columns.shape[1]):
+            ahead = coming[min(row * columns.shape[1] + place + AHEAD, coming.size - 1)]
+            for number in range(0, table.shape[1], FLOATS_OF_LINE):
+                prefetch(table, np.int64(ahead), number)
             column = columns[row, place]
             if not 0 <= column < len(table):
                 raise IndexError("an id is not one of the table's rows")
             total = np.float32(0)
             for number in range(table.shape[1]):
                 total += vectors[row, number] * table[column, number]
+            found[row, place] = total
+
+
+@compiled(fastmath={"reassoc", "contract"}, error_model="numpy")
+def _gated_dots(  # type: ignore[no-untyped-def]
+    vectors, table, mapped, powers, shifts, kept, columns, found, first, last
+):
+    """Compute `gated_dots`, with `powers` that of the mapped rows.
+
+    exp(-(x + y)) is the product of two exponentials, each computed once per row instead of once
+    per pair of rows, which makes this several times as fast.
+    """
+    one, width = np.float32(1), table.shape[1]
+    own_powers, coming = np.empty(width, np.float32), columns.ravel()
+    for row in range(first, last):
+        is_far = False
+        for number in range(width):
+            own_powers[number] = np.exp(-shifts[row, number])
+            is_far |= abs(shifts[row, number]) > FAR
+        for place in range(columns.shape[1]):
+            ahead = coming[min(row * columns.shape[1] + place + AHEAD, coming.size - 1)]
+            for number in range(0, width, FLOATS_OF_LINE):
+                prefetch(table, np.int64(ahead), number)
+                prefetch(powers, np.int64(ahead), number)
+            column = columns[row, place]
+            if not 0 <= column < len(table):
+                raise IndexError("an id is not one of the table's rows")
+            total = np.float32(0)
+            if is_far:
+                for number in range(width):
+                    gate = one / (one + np.exp(-(mapped[column, number] + shifts[row, number])))
+                    total += vectors[row, number] * table[column, number] * (kept - gate)
+            else:
+                for number in range(width):
+                    gate = one / (one + powers[column, number] * own_powers[number])
+                    total += vectors[row, number] * table[column, number] * (kept - gate)
             found[row, place] = total
 
 
@@ -82,36 +140,72 @@ def _columns(weights, uniform, found, first, last):  # type: ignore[no-untyped-d
 
 
 @compiled()
-def _up_to(items, start, end, number, shift):  # type: ignore[no-untyped-def]
-    """Return how many j satisfy items[start + j] - shift * j <= number, for ascending values."""
-    low, high = start, end
-    while low < high:
-        middle = (low + high) // 2
-        if items[middle] - shift * (middle - start) <= number:
-            low = middle + 1
-        else:
-            high = middle
-    return low - start
+def _up_to(ascending, shift, numbers, found):  # type: ignore[no-untyped-def]
+    """Set found[i] to how many j satisfy ascending[j] - shift * j <= numbers[i].
+
+    All searches take each step together: none waits for another, as a search of its own waits for
+    its last step, and no branch is mispredicted. Indices are unsigned, for which numba has no code
+    that lets negative ones count from the end.
+
+    Args:
+        ascending: [n], with ascending[j] - shift * j ascending in j.
+        shift: 0 or 1, of the type of `ascending`.
+        numbers: [w], of the type of `ascending`.
+        found: uint32 [w], the result.
+    """
+    one, kind = np.uint32(1), ascending.dtype.type
+    size = np.uint32(len(ascending))
+    found[:] = 0
+    if size == 0:
+        return
+    while size > one:
+        half = np.uint32(size >> one)
+        for place in range(len(numbers)):
+            middle = np.uint32(found[place] + half - one)
+            is_right = ascending[middle] - shift * kind(middle) <= numbers[place]
+            found[place] += half * np.uint32(is_right)
+        size = np.uint32(size - half)
+    for place in range(len(numbers)):
+        last = found[place]
+        found[place] += np.uint32(ascending[last] - shift * kind(last) <= numbers[place])
 
 
 @compiled()
 def _members(starts, items, users, sought, found, first, last):  # type: ignore[no-untyped-def]
     """Compute `members`."""
+    counts = np.empty(sought.shape[1], np.uint32)
     for row in range(first, last):
-        start, end = starts[users[row]], starts[users[row] + 1]
+        own = items[starts[users[row]] : starts[users[row] + 1]]
+        _up_to(own, np.int32(0), sought[row], counts)
         for place in range(sought.shape[1]):
-            count = _up_to(items, start, end, sought[row, place], 0)
-            found[row, place] = count > 0 and items[start + count - 1] == sought[row, place]
+            count = counts[place]
+            found[row, place] = count > 0 and own[count - np.uint32(1)] == sought[row, place]
 
 
 @compiled()
 def _unlisted(starts, items, users, ranks, found, first, last):  # type: ignore[no-untyped-def]
     """Compute `unlisted`: there are items[j] - j unlisted integers below items[j]."""
+    counts = np.empty(ranks.shape[1], np.uint32)
     for row in range(first, last):
-        start, end = starts[users[row]], starts[users[row] + 1]
+        own = items[starts[users[row]] : starts[users[row] + 1]]
+        _up_to(own, np.int32(1), ranks[row], counts)
         for place in range(ranks.shape[1]):
-            rank = ranks[row, place]
-            found[row, place] = rank + _up_to(items, start, end, rank, 1)
+            found[row, place] = ranks[row, place] + np.int32(counts[place])
+
+
+def _sort(values: NDArray[Any], found: NDArray[Any], first: int, last: int) -> None:
+    """Sort rows. NumPy's sort uses vector instructions; numba's takes twenty times as long."""
+    found[first:last] = np.sort(values[first:last], axis=1)
+
+
+@compiled()
+def _counts_up_to(ordered, rows, numbers, found, first, last):  # type: ignore[no-untyped-def]
+    """Compute `counts_up_to` for rows that are ordered."""
+    counts = np.empty(numbers.shape[1], np.uint32)
+    for row in range(first, last):
+        _up_to(ordered[rows[row]], np.float32(0), numbers[row], counts)
+        for place in range(numbers.shape[1]):
+            found[row, place] = np.int32(counts[place])
 
 
 def dots(
@@ -120,6 +214,23 @@ def dots(
     """Compute `kernels.dots`; a column that is not between 0 and m - 1 is an IndexError."""
     found = np.empty(columns.shape, np.float32)
     run(_dots, found, table.shape[1], vectors, table, columns, found)
+    return found
+
+
+def gated_dots(
+    vectors: NDArray[np.float32],
+    table: NDArray[np.float32],
+    mapped: NDArray[np.float32],
+    shifts: NDArray[np.float32],
+    kept: np.float32,
+    columns: NDArray[np.int32],
+) -> NDArray[np.float32]:
+    """Compute `kernels.gated_dots`; a column that is not between 0 and m - 1 is an IndexError."""
+    found = np.empty(columns.shape, np.float32)
+    powers = np.exp(np.clip(-mapped, -LARGEST, LARGEST))
+    cost = GATE * table.shape[1]
+    rows = (vectors, table, mapped, powers, shifts)
+    run(_gated_dots, found, cost, *rows, np.float32(kept), columns, found)
     return found
 
 
@@ -159,4 +270,15 @@ def repeats(items: NDArray[np.int32]) -> NDArray[np.bool_]:
     found = np.empty(items.shape, np.bool_)
     size = int(items.max(initial=-1)) + 1
     run(_repeats, items, 1, items, size, found)
+    return found
+
+
+def counts_up_to(
+    values: NDArray[np.float32], rows: NDArray[np.int32], numbers: NDArray[np.float32]
+) -> NDArray[np.int32]:
+    """Compute `kernels.counts_up_to`."""
+    ordered = np.empty_like(values)
+    run(_sort, values, SORTING, values, ordered)
+    found = np.empty(numbers.shape, np.int32)
+    run(_counts_up_to, found, SEARCH, ordered, rows, numbers, found)
     return found

@@ -98,6 +98,37 @@ def dots(vectors: tf.Tensor, table: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
     return apply("dots", [vectors, table, columns], tf.float32, columns.shape)
 
 
+def gated_dots(
+    vectors: tf.Tensor,
+    table: tf.Tensor,
+    mapped: tf.Tensor,
+    shifts: tf.Tensor,
+    kept: tf.Tensor,
+    columns: tf.Tensor,
+) -> tf.Tensor:
+    """Return the dot products of vectors with the rows of a table that gates let through.
+
+    With c = columns[b, i], ⊙ the product by columns and σ the sigmoid, they are
+
+        vectors[b] · (kept - σ(mapped[c] + shifts[b])) ⊙ table[c].
+
+    No gradient flows through them.
+
+    Args:
+        vectors: float32 [B, d].
+        table: float32 [m, d].
+        mapped: float32 [m, d].
+        shifts: float32 [B, d].
+        kept: float32, a scalar.
+        columns: int32 [B, n], rows of the table; n must be known when the graph is built.
+
+    Returns:
+        float32 [B, n].
+    """
+    arguments = [vectors, table, mapped, shifts, kept, columns]
+    return tf.stop_gradient(apply("gated_dots", arguments, tf.float32, columns.shape))
+
+
 def columns(weights: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:
     """Draw columns in proportion to weights by inverting the cumulative sums.
 
@@ -148,3 +179,22 @@ def repeats(items: tf.Tensor) -> tf.Tensor:
         array([[False, False,  True]])
     """
     return apply("repeats", [items], tf.bool, items.shape)
+
+
+def counts_up_to(values: tf.Tensor, rows: tf.Tensor, numbers: tf.Tensor) -> tf.Tensor:
+    """Return how many values of a row are at most each number.
+
+    Args:
+        values: float32 [m, n], n >= 1.
+        rows: int32 [B], a row of `values` for each row of numbers.
+        numbers: float32 [B, w].
+
+    Returns:
+        int32 [B, w].
+
+    Example:
+        >>> values = tf.constant([[5.0, 1.0, 3.0]])
+        >>> counts_up_to(values, tf.constant([0]), tf.constant([[3.0, 0.0]])).numpy()
+        array([[2, 0]], dtype=int32)
+    """
+    return apply("counts_up_to", [values, rows, numbers], tf.int32, numbers.shape)

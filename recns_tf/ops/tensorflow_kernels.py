@@ -15,6 +15,25 @@ def dots(vectors: tf.Tensor, table: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
     return tf.einsum("bd,bnd->bn", vectors, tf.gather(table, columns))
 
 
+def gated_dots(
+    vectors: tf.Tensor,
+    table: tf.Tensor,
+    mapped: tf.Tensor,
+    shifts: tf.Tensor,
+    kept: tf.Tensor,
+    columns: tf.Tensor,
+) -> tf.Tensor:
+    """Return `kernels.gated_dots`: float32 [B, d], [m, d] twice, [B, d], [], int32 [B, n]."""
+
+    def of_one(rows: tf.Tensor) -> tf.Tensor:
+        gate = tf.sigmoid(tf.gather(mapped, rows) + shifts)
+        return tf.reduce_sum(vectors * ((kept - gate) * tf.gather(table, rows)), axis=1)
+
+    # One column at a time: the gates of all of them would take as much memory as their rows, and
+    # are slower to compute because they do not fit in a cache.
+    return tf.transpose(tf.map_fn(of_one, tf.transpose(columns), fn_output_signature=tf.float32))
+
+
 def columns(weights: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:
     """Draw columns in proportion to weights: float32 [B, n], [B, k] -> int32 [B, k]."""
     cumulative = tf.cumsum(tf.cast(weights, tf.float64), axis=1)
@@ -74,3 +93,9 @@ def repeats(items: tf.Tensor) -> tf.Tensor:
     first = tf.zeros_like(ascending[:, :1], tf.bool)
     same = tf.concat([first, ascending[:, 1:] == ascending[:, :-1]], axis=1)
     return tf.gather(same, tf.argsort(order, axis=1), batch_dims=1)
+
+
+def counts_up_to(values: tf.Tensor, rows: tf.Tensor, numbers: tf.Tensor) -> tf.Tensor:
+    """Return how many values of a row are at most each number: float32 [B, w] -> int32 [B, w]."""
+    ordered = tf.gather(tf.sort(values, axis=1), rows)
+    return tf.searchsorted(ordered, numbers, side="right")

@@ -8,44 +8,17 @@ have the layout of `Bits` in walks.py.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
 
 from recns_tf.utils.compiled import compiled
+from recns_tf.utils.prefetch import LINE, prefetch
 
 WORD = 64
 BLOCK_ITEMS = 2048
 BLOCK_WORDS = BLOCK_ITEMS // WORD
 AHEAD = 8
-"""How many neighbors ahead the rows of bits are prefetched."""
-
-
-@intrinsic
-def prefetch(_: Any, rows: types.Array, row: types.Integer) -> Any:
-    """Prefetch rows[row], BLOCK_WORDS words, into the processor's cache.
-
-    This makes reading random rows of a table larger than the cache 1.5 times as fast.
-    """
-
-    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
-        array = context.make_array(signature.args[0])(context, builder, arguments[0])
-        offset = builder.mul(arguments[1], builder.extract_value(array.strides, 0))
-        start = builder.gep(builder.bitcast(array.data, byte), [offset])
-        kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
-        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        for line in range(0, BLOCK_ITEMS // 8, 64):
-            # Read access, keep in all cache levels, data cache.
-            flags = [number(flag) for flag in (0, 3, 1)]
-            builder.call(function, [builder.gep(start, [number(line)]), *flags])
-        return context.get_dummy_value()
-
-    return types.void(rows, types.int64), codegen
+"""How many neighbors ahead the rows of bits are prefetched, which is 1.5 times as fast."""
+WORDS_OF_LINE = 8 * LINE // WORD
 
 
 @compiled()
@@ -60,7 +33,8 @@ def propagate(  # type: ignore[no-untyped-def]
         for place in range(starts[row], starts[row + 1]):
             ahead = indices[min(place + AHEAD, end)]
             if source_lit[ahead]:
-                prefetch(source, np.int64(ahead))
+                for word in range(0, BLOCK_WORDS, WORDS_OF_LINE):
+                    prefetch(source, np.int64(ahead), word)
             neighbor = indices[place]
             if source_lit[neighbor]:
                 lit = True

@@ -35,7 +35,7 @@ from scipy.sparse import csr_array
 from recns_tf.encoders.base import Tables
 from recns_tf.encoders.saving import derived, serializable
 from recns_tf.interactions import degrees_of_items
-from recns_tf.ops import random
+from recns_tf.ops import kernels, random
 from recns_tf.ops.item_sets import ItemSets
 from recns_tf.ops.random import Purpose
 from recns_tf.samplers.base import SamplerContext
@@ -110,7 +110,7 @@ class BNS(OwnCandidates):
         self, candidates: Candidates, batch: Batch, tables: Tables, seed: tf.Tensor
     ) -> tf.Tensor:
         """Return F of every candidate: float32 [B, k, N], less than 1."""
-        # Sorting is what costs most: once for each user of the batch.
+        # Their scores are what costs most: once for each user of the batch.
         users, row = tf.unique(batch.users)
         first = tf.math.unsorted_segment_min(tf.range(tf.size(row)), row, tf.size(users))
         vectors = tf.gather(candidates.vectors, first)
@@ -130,8 +130,7 @@ class BNS(OwnCandidates):
             scores = tables.products(vectors, others)
             own = tf.reshape(candidates.scores, tf.shape(items))
             size = tf.constant(self.sample_size)
-        ordered = tf.gather(tf.sort(scores, axis=1), row)
-        below = tf.searchsorted(ordered, own, side="right")
+        below = kernels.counts_up_to(scores, row, own)
         return tf.cast(self.by_negative(below), tf.float32) / tf.cast(size + 1, tf.float32)
 
 

@@ -38,7 +38,6 @@ dropout.
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, ClassVar, Self
 
 import keras
@@ -48,7 +47,7 @@ from recns_tf.encoders.base import Encoder, Tables
 from recns_tf.encoders.layers import LayeredTables, layered
 from recns_tf.encoders.saving import serializable
 from recns_tf.errors import UserError
-from recns_tf.ops import random
+from recns_tf.ops import kernels, random
 from recns_tf.ops.item_sets import ItemSets
 from recns_tf.ops.random import Purpose
 from recns_tf.samplers.base import SamplerContext
@@ -178,28 +177,15 @@ class DENS(LayerCandidates):
         self, batch: Batch, candidates: tf.Tensor, tables: LayeredTables
     ) -> list[tf.Tensor]:
         kept = 1 - self.progress()
-        columns = tf.transpose(tf.reshape(candidates, [-1, math.prod(candidates.shape[1:])]))
+        items = tf.reshape(candidates, [-1, self.num_negatives * self.num_candidates])
         found = []
         for layer in tables.layers:
             users = layer.users(batch.users)
             relevant = self.gates.relevant_positive(users, layer.items(batch.positives))
-            shift = self.gates.map("positive", relevant)
+            shifts = self.gates.map("positive", relevant)
             mapped = self.gates.map("negative", layer.item)
-
-            def utility(
-                items: tf.Tensor,
-                users: tf.Tensor = users,
-                shift: tf.Tensor = shift,
-                mapped: tf.Tensor = mapped,
-                table: tf.Tensor = layer.item,
-            ) -> tf.Tensor:
-                gate = tf.sigmoid(tf.gather(mapped, items) + shift)
-                return tf.reduce_sum(users * ((kept - gate) * tf.gather(table, items)), axis=1)
-
-            # One candidate of each pair at a time: the gates of all of them would take as much
-            # memory as their rows, and are slower to compute because they do not fit in a cache.
-            every = tf.map_fn(utility, columns, fn_output_signature=tf.float32)
-            found.append(tf.reshape(tf.transpose(every), tf.shape(candidates)))
+            utilities = kernels.gated_dots(users, layer.item, mapped, shifts, kept, items)
+            found.append(self.by_negative(utilities))
         return found
 
     def combine(self, positive: tf.Tensor, chosen: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:

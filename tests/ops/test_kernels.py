@@ -1,6 +1,7 @@
 """Both implementations of an operation give the same."""
 
 import dataclasses
+import operator
 
 import numpy as np
 import pytest
@@ -9,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recns_tf import registry
-from recns_tf.ops import kernels
+from recns_tf.ops import compiled_kernels, kernels
 from recns_tf.ops.gather import mean_of_rows, products, row_sums
 from recns_tf.training.build import build
 from tests.graphs import operations_of
+from tests.oracles import sigmoid
 
 
 @pytest.fixture(autouse=True)
@@ -105,6 +107,125 @@ def test_products_and_their_gradients_agree():
     tf.nest.map_structure(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5), one, other
     )
+
+
+def gated(vectors, table, mapped, shifts, kept, columns, wrong=""):
+    """Return gated products in double precision, one at a time: [B, n]."""
+    found = np.zeros(columns.shape)
+    for b, i in np.ndindex(columns.shape):
+        c = columns[b, i]
+        shift = shifts[b - 1 if wrong == "the shift of another row" else b]
+        total = np.float64(mapped[c]) + (0 if wrong == "no shift" else shift)
+        gate = sigmoid(np.clip(total, -700, 700))
+        gate = 1 - gate if wrong == "the gate turned" else gate
+        weight = {"nothing kept": -gate, "no gate": np.full_like(gate, kept)}.get(
+            wrong, kept - gate
+        )
+        row = mapped[c] if wrong == "mapped rows" else table[c]
+        found[b, i] = np.sum(np.float64(vectors[b]) * weight * row)
+    return found
+
+
+def gate_arguments(width=37, spread=2.0, seed=0):
+    """Return the arguments of `gated_dots`: random numbers, and an odd number of them per row."""
+    rng = np.random.default_rng(seed)
+    vectors, shifts = (rng.normal(size=(2, 20, width)) * [[[1]], [[spread]]]).astype(np.float32)
+    table, mapped = (rng.normal(size=(2, 30, width)) * [[[1]], [[spread]]]).astype(np.float32)
+    columns = rng.integers(0, 30, (20, 5)).astype(np.int32)
+    return vectors, table, mapped, shifts, np.float32(0.7), columns
+
+
+@pytest.mark.parametrize("width", [1, 37, 64])
+@pytest.mark.parametrize("spread", [0.1, 2.0, 20.0])
+def test_gated_products_are_those_of_their_formula(width, spread):
+    arguments = gate_arguments(width, spread)
+    expected = gated(*arguments)
+    for found in both(kernels.gated_dots, *map(tf.constant, arguments)):
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+    for wrong in (
+        "the shift of another row", "no shift", "the gate turned", "nothing kept", "no gate",
+        "mapped rows",
+    ):  # fmt: skip
+        assert not np.allclose(gated(*arguments, wrong), expected, rtol=0.01, atol=0.01), wrong
+
+
+def test_gates_of_huge_numbers():
+    """Sums that cancel, or whose exponentials are no float32."""
+    numbers = np.float32([0, 60, 69, 71, 88, 89, 104, 1e3, 1e30])
+    numbers = np.concatenate([numbers, -numbers])
+    mapped = np.float32([numbers, numbers + 1, numbers - 3])
+    shifts = np.repeat(numbers[:, None], len(numbers), axis=1)
+    table, vectors = np.ones_like(mapped), np.eye(len(numbers), dtype=np.float32)
+    # Row i·n + j has the j-th number of the mapped rows and the i-th one as its shift.
+    shifts, vectors = shifts.repeat(len(numbers), axis=0), np.tile(vectors, (len(numbers), 1))
+    columns = np.tile(np.int32([0, 1, 2]), (len(vectors), 1))
+    arguments = vectors, table, mapped, shifts, np.float32(0), columns
+    expected = gated(*arguments)
+    assert ((expected < -1e-3) & (expected > -1 + 1e-3)).sum() > 20, "sums that cancel"
+    for found in both(kernels.gated_dots, *map(tf.constant, arguments)):
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_gates_keep_nan():
+    for number in (0, 2, 3):
+        arguments = list(gate_arguments(width=8))
+        arguments[number] = arguments[number].copy()
+        arguments[number][:, 3] = np.nan
+        for found in both(kernels.gated_dots, *map(tf.constant, arguments)):
+            assert np.isnan(found).all()
+
+
+def test_gated_products_of_a_missing_row_are_an_error():
+    arguments = list(gate_arguments())
+    for column in (-1, 30, 2**31 - 1):
+        arguments[-1] = np.full((20, 5), column, np.int32)
+        with pytest.raises(IndexError, match="an id is not one of the table's rows"):
+            compiled_kernels.gated_dots(*arguments)
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 8, 31, 32, 33])
+@pytest.mark.parametrize("kind", ["ties", "infinite", "random"])
+def test_values_up_to_a_number_are_counted(length, kind):
+    rng = np.random.default_rng(length)
+    values = rng.normal(size=(4, length)).astype(np.float32)
+    if kind == "ties":
+        values = values.round(0)
+    elif kind == "infinite":
+        values[rng.random(values.shape) < 0.4] = np.inf
+    rows = np.int32([2, 0, 0, 3, 1, 2])
+    far = np.full((4, 1), -100, np.float32)
+    numbers = np.concatenate([far, values[:, :12], values[:, :9] + 1e-6, -far], axis=1)[rows]
+
+    def counts(rows, compare):
+        return [
+            [sum(compare(value, number) for value in values[row]) for number in some]
+            for row, some in zip(rows, numbers, strict=True)
+        ]
+
+    expected = counts(rows, operator.le)
+    for found in both(kernels.counts_up_to, *map(tf.constant, (values, rows, numbers))):
+        np.testing.assert_array_equal(found, expected)
+        assert found.dtype == np.int32
+    assert counts(rows, operator.lt) != expected
+    assert counts([0, 1, 2, 3, 0, 1], operator.le) != expected
+
+
+def test_searches_match_numpy_in_lists_of_every_length():
+    """Lists of 0 to 40 items, sought from below the first to above the last."""
+    rng = np.random.default_rng(3)
+    rows = [np.sort(rng.choice(90, length, replace=False)) for length in range(41)]
+    starts = tf.constant(np.cumsum([0, *map(len, rows)]), tf.int64)
+    items = tf.constant(np.concatenate([*rows, [0]]), tf.int32)
+    users = np.arange(41)
+    sought = np.tile(np.arange(90), (41, 1))
+    inside = np.array([np.isin(np.arange(90), row) for row in rows])
+    # Ranks beyond the last missing item go on after it.
+    outside = [np.setdiff1d(np.arange(200), row)[:90] for row in rows]
+    arguments = starts, items, tf.constant(users, tf.int32), tf.constant(sought, tf.int32)
+    for found in both(kernels.members, *arguments):
+        np.testing.assert_array_equal(found, inside)
+    for found in both(kernels.unlisted, *arguments):
+        np.testing.assert_array_equal(found, outside)
 
 
 def test_row_sums_and_their_adjoints_agree_between_engines():
