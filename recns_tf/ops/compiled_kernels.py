@@ -193,6 +193,16 @@ def _unlisted(starts, items, users, ranks, found, first, last):  # type: ignore[
             found[row, place] = ranks[row, place] + np.int32(counts[place])
 
 
+@compiled()
+def _marks(row_starts, entries, column_starts, columns, found, first, last):  # type: ignore[no-untyped-def]
+    """Compute `marks`: entries of row r begin at row_starts[r], columns of item i likewise."""
+    for row in range(first, last):
+        for entry in range(row_starts[row], row_starts[row + 1]):
+            item = entries[entry]
+            for place in range(column_starts[item], column_starts[item + 1]):
+                found[row, columns[place]] = True
+
+
 def _sort(values: NDArray[Any], found: NDArray[Any], first: int, last: int) -> None:
     """Sort rows. NumPy's sort uses vector instructions; numba's takes twenty times as long."""
     found[first:last] = np.sort(values[first:last], axis=1)
@@ -281,4 +291,20 @@ def counts_up_to(
     run(_sort, values, SORTING, values, ordered)
     found = np.empty(numbers.shape, np.int32)
     run(_counts_up_to, found, SEARCH, ordered, rows, numbers, found)
+    return found
+
+
+def marks(
+    owner: NDArray[np.int32],
+    entries: NDArray[np.int32],
+    items: NDArray[np.int32],
+    num_rows: np.int32,
+    num_items: np.int32,
+) -> NDArray[np.bool_]:
+    """Compute `kernels.marks`."""
+    row_starts = np.searchsorted(owner, np.arange(num_rows + 1))
+    columns = np.argsort(items, kind="stable")
+    column_starts = np.searchsorted(items[columns], np.arange(num_items + 1))
+    found = np.zeros((num_rows, len(items)), np.bool_)
+    run(_marks, found, 1, row_starts, entries, column_starts, columns, found)
     return found

@@ -44,7 +44,7 @@ class ItemSets(Protocol):
 
         Args:
             users: int32 [B].
-            items: int32 [C], distinct.
+            items: int32 [C].
 
         Returns:
             bool [B, C].
@@ -67,30 +67,6 @@ def entries_of(starts: tf.Tensor, users: tf.Tensor) -> tuple[tf.Tensor, tf.Tenso
     owner = tf.repeat(tf.range(tf.size(users)), length)
     offset = tf.range(tf.reduce_sum(length)) - tf.gather(tf.cumsum(length, exclusive=True), owner)
     return owner, tf.gather(first, owner) + offset
-
-
-def marks(
-    owner: tf.Tensor, entries: tf.Tensor, items: tf.Tensor, num_rows: tf.Tensor, num_items: int
-) -> tf.Tensor:
-    """Return which of `items` are among the entries of each row.
-
-    Args:
-        owner: int32 [t], the row of each entry.
-        entries: int32 [t], items.
-        items: int32 [C], distinct.
-        num_rows: B, number of rows.
-        num_items: I, number of items.
-
-    Returns:
-        bool [B, C].
-    """
-    size = tf.size(items)
-    column = tf.scatter_nd(items[:, None], tf.range(1, size + 1), [num_items])
-    found = tf.gather(column, entries)
-    hit = found > 0
-    cell = tf.boolean_mask(owner * size + found - 1, hit)
-    counts = tf.scatter_nd(cell[:, None], tf.ones_like(cell), [num_rows * size])
-    return tf.reshape(counts > 0, [num_rows, size])
 
 
 class ListedItems:
@@ -138,7 +114,7 @@ class ListedItems:
     def membership(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
         owner, place = entries_of(self.starts, users)
         entries = tf.gather(self.items, place)
-        return marks(owner, entries, items, tf.size(users), self.num_items)
+        return kernels.marks(owner, entries, items, tf.size(users), self.num_items)
 
 
 class ComplementItems:
@@ -259,4 +235,4 @@ class Pool:
         rows = tf.gather(self.items, users)
         owner = tf.cast(tf.where(inside)[:, 0], tf.int32)
         entries = tf.boolean_mask(rows, inside)
-        return marks(owner, entries, items, tf.size(users), self.num_items)
+        return kernels.marks(owner, entries, items, tf.size(users), self.num_items)

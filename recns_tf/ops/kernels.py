@@ -198,3 +198,28 @@ def counts_up_to(values: tf.Tensor, rows: tf.Tensor, numbers: tf.Tensor) -> tf.T
         array([[2, 0]], dtype=int32)
     """
     return apply("counts_up_to", [values, rows, numbers], tf.int32, numbers.shape)
+
+
+def marks(
+    owner: tf.Tensor, entries: tf.Tensor, items: tf.Tensor, num_rows: tf.Tensor, num_items: int
+) -> tf.Tensor:
+    """Return which of `items` are among the entries of each row.
+
+    Args:
+        owner: int32 [t], the row of each entry, ascending.
+        entries: int32 [t], items.
+        items: int32 [C], repeats allowed.
+        num_rows: B, number of rows, an int32 scalar.
+        num_items: I, number of items.
+
+    Returns:
+        bool [B, C].
+
+    Example:
+        >>> owner, entries = tf.constant([0, 0, 1]), tf.constant([4, 2, 3])
+        >>> marks(owner, entries, tf.constant([2, 3, 2]), tf.constant(2), 5).numpy()
+        array([[ True, False,  True],
+               [False,  True, False]])
+    """
+    shape = tf.TensorShape([None, *items.shape])
+    return apply("marks", [owner, entries, items, num_rows, num_items], tf.bool, shape)

@@ -99,3 +99,16 @@ def counts_up_to(values: tf.Tensor, rows: tf.Tensor, numbers: tf.Tensor) -> tf.T
     """Return how many values of a row are at most each number: float32 [B, w] -> int32 [B, w]."""
     ordered = tf.gather(tf.sort(values, axis=1), rows)
     return tf.searchsorted(ordered, numbers, side="right")
+
+
+def marks(
+    owner: tf.Tensor, entries: tf.Tensor, items: tf.Tensor, num_rows: tf.Tensor, num_items: int
+) -> tf.Tensor:
+    """Return which items are among the entries: int32 [t], [t], [C], [] -> bool [B, C]."""
+    size = tf.size(items)
+    # Each item has one column that is marked, and that the other columns of the item copy.
+    column = tf.math.unsorted_segment_max(tf.range(size), items, num_items)
+    found = tf.gather(column, entries)
+    cell = tf.boolean_mask(owner * size + found, found >= 0)
+    counts = tf.scatter_nd(cell[:, None], tf.ones_like(cell), [num_rows * size])
+    return tf.gather(tf.reshape(counts > 0, [num_rows, size]), tf.gather(column, items), axis=1)

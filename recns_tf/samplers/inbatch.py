@@ -30,7 +30,7 @@ from recns_tf.encoders.base import Tables
 from recns_tf.encoders.saving import serializable, to_tensor
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
-from recns_tf.ops import kernels, random
+from recns_tf.ops import random
 from recns_tf.ops.item_sets import ItemSets
 from recns_tf.ops.random import Purpose
 from recns_tf.samplers.base import Choice, Negatives, Sampler, SamplerContext
@@ -122,12 +122,7 @@ class InBatch(Sampler):
         if self.keep_hits:
             rows = start + tf.range(tf.size(own.users))
             return rows[:, None] != tf.range(tf.size(whole.users))
-        if kernels.is_compiled():
-            distinct, place = tf.unique(whole.positives)
-            return tf.gather(self.pool.membership(own.users, distinct), place, axis=1)
-        # XLA does not know how many distinct items there are.
-        items = tf.tile(whole.positives[None], [tf.size(own.users), 1])
-        return self.pool.contains(own.users, items)
+        return self.pool.membership(own.users, whole.positives)
 
     def shown(self, whole: Batch, kept: tf.Tensor, start: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Return one of each pair's negatives, uniformly chosen: int32 [b, 1].
@@ -140,11 +135,16 @@ class InBatch(Sampler):
         good = tf.gather(kept, proposed, batch_dims=1)
         place = tf.argmax(tf.cast(good, tf.int32), axis=1, output_type=tf.int32)
         column = tf.gather(proposed, place, batch_dims=1)
-        first = tf.argmax(tf.cast(kept, tf.int8), axis=1, output_type=tf.int32)
         own = start + tf.range(rows)
-        first = tf.where(tf.reduce_any(kept, axis=1), first, own)
-        column = tf.where(tf.reduce_any(good, axis=1), column, first)
-        return tf.gather(whole.positives, column)[:, None]
+
+        def first() -> tf.Tensor:
+            found = tf.argmax(tf.cast(kept, tf.int8), axis=1, output_type=tf.int32)
+            return tf.where(tf.reduce_any(kept, axis=1), found, own)
+
+        any_good = tf.reduce_any(good, axis=1)
+        # All of `kept` is read in the rare case alone.
+        others = tf.cond(tf.reduce_all(any_good), lambda: own, first)
+        return tf.gather(whole.positives, tf.where(any_good, column, others))[:, None]
 
 
 def of(kept: tf.Tensor) -> tf.Tensor:
