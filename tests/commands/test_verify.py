@@ -274,13 +274,13 @@ def test_a_baseline_that_needs_too_much_memory_is_not_run(tmp_path, monkeypatch,
 
     row = BASELINE | {"name": "e", "encoder": "ease", "settings": f"--ease_l2=9 {DATA}"}
     checks = verification.plan(entries_of(tmp_path, row), ["e"])
-    monkeypatch.setattr(ease, "available_bytes", lambda: 5 * 8 * 80**2 - 1)
+    monkeypatch.setattr(ease, "available_bytes", lambda: 8 * 80**2 - 1)
     options = VerifySettings(runs_dir=str(tmp_path / "runs"), data_dir=str(tmp_path))
     assert verification.run(checks, options, tmp_path / "runs" / "verify") == []
-    assert "verify-e is skipped: ease needs 0.3 MB" in capsys.readouterr().out
+    assert "verify-e is skipped: ease needs 0.1 MB" in capsys.readouterr().out
     (finding,) = verification.find(checks, tmp_path / "runs")
     assert finding.ours is None and not finding.agrees
-    monkeypatch.setattr(ease, "available_bytes", lambda: 5 * 8 * 80**2)
+    monkeypatch.setattr(ease, "available_bytes", lambda: 8 * 80**2)
     verification.run(checks, options, tmp_path / "runs" / "verify")
     (finding,) = verification.find(checks, tmp_path / "runs")
     assert finding.ours is not None
