@@ -101,32 +101,58 @@ def dots(vectors: tf.Tensor, table: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
 def gated_dots(
     vectors: tf.Tensor,
     table: tf.Tensor,
-    mapped: tf.Tensor,
     shifts: tf.Tensor,
+    mapped: tf.Tensor,
     kept: tf.Tensor,
     columns: tf.Tensor,
 ) -> tf.Tensor:
-    """Return the dot products of vectors with the rows of a table that gates let through.
+    """Return the dot products of vectors with what gates leave of the rows of a table.
 
     With c = columns[b, i], ⊙ the product by columns and σ the sigmoid, they are
 
-        vectors[b] · (kept - σ(mapped[c] + shifts[b])) ⊙ table[c].
-
-    No gradient flows through them.
+        vectors[b] · (kept - σ(shifts[b] + mapped[c])) ⊙ table[c].
 
     Args:
         vectors: float32 [B, d].
         table: float32 [m, d].
-        mapped: float32 [m, d].
         shifts: float32 [B, d].
+        mapped: float32 [m, d].
         kept: float32, a scalar.
         columns: int32 [B, n], rows of the table; n must be known when the graph is built.
 
     Returns:
         float32 [B, n].
     """
-    arguments = [vectors, table, mapped, shifts, kept, columns]
-    return tf.stop_gradient(apply("gated_dots", arguments, tf.float32, columns.shape))
+    arguments = [vectors, table, shifts, mapped, kept, columns]
+    return apply("gated_dots", arguments, tf.float32, columns.shape)
+
+
+def gated_gradients(
+    vectors: tf.Tensor,
+    table: tf.Tensor,
+    shifts: tf.Tensor,
+    mapped: tf.Tensor,
+    kept: tf.Tensor,
+    columns: tf.Tensor,
+    upstream: tf.Tensor,
+) -> list[tf.Tensor]:
+    """Return the gradients of `gated_dots` with respect to its first four arguments.
+
+    Args:
+        vectors, table, shifts, mapped, kept, columns: as for `gated_dots`.
+        upstream: float32 [B, n], the gradient with respect to the products.
+
+    Returns:
+        float32 [B, d], [m, d], [B, d] and [m, d].
+    """
+    inputs = [vectors, table, shifts, mapped]
+    arguments = [*inputs, kept, columns, upstream]
+    if is_compiled():
+        function = compiled_kernels.gated_gradients
+        found = tf.numpy_function(function, arguments, [tf.float32] * len(inputs), stateful=False)
+    else:
+        found = tensorflow_kernels.gated_gradients(*arguments)
+    return [tf.ensure_shape(each, like.shape) for each, like in zip(found, inputs, strict=True)]
 
 
 def columns(weights: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:

@@ -18,20 +18,48 @@ def dots(vectors: tf.Tensor, table: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
 def gated_dots(
     vectors: tf.Tensor,
     table: tf.Tensor,
-    mapped: tf.Tensor,
     shifts: tf.Tensor,
+    mapped: tf.Tensor,
     kept: tf.Tensor,
     columns: tf.Tensor,
 ) -> tf.Tensor:
-    """Return `kernels.gated_dots`: float32 [B, d], [m, d] twice, [B, d], [], int32 [B, n]."""
+    """Return `kernels.gated_dots`: float32 [B, d], [m, d], twice, [], int32 [B, n] -> [B, n]."""
 
     def of_one(rows: tf.Tensor) -> tf.Tensor:
-        gate = tf.sigmoid(tf.gather(mapped, rows) + shifts)
+        gate = tf.sigmoid(shifts + tf.gather(mapped, rows))
         return tf.reduce_sum(vectors * ((kept - gate) * tf.gather(table, rows)), axis=1)
 
     # One column at a time: the gates of all of them would take as much memory as their rows, and
     # are slower to compute because they do not fit in a cache.
     return tf.transpose(tf.map_fn(of_one, tf.transpose(columns), fn_output_signature=tf.float32))
+
+
+def gated_gradients(
+    vectors: tf.Tensor,
+    table: tf.Tensor,
+    shifts: tf.Tensor,
+    mapped: tf.Tensor,
+    kept: tf.Tensor,
+    columns: tf.Tensor,
+    upstream: tf.Tensor,
+) -> list[tf.Tensor]:
+    """Return `kernels.gated_gradients`; upstream is float32 [B, n]."""
+    own, weights = vectors[:, None], upstream[:, :, None]
+    rows = tf.gather(table, columns)
+    gates = tf.sigmoid(shifts[:, None] + tf.gather(mapped, columns))
+    left = weights * (kept - gates)
+    slopes = -weights * own * rows * gates * (1 - gates)
+
+    def by_row(values: tf.Tensor) -> tf.Tensor:
+        flat = tf.reshape(values, [-1, vectors.shape[1]])
+        return tf.math.unsorted_segment_sum(flat, tf.reshape(columns, [-1]), tf.shape(table)[0])
+
+    return [
+        tf.reduce_sum(left * rows, axis=1),
+        by_row(left * own),
+        tf.reduce_sum(slopes, axis=1),
+        by_row(slopes),
+    ]
 
 
 def columns(weights: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:

@@ -47,7 +47,8 @@ from recns_tf.encoders.base import Encoder, Tables
 from recns_tf.encoders.layers import LayeredTables, layered
 from recns_tf.encoders.saving import serializable
 from recns_tf.errors import UserError
-from recns_tf.ops import kernels, random
+from recns_tf.ops import random
+from recns_tf.ops.gates import gated_products
 from recns_tf.ops.item_sets import ItemSets
 from recns_tf.ops.random import Purpose
 from recns_tf.samplers.base import SamplerContext
@@ -92,11 +93,6 @@ class Gates(keras.layers.Layer):
     def relevant_positive(self, users: tf.Tensor, positives: tf.Tensor) -> tf.Tensor:
         """Return r_p from rows u and p: float32 [B, d] each -> [B, d]."""
         return positives * tf.sigmoid(self.map("item", positives) + self.map("user", users))
-
-    def relevant_items(self, relevant: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
-        """Return r_n from r_p and rows n: float32 [B, d], [B, n, d] -> [B, n, d]."""
-        shift = self.map("positive", relevant)[:, None]
-        return items * tf.sigmoid(self.map("negative", items) + shift)
 
 
 @serializable
@@ -184,7 +180,7 @@ class DENS(LayerCandidates):
             relevant = self.gates.relevant_positive(users, layer.items(batch.positives))
             shifts = self.gates.map("positive", relevant)
             mapped = self.gates.map("negative", layer.item)
-            utilities = kernels.gated_dots(users, layer.item, mapped, shifts, kept, items)
+            utilities = gated_products(users, layer.item, shifts, mapped, kept, items)
             found.append(self.by_negative(utilities))
         return found
 
@@ -208,9 +204,12 @@ class DENS(LayerCandidates):
             relevant = self.gates.relevant_positive(
                 layer.users(batch.users), layer.items(batch.positives)
             )
-            chosen_relevant = self.gates.relevant_items(relevant, layer.items(items))
+            shifts = self.gates.map("positive", relevant)
+            # Mapping the whole table takes less time than mapping every row that was chosen.
+            mapped = self.gates.map("negative", layer.item)
+            scores = gated_products(factor, layer.item, shifts, mapped, tf.constant(0.0), items)
             positive_parts.append(tf.reduce_sum(factor * relevant, axis=1, keepdims=True))
-            chosen_parts.append(tf.einsum("bd,bkd->bk", factor, chosen_relevant))
+            chosen_parts.append(-scores)
         positive_r, chosen_r = tf.add_n(positive_parts), tf.add_n(chosen_parts)
         positive_i, chosen_i = positive - positive_r, chosen - chosen_r
         gaps = (

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from recns_tf import registry
 from recns_tf.ops import compiled_kernels, kernels
+from recns_tf.ops.gates import gated_products
 from recns_tf.ops.gather import mean_of_rows, products, row_sums
 from recns_tf.training.build import build
 from tests.graphs import operations_of
@@ -109,7 +110,7 @@ def test_products_and_their_gradients_agree():
     )
 
 
-def gated(vectors, table, mapped, shifts, kept, columns, wrong=""):
+def gated(vectors, table, shifts, mapped, kept, columns, wrong=""):
     """Return gated products in double precision, one at a time: [B, n]."""
     found = np.zeros(columns.shape)
     for b, i in np.ndindex(columns.shape):
@@ -132,7 +133,7 @@ def gate_arguments(width=37, spread=2.0, seed=0):
     vectors, shifts = (rng.normal(size=(2, 20, width)) * [[[1]], [[spread]]]).astype(np.float32)
     table, mapped = (rng.normal(size=(2, 30, width)) * [[[1]], [[spread]]]).astype(np.float32)
     columns = rng.integers(0, 30, (20, 5)).astype(np.int32)
-    return vectors, table, mapped, shifts, np.float32(0.7), columns
+    return vectors, table, shifts, mapped, np.float32(0.7), columns
 
 
 @pytest.mark.parametrize("width", [1, 37, 64])
@@ -159,11 +160,52 @@ def test_gates_of_huge_numbers():
     # Row i·n + j has the j-th number of the mapped rows and the i-th one as its shift.
     shifts, vectors = shifts.repeat(len(numbers), axis=0), np.tile(vectors, (len(numbers), 1))
     columns = np.tile(np.int32([0, 1, 2]), (len(vectors), 1))
-    arguments = vectors, table, mapped, shifts, np.float32(0), columns
+    arguments = vectors, table, shifts, mapped, np.float32(0), columns
     expected = gated(*arguments)
     assert ((expected < -1e-3) & (expected > -1 + 1e-3)).sum() > 20, "sums that cancel"
     for found in both(kernels.gated_dots, *map(tf.constant, arguments)):
         np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("far", [False, True])
+def test_gradients_of_gated_products_are_slopes(far):
+    """Also those of rows that no product or several products of a vector have."""
+    rng = np.random.default_rng(4)
+    vectors, shifts = rng.normal(size=(2, 5, 3))
+    table, mapped = rng.normal(size=(2, 7, 3))
+    if far:
+        # Rows 0 of both have large numbers, which cancel; so have other pairs, which do not.
+        shifts[[0, 2]] += [[90], [-75]]
+        mapped[[0, 1, 5]] += [[-90], [80], [-95]]
+    columns = np.int32([[0, 0, 3, 5], [1, 1, 1, 0], [5, 1, 0, 3], [4, 4, 2, 0], [0, 1, 2, 3]])
+    weights = rng.normal(size=columns.shape)
+    inputs, kept = [vectors, table, shifts, mapped], np.float32(0.7)
+
+    def run(*inputs):
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            found = gated_products(*inputs, tf.constant(kept), tf.constant(columns))
+            total = tf.reduce_sum(tf.constant(weights, tf.float32) * found)
+        return tape.gradient(total, inputs)
+
+    def slopes(number):
+        found = np.zeros_like(inputs[number])
+        for place in np.ndindex(found.shape):
+            ends = []
+            for step in (1e-6, -1e-6):
+                moved = [each.copy() for each in inputs]
+                moved[number][place] += step
+                ends.append(np.sum(weights * gated(*moved, kept, columns)))
+            found[place] = (ends[0] - ends[1]) / 2e-6
+        return found
+
+    expected = [slopes(number) for number in range(4)]
+    assert all(np.abs(each).max() > 0.1 for each in expected)
+    assert not expected[1][6].any() and not expected[3][6].any()
+    for found in both(run, *(tf.constant(each, tf.float32) for each in inputs)):
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4 if far else 1e-5)
 
 
 def test_gates_keep_nan():
