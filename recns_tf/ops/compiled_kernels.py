@@ -4,7 +4,8 @@ They avoid costs of the corresponding TensorFlow operations, which write out gat
 multiplying them, compute cumulative sums on one core, search all lists to search one, and find
 repeats by sorting. They are in one file because of numba's cache (see regions/kernels.py), release
 Python's global interpreter lock, and process the rows from `first` to `last` (see
-utils/parallel.py).
+utils/parallel.py). Two of them, which are not compiled, call NumPy where its vector instructions
+are faster than what numba compiles.
 """
 
 from __future__ import annotations
