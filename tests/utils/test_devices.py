@@ -1,7 +1,5 @@
 """GPUs take memory as they need it, and running out of it is one sentence."""
 
-import dataclasses
-
 import pytest
 import tensorflow as tf
 
@@ -68,8 +66,8 @@ def test_hidden_gpus_do_not_count(gpus):
 def test_models_and_rankings_start_with_it(gpus, toy, toy_config, monkeypatch):
     asked = gpus(1)
     monkeypatch.setattr("recns_tf.training.build.kernels.use", lambda *names: asked.append(names))
-    build(dataclasses.replace(toy_config), toy)
-    assert asked == [("GPU:0", True), (config.kernels, config.sparse_engine)]
+    build(toy_config, toy)
+    assert asked == [("GPU:0", True), (toy_config.kernels, toy_config.sparse_engine)]
     del asked[:]
     table = tf.eye(3).numpy()
     seen = toy.train[:3, :3]
