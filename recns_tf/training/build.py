@@ -36,13 +36,14 @@ def build(
     Raises:
         UserError: a setting does not fit the data, another setting, or the memory.
     """
+    # Before anything runs on a GPU, as modules of one's own may when they are imported.
+    grow_memory()
+    kernels.use(config.kernels, config.sparse_engine)
     parts = Parts.load(config)
     parts.check(config)
-    grow_memory()
     # The memory of an accelerator is not that of the machine.
     if not has_gpu():
         require_enough(config, interactions)
-    kernels.use(config.kernels, config.sparse_engine)
     kind = parts.sampler.default_region if config.region == "auto" else config.region
     stored = build_region(
         interactions.train,

@@ -1,10 +1,13 @@
 """GPUs take memory as they need it, and running out of it is one sentence."""
 
+import dataclasses
+
 import pytest
 import tensorflow as tf
 
 from recns_tf.commands import app
 from recns_tf.config.config import Workspace
+from recns_tf.errors import UserError
 from recns_tf.evaluation.search import search_tensorflow
 from recns_tf.training.build import build
 from recns_tf.training.sampled_rec import SampledRec
@@ -66,8 +69,11 @@ def test_hidden_gpus_do_not_count(gpus):
 def test_models_and_rankings_start_with_it(gpus, toy, toy_config, monkeypatch):
     asked = gpus(1)
     monkeypatch.setattr("recns_tf.training.build.kernels.use", lambda *names: asked.append(names))
-    build(toy_config, toy)
-    assert asked == [("GPU:0", True), (toy_config.kernels, toy_config.sparse_engine)]
+    config = dataclasses.replace(toy_config)
+    object.__setattr__(config, "encoder", "none")
+    with pytest.raises(UserError, match="unknown encoder"):
+        build(config, toy)
+    assert asked == [("GPU:0", True), (config.kernels, config.sparse_engine)]
     del asked[:]
     table = tf.eye(3).numpy()
     seen = toy.train[:3, :3]
