@@ -157,7 +157,7 @@ def test_figures_are_medians_without_the_first_epoch(tmp_path, monkeypatch, fake
         assert (ours["seconds"], theirs["seconds"], row["ratio"]) == (2, 3, 1.5)
         assert [each["seconds"][0] for each in theirs["rounds"]] == [100, 100, 100]
         assert len(theirs["rounds"][0]["seconds"]) == row["epochs"] == 5
-        assert ours["gigabytes"] == 0.5 and theirs["gigabytes"] > 0.01
+        assert ours["gigabytes"] == 0.5 and 0.01 < theirs["gigabytes"] < 2
         # Both have the random embeddings of the seeds.
         assert theirs["metrics"] == ours["metrics"]
     assert found["versions"] == {
@@ -227,8 +227,10 @@ def test_a_process_that_is_killed_says_so(tmp_path):
 
 @pytest.mark.slow
 def test_peak_memory_is_that_of_the_process(tmp_path):
+    small = processes.peak_of([sys.executable, "-c", "x = 1"], tmp_path / "log")
     script = "x = bytearray(12 * 10**8)\nfor i in range(0, len(x), 4096): x[i] = 1"
     assert processes.peak_of([sys.executable, "-c", script], tmp_path / "log") > 1.2
+    assert small < 1.2
 
 
 def test_a_round_counts_by_its_median():

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from recns_tf.errors import UserError
@@ -13,6 +15,7 @@ from recns_tf.utils.parallel import CORES
 
 KIBIBYTE = 1024
 """The unit of Linux's peak memory."""
+LAUNCHER = Path(__file__).with_name("launcher.py")
 THREADS = {"TF_NUM_INTRAOP_THREADS": str(CORES), "OMP_NUM_THREADS": str(CORES)}
 """Both programs get as many threads as there are cores."""
 
@@ -29,26 +32,19 @@ def peak_of(command: Sequence[str], log: Path, folder: Path | None = None) -> fl
         UserError: the command fails; the message is the last line that it printed.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    parent = os.getpid()
-    with (
-        log.open("wb") as output,
-        subprocess.Popen(
-            command,
+    peak = log.with_suffix(".peak").absolute()
+    with log.open("wb") as output:
+        status = subprocess.call(
+            [sys.executable, str(LAUNCHER), str(peak), *command],
             cwd=folder,
             env=os.environ | THREADS,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            preexec_fn=lambda: kill_with_parent(parent),
-        ) as process,
-    ):
-        try:
-            _, status, usage = os.wait4(process.pid, 0)
-        except BaseException:
-            process.kill()
-            raise
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        ending = signal_text(process.returncode)
-        raise UserError(f"{last_line(log)}{ending} ({log})")
-    return usage.ru_maxrss * KIBIBYTE / 1e9
+            preexec_fn=partial(kill_with_parent, os.getpid()),
+        )
+    if status:
+        raise UserError(f"{last_line(log)}{signal_text(status)} ({log})")
+    kibibytes = int(peak.read_text(encoding="utf-8"))
+    peak.unlink()
+    return kibibytes * KIBIBYTE / 1e9

@@ -66,11 +66,7 @@ def train(plan: Sequence[Workload], programs: Mapping[str, Program], rounds: int
 
 
 def evaluated(found: Rounds, data: Mapping[str, Interactions]) -> list[Row]:
-    """Return the figures of all runs; the datasets are given by name.
-
-    Runs are evaluated after all of them have ended: the peak memory of a process is never less than
-    that of the process that starts it.
-    """
+    """Return the figures of all runs; the datasets are given by name."""
     return [
         Row(
             workload,
