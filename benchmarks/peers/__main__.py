@@ -30,7 +30,7 @@ from recns_tf import datasets
 from recns_tf.commands import app
 from recns_tf.commands.app import Call, Command
 from recns_tf.config.config import Config
-from recns_tf.config.flags import A_DURATION, A_FOLDER, A_WAIT, Checked, Rule, option
+from recns_tf.config.flags import A_DURATION, A_FOLDER, A_WAIT, Checked, option, some_of
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
 from recns_tf.runs.provenance import git_commit
@@ -52,10 +52,7 @@ class Peers(Checked):
         ",".join(NEGATIVES),
         "how negatives are drawn; "
         + "; ".join(f"{name}: {how}" for name, how in NEGATIVES.items()),
-        Rule(
-            f"some of {', '.join(NEGATIVES)}, separated by commas",
-            lambda text: all(name in NEGATIVES for name in text.split(",")),
-        ),
+        some_of(*NEGATIVES),
     )
     rounds: int = option(2, "runs of each program, with the seeds 1, 2, …", A_DURATION)
     epochs: int = option(
