@@ -43,7 +43,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 import keras
 import tensorflow as tf
 
-from recns_tf.encoders.base import Encoder, Tables
+from recns_tf.encoders.base import Encoder, FullTables, Tables
 from recns_tf.encoders.layers import LayeredTables, layered
 from recns_tf.encoders.saving import serializable
 from recns_tf.errors import UserError
@@ -93,6 +93,16 @@ class Gates(keras.layers.Layer):
     def relevant_positive(self, users: tf.Tensor, positives: tf.Tensor) -> tf.Tensor:
         """Return r_p from rows u and p: float32 [B, d] each -> [B, d]."""
         return positives * tf.sigmoid(self.map("item", positives) + self.map("user", users))
+
+    def of_layer(self, layer: FullTables, batch: Batch) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Return r_p of each pair, W_p r_p + b_p, and W_n n + b_n of every item of a layer.
+
+        Returns:
+            float32 [B, d], [B, d] and [I, d].
+        """
+        relevant = self.relevant_positive(layer.users(batch.users), layer.items(batch.positives))
+        # Mapping the whole table takes less time than mapping every row that was chosen.
+        return relevant, self.map("positive", relevant), self.map("negative", layer.item)
 
 
 @serializable
@@ -169,19 +179,13 @@ class DENS(LayerCandidates):
             return tf.constant(1.0)
         return tf.minimum(1.0, tf.cast(tf.convert_to_tensor(self.epoch), tf.float32) / self.warmup)
 
-    def utilities(
-        self, batch: Batch, candidates: tf.Tensor, tables: LayeredTables
-    ) -> list[tf.Tensor]:
+    def utilities(self, batch: Batch, items: tf.Tensor, tables: LayeredTables) -> list[tf.Tensor]:
         kept = 1 - self.progress()
-        items = tf.reshape(candidates, [-1, self.num_negatives * self.num_candidates])
         found = []
         for layer in tables.layers:
             users = layer.users(batch.users)
-            relevant = self.gates.relevant_positive(users, layer.items(batch.positives))
-            shifts = self.gates.map("positive", relevant)
-            mapped = self.gates.map("negative", layer.item)
-            utilities = gated_products(users, layer.item, shifts, mapped, kept, items)
-            found.append(self.by_negative(utilities))
+            _, shifts, mapped = self.gates.of_layer(layer, batch)
+            found.append(gated_products(users, layer.item, shifts, mapped, kept, items))
         return found
 
     def combine(self, positive: tf.Tensor, chosen: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
@@ -201,12 +205,7 @@ class DENS(LayerCandidates):
             tf.split(ids, len(live.layers), axis=1),
             strict=True,
         ):
-            relevant = self.gates.relevant_positive(
-                layer.users(batch.users), layer.items(batch.positives)
-            )
-            shifts = self.gates.map("positive", relevant)
-            # Mapping the whole table takes less time than mapping every row that was chosen.
-            mapped = self.gates.map("negative", layer.item)
+            relevant, shifts, mapped = self.gates.of_layer(layer, batch)
             scores = gated_products(factor, layer.item, shifts, mapped, tf.constant(0.0), items)
             positive_parts.append(tf.reduce_sum(factor * relevant, axis=1, keepdims=True))
             chosen_parts.append(-scores)

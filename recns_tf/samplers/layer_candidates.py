@@ -30,18 +30,16 @@ class LayerCandidates(CandidateSampler):
     uses_layers: ClassVar[bool] = True
 
     @abstractmethod
-    def utilities(
-        self, batch: Batch, candidates: tf.Tensor, tables: LayeredTables
-    ) -> list[tf.Tensor]:
+    def utilities(self, batch: Batch, items: tf.Tensor, tables: LayeredTables) -> list[tf.Tensor]:
         """Return the utility of each candidate in each layer.
 
         Args:
             batch: of the step.
-            candidates: int32 [B, k, N].
+            items: int32 [B, k N], the candidates as `draw` returns them.
             tables: frozen embeddings of this step.
 
         Returns:
-            L + 1 tensors, float32 [B, k, N].
+            L + 1 tensors, float32 [B, k N].
         """
 
     @abstractmethod
@@ -63,11 +61,9 @@ class LayerCandidates(CandidateSampler):
         frozen = layered(tables)
         drawn = self.draw(batch.users, seed)
         candidates = self.by_negative(drawn)
-        picked = [
-            tf.gather(candidates, tf.argmax(each, axis=2, output_type=tf.int32), batch_dims=2)
-            for each in self.utilities(batch, candidates, frozen)
-        ]
-        ids = tf.concat(picked, axis=1)
+        utilities = map(self.by_negative, self.utilities(batch, drawn, frozen))
+        places = [tf.argmax(each, axis=2, output_type=tf.int32) for each in utilities]
+        ids = tf.concat([tf.gather(candidates, each, batch_dims=2) for each in places], axis=1)
         _, chosen = self.layer_scores(batch, ids, frozen)
         mean = tf.reduce_mean(frozen.scores(batch.users, drawn))
         hardness = tf.reduce_mean(tf.reduce_sum(chosen, axis=2)) - mean

@@ -46,12 +46,9 @@ class MixGCF(LayerCandidates):
         num_candidates: N, candidates per negative.
     """
 
-    def utilities(
-        self, batch: Batch, candidates: tf.Tensor, tables: LayeredTables
-    ) -> list[tf.Tensor]:
-        items = tf.reshape(candidates, [-1, self.num_negatives * self.num_candidates])
+    def utilities(self, batch: Batch, items: tf.Tensor, tables: LayeredTables) -> list[tf.Tensor]:
         return [
-            self.by_negative(layer.products(factor, items))
+            layer.products(factor, items)
             for layer, factor in zip(tables.layers, tables.factors(batch.users), strict=True)
         ]
 
