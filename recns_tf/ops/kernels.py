@@ -10,12 +10,13 @@ CPUs but not public, and public operations.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import tensorflow as tf
 
-from recns_tf.ops import compiled_kernels, tensorflow_kernels
+from recns_tf.ops import compiled_gates, compiled_kernels, tensorflow_kernels
 from recns_tf.utils.devices import has_gpu
 
 NUMBA, TENSORFLOW, AUTO = "numba", "tensorflow", "auto"
@@ -66,22 +67,25 @@ def is_compiled() -> bool:
 
 
 def apply(
-    name: str, arguments: Sequence[tf.Tensor], kind: tf.DType, shape: tf.TensorShape
-) -> tf.Tensor:
+    compiled: Callable[..., Any],
+    pure: Callable[..., Any],
+    arguments: Sequence[Any],
+    kinds: Any,
+    shapes: Any,
+) -> Any:
     """Apply an operation in the chosen implementation, inside a graph or eagerly.
 
     Args:
-        name: its name in both modules.
+        compiled, pure: its implementations, on arrays and on tensors.
         arguments: its arguments.
-        kind: dtype of the result.
-        shape: static shape of the result.
+        kinds: dtype of the result, or a list of those of several results.
+        shapes: static shapes, likewise.
     """
     if is_compiled():
-        function = getattr(compiled_kernels, name)
-        found = tf.numpy_function(function, arguments, kind, stateful=False)
+        found = tf.numpy_function(compiled, arguments, kinds, stateful=False)
     else:
-        found = getattr(tensorflow_kernels, name)(*arguments)
-    return tf.ensure_shape(found, shape)
+        found = pure(*arguments)
+    return tf.nest.map_structure(tf.ensure_shape, found, shapes)
 
 
 def dots(vectors: tf.Tensor, table: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
@@ -95,7 +99,13 @@ def dots(vectors: tf.Tensor, table: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
     Returns:
         float32 [B, n].
     """
-    return apply("dots", [vectors, table, columns], tf.float32, columns.shape)
+    return apply(
+        compiled_kernels.dots,
+        tensorflow_kernels.dots,
+        [vectors, table, columns],
+        tf.float32,
+        columns.shape,
+    )
 
 
 def gated_dots(
@@ -124,7 +134,13 @@ def gated_dots(
         float32 [B, n].
     """
     arguments = [vectors, table, shifts, mapped, kept, columns]
-    return apply("gated_dots", arguments, tf.float32, columns.shape)
+    return apply(
+        compiled_gates.gated_dots,
+        tensorflow_kernels.gated_dots,
+        arguments,
+        tf.float32,
+        columns.shape,
+    )
 
 
 def gated_gradients(
@@ -146,13 +162,13 @@ def gated_gradients(
         float32 [B, d], [m, d], [B, d] and [m, d].
     """
     inputs = [vectors, table, shifts, mapped]
-    arguments = [*inputs, kept, columns, upstream]
-    if is_compiled():
-        function = compiled_kernels.gated_gradients
-        found = tf.numpy_function(function, arguments, [tf.float32] * len(inputs), stateful=False)
-    else:
-        found = tensorflow_kernels.gated_gradients(*arguments)
-    return [tf.ensure_shape(each, like.shape) for each, like in zip(found, inputs, strict=True)]
+    return apply(
+        compiled_gates.gated_gradients,
+        tensorflow_kernels.gated_gradients,
+        [*inputs, kept, columns, upstream],
+        [each.dtype for each in inputs],
+        [each.shape for each in inputs],
+    )
 
 
 def columns(weights: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:
@@ -166,7 +182,13 @@ def columns(weights: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:
         int32 [B, k]: the first column at which the cumulative weight exceeds the uniform number
         times the row's total. It is a column even if weights are nan.
     """
-    return apply("columns", [weights, uniform], tf.int32, uniform.shape)
+    return apply(
+        compiled_kernels.columns,
+        tensorflow_kernels.columns,
+        [weights, uniform],
+        tf.int32,
+        uniform.shape,
+    )
 
 
 def members(starts: tf.Tensor, items: tf.Tensor, users: tf.Tensor, sought: tf.Tensor) -> tf.Tensor:
@@ -181,7 +203,13 @@ def members(starts: tf.Tensor, items: tf.Tensor, users: tf.Tensor, sought: tf.Te
     Returns:
         bool [B, n].
     """
-    return apply("members", [starts, items, users, sought], tf.bool, sought.shape)
+    return apply(
+        compiled_kernels.members,
+        tensorflow_kernels.members,
+        [starts, items, users, sought],
+        tf.bool,
+        sought.shape,
+    )
 
 
 def unlisted(starts: tf.Tensor, items: tf.Tensor, users: tf.Tensor, ranks: tf.Tensor) -> tf.Tensor:
@@ -194,7 +222,13 @@ def unlisted(starts: tf.Tensor, items: tf.Tensor, users: tf.Tensor, ranks: tf.Te
     Returns:
         int32 [B, n].
     """
-    return apply("unlisted", [starts, items, users, ranks], tf.int32, ranks.shape)
+    return apply(
+        compiled_kernels.unlisted,
+        tensorflow_kernels.unlisted,
+        [starts, items, users, ranks],
+        tf.int32,
+        ranks.shape,
+    )
 
 
 def repeats(items: tf.Tensor) -> tf.Tensor:
@@ -204,7 +238,9 @@ def repeats(items: tf.Tensor) -> tf.Tensor:
         >>> repeats(tf.constant([[3, 1, 3]])).numpy()
         array([[False, False,  True]])
     """
-    return apply("repeats", [items], tf.bool, items.shape)
+    return apply(
+        compiled_kernels.repeats, tensorflow_kernels.repeats, [items], tf.bool, items.shape
+    )
 
 
 def counts_up_to(values: tf.Tensor, rows: tf.Tensor, numbers: tf.Tensor) -> tf.Tensor:
@@ -223,7 +259,13 @@ def counts_up_to(values: tf.Tensor, rows: tf.Tensor, numbers: tf.Tensor) -> tf.T
         >>> counts_up_to(values, tf.constant([0]), tf.constant([[3.0, 0.0]])).numpy()
         array([[2, 0]], dtype=int32)
     """
-    return apply("counts_up_to", [values, rows, numbers], tf.int32, numbers.shape)
+    return apply(
+        compiled_kernels.counts_up_to,
+        tensorflow_kernels.counts_up_to,
+        [values, rows, numbers],
+        tf.int32,
+        numbers.shape,
+    )
 
 
 def marks(
@@ -248,4 +290,10 @@ def marks(
                [False,  True, False]])
     """
     shape = tf.TensorShape([None, *items.shape])
-    return apply("marks", [owner, entries, items, num_rows, num_items], tf.bool, shape)
+    return apply(
+        compiled_kernels.marks,
+        tensorflow_kernels.marks,
+        [owner, entries, items, num_rows, num_items],
+        tf.bool,
+        shape,
+    )

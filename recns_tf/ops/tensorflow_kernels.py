@@ -1,8 +1,8 @@
 """The operations of `kernels` as TensorFlow operations, for devices that run no compiled loops.
 
-Arguments, results and integers are those of `compiled_kernels`, to the last bit; products agree up
-to rounding. On a CPU these take longer: gathered rows are written out before they are multiplied,
-and a search takes one gather per bit of the length of the longest list.
+Arguments, results and integers are those of `compiled_kernels` and `compiled_gates`, to the last
+bit; products agree up to rounding. On a CPU these take longer: gathered rows are written out before
+they are multiplied, and a search takes one gather per bit of the length of the longest list.
 """
 
 from __future__ import annotations

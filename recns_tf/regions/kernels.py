@@ -11,13 +11,11 @@ from __future__ import annotations
 import numpy as np
 
 from recns_tf.utils.compiled import compiled
-from recns_tf.utils.prefetch import LINE, prefetch
+from recns_tf.utils.prefetch import AHEAD, LINE, prefetch
 
 WORD = 64
 BLOCK_ITEMS = 2048
 BLOCK_WORDS = BLOCK_ITEMS // WORD
-AHEAD = 8
-"""How many neighbors ahead the rows of bits are prefetched, which is 1.5 times as fast."""
 WORDS_OF_LINE = 8 * LINE // WORD
 
 
@@ -33,6 +31,7 @@ def propagate(  # type: ignore[no-untyped-def]
         for place in range(starts[row], starts[row + 1]):
             ahead = indices[min(place + AHEAD, end)]
             if source_lit[ahead]:
+                # This makes the loop 1.5 times as fast.
                 for word in range(0, BLOCK_WORDS, WORDS_OF_LINE):
                     prefetch(source, np.int64(ahead), word)
             neighbor = indices[place]

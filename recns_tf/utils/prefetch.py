@@ -15,6 +15,9 @@ from numba.extending import intrinsic
 LINE = 64
 """Bytes of a cache line."""
 
+AHEAD = 8
+"""How many rows ahead to fetch."""
+
 
 @intrinsic
 def prefetch(_: Any, table: types.Array, row: types.Integer, column: types.Integer) -> Any:

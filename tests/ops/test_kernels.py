@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recns_tf import registry
-from recns_tf.ops import compiled_kernels, kernels
+from recns_tf.ops import compiled_gates, kernels
 from recns_tf.ops.gates import gated_products
 from recns_tf.ops.gather import mean_of_rows, products, row_sums
 from recns_tf.training.build import build
@@ -222,7 +222,7 @@ def test_gated_products_of_a_missing_row_are_an_error():
     for column in (-1, 30, 2**31 - 1):
         arguments[-1] = np.full((20, 5), column, np.int32)
         with pytest.raises(IndexError, match="an id is not one of the table's rows"):
-            compiled_kernels.gated_dots(*arguments)
+            compiled_gates.gated_dots(*arguments)
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 8, 31, 32, 33])
