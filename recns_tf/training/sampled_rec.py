@@ -228,8 +228,9 @@ class SampledRec(Serializable, keras.Model):
             values, negatives = self.forward(data)
             loss = values["loss"]
             if replicas.count() > 1:
-                # The sum of the replicas' gradients is applied. What is computed from gathered rows
-                # has a gradient of one's own rows alone; the penalty has that of all rows.
+                # The sum of the replicas' gradients is applied. Gradients flow through gathered
+                # rows only on the replica that they come from, but the penalty has that of all
+                # rows on every replica.
                 loss += (1 / replicas.count() - 1) * values["penalty"]
         weights = self.trained_weights
         gradients = tape.gradient(loss, [weight.value for weight in weights])
