@@ -9,10 +9,9 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from recns_tf.utils.files import atomic
+from recns_tf.experiments import figures
 
 COLUMNS = 3
-FORMATS = ("png", "svg")
 
 
 def draw(found: Sequence[dict[str, Any]], folder: Path) -> None:
@@ -31,14 +30,7 @@ def draw(found: Sequence[dict[str, Any]], folder: Path) -> None:
         (by_edges if what == "scaling" else bars)(axes, same)
     for axes in panels[len(whats) :]:
         axes.set_axis_off()
-    save(figure, folder, "bench")
-
-
-def save(figure: Figure, folder: Path, name: str) -> None:
-    """Write NAME.png and NAME.svg."""
-    for ending in FORMATS:
-        with atomic(folder / f"{name}.{ending}") as temporary:
-            figure.savefig(temporary, dpi=100, format=ending)
+    figures.save_figure(figure, folder / "bench")
 
 
 def bars(axes: Axes, same: Sequence[dict[str, Any]]) -> None:

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 
 from benchmarks.peers.comparison import METRICS, Figures, Row
 from benchmarks.peers.programs import OURS, THEIRS
-from benchmarks.pictures import save
 from recns_tf.evaluation.display import label
+from recns_tf.experiments import figures
 
 HEIGHT = 0.4
 """Of a bar; those of a workload touch."""
@@ -22,13 +22,13 @@ def draw(rows: Sequence[Row], folder: Path) -> None:
     figure = Figure(figsize=(13, 1.5 + 0.7 * len(rows)), layout="constrained")
     panels = figure.subplots(1, 3, sharey=True)
     bars(panels[0], rows, "seconds per epoch", lambda each: each.seconds)
-    panels[0].set_xscale("log")
+    figures.set_log_scale(panels[0])
     bars(panels[1], rows, "peak memory, GB", lambda each: each.gigabytes)
     bars(panels[2], rows, f"test {label(METRICS[0])}", lambda each: each.metrics[METRICS[0]])
     panels[0].set_yticks(range(len(rows)), [row.workload.name for row in rows])
     panels[0].invert_yaxis()
     panels[0].legend(fontsize=8)
-    save(figure, folder, "peers")
+    figures.save_figure(figure, folder / "peers")
 
 
 def bars(axes: Axes, rows: Sequence[Row], title: str, figure: Callable[[Figures], float]) -> None:

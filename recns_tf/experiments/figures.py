@@ -7,7 +7,7 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from recns_tf.evaluation.metrics import METRIC, METRICS
 from recns_tf.experiments.results import Line
@@ -98,3 +98,13 @@ def plot_curves(axes: Axes, lines: Sequence[Line], title: str, runs_dir: Path) -
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
     axes.legend()
+
+
+def set_log_scale(axes: Axes) -> None:
+    """Make the x axis logarithmic, with plain numbers at the powers of ten alone.
+
+    The labels between them would overlap in a narrow panel.
+    """
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())

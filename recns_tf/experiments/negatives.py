@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
 
 from recns_tf.evaluation.metrics import METRIC, METRICS
 from recns_tf.experiments import figures, tables
@@ -253,9 +252,7 @@ def draw_bars(
 def draw_multiples(axes: Axes, title: str, values: Sequence[float]) -> None:
     """Draw multiples of a unit as horizontal bars that begin at 1, on a logarithmic scale."""
     axes.barh(range(len(values)), [value - 1 for value in values], left=1, color="C7")
-    axes.set_xscale("log")
-    axes.xaxis.set_major_formatter("{x:g}")
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    figures.set_log_scale(axes)
     axes.axvline(1, color="0.3", linewidth=0.8)
     finish_panel(axes, title)
 
