@@ -85,7 +85,9 @@ def apply(
         found = tf.numpy_function(compiled, arguments, kinds, stateful=False)
     else:
         found = pure(*arguments)
-    return tf.nest.map_structure(tf.ensure_shape, found, shapes)
+    if isinstance(kinds, list):
+        return [tf.ensure_shape(*each) for each in zip(found, shapes, strict=True)]
+    return tf.ensure_shape(found, shapes)
 
 
 def dots(vectors: tf.Tensor, table: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
