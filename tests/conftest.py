@@ -71,6 +71,15 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("implementation", ["numba", "tensorflow"], indirect=True)
 
 
+PREPARED = ("test_two_devices.py", "test_saved_sampler.py")
+"""Modules whose tests share what takes a minute to prepare."""
+
+
+def pytest_collection_modifyitems(items):
+    """Put these modules first: idle workers take over the last tests of others, not the first."""
+    items.sort(key=lambda item: item.path.name not in PREPARED)
+
+
 @pytest.fixture
 def implementation(request):
     """The implementation of the graphs that a test builds."""

@@ -1,9 +1,7 @@
 """--strategy=mirrored: training on two devices, for which two logical CPUs stand in."""
 
 import dataclasses
-import fcntl
 import json
-import os
 import subprocess
 import sys
 
@@ -20,18 +18,12 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory):
-    """What two_devices.py prints; it takes a minute, so that one of pytest's workers runs it."""
-    session = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
-    place = tmp_path_factory.getbasetemp().parent / f"two-devices-{session}.json"
-    with place.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not place.exists():
-            command = [sys.executable, "-m", "tests.training.two_devices"]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            assert done.returncode == 0, done.stderr[-3000:]
-            place.write_text(done.stdout.splitlines()[-1], encoding="utf-8")
-    return json.loads(place.read_text(encoding="utf-8"))
+def found():
+    """What two_devices.py prints; it takes minutes."""
+    command = [sys.executable, "-m", "tests.training.two_devices"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def test_a_sampler_without_draws_gives_what_one_device_gives(found):
