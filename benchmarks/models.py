@@ -60,7 +60,7 @@ def make_ready_model(
 def make_step(ready: ReadyModel) -> Callable[[], Any]:
     """Return a function that takes one training step, always on the same batch."""
     batch = next(ready.batches)
-    step = tf.function(ready.model.train_step, jit_compile=False)
+    step = tf.function(ready.model.train_step, jit_compile=False, autograph=False)
     return lambda: step(batch)
 
 
@@ -74,7 +74,7 @@ def make_propagation(ready: ReadyModel) -> Callable[[], Any]:
         every = tables.users(users), tables.items(items)
         return tf.reduce_sum(tf.square(every[0])) + tf.reduce_sum(tf.square(every[1]))
 
-    return tf.function(lambda: gradients(ready.model, value), jit_compile=False)
+    return tf.function(lambda: gradients(ready.model, value), jit_compile=False, autograph=False)
 
 
 def gradients(model: SampledRec, value: Callable[[], tf.Tensor]) -> list[tf.Tensor]:

@@ -10,6 +10,7 @@ optimizes it. docs/devices.md shows them.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -57,10 +58,16 @@ def gpu_kernel(operation: tf.Operation) -> KernelDef | None:
     """
     fitting = {
         kernel.device_type: kernel
-        for kernel in get_registered_kernels_for_op(operation.type).kernel
+        for kernel in kernels_of(operation.type)
         if not kernel.label and all(allows(each, operation) for each in kernel.constraint)
     }
     return fitting.get("GPU") or fitting.get("DEFAULT")
+
+
+@functools.cache
+def kernels_of(kind: str) -> tuple[KernelDef, ...]:
+    """Return all kernels of a type of operation, on any device."""
+    return tuple(get_registered_kernels_for_op(kind).kernel)
 
 
 def allows(constraint: Any, operation: tf.Operation) -> bool:
@@ -128,7 +135,7 @@ def step_graph(interactions: Interactions, sampler: str) -> tf.Graph:
         Config.for_run("random", "lightgcn"), sampler=sampler, kernels=TENSORFLOW, batch_size=512
     )
     model, pipeline = profiling.past_warmup(config, interactions, None)
-    step = tf.function(model.train_step, jit_compile=False)
+    step = tf.function(model.train_step, jit_compile=False, autograph=False)
     return step.get_concrete_function(next(iter(pipeline.batches()))).graph
 
 

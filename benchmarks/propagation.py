@@ -35,7 +35,7 @@ def make_gradient(
 ) -> Callable[[], tf.Tensor]:
     """Return a function that propagates `nodes` and returns the gradient of a loss on them."""
 
-    @tf.function(jit_compile=False)
+    @tf.function(jit_compile=False, autograph=False)
     def step() -> tf.Tensor:
         with tf.GradientTape() as tape:
             loss = tf.reduce_sum(tf.square(propagate(tf.convert_to_tensor(nodes))))

@@ -85,7 +85,8 @@ def make_draw(sets: ItemSets, users: tf.Tensor, num_candidates: int) -> Callable
     draw = tf.function(
         lambda number: without_replacement(
             sets, users, num_candidates, tf.stack([number, tf.zeros_like(number)])
-        )
+        ),
+        autograph=False,
     )
     numbers = iter(range(10**6))
     return lambda: draw(tf.constant(next(numbers), tf.int64))

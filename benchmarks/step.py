@@ -21,22 +21,22 @@ def measure(shape: Shape, rounds: int, chosen: measuring.Model) -> measuring.Rep
     ready = make_ready_model(random_interactions(shape), chosen.encoder, chosen.sampler)
     model, batch, seed = ready.model, next(ready.batches), random.root(0)
 
-    @tf.function(jit_compile=False)
+    @tf.function(jit_compile=False, autograph=False)
     def forward() -> tf.Tensor:
         return model.encoder.encode(True, seed).frozen().users(tf.range(1))
 
-    @tf.function(jit_compile=False)
+    @tf.function(jit_compile=False, autograph=False)
     def choosing() -> tf.Tensor:
         tables = model.encoder.encode(True, seed)
         known = tables.stale_ok() if model.sampler.scores_large_pool else tables.frozen()
         return model.sampler.choose(batch, known, batch.seed).ids
 
-    @tf.function(jit_compile=False)
+    @tf.function(jit_compile=False, autograph=False)
     def gradient() -> list[tf.Tensor]:
         return gradients(model, lambda: model.compute(batch)["loss"])
 
     # Input is drawn ahead while steps run; this measures its cost.
-    draw = tf.function(lambda pairs: ready.pipeline.draw(pairs, seed))
+    draw = tf.function(lambda pairs: ready.pipeline.draw(pairs, seed), autograph=False)
     functions = {
         "step": make_step(ready),
         "propagation": make_propagation(ready),

@@ -25,7 +25,9 @@ def test_operations_without_a_kernel_or_with_data_on_the_host_are_found():
     state = tf.Variable(tf.zeros([40, 3], tf.int32))
     table = tf.Variable(tf.zeros([40, 3]))
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.int32), tf.TensorSpec([20, 3])])
+    @tf.function(
+        input_signature=[tf.TensorSpec([None], tf.int32), tf.TensorSpec([20, 3])], autograph=False
+    )
     def step(ids, values):
         table.scatter_add(tf.IndexedSlices(values, ids))
         state.scatter_update(tf.IndexedSlices(tf.cast(values, tf.int32), ids))
@@ -71,10 +73,11 @@ for sampler in ("mcns", "srns", "advns", "rns-as"):
         model, pipeline, _ = build(dataclasses.replace(config, sampler=sampler), make_toy())
     for weight in (*model.weights, *model.optimizer.variables):
         places.append([weight.path, weight.dtype, weight.value.device[-5:]])
-    step = tf.function(model.train_step).get_concrete_function(next(iter(pipeline.batches())))
+    step = tf.function(model.train_step, autograph=False)
+    graph = step.get_concrete_function(next(iter(pipeline.batches()))).graph
     missing += [
         tf.as_dtype(each.node_def.attr["dtype"].type).name
-        for each in placement.operations(step.graph)
+        for each in placement.operations(graph)
         if any(tensor.dtype == tf.resource for tensor in each.inputs)
         and each.node_def.attr["dtype"].type
         and placement.gpu_kernel(each) is None

@@ -244,6 +244,7 @@ class Encoder(Serializable, SameEverywhere, keras.Model):
         embed = tf.function(
             module.__call__,
             input_signature=[tf.RaggedTensorSpec([None, None], tf.int32)],
+            autograph=False,
         )
         parts = []
         for start in range(0, max(rows.shape[0], 1), USERS_AT_ONCE):

@@ -150,16 +150,21 @@ class SavedRecommender(tf.Module):
         def many(dtype: tf.DType, name: str, rank: int = 1) -> tf.TensorSpec:
             return tf.TensorSpec([None] * rank, dtype, name=name)
 
-        recommend = tf.function(self.recommend_users, input_signature=[many(users, "user_ids")])
+        recommend = tf.function(
+            self.recommend_users, input_signature=[many(users, "user_ids")], autograph=False
+        )
         return {
             "serving_default": recommend,
             "recommend_users": recommend,
             "recommend_histories": tf.function(
-                self.recommend_histories, input_signature=[many(items, "histories", rank=2)]
+                self.recommend_histories,
+                input_signature=[many(items, "histories", rank=2)],
+                autograph=False,
             ),
             "score_pairs": tf.function(
                 self.score_pairs,
                 input_signature=[many(users, "user_ids"), many(items, "item_ids")],
+                autograph=False,
             ),
         }
 

@@ -74,7 +74,9 @@ class SavedSampler(tf.Module):
 
         many, rows = (tf.TensorSpec([None] * rank, tf.int32) for rank in (1, 2))
         self.sample = tf.function(
-            sample, input_signature=[many, many, rows, rows, tf.TensorSpec([2], tf.int64)]
+            sample,
+            input_signature=[many, many, rows, rows, tf.TensorSpec([2], tf.int64)],
+            autograph=False,
         )
         graph = self.sample.get_concrete_function().graph
         require_storable(graph)

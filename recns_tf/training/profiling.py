@@ -95,7 +95,7 @@ def profile(model: SampledRec, pipeline: Pipeline, folder: Path) -> dict[str, Bu
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     name_parts(model)
-    step = tf.function(model.train_step, jit_compile=False)
+    step = tf.function(model.train_step, jit_compile=False, autograph=False)
     batches = iter(pipeline.batches())
     for _ in range(2):
         finish(step(next(batches)))

@@ -32,7 +32,7 @@ def both(function, *arguments):
     for name in ("numba", "tensorflow"):
         kernels.use(name)
         # A new function, since a traced one keeps its implementation.
-        found.append(tf.function(lambda *given: function(*given))(*arguments))
+        found.append(tf.function(lambda *given: function(*given), autograph=False)(*arguments))
     return [tf.nest.map_structure(np.array, each) for each in found]
 
 
@@ -291,7 +291,7 @@ def test_coo_takes_no_csr_kernel_in_the_whole_step(encoder, toy, toy_config):
     settings = {"encoder": encoder, "sampler": "dns", "sparse_engine": "coo"}
     model, pipeline, _ = build(dataclasses.replace(toy_config, **settings), toy)
     batch = next(iter(pipeline.batches()))
-    found = operations_of(tf.function(model.train_step), batch)
+    found = operations_of(tf.function(model.train_step, autograph=False), batch)
     assert not [kind for kind in found if "SparseMatrix" in kind]
 
 
@@ -310,7 +310,7 @@ def test_auto_is_numba_without_a_gpu(monkeypatch):
 def test_only_compiled_loops_call_python(name, holds):
     kernels.use(name)
 
-    @tf.function
+    @tf.function(autograph=False)
     def step(items):
         return kernels.repeats(items)
 

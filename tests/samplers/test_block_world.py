@@ -71,7 +71,7 @@ def mean_score(world, config, weights):
         model.sampler.begin_epoch(0, model.encoder)
         steps = pipeline.steps_per_epoch
 
-        @tf.function
+        @tf.function(autograph=False)
         def feedback(batch):
             values, negatives = model.forward(batch)
             model.sampler.update_state(batch, negatives.feedback)

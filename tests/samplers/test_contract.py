@@ -33,7 +33,7 @@ def stage(request, toy, toy_config):
     model.sampler.begin_epoch(0, model.encoder)
     batches = list(pipeline.batches().take(pipeline.steps_per_epoch))
 
-    @tf.function
+    @tf.function(autograph=False)
     def sample(batch, seed):
         return model.sampler.sample(batch, model.sampler.encode(model.encoder, False), seed)
 

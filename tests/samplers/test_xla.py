@@ -63,7 +63,9 @@ def ready(sampler, settings, data, config):
 def test_xla_gives_the_same(sampler, settings, toy, toy_config):
     step, arguments = ready(sampler, settings, toy, toy_config)
     plain, compiled = (
-        tf.nest.map_structure(np.array, tf.function(step, jit_compile=jit)(*arguments))
+        tf.nest.map_structure(
+            np.array, tf.function(step, jit_compile=jit, autograph=False)(*arguments)
+        )
         for jit in (False, True)
     )
     differ = plain[0] != compiled[0]
@@ -83,7 +85,7 @@ def test_xla_refuses_draws_with_rejection(sampler, toy, toy_config):
     """It would compile some of them to a program that keeps rejected items."""
     step, arguments = ready(sampler, {"region": "intermediate"}, toy, toy_config)
     with pytest.raises(tf.errors.InvalidArgumentError, match=r"unsupported op.*: Timestamp"):
-        tf.function(step, jit_compile=True)(*arguments)
+        tf.function(step, jit_compile=True, autograph=False)(*arguments)
 
 
 @pytest.mark.slow
@@ -91,7 +93,7 @@ def test_xla_refuses_draws_with_rejection(sampler, toy, toy_config):
 def test_xla_refuses_tensors_of_unknown_length(sampler, toy, toy_config):
     step, arguments = ready(sampler, {}, toy, toy_config)
     with pytest.raises(tf.errors.InvalidArgumentError, match="Range"):
-        tf.function(step, jit_compile=True)(*arguments)
+        tf.function(step, jit_compile=True, autograph=False)(*arguments)
 
 
 @pytest.mark.slow
@@ -103,7 +105,7 @@ def test_membership_in_lists_of_any_length():
     users = rng.integers(0, 6, 20)
     for seed in range(3):
         items = np.random.default_rng(seed).permutation(30)[:11]
-        found = tf.function(sets.membership, jit_compile=True)(
+        found = tf.function(sets.membership, jit_compile=True, autograph=False)(
             tf.constant(users, tf.int32), tf.constant(items, tf.int32)
         )
         np.testing.assert_array_equal(found, member[users[:, None], items])
@@ -124,7 +126,7 @@ def test_draws_are_those_of_the_compiled_loops(compiled):
             random.integers_by_id(seed, ids, tf.constant([5, 1000]), 4),
         )
 
-    found = tf.function(draws, jit_compile=compiled)()
+    found = tf.function(draws, jit_compile=compiled, autograph=False)()
     with kernels.using("numba"):
         wanted = draws()
     tf.nest.map_structure(np.testing.assert_array_equal, found, wanted)

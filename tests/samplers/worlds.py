@@ -30,7 +30,9 @@ def batch(rows, user=0, positive=0, candidates=(), exposed=(), seed=1):
 
 def sample(sampler, one_batch, one_tables):
     """Sample inside a tf.function and return the negatives as arrays."""
-    function = tf.function(lambda: sampler.sample(one_batch, one_tables, one_batch.seed))
+    function = tf.function(
+        lambda: sampler.sample(one_batch, one_tables, one_batch.seed), autograph=False
+    )
     return tf.nest.map_structure(
         lambda tensor: None if tensor is None else tensor.numpy(), function()
     )

@@ -39,7 +39,7 @@ def ready(config, data):
 def test_a_step_calls_no_python(encoder, sampler, toy, toy_config):
     config = dataclasses.replace(toy_config, encoder=encoder, sampler=sampler, kernels="tensorflow")
     model, batches = ready(config, toy)
-    found = operations_of(tf.function(model.train_step), next(batches))
+    found = operations_of(tf.function(model.train_step, autograph=False), next(batches))
     assert not any("PyFunc" in each for each in found)
 
 
@@ -80,8 +80,8 @@ def test_a_step_draws_the_same_negatives(encoder, sampler, toy, toy_config):
         model, batches = ready(config, toy)
         batch = next(batches)
         with kernels.using(name):
-            ids.append(tf.function(model.forward)(batch)[1].ids.numpy())
-        step = tf.function(model.train_step)
+            ids.append(tf.function(model.forward, autograph=False)(batch)[1].ids.numpy())
+        step = tf.function(model.train_step, autograph=False)
         for _ in range(3):
             means = step(batch)
             batch = next(batches)
@@ -110,5 +110,7 @@ def test_two_models_keep_their_own_kernels(toy, toy_config):
         for name in ("tensorflow", "numba")
     }
     for name, (model, pipeline, _) in made.items():
-        found = operations_of(tf.function(model.train_step), next(iter(pipeline.batches())))
+        found = operations_of(
+            tf.function(model.train_step, autograph=False), next(iter(pipeline.batches()))
+        )
         assert any("PyFunc" in each for each in found) == (name == "numba")
