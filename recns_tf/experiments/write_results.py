@@ -144,8 +144,9 @@ def write(
 
 
 COMPARISON_CAPTION = (
-    "{0.value} against the best other value by test mean. Paired tests over {0.users} users, with "
-    "metrics averaged over seeds; p values are adjusted by Holm over the rows of this table."
+    "{0.value} against the best other value by test mean. Paired t-test and Wilcoxon test over "
+    "{0.users} users, with metrics averaged over seeds; seeds and users: a paired test in which "
+    "both are random. P values are adjusted by Holm over the rows of this table."
 )
 
 
