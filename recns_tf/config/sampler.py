@@ -258,7 +258,8 @@ class SamplerSettings(Checked):
     )
     srns_temperature: float = option(
         10.0,
-        "srns: temperature of the softmax that updates a memory (its code for MovieLens)",
+        "srns: temperature of the softmax that updates a memory (its code for MovieLens); 1 in the "
+        "flagfile of PinSage, whose embeddings have length 1",
         POSITIVE,
     )
     srns_window: int = option(

@@ -1,1 +1,1 @@
-"""Full ranking over all items, ranking metrics, and paired significance tests over users."""
+"""Full ranking over all items, ranking metrics, and paired significance tests."""

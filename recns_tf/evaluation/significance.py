@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
+
+Compared = TypeVar("Compared", bound=NamedTuple)
 
 CONFIDENCE = 0.95
 DECIMALS = 12
@@ -106,18 +108,26 @@ def wilcoxon(first: ArrayLike, second: ArrayLike) -> float:
         return float(stats.wilcoxon(values[values != 0]).pvalue)
 
 
-def adjust_p_values(family: Sequence[Difference]) -> list[Difference]:
-    """Return a family of comparisons with p values adjusted by `holm`, separately per test."""
-    t_tests = holm([each.t_test for each in family])
-    wilcoxons = holm([each.wilcoxon for each in family])
+def adjust_p_values(
+    family: Sequence[Compared], tests: Sequence[str] = ("t_test", "wilcoxon")
+) -> list[Compared]:
+    """Return a family of comparisons with p values adjusted by `holm`, separately per test.
+
+    Args:
+        family: named tuples, all of one kind.
+        tests: the fields that hold p values.
+    """
+    adjusted = {test: holm([getattr(each, test) for each in family]).tolist() for test in tests}
     return [
-        each._replace(t_test=float(t_test), wilcoxon=float(wilcoxon))
-        for each, t_test, wilcoxon in zip(family, t_tests, wilcoxons, strict=True)
+        each._replace(**{test: adjusted[test][index] for test in tests})
+        for index, each in enumerate(family)
     ]
 
 
 def format_p_value(p_value: float) -> str:
-    """Return a p value as text, with four decimals."""
+    """Return a p value as text, with four decimals; a dash for NaN."""
+    if math.isnan(p_value):
+        return "—"
     return "< 0.0001" if p_value < 1e-4 else f"{p_value:.4f}"
 
 
@@ -129,18 +139,20 @@ def holm(p_values: Sequence[float]) -> NDArray[np.float64]:
     rejective multiple test procedure", Scandinavian Journal of Statistics 6, 1979.
 
     Args:
-        p_values: m values in any order.
+        p_values: values in any order; NaN stands for a test that could not be made, which is not
+            one of the m.
 
     Returns:
-        float64 [m], in the order of `p_values`.
+        float64 [number of values], in the order of `p_values`; NaN where they are.
 
     Example:
         >>> holm([0.04, 0.01, 0.03])
         array([0.06, 0.03, 0.06])
     """
     values = np.asarray(p_values, dtype=np.float64)
-    order = np.argsort(values)
-    adjusted = np.empty_like(values)
-    factors = np.arange(len(values), 0, -1)
+    # NaN sorts last.
+    order = np.argsort(values)[: np.count_nonzero(~np.isnan(values))]
+    adjusted = np.full_like(values, np.nan)
+    factors = np.arange(len(order), 0, -1)
     adjusted[order] = np.minimum(np.maximum.accumulate(values[order] * factors), 1)
     return adjusted

@@ -76,7 +76,7 @@ class ReproduceSettings(SweepSettings):
     tune: int = option(
         0,
         "number of tuning trials per sampler on validation: of the learning rate, the L2 "
-        "coefficient and one flag of the sampler",
+        "coefficient and the sampler's own flags",
         whole(0, 1_000_000),
     )
 

@@ -1,7 +1,8 @@
-"""Compare a reference value with the best of the others: relative gain, and tests over users.
+"""Compare a reference value with the best of the others: relative gain, and significance tests.
 
-As in the paper, the best of the others is the one with the highest test mean, which favors it.
-Metrics of a user are averaged over seeds first, so that each user counts once.
+As in the paper, the best of the others is the one with the highest test mean, which favors it. For
+the tests over users, metrics of a user are averaged over seeds first, so that each user counts
+once. The test over seeds and users takes the runs of a seed as a pair.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from recns_tf.errors import UserError
 from recns_tf.evaluation import significance
+from recns_tf.evaluation.crossed_test import crossed_t
 from recns_tf.evaluation.metrics import METRICS, metrics_per_user
 from recns_tf.experiments.cells import Cell
 from recns_tf.experiments.results import Line
@@ -40,7 +42,9 @@ class Comparison(NamedTuple):
         gain: relative difference of the means.
         difference: difference of the means.
         users: number of users in the tests.
-        t_test, wilcoxon: p values, adjusted over all comparisons of the table by Holm.
+        seeds: number of seeds that both have a run of.
+        t_test, wilcoxon: p values over users, adjusted over all comparisons of the table by Holm.
+        seeds_and_users: the same of `crossed_t`; NaN with fewer than two seeds.
     """
 
     encoder: str
@@ -50,11 +54,14 @@ class Comparison(NamedTuple):
     gain: float
     difference: float
     users: int
+    seeds: int
     t_test: float
     wilcoxon: float
+    seeds_and_users: float
 
 
 COLUMNS = Comparison._fields
+P_VALUES = ("t_test", "wilcoxon", "seeds_and_users")
 
 
 def per_user_metrics(cell: Cell, runs_dir: Path, interactions: Interactions) -> PerUser:
@@ -100,8 +107,7 @@ def compare(
     Returns:
         One comparison per encoder and metric, if both sides have finished runs.
     """
-    found: list[tuple[Line, Line, str]] = []
-    over_users: list[significance.Difference] = []
+    found: list[Comparison] = []
     for line in lines:
         others = [
             other
@@ -112,21 +118,22 @@ def compare(
             continue
         for metric in METRICS:
             best = max(others, key=lambda other: other.mean(metric))
-            ours, theirs = (average_over_runs(each, metric, per_user) for each in (line, best))
-            found.append((line, best, metric))
-            over_users.append(significance.difference(ours, theirs))
-    return [
-        make_comparison(line, best, metric, tested)
-        for (line, best, metric), tested in zip(
-            found, significance.adjust_p_values(over_users), strict=True
-        )
-    ]
+            found.append(compare_lines(line, best, metric, per_user))
+    return significance.adjust_p_values(found, P_VALUES)
 
 
-def make_comparison(
-    line: Line, best: Line, metric: str, tested: significance.Difference
+def compare_lines(
+    line: Line, best: Line, metric: str, per_user: Callable[[Cell], PerUser]
 ) -> Comparison:
-    """Return the comparison of a line with the best of the others, given the test over users."""
+    """Return the comparison of a line with the best of the others, with unadjusted p values."""
+    ours, theirs = (values_by_seed(each, metric, per_user) for each in (line, best))
+    over_users = significance.difference(
+        *(np.mean(list(values.values()), axis=0) for values in (ours, theirs))
+    )
+    shared = [seed for seed in ours if seed in theirs]
+    over_both = crossed_t(
+        np.reshape([ours[seed] - theirs[seed] for seed in shared], (len(shared), over_users.users))
+    )
     difference = line.mean(metric) - best.mean(metric)
     return Comparison(
         line.encoder,
@@ -135,23 +142,28 @@ def make_comparison(
         best.label,
         gain=difference / best.mean(metric) if best.mean(metric) else float("nan"),
         difference=difference,
-        users=tested.users,
-        t_test=tested.t_test,
-        wilcoxon=tested.wilcoxon,
+        users=over_users.users,
+        seeds=len(shared),
+        t_test=over_users.t_test,
+        wilcoxon=over_users.wilcoxon,
+        seeds_and_users=over_both.p_value,
     )
 
 
-def average_over_runs(
+def values_by_seed(
     line: Line, metric: str, per_user: Callable[[Cell], PerUser]
-) -> NDArray[np.float64]:
-    """Return a metric per user, averaged over the runs of a line: float64 [n]."""
-    values = np.stack([per_user(cell)[metric] for cell, _ in line.runs])
-    return values.mean(axis=0)
+) -> dict[int, NDArray[np.float64]]:
+    """Return a metric per user, float64 [n], of each run of a line, by seed.
+
+    All runs have the same users in the same order, since `per_user_metrics` refuses other data.
+    """
+    return {cell.config.seed: per_user(cell)[metric] for cell, _ in line.runs}
 
 
 def markdown(comparisons: Sequence[Comparison]) -> list[str]:
     """Return the comparisons as a Markdown table."""
-    head = ["encoder", "metric", "", "best other", "gain", "difference", "t-test", "Wilcoxon"]
+    head = ["encoder", "metric", "", "best other", "gain", "difference"]
+    head += ["t-test", "Wilcoxon", "seeds and users"]
     rows = [
         [
             each.encoder,
@@ -160,8 +172,7 @@ def markdown(comparisons: Sequence[Comparison]) -> list[str]:
             each.other,
             f"{each.gain:+.2%}",
             f"{100 * each.difference:+.2f}",
-            significance.format_p_value(each.t_test),
-            significance.format_p_value(each.wilcoxon),
+            *(significance.format_p_value(getattr(each, test)) for test in P_VALUES),
         ]
         for each in comparisons
     ]

@@ -1,9 +1,10 @@
 """Tune every sampler with the same number of trials on validation (--tune=N).
 
-Optuna's TPE proposes the settings; a trial is an ordinary run under FOLDER/trials. A proposal
-depends only on the earlier trials, since its generator is seeded by its number. A repeated sweep
-makes the same proposals and finds their runs finished, so that run folders are the only storage
-that resuming needs. The order in which parallel runs end has no effect.
+The first trials are the points of `design`, where all samplers share what they can; then Optuna's
+TPE goes on from them. A trial is an ordinary run under FOLDER/trials. A proposal depends only on
+its number and on the earlier trials. A repeated sweep makes the same proposals and finds their runs
+finished, so that run folders are the only storage that resuming needs. The order in which parallel
+runs end has no effect.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from recns_tf import datasets
 from recns_tf.config.config import Config
 from recns_tf.errors import UserError
 from recns_tf.evaluation.display import label
-from recns_tf.experiments import tables
+from recns_tf.experiments import design, tables
 from recns_tf.experiments.cells import Cell, name_of, results_of
 from recns_tf.experiments.options import SweepSettings
 from recns_tf.experiments.results import write_csv
@@ -48,18 +49,21 @@ SAMPLER_SPACES: dict[str, dict[str, BaseDistribution]] = {
     "simns": {"simns_pool": CategoricalDistribution((500, 1_000, 2_000, 4_000))},
     "advns": {"generator_temperature": CategoricalDistribution((0.25, 0.5, 1.0, 2.0, 4.0))},
     "mcns": {"mcns_mix": CategoricalDistribution((0.1, 0.25, 0.5, 0.75, 1.0))},
-    "srns": {"srns_weight": CategoricalDistribution((0.5, 1.0, 5.0, 10.0))},
+    "srns": {
+        "srns_weight": CategoricalDistribution((0.5, 1.0, 5.0, 10.0)),
+        "srns_temperature": CategoricalDistribution((0.1, 1.0, 10.0)),
+    },
     "mixedns": {"exposed_share": CategoricalDistribution((0.1, 0.25, 0.5, 0.75))},
     "rns-as": {"rnsas_weight": CategoricalDistribution((0.5, 1.0, 2.5, 5.0))},
 }
-"""The flag of each sampler that is tuned; samplers not listed have none."""
+"""The flags of each sampler that are tuned; samplers not listed have none."""
 
 
 class Study(NamedTuple):
     """The trials of one encoder and sampler.
 
     Attributes:
-        base: the settings of the first trial.
+        base: the settings of the first trial, where they are in the search space.
         plain: the settings that run names are relative to.
         tag: the part of run names that stands for `plain`.
         space: the tuned settings and their values.
@@ -74,7 +78,7 @@ class Study(NamedTuple):
 
 
 def space_of(base: Config, given: Iterable[str]) -> dict[str, BaseDistribution]:
-    """Return the search space: learning rate, L2 coefficient, and the flag of the sampler.
+    """Return the search space: learning rate, L2 coefficient, and the flags of the sampler.
 
     Args:
         base: the settings to start from; the learning rate ranges from a tenth to ten times theirs.
@@ -94,7 +98,7 @@ def create_study(base: Config, plain: Config, given: Iterable[str], tag: str = "
     """Return a study without trials.
 
     Args:
-        base: the settings of the first trial.
+        base: see `Study`.
         plain: the settings that run names are relative to.
         given: names of settings that the command line fixes.
         tag: the part of run names that stands for `plain`.
@@ -107,10 +111,23 @@ def create_study(base: Config, plain: Config, given: Iterable[str], tag: str = "
         raise UserError("--tune: the command line fixes every setting that could be tuned.")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="maximize")
-    start = {name: getattr(base, name) for name in space}
-    if all(contains(values, start[name]) for name, values in space.items()):
-        study.enqueue_trial(start)
     return Study(base, plain, tag, space, study)
+
+
+def design_point(study: Study, number: int) -> dict[str, Any]:
+    """Return the settings of a trial of the design, a number below design.SIZE.
+
+    Trial 0 has the settings of `base`. Those outside the search space are replaced by the middle of
+    their range, each for itself, so that the others stay equal between samplers.
+    """
+    if number:
+        units = design.point(number, list(study.space))
+        return {name: value_at(values, units[name]) for name, values in study.space.items()}
+    start = {name: getattr(study.base, name) for name in study.space}
+    return {
+        name: start[name] if contains(values, start[name]) else value_at(values, 0.5)
+        for name, values in study.space.items()
+    }
 
 
 def contains(values: BaseDistribution, value: Any) -> bool:
@@ -121,12 +138,23 @@ def contains(values: BaseDistribution, value: Any) -> bool:
     return value in values.choices
 
 
+def value_at(values: BaseDistribution, unit: float) -> Any:
+    """Return the value at a place in the unit interval: by logarithm, or one of equal parts."""
+    if isinstance(values, FloatDistribution):
+        return values.low * (values.high / values.low) ** unit
+    assert isinstance(values, CategoricalDistribution)
+    return values.choices[int(unit * len(values.choices))]
+
+
 def propose(study: Study) -> tuple[optuna.Trial, Cell]:
     """Return the next trial of a study, and its run."""
     number = len(study.trials.get_trials(states=(TrialState.COMPLETE, TrialState.FAIL)))
     key = f"{study.base.dataset} {study.base.encoder} {study.base.sampler} {number}"
     seed = int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "big")
-    study.trials.sampler = optuna.samplers.TPESampler(seed=seed)
+    # The design takes the place of TPE's random start, even if some of its runs failed.
+    study.trials.sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=0)
+    if number < design.SIZE:
+        study.trials.enqueue_trial(design_point(study, number))
     trial = study.trials.ask(study.space)
     values = {name: round_value(value) for name, value in trial.params.items()}
     config = dataclasses.replace(study.base, **values)
@@ -207,6 +235,7 @@ def write_tables(studies: Sequence[Study], folder: Path) -> None:
                 "; ".join(
                     f"{name}: {format_values(values)}" for name, values in study.space.items()
                 ),
+                design.search_method(len(study.trials.trials)),
                 str(len(done)),
                 f"{100 * study.trials.best_value:.2f}" if done else tables.MISSING,
                 ", ".join(f"{name} {value}" for name, value in chosen.items()),
@@ -215,7 +244,7 @@ def write_tables(studies: Sequence[Study], folder: Path) -> None:
         trials += [trial_row(config, trial) for trial in study.trials.trials]
     metrics = dict.fromkeys(study.base.selection_metric for study in studies)
     best = f"best validation {' or '.join(map(label, metrics))}, %"
-    head = ["encoder", "sampler", "space", "trials", best, "settings"]
+    head = ["encoder", "sampler", "space", "search", "trials", best, "settings"]
     columns = ("encoder", "sampler", "trial", "folder", "state", *metrics, "settings")
     with written_together(folder, last="tuning.md") as new:
         write_csv(new / "tuning.csv", columns, trials)

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from recns_tf import datasets
 from recns_tf.experiments import (
     baseline_rows,
+    design,
     figures,
     negatives,
     results,
@@ -144,8 +145,9 @@ def write(
 
 
 COMPARISON_CAPTION = (
-    "{0.value} against the best other value by test mean. Paired tests over {0.users} users, with "
-    "metrics averaged over seeds; p values are adjusted by Holm over the rows of this table."
+    "{0.value} against the best other value by test mean. Paired t-test and Wilcoxon test over "
+    "{0.users} users, with metrics averaged over seeds; seeds and users: a paired test in which "
+    "both are random. P values are adjusted by Holm over the rows of this table."
 )
 
 
@@ -170,7 +172,8 @@ def legend(
         text += f" Settings from the command line: {', '.join(chosen)}."
     if options.tune:
         trials = count(options.tune, "trial")
-        text += f" Every sampler was tuned with {trials} on validation: tuning.md."
+        method = design.search_method(options.tune)
+        text += f" Every sampler was tuned with {trials} on validation ({method}): tuning.md."
     if done < len(cells):
         text += f" {done} of {len(cells)} runs are finished."
     return text

@@ -194,7 +194,8 @@ def test_significance_tests_average_users_over_seeds(reproduced):
     assert (row["encoder"], row["metric"], row["value"]) == ("lightgcn", "recall@20", "recns")
     assert row["other"] == "unins" and 40 < int(row["users"]) <= 60
     assert float(row["difference"]) == pytest.approx(difference)
-    assert 0 < float(row["t_test"]) <= 1 and 0 < float(row["wilcoxon"]) <= 1
+    assert all(0 < float(row[test]) <= 1 for test in ("t_test", "wilcoxon", "seeds_and_users"))
+    assert row["seeds"] == "2"
 
 
 def test_embeddings_that_do_not_reproduce_the_results_are_an_error(tmp_path):

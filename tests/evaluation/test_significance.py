@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from recns_tf.evaluation.significance import difference, holm, paired_t, wilcoxon
+from recns_tf.evaluation.significance import (
+    difference,
+    format_p_value,
+    holm,
+    paired_t,
+    wilcoxon,
+)
 
 
 def holm_step_by_step(p_values):
@@ -34,6 +40,21 @@ def test_holm_matches_the_step_down_procedure():
     np.testing.assert_allclose(holm([0.04, 0.01, 0.03]), [0.06, 0.03, 0.06])
     assert holm([0.9, 0.8]).tolist() == [1.0, 1.0]
     assert holm([]).shape == (0,)
+
+
+def test_holm_leaves_out_tests_that_could_not_be_made():
+    found = holm([0.03, np.nan, 0.01, np.nan])
+    np.testing.assert_allclose(found, [0.03, np.nan, 0.02, np.nan])
+    assert np.isnan(holm([np.nan])).all()
+
+
+def test_p_values_as_text():
+    assert [format_p_value(p) for p in (0.00009, 0.0001, 0.25, np.nan)] == [
+        "< 0.0001",
+        "0.0001",
+        "0.2500",
+        "—",
+    ]
 
 
 def test_t_test_and_interval_match_the_formula():

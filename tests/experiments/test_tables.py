@@ -9,6 +9,8 @@ import pytest
 from matplotlib.figure import Figure
 from scipy import stats
 
+from recns_tf.evaluation.crossed_test import crossed_t
+from recns_tf.evaluation.significance import format_p_value
 from recns_tf.experiments import figures, results, significance_tables, tables
 from tests.experiments.worlds import line
 
@@ -98,8 +100,8 @@ def test_reference_is_compared_with_the_best_other_of_its_encoder(per_user):
     assert first.t_test < 1e-10 and first.wilcoxon < 1e-6
     (row, *_) = significance_tables.markdown(found)[2:]
     assert row == (
-        "| lightgcn | Recall@20 | recns | srns | +40.00% | +6.00 | < 0.0001 | < 0.0001 |"
-    )
+        "| lightgcn | Recall@20 | recns | srns | +40.00% | +6.00 | < 0.0001 | < 0.0001 | — |"
+    ), "srns has one seed"
     assert significance_tables.compare(LINES, "simns", per_user) == []
     assert significance_tables.compare(LINES[1:2], "recns", per_user) == []
 
@@ -115,6 +117,40 @@ def test_p_values_are_adjusted_over_the_table(per_user):
     statistic = difference.mean() / (difference.std(ddof=1) / math.sqrt(50))
     assert found[0].other == "dns" and statistic > 10
     assert found[0].t_test == pytest.approx(3 * stats.ttest_rel(one, other).pvalue)
+    paired = [
+        per_user(ours)["recall@20"] - per_user(theirs)["recall@20"]
+        for (ours, _), (theirs, _) in zip(LINES[1].runs, LINES[0].runs, strict=True)
+    ]
+    assert found[0].seeds_and_users == pytest.approx(3 * crossed_t(paired).p_value)
+    assert significance_tables.markdown(found)[2].endswith(
+        f" | {format_p_value(found[0].seeds_and_users)} |"
+    )
+
+
+def test_runs_are_paired_by_seed_and_others_left_out():
+    """A line that lacks seed 0, or has its seeds in another order, changes no pair."""
+    noise = np.random.default_rng(3).normal(size=(3, 50))
+
+    def of(cell):
+        _, value, seed = cell.name.split("-")
+        own = np.random.default_rng(int(seed) + 7 * (value == "dns")).normal(size=50)
+        # Runs of a seed share most of their noise, so that wrong pairs have larger differences.
+        values = noise[int(seed)] + (0.1 if value == "recns" else 0.0) + 0.1 * own
+        return dict.fromkeys(("recall@20", "ndcg@20", "hr@20"), values)
+
+    ours, theirs = line("recns", 0.2, 0.2, 0.2), line("dns", 0.1, 0.1, 0.1)
+    turned = theirs._replace(runs=[theirs.runs[2], theirs.runs[1]])
+    (found, *_) = significance_tables.compare([ours, turned], "recns", of)
+    right, wrong = (
+        [of(ours.runs[a][0])["hr@20"] - of(theirs.runs[b][0])["hr@20"] for a, b in pairs]
+        for pairs in (((1, 1), (2, 2)), ((1, 2), (2, 1)))
+    )
+    assert found.seeds == 2 and found.users == 50
+    assert found.seeds_and_users == pytest.approx(min(1, 3 * crossed_t(right).p_value))
+    assert abs(min(1, 3 * crossed_t(wrong).p_value) - found.seeds_and_users) > 0.01
+    alone = theirs._replace(runs=theirs.runs[:1])
+    (found, *_) = significance_tables.compare([turned._replace(value="x"), alone], "x", of)
+    assert found.seeds == 0 and math.isnan(found.seeds_and_users) and found.t_test <= 1
 
 
 @pytest.mark.parametrize(

@@ -2,16 +2,21 @@
 
 import csv
 import dataclasses
+import doctest
+import hashlib
 import json
 import math
 import sys
 
+import optuna
 import pytest
+from optuna.trial import TrialState
 
 from recns_tf.config.config import Config
 from recns_tf.errors import UserError
-from recns_tf.experiments import tuning
+from recns_tf.experiments import design, tuning
 from recns_tf.experiments.options import SweepSettings
+from recns_tf.registry import ENCODERS, SAMPLERS
 from tests.experiments.worlds import SMALL, results
 
 PROGRAM = """
@@ -71,12 +76,16 @@ def test_samplers_have_equal_trials_and_validation_selects_the_best(tmp_path):
 
 @pytest.mark.slow
 def test_interrupted_tuning_continues_with_the_same_proposals(tmp_path):
-    whole, _ = tuned(tmp_path / "whole", 3, jobs=2)
-    tuned(tmp_path / "cut", 2)
+    last = design.SIZE + 2
+    whole, _ = tuned(tmp_path / "whole", last, jobs=2)
+    tuned(tmp_path / "cut", 5)
+    tuned(tmp_path / "cut", design.SIZE + 1)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("cut/**/results.json")}
-    again, _ = tuned(tmp_path / "cut", 3)
+    again, _ = tuned(tmp_path / "cut", last)
     assert proposals(again) == proposals(whole)
-    assert len(before) == 4 and all(path.stat().st_mtime_ns == t for path, t in before.items())
+    assert len(before) == 2 * (design.SIZE + 1) and all(
+        path.stat().st_mtime_ns == t for path, t in before.items()
+    )
 
 
 @pytest.mark.slow
@@ -86,7 +95,7 @@ def test_tuning_files_hold_the_search_space_and_every_trial(tmp_path):
     text = (tmp_path / "tuning.md").read_text().splitlines()
     assert text[2].startswith(
         "| lightgcn | popns | l2: 1e-06 … 0.1, log scale; "
-        "popularity_power: 0.25, 0.5, 0.75, 1.0 | 2 | 46.99 |"
+        "popularity_power: 0.25, 0.5, 0.75, 1.0 | quasi-random search | 2 | 46.99 |"
     )
     with (tmp_path / "tuning.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -131,7 +140,109 @@ def test_nothing_left_to_tune_is_an_error():
 
 def test_search_spaces_hold_legal_values():
     for sampler, space in tuning.SAMPLER_SPACES.items():
-        (name,) = space
-        for value in space[name].choices:
-            dataclasses.replace(Config(sampler=sampler), **{name: value})
-        assert getattr(Config(), name) in space[name].choices, "the first trial is the default"
+        own = {"srns_weight", "srns_temperature"} if sampler == "srns" else {*space}
+        assert space.keys() == own and len(space) == (2 if sampler == "srns" else 1)
+        for name, values in space.items():
+            for value in values.choices:
+                dataclasses.replace(Config(sampler=sampler), **{name: value})
+            for encoder in ENCODERS:
+                first = getattr(Config.for_run("ml-100k", encoder), name)
+                assert first in values.choices, "the first trial is that of the flagfiles"
+
+
+def radical_inverse(number, base):
+    """Return the digits of a number mirrored at the point, as van der Corput defines them."""
+    value, place = 0.0, 1.0
+    while number:
+        number, digit = divmod(number, base)
+        place /= base
+        value += digit * place
+    return value
+
+
+def proposed(sampler, given=(), trials=design.SIZE, **settings):
+    """Return the settings that a study proposes if every trial has the same value."""
+    base = Config(**{"dataset": "synthetic", "learning_rate": 0.01, **settings})
+    study = tuning.create_study(dataclasses.replace(base, sampler=sampler), base, given)
+    found = []
+    for _ in range(trials):
+        trial, cell = tuning.propose(study)
+        found.append((trial.params, cell.config))
+        study.trials.tell(trial, 0.1)
+    return found
+
+
+def test_the_design_is_the_halton_sequence_on_the_scales_of_the_settings():
+    (_, first), *rest = proposed("srns")
+    assert (first.learning_rate, first.l2, first.srns_weight, first.srns_temperature) == (
+        *(0.01, 1e-4, 5.0, 10.0),
+    )
+    weights, temperatures = (values.choices for values in tuning.SAMPLER_SPACES["srns"].values())
+    for index, (params, config) in enumerate(rest, 2):
+        rate, l2, weight, temperature = (radical_inverse(index, base) for base in (2, 3, 5, 7))
+        # From a tenth to ten times .01, and from 1e-6 to .1.
+        assert math.log10(params["learning_rate"]) == pytest.approx(2 * rate - 3)
+        assert math.log10(params["l2"]) == pytest.approx(5 * l2 - 6)
+        assert config.l2 == pytest.approx(params["l2"], rel=0.05)
+        assert config.srns_weight == weights[int(4 * weight)]
+        assert config.srns_temperature == temperatures[int(3 * temperature)]
+    assert {config.srns_temperature for _, config in rest} == set(temperatures)
+
+
+@pytest.mark.parametrize("sampler", sorted(SAMPLERS))
+def test_samplers_share_the_points_of_the_design(sampler):
+    def shared(found):
+        return [(params["learning_rate"], params["l2"]) for params, _ in found]
+
+    found = proposed(sampler)
+    assert len(set(shared(found))) == design.SIZE and shared(found) == shared(proposed("unins"))
+    # One setting less does not move the values of another.
+    fixed = proposed(sampler, given=("learning_rate",))
+    assert [params["l2"] for params, _ in fixed] == [params["l2"] for params, _ in found]
+
+
+def test_a_start_outside_the_search_space_moves_no_other_value():
+    # The middle of the choices is the default, 20.
+    assert proposed("dns", num_candidates=7) == proposed("dns")
+    (_, start), *_ = proposed("dns", l2=0.0)
+    assert start.l2 == pytest.approx(10**-3.5, rel=0.05) and start.learning_rate == 0.01
+
+
+def test_tpe_goes_on_from_the_design_even_if_runs_of_it_failed():
+    """The next proposal is that of Optuna with the same trials, and not a random draw."""
+    base = Config(dataset="synthetic", sampler="unins", learning_rate=0.01)
+    study = tuning.create_study(base, base, ())
+    for number in range(design.SIZE):
+        trial, cell = tuning.propose(study)
+        failed = number % 3 == 1
+        state = TrialState.FAIL if failed else None
+        study.trials.tell(trial, None if failed else recall(cell.config), state=state)
+    done = study.trials.get_trials()
+    trial, _ = tuning.propose(study)
+    digest = hashlib.sha256(f"synthetic {base.encoder} unins {design.SIZE}".encode()).digest()
+    seed = int.from_bytes(digest[:4], "big")
+    found = {}
+    for start in (0, design.SIZE):
+        sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=start)
+        oracle = optuna.create_study(direction="maximize", sampler=sampler)
+        oracle.add_trials(done)
+        found[start] = oracle.ask(study.space).params
+    assert trial.params == found[0] != found[design.SIZE]
+
+
+def test_temperature_of_srns_fits_the_size_of_scores():
+    """Embeddings of PinSage have length 1; those of the others are not bounded."""
+    temperatures = {
+        encoder: Config.for_run("ml-100k", encoder).srns_temperature for encoder in ENCODERS
+    }
+    assert temperatures == dict.fromkeys(ENCODERS, 10.0) | {"pinsage": 1.0}
+
+
+def test_example_in_the_docstring():
+    result = doctest.testmod(design)
+    assert result.attempted and not result.failed
+
+
+def test_words_for_the_search():
+    assert design.search_method(1) == design.search_method(12) == "quasi-random search"
+    assert design.search_method(13) == "quasi-random design, then TPE"

@@ -25,3 +25,12 @@ def test_negatives_are_written_if_samplers_are_compared(name, compares, tmp_path
     assert set(said.splitlines()[-1].partition(": ")[2].split()) == names
     table = (tmp_path / "out" / "table.md").read_text()
     assert f"\n\n{SENTENCE}\n\n|" in table and f"0 of {len(points)} runs are finished" in table
+
+
+@pytest.mark.parametrize(
+    ("trials", "method"),
+    [(8, "8 trials on validation (quasi-random search)"), (13, "(quasi-random design, then TPE)")],
+)
+def test_legend_names_the_search_for_hyperparameters(trials, method, tmp_path):
+    options = ReproduceSettings(tune=trials)
+    assert method in write_results.legend(options, [], [], {}, tmp_path)
