@@ -267,12 +267,6 @@ def test_flagfiles_are_valid_and_differ_from_the_defaults_as_stated(name):
     assert changed == expected
 
 
-def test_nothing_is_held_out_of_train_when_validating_on_test():
-    """Their LightGCN files have no validation part, of which a share of train would be made."""
-    config = read("original.flags")
-    assert (config.validate_on, config.valid_share) == ("test", 0)
-
-
 @pytest.mark.slow
 def test_the_ngcf_of_the_authors_program(toy):
     """Its layer is that of NGCF.py, without dropout."""
