@@ -48,6 +48,7 @@ def bytes_of(tensors):
         {"encoder": "lightgcn", "layer_weights": "learned", "stale_scores": True},
         {"encoder": "ngcf", "num_layers": 1},
         {"encoder": "ngcf", "num_layers": 3, "dim": 12},
+        {"encoder": "ngcf", "ngcf_form": "code", "adjacency": "row"},
         {"encoder": "pinsage", "feature_dim": 6},
         {"encoder": "pinsage", "num_layers": 3, "neighbor_draw": "shared", "num_neighbors": "3"},
         {"encoder": "mf", "stale_scores": True},
