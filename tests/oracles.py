@@ -108,6 +108,34 @@ def ngcf(dense, nodes, kernels, keep_messages=None, keep_nodes=None):
     return np.concatenate(layers, axis=1)
 
 
+def leaky(x):
+    """LeakyReLU with slope 0.2."""
+    return np.where(x > 0, x, 0.2 * x)
+
+
+def ngcf_of_code(dense, nodes, transforms, keep_messages=None, self_loop=True, both=True):
+    """The layers of NGCF.py, node by node: means over a node and its neighbors, two LeakyReLUs.
+
+    `transforms` holds (W1, W2, b1, b2) of each layer, `keep_messages` the dropout factors of the
+    outputs [n, d]. Mistakes: without `self_loop` the mean is over the neighbors alone, without
+    `both` one LeakyReLU is applied to the sum.
+    """
+    graph = adjacency(dense)
+    layer = nodes.astype(np.float64)
+    layers = [layer]
+    for number, (w1, w2, b1, b2) in enumerate(transforms):
+        following = np.zeros((len(layer), w1.shape[1]))
+        for u in range(len(graph)):
+            among = [*([u] if self_loop else []), *np.flatnonzero(graph[u])]
+            side = np.sum(layer[among], axis=0) / max(len(among), 1)
+            terms = side @ w1 + b1[0], (layer[u] * side) @ w2 + b2[0]
+            following[u] = sum(map(leaky, terms)) if both else leaky(sum(terms))
+        layer = following if keep_messages is None else following * keep_messages[number]
+        length = np.linalg.norm(layer, axis=1, keepdims=True)
+        layers.append(np.divide(layer, length, out=np.zeros_like(layer), where=length > 0))
+    return np.concatenate(layers, axis=1)
+
+
 def pinsage(features, neighbors_of, kernels):
     """GraphSAGE's algorithm 1 with the mean aggregator, one node at a time.
 

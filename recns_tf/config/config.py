@@ -23,6 +23,7 @@ from recns_tf.config.flags import (
     A_RATE,
     A_SEED,
     A_SIZE,
+    A_WAIT,
     K_VALUES,
     NOT_NEGATIVE,
     POSITIVE,
@@ -166,8 +167,15 @@ class Config(EncoderSettings, SamplerSettings, DeviceSettings, Checked):
     )
     epochs: int = option(1000, "maximum number of epochs", A_DURATION, alias="epoch")
     eval_every: int = option(1, "epochs between validations", A_DURATION)
+    eval_first: int = option(0, "epoch of the first validation; 0 for --eval_every", A_WAIT)
     patience: int = option(
         10, "validations without a better --select_by metric before training stops", A_DURATION
+    )
+    keep: str = option(
+        "best",
+        "epoch whose weights are kept and tested; best: by --select_by on validation; last: the "
+        "one that training ends with",
+        one_of(*registry.KEPT_EPOCHS),
     )
     topk: str = option("20", "K of the metrics, one or more, such as 5,10,20", K_VALUES)
     select_by: str = option(
@@ -198,6 +206,24 @@ class Config(EncoderSettings, SamplerSettings, DeviceSettings, Checked):
     def __post_init__(self) -> None:
         super().__post_init__()
         selection_metric(self.topk, self.select_by)
+        if self.eval_first > self.epochs:
+            raise UserError(
+                f"--eval_first={self.eval_first}: choose at most {self.epochs}, --epochs."
+            )
+
+    def is_due(self, epoch: int) -> bool:
+        """Return whether --eval_first and --eval_every ask for a validation after an epoch.
+
+        Args:
+            epoch: its number, counted from 1.
+
+        Example:
+            >>> config = Config(eval_first=1, eval_every=10)
+            >>> [epoch for epoch in range(1, 30) if config.is_due(epoch)]
+            [1, 11, 21]
+        """
+        after_first = epoch - (self.eval_first or self.eval_every)
+        return after_first >= 0 and after_first % self.eval_every == 0
 
     @property
     def ks(self) -> list[int]:

@@ -45,9 +45,16 @@ class EncoderSettings(Checked):
     )
     initializer: str = option(
         "glorot",
-        "initial values of layer-0 embeddings: glorot (Xavier) uniform, or normal with standard "
-        "deviation 0.01, as in the authors' LightGCN",
+        "initial values of layer-0 embeddings; glorot: Xavier uniform, for users and items "
+        "separately; joint_glorot: for both as one table, as in the authors' PinSage; normal: "
+        "standard deviation 0.01, as in their LightGCN",
         one_of(*registry.INITIALIZERS),
+    )
+    ngcf_form: str = option(
+        "paper",
+        "ngcf: its layer; paper: eq. (7), with --adjacency=symmetric; code: that of its authors' "
+        "NGCF.py, with --adjacency=row",
+        one_of(*registry.NGCF_FORMS),
     )
     message_dropout: float = option(
         0.1, "ngcf: share of each layer's outputs set to 0 in training", A_RATE

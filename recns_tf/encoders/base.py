@@ -160,6 +160,10 @@ class Encoder(Serializable, SameEverywhere, keras.Model):
     def from_settings(cls, config: Config, interactions: Interactions) -> Self:
         """Build the encoder that the flags describe on the train graph."""
 
+    @classmethod
+    def check_settings(cls, config: Config) -> None:
+        """Raise UserError if the encoder cannot have these settings. The default accepts all."""
+
     @abstractmethod
     def encode(self, training: bool, seed: tf.Tensor | None = None) -> Tables:
         """Return the embeddings e*. Propagates once; call it once per step.
@@ -262,7 +266,7 @@ class Encoder(Serializable, SameEverywhere, keras.Model):
 def initial_nodes(
     num_users: int, num_items: int, dim: int, seed: tf.Tensor, initializer: str = "glorot"
 ) -> tf.Tensor:
-    """Return layer-0 embeddings, float32 [U + I, dim], drawn separately for users and items.
+    """Return layer-0 embeddings, float32 [U + I, dim]: users, then items.
 
     Args:
         num_users, num_items: U and I.
@@ -270,9 +274,10 @@ def initial_nodes(
         seed: int64 [2].
         initializer: one of INITIALIZERS.
     """
+    sizes = [num_users + num_items] if initializer in JOINT else [num_users, num_items]
     tables = [
         INITIALIZERS[initializer]([rows, dim], random.stream(seed, branch))
-        for branch, rows in enumerate([num_users, num_items])
+        for branch, rows in enumerate(sizes)
     ]
     return tf.concat(tables, axis=0)
 
@@ -288,8 +293,15 @@ def small_normal(shape: list[int], seed: tf.Tensor) -> tf.Tensor:
     return tf.random.stateless_normal(shape, seed, stddev=0.01)
 
 
-INITIALIZERS = {"glorot": glorot_uniform, "normal": small_normal}
+INITIALIZERS = {
+    "glorot": glorot_uniform,
+    "joint_glorot": glorot_uniform,
+    "normal": small_normal,
+}
 """How layer-0 embeddings are drawn."""
+
+JOINT = ("joint_glorot",)
+"""Those that draw users and items as one table, whose number of rows bounds the values."""
 
 
 def half_squares(weights: Sequence[keras.Variable]) -> tf.Tensor:

@@ -55,21 +55,21 @@ class OwnDraws:
 
 
 def check_columns(num_neighbors: Sequence[int]) -> None:
-    """Raise a ValueError if a step needs more columns than the shared table has."""
-    if sum(num_neighbors) > TABLE_COLUMNS:
-        raise ValueError(f"num_neighbors: their sum must be at most {TABLE_COLUMNS}")
+    """Raise a ValueError if a layer needs more columns than the shared table has."""
+    if max(num_neighbors) > TABLE_COLUMNS:
+        raise ValueError(f"num_neighbors: each must be at most {TABLE_COLUMNS}")
 
 
 class SharedColumns:
     """Draws the same columns for all nodes in a step, from a table that is drawn once.
 
-    The columns are shuffled in each step. The last layer takes the first of them, the layer before
-    it the next. The only neighbor of a node without neighbors is the node N, whose row is N again.
-    Source: the authors' PinSage (zyang-16/RecNS).
+    Each layer shuffles the columns in each step and takes the first S. The only neighbor of a node
+    without neighbors is the node N, whose row is N again. Source: the authors' PinSage
+    (zyang-16/RecNS), which also shuffles anew for users, positives, negatives and exposed items.
 
     Args:
         graph: boolean CSR array [N, N].
-        num_neighbors: S of each layer, starting with the first; the sum is at most TABLE_COLUMNS.
+        num_neighbors: S of each layer, starting with the first; each is at most TABLE_COLUMNS.
         seed: of the table.
 
     Raises:
@@ -82,9 +82,10 @@ class SharedColumns:
         self.table = tf.constant(neighbor_table(graph, TABLE_COLUMNS, seed))
 
     def draw(self, layer: int, nodes: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        order = tf.random.experimental.stateless_shuffle(tf.range(TABLE_COLUMNS), seed)
-        first = sum(self.num_neighbors[layer:])
-        columns = order[first : first + self.num_neighbors[layer - 1]]
+        order = tf.random.experimental.stateless_shuffle(
+            tf.range(TABLE_COLUMNS), random.stream(seed, layer)
+        )
+        columns = order[: self.num_neighbors[layer - 1]]
         rows = tf.gather(self.table, nodes)
         return tf.gather(rows, columns, axis=1), tf.ones_like(nodes, tf.bool)
 

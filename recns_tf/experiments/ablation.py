@@ -26,8 +26,15 @@ from recns_tf.experiments.cells import Cell, make_cells
 from recns_tf.experiments.results import Line
 from recns_tf.utils.markdown import table
 
-GROUPS = (("eval_every", "patience", "validate_on"),)
-"""Settings that are changed together, as one choice."""
+GROUPS = (
+    ("eval_every", "eval_first", "patience", "validate_on", "valid_share"),
+    ("adjacency", "ngcf_form"),
+)
+"""Settings that are changed together, as one choice.
+
+Without a share for validation there would be nothing to validate on, and NGCF refuses the adjacency
+of its other form.
+"""
 
 SCALE_SETTINGS = ("dim", "num_layers", "l2", "learning_rate", "batch_size", "epochs")
 """Settings of scale, which are never varied: both presets take those of dataset and encoder.

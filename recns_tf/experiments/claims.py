@@ -230,7 +230,7 @@ def with_claim(entry: Entry, claim: Claim) -> Entry:
         raise ValueError("--epochs and --patience follow from its epochs")
     entry = dataclasses.replace(entry, claims=(*entry.claims, claim))
     config = entry.config(entry.claims)
-    if isinstance(claim.epoch, int) and claim.epoch % config.eval_every:
+    if isinstance(claim.epoch, int) and not config.is_due(claim.epoch):
         raise ValueError(f"epoch {claim.epoch} is not measured with these settings")
     key = split_key(claim.metric)
     if key is None or key[1] not in config.ks:

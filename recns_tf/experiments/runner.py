@@ -9,7 +9,7 @@ from pathlib import Path
 from recns_tf import datasets
 from recns_tf.errors import UserError
 from recns_tf.experiments.cells import DONE, Cell, state, unique_cells
-from recns_tf.experiments.checks import note_on_exposures
+from recns_tf.experiments.checks import note_on_exposures, parts_of
 from recns_tf.experiments.options import RunsSettings
 from recns_tf.experiments.sweep import Failure, duration, sweep
 from recns_tf.runs.folder import RunFolder
@@ -32,8 +32,8 @@ def run_cells(
         Whether the cells were run (False for a dry run), and the failures.
 
     Raises:
-        UserError: a folder is damaged or holds a run with other settings, or the dataset cannot be
-            read. No cell was run.
+        UserError: a folder is damaged or holds a run with other settings, the settings of a cell
+            do not go together, or the dataset cannot be read. No cell was run.
     """
     cells = unique_cells(cells)
     runs_dir = Path(options.runs_dir)
@@ -41,6 +41,8 @@ def run_cells(
         print(plan_text(cells, runs_dir, options.jobs))
         return False, []
     todo = [cell for cell in cells if state(cell, runs_dir) != DONE]
+    for cell in todo:
+        parts_of(cell.config).check(cell.config)
     # Loading them here reports errors once, and downloads a dataset in a single process.
     for name, config in {cell.config.dataset: cell.config for cell in reversed(todo)}.items():
         data = datasets.load(config, options.data_dir)

@@ -46,7 +46,8 @@ def curves_section(groups: Sequence[Group]) -> Section:
     return Section(
         "curves",
         "Training curves",
-        "One line per run; the dot marks its best epoch. Select a name to highlight its lines.",
+        "One line per run; the dot marks its best epoch, or its last with --keep=last. Select a "
+        "name to highlight its lines.",
         parts_by_dataset(groups, make_part),
     )
 

@@ -68,14 +68,7 @@ def build_page(runs: Sequence[Run], notes: Sequence[str], settings: Report) -> s
     kept = [run for group in groups for run in group.runs]
     slices, slice_notes = compute_slices(groups, settings)
     finished = sum(run.results is not None for run in kept)
-    remarks = []
-    by_test = [run.path.name for run in kept if run.config.get("validate_on") == "test"]
-    if by_test:
-        remarks.append(
-            f"{', '.join(by_test)}: the best epoch was chosen on the test set "
-            "(--validate_on=test), and the validation curves are of the test set."
-        )
-    remarks += warning_remarks(kept) + metric_remarks(kept)
+    remarks = remarks_on_test(kept) + warning_remarks(kept) + metric_remarks(kept)
     sections = [
         results_section(groups),
         more_metrics_section(groups),
@@ -96,6 +89,27 @@ def build_page(runs: Sequence[Run], notes: Sequence[str], settings: Report) -> s
         sections=[section for section in sections if section.parts or section.notes],
     )
     return render(page)
+
+
+CHOSEN = {"best": "the best epoch was chosen", "last": "when to stop was decided"}
+"""What validation does in a run, by --keep."""
+
+
+def remarks_on_test(runs: Sequence[Run]) -> list[str]:
+    """Return a sentence for each use that runs make of the test set in training."""
+    remarks = []
+    for keep, chosen in CHOSEN.items():
+        by_test = [
+            run.path.name
+            for run in runs
+            if run.config.get("validate_on") == "test" and run.config.get("keep", "best") == keep
+        ]
+        if by_test:
+            remarks.append(
+                f"{', '.join(by_test)}: {chosen} on the test set (--validate_on=test), and the "
+                "validation curves are of the test set."
+            )
+    return remarks
 
 
 def warning_remarks(runs: Sequence[Run]) -> list[str]:

@@ -47,8 +47,8 @@ def results_section(groups: Sequence[Group]) -> Section:
         "results",
         "Results",
         "Mean ± sample standard deviation over seeds; dots with bars show test Recall ± one "
-        "deviation. The test set is scored once, at the best validation epoch. Unfinished runs "
-        "show their best epoch so far.",
+        "deviation. The test set is scored once, at the best validation epoch, or the last one "
+        "with --keep=last. Unfinished runs show their best epoch so far.",
         parts_by_dataset(groups, make_part),
     )
 

@@ -49,28 +49,32 @@ class Run:
         """Whether the run is a baseline, which has no epochs and no training settings."""
         return self.config["sampler"] == "none"
 
-    def best_row(self) -> Row | None:
-        """Return the row with the highest validation metric, else the last row, if any."""
+    def kept_row(self) -> Row | None:
+        """Return the row of the epoch whose weights are kept, if any.
+
+        It is the one with the highest validation metric, or the last one: with --keep=last, or if
+        none is validated.
+        """
         validated = [row for row in self.rows if number(row, "valid", self.metric) is not None]
-        if validated:
+        if validated and self.config.get("keep") != "last":
             return max(validated, key=lambda row: row["valid"][self.metric])
         return self.rows[-1] if self.rows else None
 
     def number(self, *keys: str) -> float | None:
-        """Return the number at results[key][key]…, else that of the best epoch so far, if any."""
+        """Return the number at results[key][key]…, else that of the kept epoch so far, if any."""
         value = number(self.results, *keys)
-        return number(self.best_row(), *keys) if value is None else value
+        return number(self.kept_row(), *keys) if value is None else value
 
     def false_negatives(self) -> float | None:
-        """Return the share of false negatives, of the best epoch so far if not finished."""
+        """Return the share of false negatives, of the kept epoch so far if not finished."""
         value = number(self.results, "negatives", "false_negatives")
-        return number(self.best_row(), "false_negatives") if value is None else value
+        return number(self.kept_row(), "false_negatives") if value is None else value
 
 
 def best_epoch(run: Run) -> float | None:
-    """Return the best epoch of a run, or the best so far if it is not finished."""
+    """Return the kept epoch of a run, or that so far if it is not finished."""
     epoch = number(run.results, "best_epoch")
-    return number(run.best_row(), "epoch") if epoch is None else epoch
+    return number(run.kept_row(), "epoch") if epoch is None else epoch
 
 
 def drop_missing(values: Iterable[float | None]) -> list[float]:

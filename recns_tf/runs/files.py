@@ -3,8 +3,8 @@
 config.json        all settings; written first, so that its presence marks a run folder
 metrics.jsonl      one JSON object per epoch: "epoch", "loss", "seconds", and others
 checkpoint/        the state after the last epoch, to resume from
-best/              model.weights.h5, the weights of the best epoch so far
-embeddings/        of the best epoch: user.npy and item.npy, float32 [U, d] and [I, d], and
+best/              model.weights.h5, the weights of the best epoch so far, or of the last: --keep
+embeddings/        of the same epoch: user.npy and item.npy, float32 [U, d] and [I, d], and
                    the ids of their rows, user_ids.npy and item_ids.npy
 lists/test.npy     the test lists, int64 [U, largest K]; written by closed-form baselines
 curves.png         loss and validation metrics over epochs

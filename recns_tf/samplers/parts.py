@@ -57,4 +57,5 @@ class Parts(NamedTuple):
                 f"{config.encoder} does not allow, since {self.encoder.without_layers}: choose "
                 "another --sampler, or the encoder lightgcn, ngcf or mf."
             )
+        self.encoder.check_settings(config)
         self.sampler.check_settings(config)

@@ -3,7 +3,8 @@
 Source: J. Ding et al., "Reinforced Negative Sampling for Recommendation with Exposure Data",
 IJCAI 2019 (dingjingtao/ReinforceNS); §5.1. Of the N candidates of a pair, Ne are exposed to the
 user, and the others are neither exposed nor positive; a user without exposures gets N of the
-others. The rewards of a negative v are
+others. In the warm-up, which stands for the BPR model that the source starts from (sh/bpr.sh),
+negatives are uniform over all items but the positives. The rewards of a negative v are
 
     r1 = -σ(-e_u·e_v),
     r_id = 1 if v is exposed to u, else 0,
@@ -53,7 +54,7 @@ class RNSAS(GeneratorSampler):
 
     Args:
         num_negatives: k.
-        pool: the items that the unexposed candidates come from.
+        pool: the items that the unexposed candidates come from, and the negatives of the warm-up.
         exposed: boolean CSR array [U, I], the items exposed to each user.
         options: of the generator.
         num_exposed: Ne, at most N - k.
@@ -134,24 +135,29 @@ class RNSAS(GeneratorSampler):
         self.totals.assign(tf.zeros([3, 2]))
 
     def candidates(self, users: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """Draw N candidates for every pair; the exposed ones are last: int32 [B, N]."""
+        """Draw N candidates for every pair; the exposed ones are last: int32 [B, N].
+
+        In the warm-up the first k, its negatives, are drawn from the whole pool.
+        """
         number, exposures = self.options.num_candidates, self.unexposed.exposures
         others = self.unexposed.draw(users, number, random.stream(seed, Purpose.CANDIDATES))
         branch = random.stream(seed, Purpose.EXPOSED)
         shown = random.with_replacement(exposures, users, self.num_exposed, branch)
         common, last = tf.split(others, [number - self.num_exposed, self.num_exposed], axis=1)
+        first, rest = common[:, : self.num_negatives], common[:, self.num_negatives :]
+        branch = random.stream(seed, Purpose.POOL)
+        whole = random.with_replacement(self.pool, users, self.num_negatives, branch)
+        first = tf.where(self.in_warmup(), whole, first)
         some = exposures.count(users)[:, None] > 0
-        return tf.concat([common, tf.where(some, shown, last)], axis=1)
+        return tf.concat([first, rest, tf.where(some, shown, last)], axis=1)
 
     def rewards(
         self, batch: Batch, tables: Tables, ids: tf.Tensor, drawn: tf.Tensor, seed: tf.Tensor
     ) -> tuple[tf.Tensor, ...]:
         """Return r1, r_id, r_fm, and 1 where r_fm is defined, else 0; each float32 [B, k]."""
+        del drawn
         score = tables.products(tables.users(batch.users), ids)
-        exposures = self.unexposed.exposures
-        some = exposures.count(batch.users)[:, None] > 0
-        last = drawn >= self.options.num_candidates - self.num_exposed
-        is_exposed = tf.cast(last & some, tf.float32)
+        is_exposed = tf.cast(self.unexposed.exposures.contains(batch.users, ids), tf.float32)
         given, looks = self.looks_exposed(batch.users, ids[:, 0], tables, seed)
         shape = tf.shape(score)
         padding = [[0, shape[0] - tf.size(looks)], [0, shape[1] - 1]]

@@ -40,6 +40,20 @@ def best_row(rows: list[Row], metric: str) -> Row | None:
     return max(validated, key=lambda row: row["valid"][metric])
 
 
+def kept_row(rows: list[Row], metric: str, keep: str) -> Row | None:
+    """Return the row of the epoch whose weights are kept.
+
+    Args:
+        rows: rows of metrics.jsonl.
+        metric: `Config.selection_metric`.
+        keep: "best" for the best row, "last" for the last.
+
+    Returns:
+        The row, or None without rows.
+    """
+    return best_row(rows, metric) if keep == "best" else best_row(rows[-1:], metric)
+
+
 def out_of_patience(rows: list[Row], patience: int, metric: str) -> bool:
     """Return whether the last `patience` validations brought no improvement (§5.1)."""
     best = best_row(rows, metric)
@@ -77,7 +91,7 @@ class Refresh(keras.callbacks.Callback):
 
 
 class EpochEnd(keras.callbacks.Callback):
-    """After each epoch, validates, logs, saves the best weights and writes a checkpoint.
+    """After each epoch, validates, logs, saves the weights to keep and writes a checkpoint.
 
     The state of early stopping (best epoch, remaining patience) is derived from the rows of
     metrics.jsonl, so a resumed run continues as if it had never stopped.
@@ -86,9 +100,11 @@ class EpochEnd(keras.callbacks.Callback):
         folder: folder of the run.
         checkpoints: saves the model and the optimizer after every epoch.
         validate: returns the validation metrics after an epoch; None disables validation.
-        eval_every: epochs between validations; the last epoch is always validated.
+        is_due: returns whether to validate after an epoch, counted from 1; the last epoch is
+            always validated.
         patience: validations without improvement before training stops.
         metric: the validation metric that selects the best epoch.
+        keep: which epoch's weights are kept, "best" or "last".
     """
 
     def __init__(
@@ -97,17 +113,19 @@ class EpochEnd(keras.callbacks.Callback):
         checkpoints: Checkpoints,
         validate: Callable[[int], dict[str, Any]] | None,
         *,
-        eval_every: int,
+        is_due: Callable[[int], bool],
         patience: int,
         metric: str,
+        keep: str,
     ):
         super().__init__()
         self.folder = folder
         self.checkpoints = checkpoints
         self.validate = validate
-        self.eval_every = eval_every
+        self.is_due = is_due
         self.patience = patience
         self.metric = metric
+        self.keep = keep
         self.rows = folder.rows()
         self.started = 0.0
 
@@ -131,7 +149,7 @@ class EpochEnd(keras.callbacks.Callback):
         require_finite_loss(row["loss"], number)
         require_finite_weights(self.model.trainable_variables, number)
         last = number == self.params["epochs"]
-        if self.validate and (last or number % self.eval_every == 0):
+        if self.validate and (last or self.is_due(number)):
             row["valid"] = self.validate(number)
         row["seconds"] = round(seconds, 3)
         self.rows.append(row)
@@ -140,7 +158,7 @@ class EpochEnd(keras.callbacks.Callback):
             logs.update(epoch_logs(row))
         # HDF5 crashes on a full disk, and TensorFlow reports it as exhausted memory.
         require_space(self.folder.path, bytes_per_epoch(self.model), f"epoch {number}")
-        if best_row(self.rows, self.metric) is row:
+        if kept_row(self.rows, self.metric, self.keep) is row:
             with self.folder.manifest.replacing(self.folder.best_weights) as temporary:
                 self.model.save_weights(temporary)
         self.checkpoints.save(number)
@@ -166,7 +184,7 @@ def part_logs(prefix: str, metrics: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def bytes_per_epoch(model: keras.Model) -> int:
-    """Return how many bytes an epoch writes at most: the best weights and a checkpoint.
+    """Return how many bytes an epoch writes at most: the weights to keep and a checkpoint.
 
     Both contain the weights and the state of the optimizer.
     """

@@ -11,14 +11,17 @@ from recns_tf.utils.files import atomic
 FEW_EPOCHS = 10
 
 
-def plot_curves(rows: list[Row], best_epoch: int, title: str, path: Path) -> None:
+def plot_curves(
+    rows: list[Row], kept_epoch: int, title: str, path: Path, keep: str = "best"
+) -> None:
     """Plot the training loss, and Recall, NDCG and HR at the largest K, by epoch into a PNG file.
 
     Args:
         rows: rows of metrics.jsonl.
-        best_epoch: the epoch to mark by a vertical line.
+        kept_epoch: the epoch to mark by a vertical line.
         title: title above both panels.
         path: path of the PNG file.
+        keep: what the marked epoch is, "best" or "last".
     """
     # It takes half a second to import: not before the first step.
     from matplotlib.figure import Figure
@@ -36,7 +39,7 @@ def plot_curves(rows: list[Row], best_epoch: int, title: str, path: Path) -> Non
         metric_axes.plot(checked, values, label=label(key), color=f"C{color}", marker=marker)
     metric_axes.set(xlabel="epoch", ylabel="validation", ylim=(0, None))
     for axes in (loss_axes, metric_axes):
-        axes.axvline(best_epoch, color="0.5", linestyle=":", label=f"best epoch, {best_epoch}")
+        axes.axvline(kept_epoch, color="0.5", linestyle=":", label=f"{keep} epoch, {kept_epoch}")
         axes.grid(alpha=0.3)
         axes.xaxis.get_major_locator().set_params(integer=True)
     figure.legend(*metric_axes.get_legend_handles_labels(), loc="outside lower center", ncols=4)

@@ -26,7 +26,7 @@ def load(
     *,
     allow_custom: bool = False,
 ) -> tuple[SampledRec, Interactions]:
-    """Return the model of a run with the weights of its best epoch, and its data.
+    """Return the model of a run with the weights that it kept, and its data.
 
     Args:
         run: the run's folder, such as runs/ml-100k-pinsage-recns.
@@ -36,7 +36,7 @@ def load(
             runs, so set it only for a run that you trust.
 
     Raises:
-        UserError: the folder holds no run with a best epoch, the run names a part as
+        UserError: the folder holds no run with weights, the run names a part as
             module:object, a file is damaged or was changed, or the data are not those that the run
             was trained on.
 
@@ -67,7 +67,7 @@ def load(
 
 
 def load_best_weights(model: SampledRec, folder: RunFolder) -> None:
-    """Load the weights of a run's best epoch.
+    """Load the weights that a run kept.
 
     Raises:
         UserError: the file is missing, damaged, or was changed.

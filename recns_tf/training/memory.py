@@ -100,7 +100,8 @@ def weight_count(config: Config, size: Size) -> int:
     if config.encoder == "lightgcn":
         return size.nodes * d + (layers + 1) * (config.layer_weights == "learned")
     if config.encoder == "ngcf":
-        return size.nodes * d + layers * 2 * d * d
+        biases = 2 * d if config.ngcf_form == "code" else 0
+        return size.nodes * d + layers * (2 * d * d + biases)
     if config.encoder == "pinsage":
         rows = size.nodes + (config.neighbor_draw == "shared")
         kernels = 2 * (d // 2) * (features + (layers - 1) * d)

@@ -21,7 +21,7 @@ from recns_tf.runs.files import ANEW
 from recns_tf.runs.folder import Row, RunFolder
 from recns_tf.runs.provenance import git_commit, versions
 from recns_tf.runs.published import published
-from recns_tf.training.callbacks import SLACK_BYTES, best_row
+from recns_tf.training.callbacks import SLACK_BYTES, kept_row
 from recns_tf.training.curves import plot_curves
 from recns_tf.training.divergence import require_finite_scores, warnings
 from recns_tf.training.load import load_best_weights
@@ -65,7 +65,11 @@ def validation(
     """
     part = config.validate_on
     if part == "test":
-        print("--validate_on=test: the test metrics will be those of the best epoch on test.")
+        effect = {
+            "best": "the test metrics will be those of the best epoch on test",
+            "last": "the test metrics decide when training ends",
+        }
+        print(f"--validate_on=test: {effect[config.keep]}.")
     if not getattr(interactions, part).nnz:
         print(f"no {PARTS[part]} positives: training runs for all --epochs and keeps the last one.")
         return None
@@ -86,9 +90,9 @@ def finish(
     folder: RunFolder,
     keep_data: bool = False,
 ) -> dict[str, Any]:
-    """Restore the best weights, test them once, and write the output files of a run.
+    """Restore the kept weights, test them once, and write the output files of a run.
 
-    Validation is measured again, so that weights other than those of the best epoch are noticed.
+    Validation is measured again, so that weights other than those of the kept epoch are noticed.
 
     Args:
         config: all settings.
@@ -102,22 +106,22 @@ def finish(
         The content of results.json.
 
     Raises:
-        UserError: a score is not finite, a file is damaged or was changed, or the best weights do
+        UserError: a score is not finite, a file is damaged or was changed, or the kept weights do
             not give the validation metrics recorded for them.
     """
     rows = folder.rows()
     with reading(folder.metrics, ANEW):
-        best = best_row(rows, config.selection_metric)
-        assert best is not None, "a run has at least one epoch"
+        kept = kept_row(rows, config.selection_metric, config.keep)
+        assert kept is not None, "a run has at least one epoch"
         seconds = [row["seconds"] for row in rows]
         sampling_seconds = sum(row["sampling_seconds"] for row in rows)
-        negatives = {name: best[name] for name in STATISTICS}
+        negatives = {name: kept[name] for name in STATISTICS}
     load_best_weights(model, folder)
     embeddings = model.encoder.embeddings()
-    require_finite_scores(*embeddings, best["epoch"])
-    if "valid" in best:
+    require_finite_scores(*embeddings, kept["epoch"])
+    if "valid" in kept:
         check_validation(
-            best, measure(config, embeddings, interactions, config.validate_on), folder
+            kept, measure(config, embeddings, interactions, config.validate_on), folder
         )
     arrays = {
         "user": embeddings[0],
@@ -134,15 +138,15 @@ def finish(
         with folder.manifest.replacing(folder.interactions) as temporary:
             cache.write(temporary, interactions)
     title = f"{config.dataset}, {config.encoder}, {config.sampler}, seed {config.seed}"
-    plot_curves(rows, best["epoch"], title, folder.curves)
+    plot_curves(rows, kept["epoch"], title, folder.curves, config.keep)
     results = {
         "dataset": config.dataset,
         "encoder": config.encoder,
         "sampler": config.sampler,
         "seed": config.seed,
-        "best_epoch": best["epoch"],
+        "best_epoch": kept["epoch"],
         "epochs_run": len(rows),
-        "valid": best.get("valid")
+        "valid": kept.get("valid")
         if config.validate_on == "valid"
         else measure(config, embeddings, interactions, "valid"),
         "test": measure(config, embeddings, interactions, "test"),
@@ -167,23 +171,23 @@ def finish(
     return results
 
 
-def check_validation(best: Row, measured: Row, folder: RunFolder) -> None:
+def check_validation(kept: Row, measured: Row, folder: RunFolder) -> None:
     """Raise UserError if the metrics of the restored weights are not those recorded for them.
 
     Metrics that the version of the run did not record are not compared.
 
     Args:
-        best: the row of the best epoch.
+        kept: the row of the kept epoch.
         measured: the validation metrics of the restored weights.
         folder: folder of the run.
     """
-    for name in recorded_metrics([best["valid"]]):
-        recorded = best["valid"][name]
+    for name in recorded_metrics([kept["valid"]]):
+        recorded = kept["valid"][name]
         found = measured.get(name, recorded)
         if not abs(found - recorded) <= TOLERANCE * max(1, abs(recorded)):
             raise UserError(
                 f"{folder.best_weights} gives a validation {label(name)} of {found:.6f}, but "
-                f"epoch {best['epoch']} of {folder.metrics} has {recorded:.6f}, so that these are "
+                f"epoch {kept['epoch']} of {folder.metrics} has {recorded:.6f}, so that these are "
                 f"not the weights of that epoch: {ANEW}."
             )
 
@@ -191,10 +195,11 @@ def check_validation(best: Row, measured: Row, folder: RunFolder) -> None:
 def table(results: dict[str, Any], folder: RunFolder) -> str:
     """Return the summary of a finished run for the screen."""
     head = " ".join(f"{results[key]}" for key in ("dataset", "encoder", "sampler"))
+    keep = results.get("config", {}).get("keep", "best")
     lines = [
         "",
         f"{head}, seed {results['seed']}: "
-        f"best epoch {results['best_epoch']} of {results['epochs_run']}",
+        f"{keep} epoch {results['best_epoch']} of {results['epochs_run']}",
         *metric_lines(part_columns(results)),
         *saturation_sentences(results["test"]),
         f"{results['seconds_per_epoch']:.2f} s per epoch, "

@@ -72,7 +72,7 @@ class RowLog(keras.callbacks.Callback):
         self.add(epoch + 1, logs or {})
 
     def finish(self, results: Mapping[str, Any]) -> None:
-        """Add what is missing and the test metrics, whose step is the best epoch.
+        """Add what is missing and the test metrics, whose step is the kept epoch.
 
         Args:
             results: the content of results.json.

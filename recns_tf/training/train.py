@@ -136,9 +136,10 @@ def run(
             folder,
             checkpoints,
             validate,
-            eval_every=config.eval_every,
+            is_due=config.is_due,
             patience=config.patience,
             metric=metric,
+            keep=config.keep,
         )
         require_space(folder.path, bytes_per_epoch(model), "an epoch")
         candidate_sets.prepare(done)

@@ -257,6 +257,11 @@ def test_ablation_writes_tables_of_finished_runs(tmp_path, monkeypatch):
         ),
         ("ablate", ["ml-100k"], "two words are needed, DATASET and ENCODER, not 1"),
         ("ablate", ["ml-100k", "lightgcn", "--base=x"], "--base=x: choose one of both, original"),
+        (
+            "ablate",
+            ["ml-100k", "ngcf", "--base=original", "--adjacency=symmetric"],
+            "--adjacency=symmetric with --ngcf_form=code: choose --adjacency=symmetric with",
+        ),
     ],
 )
 def test_bad_input_is_a_one_line_error(command, arguments, sentence, tmp_path):

@@ -48,6 +48,9 @@ from recns_tf.runs.folder import RunFolder
         ("select_by", "ndcg@10", "one of auto, recall@20, ndcg@20, hr@20, precision@20, mrr@20"),
         ("select_by", "coverage@20", "one of auto, recall@20"),
         ("select_by", "ndcg", "one of auto, recall@20"),
+        ("keep", "first", "one of best, last"),
+        ("eval_first", -1, "a whole number from 0"),
+        ("eval_first", 1001, "at most 1000, --epochs"),
     ],
 )
 def test_illegal_value_error_names_the_flag_and_the_legal_values(flag, value, legal):
@@ -70,6 +73,20 @@ def test_the_selection_metric_is_recall_at_the_largest_k_or_the_given_one(
 ):
     config = Config(topk=topk, select_by=select_by)
     assert config.ks == ks and config.selection_metric == metric
+
+
+@pytest.mark.parametrize(
+    ("settings", "due"),
+    [
+        ({}, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]),
+        ({"eval_every": 5}, [5, 10]),
+        ({"eval_every": 5, "eval_first": 1}, [1, 6, 11]),
+        ({"eval_every": 2, "eval_first": 7}, [7, 9, 11]),
+    ],
+)
+def test_validations_are_due_every_so_many_epochs_from_the_first(settings, due):
+    config = Config(epochs=12, **settings)
+    assert [epoch for epoch in range(1, 13) if config.is_due(epoch)] == due
 
 
 def test_defaults_are_the_papers():

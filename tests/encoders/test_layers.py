@@ -53,7 +53,7 @@ def test_layers_of_lightgcn_are_powers_of_the_matrix(toy, toy_config):
 
 def test_layers_of_ngcf_are_those_that_it_concatenates(toy, toy_config):
     encoder = make(toy, toy_config, "ngcf", num_layers=2)
-    kernels = [[np.float64(kernel) for kernel in pair] for pair in encoder.kernels]
+    kernels = [[np.float64(kernel) for kernel in pair] for pair in encoder.transforms]
     expected = oracles.ngcf(toy.train.toarray(), encoder.nodes.numpy(), kernels)
     tables = encoder.encode_layers(False)
     assert len(tables.layers) == 3

@@ -104,43 +104,53 @@ def test_lightgcn_of_a_user_without_a_layer_0_embedding_is_its_history(toy, toy_
     np.testing.assert_allclose(found, user[5], rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("matrix", ["symmetric", "row"])
-def test_ngcf_is_that_of_a_user_appended_to_the_graph(toy, toy_config, matrix):
-    encoder = make(NGCF, toy_config, toy, adjacency=matrix)
+def test_ngcf_is_that_of_a_user_appended_to_the_graph(toy, toy_config):
+    encoder = make(NGCF, toy_config, toy)
     dense = toy.train.toarray().astype(float)
     nodes = np.float64(encoder.nodes.numpy())
-    kernels = [[np.float64(kernel.numpy()) for kernel in pair] for pair in encoder.kernels]
+    transforms = [[np.float64(weight.numpy()) for weight in layer] for layer in encoder.transforms]
     graph = oracles.adjacency(dense)
-    if matrix == "symmetric":
-        degree = graph.sum(axis=1)
-        root = np.sqrt(np.maximum(degree, 1))
-        propagation = graph / root[:, None] / root
-    else:
-        graph += np.eye(100)
-        propagation = graph / graph.sum(axis=1, keepdims=True)
-
-    def leaky(x):
-        return np.maximum(x, 0.2 * x)
-
+    root = np.sqrt(np.maximum(graph.sum(axis=1), 1))
+    propagation = graph / root[:, None] / root
     hidden, layers = nodes, []
-    for w1, w2 in kernels:
+    for w1, w2 in transforms:
         layers.append(hidden[40:])
         sent = propagation @ hidden
-        hidden = leaky((sent + hidden) @ w1 + (sent * hidden) @ w2)
-    found = encoder.embed_new_users(clicks_of(HISTORIES))
+        hidden = oracles.leaky((sent + hidden) @ w1 + (sent * hidden) @ w2)
     degree = dense.sum(axis=0)
+    found = encoder.embed_new_users(clicks_of(HISTORIES))
     for history, embedding in zip(HISTORIES, found, strict=True):
         own = nodes[:40].mean(axis=0)
         expected = [own]
-        for layer, (w1, w2) in zip(layers, kernels, strict=True):
-            if matrix == "symmetric":
-                terms = [layer[i] / np.sqrt(len(history) * degree[i]) for i in history if degree[i]]
-                received = sum(terms, np.zeros(8))
-            else:
-                received = (sum((layer[i] for i in history), np.zeros(8)) + own) / (
-                    len(history) + 1
-                )
-            own = leaky((received + own) @ w1 + (received * own) @ w2)
+        for layer, (w1, w2) in zip(layers, transforms, strict=True):
+            terms = [layer[i] / np.sqrt(len(history) * degree[i]) for i in history if degree[i]]
+            received = sum(terms, np.zeros(8))
+            own = oracles.leaky((received + own) @ w1 + (received * own) @ w2)
+            expected.append(own / np.linalg.norm(own))
+        np.testing.assert_allclose(embedding, np.concatenate(expected), rtol=1e-3, atol=1e-5)
+
+
+def test_ngcf_in_the_form_of_the_code_is_that_of_a_user_appended_to_the_graph(toy, toy_config):
+    encoder = make(NGCF, toy_config, toy, ngcf_form="code", adjacency="row")
+    dense = toy.train.toarray().astype(float)
+    nodes = np.float64(encoder.nodes.numpy())
+    transforms = [[np.float64(weight.numpy()) for weight in layer] for layer in encoder.transforms]
+    propagation = oracles.adjacency(dense) + np.eye(100)
+    propagation /= propagation.sum(axis=1, keepdims=True)
+
+    def update(sent, hidden, w1, w2, b1, b2):
+        return oracles.leaky(sent @ w1 + b1[0]) + oracles.leaky((sent * hidden) @ w2 + b2[0])
+
+    hidden, layers = nodes, []
+    for weights in transforms:
+        layers.append(hidden[40:])
+        hidden = update(propagation @ hidden, hidden, *weights)
+    found = encoder.embed_new_users(clicks_of(HISTORIES))
+    for history, embedding in zip(HISTORIES, found, strict=True):
+        own = nodes[:40].mean(axis=0)
+        expected = [own]
+        for layer, weights in zip(layers, transforms, strict=True):
+            own = update(np.mean([own, *layer[history]], axis=0), own, *weights)
             expected.append(own / np.linalg.norm(own))
         np.testing.assert_allclose(embedding, np.concatenate(expected), rtol=1e-3, atol=1e-5)
 

@@ -21,7 +21,7 @@ from tests.conftest import make_toy
 SETTINGS = {"message_dropout": 0.3, "num_neighbors": "4,2", "feature_dim": 5}
 CHOICES = {
     "lightgcn": [{}, {"layer_weights": "learned", "adjacency": "row", "sparse_engine": "coo"}],
-    "ngcf": [{}, {"adjacency": "row"}],
+    "ngcf": [{}, {"ngcf_form": "code", "adjacency": "row"}],
     "pinsage": [{}, {"ranking_neighbors": "drawn"}, {"neighbor_draw": "shared"}],
     "mf": [{}],
 }

@@ -6,6 +6,7 @@ from recns_tf.config.config import Config
 from recns_tf.errors import UserError
 from recns_tf.experiments import ablation
 from recns_tf.experiments.ablation import Preset
+from recns_tf.samplers.parts import Parts
 from tests.experiments.worlds import line
 
 PLAIN = {"lightgcn": "--dim=32\n", "ngcf": "", "pinsage": "", "toy": "--batch_size=64\n--khop=3\n"}
@@ -44,6 +45,33 @@ def test_rows_are_the_differing_settings_relevant_for_the_encoder(flagfiles):
         "toy-lightgcn-recns", "toy-lightgcn-recns-khop=5", "toy-lightgcn-recns-margin=0.5",
         "toy-lightgcn-recns-eval_every=20-patience=5",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("encoder", "together", "alone"),
+    [
+        ("lightgcn", [("eval_every", "patience", "validate_on", "valid_share")], ["adjacency"]),
+        ("pinsage", [("eval_every", "eval_first", "patience")], ["keep", "initializer"]),
+        ("ngcf", [("adjacency", "ngcf_form")], ["message_dropout"]),
+    ],
+)
+def test_settings_of_the_presets_that_need_each_other_are_one_choice(encoder, together, alone):
+    """Any of them alone would train without validation, or be refused by NGCF."""
+    original, default = ablation.presets("ml-100k", encoder, {}, False)
+    found = ablation.differing_settings(original.config, default.config)
+    assert {*together, *((name,) for name in alone)} <= set(found)
+    for base, target in ((original, default), (default, original)):
+        for row in ablation.make_rows(base, target, [0]):
+            config = row.cells[0].config
+            Parts.load(config).check(config)
+            assert config.validate_on == "test" or config.valid_share > 0
+
+
+def test_the_scale_of_a_preset_does_not_decide_how_long_its_ablation_trains():
+    """The authors' 50 epochs are meant for Zhihu, like their batch size."""
+    original, default = ablation.presets("ml-100k", "pinsage", {}, False)
+    expected = Config.for_run("ml-100k", "pinsage").epochs
+    assert original.config.epochs == default.config.epochs == expected != 50
 
 
 def test_both_presets_take_settings_of_scale_from_the_dataset(flagfiles):

@@ -143,6 +143,61 @@ def test_the_normal_initializer(toy):
     assert np.abs(nodes).max() > 0.03, "a uniform distribution of that deviation is within 0.017"
 
 
+def test_the_joint_initializer_has_the_bound_of_one_table(toy):
+    """TensorFlow's default for a table of all nodes and the spare one."""
+    joint, one_each = (
+        build_original(toy, "pinsage", initializer=name).encoder.nodes.numpy()
+        for name in ("joint_glorot", "glorot")
+    )
+    assert joint.shape == one_each.shape == (101, 50)
+
+    def bound(rows):
+        return np.sqrt(6 / (rows + 50))
+
+    assert 0.98 * bound(101) < np.abs(joint).max() <= bound(101)
+    assert joint.std() == pytest.approx(bound(101) / np.sqrt(3), rel=0.03)
+    for part, rows in ((one_each[:40], 40), (one_each[40:], 61)):
+        assert 0.98 * bound(rows) < np.abs(part).max() <= bound(rows)
+    assert np.abs(one_each).max() > bound(101), "the default is no such table"
+
+
+def test_pinsage_is_checked_as_often_as_by_the_authors_loop():
+    config = read("original-pinsage.flags", "pinsage")
+    checked = [epoch + 1 for epoch in range(config.epochs) if epoch % 10 == 0]
+    assert [epoch for epoch in range(1, 51) if config.is_due(epoch)] == checked
+    assert (config.epochs, config.keep) == (50, "last")
+    assert config.patience > len(checked), "it is never stopped"
+
+
+def test_one_draw_of_neighbors_serves_all_groups_of_a_batch(toy):
+    """Unlike in the authors' code; see docs/differences.md.
+
+    There, users, positives, negatives and exposed items have draws of their own, and the first
+    layer of a node of the batch is the mean over the neighbors of its second layer.
+    """
+    model = build_original(toy, "pinsage", dim=8, feature_dim=4, num_neighbors="4,3")
+    calls = []
+    draw = model.encoder.neighbors.draw
+
+    def spy(layer, nodes, seed):
+        neighbors, found = draw(layer, nodes, seed)
+        calls.append((layer, nodes.numpy(), neighbors.numpy()))
+        return neighbors, found
+
+    model.encoder.neighbors.draw = spy
+    model.encoder.whole_graph = False
+    tables = model.encoder.encode(True, random.root(2))
+    positive = tables.items(tf.constant([9]))
+    negative = tables.items(tf.constant([[9, 3]]))
+    np.testing.assert_allclose(negative[0, 0], positive[0], rtol=1e-5, atol=1e-6)
+    assert [layer for layer, *_ in calls] == [2, 1, 2, 1]
+    by_layer = {1: set(), 2: set()}
+    for layer, nodes, neighbors in calls:
+        by_layer[layer].add(tuple(neighbors[nodes == 49][0]))
+    assert [len(by_layer[layer]) for layer in (1, 2)] == [1, 1], "the same in both groups"
+    assert [len(*by_layer[layer]) for layer in (1, 2)] == [4, 3], "and its layers differ"
+
+
 def test_renormalized_negatives(toy):
     model = build_original(toy, "pinsage", dim=8, feature_dim=4, num_neighbors="4,3")
     tables = model.encoder.encode(True, random.root(2))
@@ -178,32 +233,51 @@ def test_flagfiles_are_valid_and_differ_from_the_defaults_as_stated(name):
     expected = {
         "original.flags": {
             "adjacency",
+            "ngcf_form",
+            "message_dropout",
             "initializer",
             "draw_law",
             "merge",
             "pair_sampling",
             "stale_scores",
             "validate_on",
+            "valid_share",
             "eval_every",
             "patience",
             "ranking_depth",
         },
         "original-pinsage.flags": {
+            "initializer",
             "draw_law",
             "merge",
             "renormalize",
             "gradient_clip",
             "pair_sampling",
-            "stale_scores",
             "neighbor_draw",
             "ranking_neighbors",
+            "epochs",
             "eval_every",
+            "eval_first",
             "patience",
+            "keep",
             "ranking_depth",
         },
         "paper.flags": {"loss"},
     }[name]
     assert changed == expected
+
+
+@pytest.mark.slow
+def test_the_ngcf_of_the_authors_program(toy):
+    """Its layer is that of NGCF.py, without dropout."""
+    config = dataclasses.replace(read("original.flags", "ngcf"), dataset="toy", dim=5)
+    model, _, _ = build(dataclasses.replace(config, batch_size=16, num_candidates=5), toy)
+    nodes, *rest = [weight.numpy() for weight in model.encoder.trainable_variables]
+    layers = [rest[start : start + 4] for start in (0, 4, 8)]
+    expected = oracles.ngcf_of_code(toy.train.toarray(), nodes, layers)
+    tables = model.encoder.encode(True, random.root(1))
+    ours = np.concatenate([tables.user, tables.item])
+    np.testing.assert_allclose(ours, expected, rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.slow

@@ -177,6 +177,10 @@ def test_runs_that_chose_their_epoch_on_the_test_set_are_named(place):
     path = place / "runs" / "c" / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"validate_on": "test"}))
     assert "c: the best epoch was chosen on the test set" in write(place, groups=0)[0]
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"keep": "last"}))
+    page = write(place, groups=0)[0]
+    assert "c: when to stop was decided on the test set" in page
+    assert "the best epoch was chosen on" not in page
 
 
 def change(folder, name, **changes):

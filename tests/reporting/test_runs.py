@@ -66,6 +66,15 @@ def test_unfinished_run_has_rows_and_a_best_epoch_so_far(tmp_path, data):
     assert run.notes == [f"{folder}/metrics.jsonl, line 5 is damaged: the curves end before it."]
 
 
+def test_unfinished_run_that_keeps_the_last_epoch_has_it_marked(tmp_path, data):
+    folder = worlds.write_run(tmp_path / "a", data, epochs=3, finished=False, keep="last")
+    with (folder / "metrics.jsonl").open("a") as file:
+        file.write(json.dumps(worlds.row(4, 0.01, false_negatives=0.5)) + "\n")
+    run = read_run(folder)
+    assert best_epoch(run) == 4 and run.false_negatives() == 0.5
+    assert run.number("valid", "recall@20") == pytest.approx(0.01)
+
+
 def test_label_shows_the_run_name_if_many_settings_differ(tmp_path, data):
     other = {"margin": 0.2, "khop": 5, "l2": 0.5, "dim": 8}
     folders = [

@@ -46,8 +46,8 @@ DATA = make_interactions(
 )
 
 
-def make(k=K, pool=POOL, exposed=NE, sampler=RNSAS, constant=False, **options):
-    generator = {"num_candidates": N, "dim": 2, "warmup": 0, "l2": 0.0, "learning_rate": 0.02}
+def make(k=K, pool=POOL, exposed=NE, sampler=RNSAS, constant=False, warmup=0, **options):
+    generator = {"num_candidates": N, "dim": 2, "warmup": warmup, "l2": 0.0, "learning_rate": 0.02}
     made = sampler(
         k, pool, DATA.exposed, GeneratorOptions(**generator), num_exposed=exposed, **options
     )
@@ -99,6 +99,41 @@ def test_exposed_items_among_the_others_fail_the_check(monkeypatch):
     monkeypatch.setattr(rns_as, "Unexposed", Unobserved)
     feedback = worlds.sample(make(), worlds.batch(100), TABLES).feedback
     assert not is_composed(0, feedback.candidates)
+
+
+class UnexposedWarmup(RNSAS):
+    """Also leaves exposed items out of the warm-up, which the pretraining of the source does not.
+
+    A version of this program did.
+    """
+
+    def candidates(self, users, seed):
+        self.pool, whole = self.unexposed.rest, self.pool
+        found = super().candidates(users, seed)
+        self.pool = whole
+        return found
+
+
+@pytest.mark.parametrize("sampler", [RNSAS, UnexposedWarmup])
+def test_negatives_of_the_warmup_are_uniform_over_all_unobserved_items(sampler):
+    rows = 3_000
+    batch = batch_of(np.arange(4 * rows) // rows)
+    found = worlds.sample(make(warmup=1, sampler=sampler), batch, TABLES)
+    fits = []
+    for user, ids in enumerate(np.split(found.ids, 4)):
+        counts = np.bincount(ids.ravel(), minlength=NUM_ITEMS)
+        unobserved = ~np.isin(np.arange(NUM_ITEMS), POSITIVES[user])
+        fits.append(not counts[~unobserved].any() and chi_square(counts, unobserved) > 1e-3)
+    # User 1 has no exposures, so that both draw the same.
+    assert fits == ([True] * 4 if sampler is RNSAS else [False, True, False, False])
+    shown = [np.isin(ids, EXPOSED[user]) for user, ids in enumerate(np.split(found.ids, 4))]
+    np.testing.assert_array_equal(found.feedback.rewards[1], np.concatenate(shown))
+
+
+def test_the_warmup_ends():
+    sampler = make(warmup=1)
+    sampler.begin_epoch(1, None)
+    assert is_composed(0, worlds.sample(sampler, worlds.batch(500), TABLES).feedback.candidates)
 
 
 def kernel_sum(x, y, median):

@@ -69,10 +69,12 @@ def contents(folder):
     return texts, rows, found, sorted(path.name for path in run.checkpoint.iterdir())
 
 
-@pytest.fixture
-def place(tmp_path, toy, toy_config, monkeypatch):
+@pytest.fixture(params=["best", "last"])
+def place(request, tmp_path, toy, toy_config, monkeypatch):
     """Returns a function that runs under a name, with one model for all runs."""
-    config = dataclasses.replace(toy_config, encoder="mf", sampler="unins", epochs=2)
+    config = dataclasses.replace(
+        toy_config, encoder="mf", sampler="unins", epochs=2, keep=request.param
+    )
     made = build(config, toy)
     model = made[0]
     variables = [*model.weights, *model.optimizer.variables]

@@ -21,7 +21,7 @@ from recns_tf.samplers.batch import Batch
 from recns_tf.samplers.unins import UniNS
 from recns_tf.training import callbacks, train
 from recns_tf.training.build import build
-from recns_tf.training.callbacks import best_row, out_of_patience
+from recns_tf.training.callbacks import best_row, kept_row, out_of_patience
 from recns_tf.training.train import train_and_evaluate
 from tests.conftest import PAIRS, make_toy, with_rate
 
@@ -508,6 +508,10 @@ def test_patience_counts_validations_not_epochs():
     assert not out_of_patience(make_rows(0.3, None, 0.2, None, 0.1), 3, METRIC)
     assert not out_of_patience(make_rows(None, None, None, None), 3, METRIC)
     assert best_row(make_rows(None, None), METRIC)["epoch"] == 2
+    for found, best, last in ((tie, 2, 4), (make_rows(0.3, None), 1, 2)):
+        assert kept_row(found, METRIC, "best")["epoch"] == best
+        assert kept_row(found, METRIC, "last")["epoch"] == last
+    assert kept_row([], METRIC, "last") is None
     assert best_row([], METRIC) is None and not out_of_patience([], 1, METRIC)
 
 
@@ -517,6 +521,49 @@ def test_eval_every_sets_the_validated_epochs(toy, toy_config, workspace):
     train_and_evaluate(config, workspace, toy)
     checked = [row["epoch"] for row in rows(workspace.run_folder(config)) if "valid" in row]
     assert checked == [2, 4, 5]
+
+
+@pytest.mark.slow
+def test_eval_first_moves_the_validated_epochs(toy, toy_config, workspace):
+    """As the authors' loop, whose epochs count from 0 and are checked every 10: 1, 11, 21, …"""
+    config = dataclasses.replace(toy_config, epochs=6, eval_every=3, eval_first=1)
+    results = train_and_evaluate(config, workspace, toy)
+    checked = [row["epoch"] for row in rows(workspace.run_folder(config)) if "valid" in row]
+    assert checked == [1, 4, 6], "the last epoch is always validated"
+    assert results["best_epoch"] in checked
+
+
+@pytest.mark.parametrize("part", ["valid", "test"])
+def test_last_epoch_can_be_kept(toy, toy_config, workspace, capsys, part):
+    config = dataclasses.replace(
+        toy_config, epochs=60, patience=2, learning_rate=0.05, validate_on=part
+    )
+    best = train_and_evaluate(config, dataclasses.replace(workspace, run_name="best"), toy)
+    assert best["best_epoch"] == best["epochs_run"] - 2 < 58
+    capsys.readouterr()
+    config = dataclasses.replace(config, keep="last")
+    results = train_and_evaluate(config, workspace, toy)
+    screen = capsys.readouterr().out
+    folder = workspace.run_folder(config)
+    assert results["best_epoch"] == results["epochs_run"] == best["epochs_run"], (
+        "early stopping ends the same epoch, but restores no other"
+    )
+    assert f"last epoch {results['epochs_run']} of {results['epochs_run']}" in screen
+    assert ("the test metrics decide when training ends" in screen) == (part == "test")
+    assert "best epoch on test" not in screen
+    last = rows(folder)[-1]
+    assert results[part] == last["valid"]
+    assert results["negatives"]["false_negatives"] == last["false_negatives"]
+    assert results["test"] != best["test"]
+
+    model, _, _ = build(config, toy)
+    model.load_weights(folder / "best" / "model.weights.h5")
+    np.testing.assert_array_equal(
+        model.encoder.embeddings()[0], np.load(folder / "embeddings" / "user.npy")
+    )
+    (folder / "results.json").unlink()
+    again = train_and_evaluate(config, workspace, toy)
+    assert without_times(again) == without_times(results)
 
 
 @pytest.mark.slow
