@@ -228,9 +228,10 @@ print(1024 * int(re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").rea
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
 @pytest.mark.parametrize(("sampler", "layers"), [("recns", 3), ("unins", 1)])
 def test_the_memory_of_ngcf_grows_as_estimated(sampler, layers):
-    """It is to be a near lower bound.
+    """It is to be between what is needed at once and what malloc keeps, which is more.
 
-    What malloc keeps after use differs from run to run, unless large arrays are mapped.
+    Here large arrays are mapped, so that the peak is what is needed at once, and repeatable. With
+    malloc's defaults the growth was 1.5 to 2.3 times as much, other in each run.
     """
     environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536"}
 
@@ -250,7 +251,7 @@ def test_the_memory_of_ngcf_grows_as_estimated(sampler, layers):
         return sum(memory.estimate(config, memory.Size(900, 1_700, 10_000)).values())
 
     ratio = (estimated(1024) - estimated(256)) / (peak(1024) - peak(256))
-    assert 0.75 < ratio < 1.1, ratio
+    assert 1.0 < ratio < 1.4, ratio
 
 
 @pytest.mark.parametrize("available", [2 * GIGA, 8 * GIGA])
