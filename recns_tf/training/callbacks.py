@@ -51,7 +51,9 @@ def kept_row(rows: list[Row], metric: str, keep: str) -> Row | None:
     Returns:
         The row, or None without rows.
     """
-    return best_row(rows, metric) if keep == "best" else best_row(rows[-1:], metric)
+    if keep == "best":
+        return best_row(rows, metric)
+    return rows[-1] if rows else None
 
 
 def out_of_patience(rows: list[Row], patience: int, metric: str) -> bool:
