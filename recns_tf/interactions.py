@@ -102,6 +102,8 @@ class Interactions:
         exposed: items that were shown but not chosen, boolean CSR array [num_users, num_items].
             Contains no train positive. It may contain positives of valid and test, because
             removing them would leak labels.
+        test_exposed: exposed items held out of training for `evaluation.shown_metrics`, boolean CSR
+            array [num_users, num_items], or None. No pair is in `exposed` or train as well.
         user_ids, item_ids: ids of the original log, [num_users] and [num_items], integers or
             strings.
         source: what the arrays were made from (checksum of the log, split settings).
@@ -109,8 +111,8 @@ class Interactions:
             hold, [num_users] and [num_items]; `user_ids` and `item_ids` are then their text.
 
     Raises:
-        ValueError: shapes differ, a pair is in two splits, an exposed pair is a train positive,
-            or train is empty.
+        ValueError: shapes differ, a pair is in two splits or exposed in training and test, an
+            exposed pair is a train positive, or train is empty.
 
     Example:
         >>> from recns_tf import datasets
@@ -130,10 +132,11 @@ class Interactions:
     item_ids: NDArray[Any]
     source: dict[str, Any]
     id_objects: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    test_exposed: csr_array | None = None
 
     def __post_init__(self) -> None:
         shape = (len(self.user_ids), len(self.item_ids))
-        parts = {part: getattr(self, part) for part in ("train", "valid", "test", "exposed")}
+        parts = self.parts
         for part, rows in parts.items():
             if rows.shape != shape:
                 raise ValueError(f"{part} has shape {rows.shape}, but the ids give {shape}")
@@ -142,8 +145,14 @@ class Interactions:
         for one, other in (("train", "valid"), ("train", "test"), ("valid", "test")):
             if is_among(keys_of(parts[other]), keys_of(parts[one])).any():
                 raise ValueError(f"a pair is in both {one} and {other}")
-        if is_among(keys_of(self.exposed), keys_of(self.train)).any():
-            raise ValueError("an exposed pair is a train positive")
+        for part in ("exposed", "test_exposed"):
+            if part in parts and is_among(keys_of(parts[part]), keys_of(self.train)).any():
+                raise ValueError("an exposed pair is a train positive")
+        if (
+            "test_exposed" in parts
+            and is_among(keys_of(parts["test_exposed"]), keys_of(self.exposed)).any()
+        ):
+            raise ValueError("a pair is exposed both in training and in test")
 
     @classmethod
     def from_frame(
@@ -152,6 +161,7 @@ class Interactions:
         *,
         name: str = "frame",
         split_seed: int = 0,
+        test_exposed_share: float = 0.0,
         quiet: bool = False,
         **settings: Any,
     ) -> Interactions:
@@ -161,7 +171,9 @@ class Interactions:
             frame: a frame of pandas, Polars or PyArrow, another object with Arrow's C interface,
                 or a dict of arrays [n]. Ids may have any hashable type.
             name: name of the dataset, and of its runs.
-            split_seed: seed of a random split.
+            split_seed: seed of a random split, and of the draw of held-out exposures.
+            test_exposed_share: share of each user's exposures that is held out of training; see
+                `datasets.held_out_exposures`.
             quiet: whether not to print what happened to the rows.
             **settings: settings of the command `prepare` with their names, defaults and checks:
                 `user` and `item` ("user_id" and "item_id"), the columns of ids; `label`,
@@ -180,9 +192,21 @@ class Interactions:
         # By name, because that module builds on this one.
         from_frame = pkgutil.resolve_name("recns_tf.datasets.frames:from_frame")
         made: Interactions = from_frame(
-            frame, name=name, split_seed=split_seed, quiet=quiet, **settings
+            frame,
+            name=name,
+            split_seed=split_seed,
+            test_exposed_share=test_exposed_share,
+            quiet=quiet,
+            **settings,
         )
         return made
+
+    @property
+    def parts(self) -> dict[str, csr_array]:
+        """All pairs by the name of their attribute; without `test_exposed` if that is None."""
+        names = ("train", "valid", "test", "exposed", "test_exposed")
+        found = {name: getattr(self, name) for name in names}
+        return {name: rows for name, rows in found.items() if rows is not None}
 
     @property
     def num_users(self) -> int:
@@ -222,7 +246,7 @@ class Interactions:
     def checksum(self) -> str:
         """SHA-256 of all arrays in hexadecimal: equal for equal data, whatever its file format."""
         digest = hashlib.sha256()
-        for rows in (self.train, self.valid, self.test, self.exposed):
+        for rows in self.parts.values():
             digest.update(np.ascontiguousarray(rows.indptr, dtype=np.int64).tobytes())
             digest.update(np.ascontiguousarray(rows.indices, dtype=np.int32).tobytes())
         for ids in (self.user_ids, self.item_ids):
@@ -235,6 +259,7 @@ class Interactions:
             f"{self.name}: {count(self.num_users, 'user')}, {count(self.num_items, 'item')}; "
             f"{self.train.nnz:,} train, {self.valid.nnz:,} valid, {self.test.nnz:,} test "
             f"positives; {self.exposed.nnz:,} exposed"
+            + (f", {self.test_exposed.nnz:,} in test" if self.test_exposed is not None else "")
         )
 
 

@@ -260,6 +260,9 @@ USER_METRICS = {
 LIST_METRICS = {"coverage": "Coverage", "gini": "Gini", "popularity": "Popularity"}
 """Display names of the metrics that all lists of a part have together."""
 
+SHOWN_METRICS = {"shown_auc": "AUC shown", "shown_ndcg": "NDCG shown"}
+"""Display names of the metrics within the items that a user was shown, by their keys."""
+
 
 def suggestion(name: str, known: Iterable[str]) -> str:
     """Return " Did you mean 'x'?" for the known name closest to `name`, or "" if none is close."""

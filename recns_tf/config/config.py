@@ -87,6 +87,12 @@ class Config(EncoderSettings, SamplerSettings, DeviceSettings, Checked):
         "share of train moved to validation if the data has no validation part; 0 for none",
         A_RATE,
     )
+    test_exposed_share: float = option(
+        0.0,
+        "share of each user's exposed items that is held out of training, for AUC and NDCG of the "
+        "test positives within the items that a user was shown; 0 for none",
+        A_RATE,
+    )
     layout: str = option(
         "pinsage", "zhihu, alibaba: the authors' file format", one_of(*registry.LAYOUTS)
     )

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from recns_tf import registry
 from recns_tf.datasets import prepared
+from recns_tf.datasets.cache import cached
+from recns_tf.datasets.held_out_exposures import hold_out_exposures
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
 from recns_tf.utils.program import program
@@ -52,4 +54,8 @@ def load(config: Config, data_dir: str | Path = "data") -> Interactions:
     directory = Path(data_dir) / config.dataset
     entry = registry.DATASETS.get(config.dataset)
     interactions: Interactions = (entry.load() if entry else prepared.load)(directory, config)
-    return interactions
+    share, seed = config.test_exposed_share, config.split_seed
+    if not share:
+        return interactions
+    source = {"checksum": interactions.checksum, "test_exposed_share": share, "seed": seed}
+    return cached(directory, source, lambda: hold_out_exposures(interactions, share, seed))

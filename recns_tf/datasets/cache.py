@@ -19,6 +19,8 @@ from recns_tf.utils.files import atomic, parse_json
 
 FORMAT = 1
 PARTS = ("train", "valid", "test", "exposed")
+HELD_OUT = "test_exposed"
+"""The part that most datasets lack."""
 
 
 def cached(
@@ -56,8 +58,7 @@ def save(path: Path, interactions: Interactions) -> None:
 def write(path: Path, interactions: Interactions) -> None:
     """Write what `save` writes, straight to `path`."""
     arrays = {"user_ids": interactions.user_ids, "item_ids": interactions.item_ids}
-    for part in PARTS:
-        rows = getattr(interactions, part)
+    for part, rows in interactions.parts.items():
         arrays[f"{part}_starts"] = rows.indptr.astype(np.int64)
         arrays[f"{part}_items"] = rows.indices.astype(np.int32)
     about = {
@@ -95,7 +96,7 @@ def read(path: Path) -> Interactions:
         about = parse_json(str(arrays["about"]).encode())
         shape = (len(arrays["user_ids"]), len(arrays["item_ids"]))
         rows: dict[str, Any] = {}
-        for part in PARTS:
+        for part in (*PARTS, *([HELD_OUT] if f"{HELD_OUT}_items" in arrays else [])):
             items = arrays[f"{part}_items"]
             data = np.ones(len(items), dtype=bool)
             rows[part] = csr_array((data, items, arrays[f"{part}_starts"]), shape=shape)

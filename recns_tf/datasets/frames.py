@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from recns_tf.config.flags import A_FOLDER_NAME
+from recns_tf.config.flags import A_FOLDER_NAME, A_RATE
 from recns_tf.datasets import id_types
 from recns_tf.datasets.account import account
 from recns_tf.datasets.data_frames import FRAME, library_of, opened
@@ -21,6 +21,7 @@ from recns_tf.datasets.formats.events import Events, Reader
 from recns_tf.datasets.formats.ids import BadValue
 from recns_tf.datasets.formats.parquet import simplify
 from recns_tf.datasets.formats.reading import describe_columns
+from recns_tf.datasets.held_out_exposures import hold_out_exposures
 from recns_tf.datasets.preparation import Preparation, events_of, require_consistent, rules_of
 from recns_tf.datasets.preprocessing.log import Log, to_interactions
 from recns_tf.errors import UserError
@@ -80,6 +81,7 @@ def from_frame(
     *,
     name: str = "frame",
     split_seed: int = 0,
+    test_exposed_share: float = 0.0,
     quiet: bool = False,
     **settings: Any,
 ) -> Interactions:
@@ -88,12 +90,14 @@ def from_frame(
     for each in settings:
         if each not in legal:
             raise UserError(
-                f"from_frame has no argument '{each}': choose from name, split_seed, quiet, "
-                f"{', '.join(legal)}.{suggestion(each, legal)}"
+                f"from_frame has no argument '{each}': choose from name, split_seed, "
+                f"test_exposed_share, quiet, {', '.join(legal)}.{suggestion(each, legal)}"
             )
     preparation = Preparation(name=name, input=FRAME, ids="text", **settings)
     if not name or not A_FOLDER_NAME.holds(name):
         raise UserError(f"name='{shown(name)}': choose {A_FOLDER_NAME.legal}.")
+    if not isinstance(test_exposed_share, (int, float)) or not A_RATE.holds(test_exposed_share):
+        raise UserError(f"test_exposed_share={test_exposed_share}: choose {A_RATE.legal}.")
     require_consistent(preparation)
     rules = rules_of(preparation, split_seed)
     events = events_of(preparation)
@@ -128,6 +132,8 @@ def from_frame(
     interactions, counts = to_interactions(log, name, rules, source)
     if not quiet:
         print(account(interactions, counts, rules, log.notes, cold_start_file=False))
+    if test_exposed_share:
+        interactions = hold_out_exposures(interactions, test_exposed_share, split_seed)
     if not objects:
         return interactions
     kept = {"user": interactions.user_ids, "item": interactions.item_ids}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from recns_tf.registry import LIST_METRICS, USER_METRICS
+from recns_tf.registry import LIST_METRICS, SHOWN_METRICS, USER_METRICS
 
 NAMES = {**USER_METRICS, **LIST_METRICS}
 """Display names of all metrics, without K, in the order of tables."""
@@ -25,15 +25,22 @@ def split_key(key: str) -> tuple[str, int] | None:
 
 def label(key: str) -> str:
     """Return the display name of a metric, such as "NDCG@10" for "ndcg@10"."""
+    if key in SHOWN_METRICS:
+        return SHOWN_METRICS[key]
     metric, _, k = key.partition("@")
     return f"{NAMES[metric]}@{k}"
 
 
 def recorded_metrics(parts: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return the keys of all metrics in some dicts, sorted by metric and then by K."""
+    """Return the keys of all metrics in some dicts, sorted by metric and then by K.
+
+    Metrics within the items that a user was shown, which have no K, are the last.
+    """
+    parts = list(parts)
     found = {key: split for part in parts for key in part if (split := split_key(key))}
     order = list(NAMES)
-    return sorted(found, key=lambda key: (order.index(found[key][0]), found[key][1]))
+    ranked = sorted(found, key=lambda key: (order.index(found[key][0]), found[key][1]))
+    return ranked + [key for key in SHOWN_METRICS if any(key in part for part in parts)]
 
 
 def main_metrics(parts: Iterable[Mapping[str, Any]]) -> list[str]:

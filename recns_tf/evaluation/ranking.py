@@ -18,6 +18,7 @@ from recns_tf.evaluation.kernels import keep_unseen
 from recns_tf.evaluation.metrics import NO_ITEM, metrics_per_user
 from recns_tf.evaluation.part_metrics import part_metrics
 from recns_tf.evaluation.search import RANKERS
+from recns_tf.evaluation.shown_metrics import shown_metrics
 from recns_tf.interactions import Interactions, users_with
 
 __all__ = ["NO_ITEM", "evaluate", "evaluate_part", "metrics_per_user", "top_items"]
@@ -134,8 +135,12 @@ def evaluate_part(
         interactions: the dataset.
         part: "valid", which excludes train from the rankings, or "test", which excludes train and
             valid.
+
+    Returns:
+        The dict of `evaluate`; for "test", also the metrics of `shown_metrics` if the dataset has
+        held-out exposures.
     """
-    return evaluate(
+    found = evaluate(
         user_embeddings,
         item_embeddings,
         getattr(interactions, part),
@@ -145,3 +150,6 @@ def evaluate_part(
         ranker=ranker,
         depth=depth,
     )
+    if part == "test":
+        found |= shown_metrics((user_embeddings, item_embeddings), interactions)
+    return found

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from recns_tf.evaluation.metrics import METRICS
 from recns_tf.experiments.cells import Cell, results_of
+from recns_tf.registry import SHOWN_METRICS
 from recns_tf.utils.files import write_text
 
 
@@ -44,6 +45,12 @@ class Line(NamedTuple):
         return statistics.stdev(self.scores(metric)) if len(self.runs) > 1 else float("nan")
 
 
+def have_shown_metrics(lines: Sequence[Line]) -> bool:
+    """Return whether every run of some lines has metrics within the shown items."""
+    tests = [results["test"] for line in lines for _, results in line.runs]
+    return bool(tests) and all(name in test for test in tests for name in SHOWN_METRICS)
+
+
 def finished(cells: Iterable[Cell], runs_dir: Path) -> list[tuple[Cell, dict[str, Any]]]:
     """Return the finished cells with their results.
 
@@ -58,6 +65,7 @@ CELL_COLUMNS = (
     "experiment", "panel", "dataset", "encoder", "setting", "value", "seed", "folder",
     "best_epoch", "epochs_run", "training_seconds",
     *(f"valid {metric}" for metric in METRICS), *(f"test {metric}" for metric in METRICS),
+    *(f"test {metric}" for metric in SHOWN_METRICS),
     "git_commit",
 )  # fmt: skip
 
@@ -81,6 +89,7 @@ def cell_row(
         "training_seconds": results["training_seconds"],
         **{f"valid {metric}": valid.get(metric, "") for metric in METRICS},
         **{f"test {metric}": results["test"][metric] for metric in METRICS},
+        **{f"test {metric}": results["test"].get(metric, "") for metric in SHOWN_METRICS},
         "git_commit": results.get("git_commit") or "",
     }
 

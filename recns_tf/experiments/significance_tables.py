@@ -17,18 +17,22 @@ from numpy.typing import NDArray
 from recns_tf.errors import UserError
 from recns_tf.evaluation import significance
 from recns_tf.evaluation.crossed_test import crossed_t
+from recns_tf.evaluation.display import label
 from recns_tf.evaluation.metrics import METRICS, metrics_per_user
+from recns_tf.evaluation.shown_metrics import shown_metrics_per_user
 from recns_tf.experiments.cells import Cell
-from recns_tf.experiments.results import Line
+from recns_tf.experiments.results import Line, have_shown_metrics
 from recns_tf.interactions import Interactions, users_with
+from recns_tf.registry import SHOWN_METRICS
 from recns_tf.runs.folder import RunFolder
-from recns_tf.runs.recommendations import lists_of
+from recns_tf.runs.recommendations import lists_of, read_embeddings
 from recns_tf.utils.markdown import table
 
 TOLERANCE = 1e-4
 
 PerUser = dict[str, NDArray[np.float64]]
-"""Metrics per user with test positives, float64 [n], by name."""
+"""Metrics per user with test positives, float64 [n], by name; those of SHOWN_METRICS per user who
+also has held-out exposures."""
 
 
 class Comparison(NamedTuple):
@@ -36,7 +40,7 @@ class Comparison(NamedTuple):
 
     Attributes:
         encoder: name of the encoder.
-        metric: one of METRICS.
+        metric: one of METRICS or SHOWN_METRICS.
         value: label of the reference value.
         other: label of the best other value.
         gain: relative difference of the means.
@@ -85,10 +89,12 @@ def per_user_metrics(cell: Cell, runs_dir: Path, interactions: Interactions) -> 
     tested = users_with(interactions.test)
     per_user = metrics_per_user(lists[tested], tested, interactions.test)
     found = {metric: per_user[metric] for metric in METRICS}
+    if interactions.test_exposed is not None:
+        found |= shown_metrics_per_user(read_embeddings(folder, interactions), interactions)
     for metric, values in found.items():
         if abs(values.mean() - results["test"][metric]) > TOLERANCE:
             raise UserError(
-                f"{folder.embeddings} gives a test {METRICS[metric]} of {values.mean():.4f}, but "
+                f"{folder.embeddings} gives a test {label(metric)} of {values.mean():.4f}, but "
                 f"{folder.results} has {results['test'][metric]:.4f}: the run is damaged."
             )
     return found
@@ -116,7 +122,8 @@ def compare(
         ]
         if line.value != reference or not line.runs or not others:
             continue
-        for metric in METRICS:
+        shown = SHOWN_METRICS if have_shown_metrics([line, *others]) else {}
+        for metric in (*METRICS, *shown):
             best = max(others, key=lambda other: other.mean(metric))
             found.append(compare_lines(line, best, metric, per_user))
     return significance.adjust_p_values(found, P_VALUES)
@@ -167,7 +174,7 @@ def markdown(comparisons: Sequence[Comparison]) -> list[str]:
     rows = [
         [
             each.encoder,
-            METRICS[each.metric],
+            label(each.metric),
             each.value,
             each.other,
             f"{each.gain:+.2%}",

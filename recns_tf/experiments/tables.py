@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from recns_tf.evaluation.metrics import METRICS
 from recns_tf.experiments.results import Line
+from recns_tf.registry import SHOWN_METRICS
 from recns_tf.utils.markdown import table
 
 MISSING = "—"
@@ -50,11 +51,11 @@ def format_metric(line: Line, metric: str, rank: int) -> str:
     return text + (f" ({100 * line.paper[metric]:.2f})" if line.paper else "")
 
 
-def cells(lines: Sequence[Line]) -> list[list[str]]:
+def cells(lines: Sequence[Line], metrics: Iterable[str] = METRICS) -> list[list[str]]:
     """Return the table entries of each line, one per metric."""
-    by_metric = {metric: ranks(lines, metric) for metric in METRICS}
+    by_metric = {metric: ranks(lines, metric) for metric in metrics}
     return [
-        [format_metric(line, metric, by_metric[metric][index]) for metric in METRICS]
+        [format_metric(line, metric, by_metric[metric][index]) for metric in by_metric]
         for index, line in enumerate(lines)
     ]
 
@@ -85,6 +86,16 @@ def by_value_and_encoder(lines: Sequence[Line], title: str) -> list[str]:
     rows = [[line.label, line.encoder, *row] for line, row in zip(lines, cells(lines), strict=True)]
     rows.sort(key=lambda row: labels.index(row[0]))
     return table([title, "encoder", *METRICS.values()], rows)
+
+
+def within_shown(lines: Sequence[Line], title: str) -> list[str]:
+    """Return a table of the metrics within the items that users were shown; see `by_encoder`."""
+    unpublished = [line._replace(paper=None) for line in lines]
+    rows = [
+        [line.encoder, line.label, *row]
+        for line, row in zip(unpublished, cells(unpublished, SHOWN_METRICS), strict=True)
+    ]
+    return table(["encoder", title, *SHOWN_METRICS.values()], rows)
 
 
 def csv_rows(setting: str, lines: Sequence[Line]) -> list[dict[str, Any]]:

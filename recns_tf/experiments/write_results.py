@@ -100,6 +100,8 @@ def write(
         if len(experiment.panels) > 1:
             text += ["", f"## {panel.title}"]
         text += ["", *panel.layout(lines, panel.title)]
+        if results.have_shown_metrics(lines):
+            text += ["", SHOWN_CAPTION, "", *tables.within_shown(lines, panel.title)]
         found = significance_tables.compare(lines, panel.reference, per_user)
         if found:
             caption = COMPARISON_CAPTION.format(found[0])
@@ -148,6 +150,11 @@ COMPARISON_CAPTION = (
     "{0.value} against the best other value by test mean. Paired t-test and Wilcoxon test over "
     "{0.users} users, with metrics averaged over seeds; seeds and users: a paired test in which "
     "both are random. P values are adjusted by Holm over the rows of this table."
+)
+
+SHOWN_CAPTION = (
+    "Within the items that a user was shown, test positives against held-out exposures, over the "
+    "users with both:"
 )
 
 

@@ -1,9 +1,19 @@
 """Which files an experiment has, and what its table says about runs that are missing."""
 
+import csv
+import json
+
+import numpy as np
 import pytest
 
+from recns_tf import datasets
+from recns_tf.config.config import Config
+from recns_tf.evaluation import ranking
+from recns_tf.evaluation.metrics import METRICS
+from recns_tf.evaluation.shown_metrics import shown_metrics_per_user
 from recns_tf.experiments import plans, write_results
 from recns_tf.experiments.options import ReproduceSettings
+from tests.experiments.worlds import SMALL, finish
 
 SENTENCE = "dens is left out for pinsage: it has one layer."
 NEGATIVES = {f"negatives.{ending}" for ending in ("md", "csv", "png", "svg")}
@@ -34,3 +44,66 @@ def test_negatives_are_written_if_samplers_are_compared(name, compares, tmp_path
 def test_legend_names_the_search_for_hyperparameters(trials, method, tmp_path):
     options = ReproduceSettings(tune=trials)
     assert method in write_results.legend(options, [], [], {}, tmp_path)
+
+
+def written(tmp_path, share):
+    """Write table 2 of two samplers from random embeddings, on data with held-out exposures.
+
+    Return its folder, and the metrics within the shown items per user by sampler and seed.
+    """
+    settings = SMALL | {"test_exposed_share": share}
+    runs_dir, data_dir = tmp_path / "runs", tmp_path / "data"
+    data = datasets.load(Config(dataset="synthetic", **settings), data_dir)
+    experiment = plans.customize("table2", ["lightgcn"], {"sampler": ("unins", "recns")}, settings)
+    points = plans.plan(experiment, "synthetic", (0, 1), settings)
+    found = {}
+    rng = np.random.default_rng(0)
+    for cell in (cell for point in points for cell in point.cells):
+        arrays = [rng.normal(size=(rows, 8)).astype(np.float32) for rows in data.train.shape]
+        test = ranking.evaluate_part(*arrays, data, "test")
+        if share:
+            found[cell.config.sampler, cell.config.seed] = shown_metrics_per_user(arrays, data)
+        folder = finish(cell, runs_dir, data={"checksum": data.checksum})
+        path = folder / "results.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"test": test}))
+        (folder / "embeddings").mkdir()
+        for name, array in zip(("user", "item"), arrays, strict=True):
+            np.save(folder / "embeddings" / f"{name}.npy", array)
+    options = ReproduceSettings(runs_dir=str(runs_dir), data_dir=str(data_dir), seeds="0,1")
+    runs = write_results.Runs(points, [], [])
+    write_results.write("table2", experiment, runs, options, tmp_path / "out", [], settings)
+    return tmp_path / "out", found
+
+
+def test_metrics_within_shown_items_have_a_table_and_tests(tmp_path):
+    folder, found = written(tmp_path, 0.1)
+    text = (folder / "table.md").read_text()
+    table = text.partition(write_results.SHOWN_CAPTION)[2]
+    with (folder / "cells.csv").open(newline="") as file:
+        cells = {(row["value"], int(row["seed"])): row for row in csv.DictReader(file)}
+    for name in ("shown_auc", "shown_ndcg"):
+        for sampler in ("unins", "recns"):
+            means = [found[sampler, seed][name].mean() for seed in (0, 1)]
+            assert f"{100 * np.mean(means):.2f} ± {100 * np.std(means, ddof=1):.2f}" in table
+            assert float(cells[sampler, 1][f"test {name}"]) == means[1]
+
+
+def test_metrics_within_shown_items_are_compared_over_their_users(tmp_path):
+    folder, found = written(tmp_path, 0.1)
+    with (folder / "comparisons.csv").open(newline="") as file:
+        rows = {row["metric"]: row for row in csv.DictReader(file)}
+    assert [*rows] == [*METRICS, "shown_auc", "shown_ndcg"]
+    row = rows["shown_auc"]
+    ours, theirs = (
+        np.mean([found[sampler, seed]["shown_auc"] for seed in (0, 1)], axis=0)
+        for sampler in ("unins", "recns")
+    )
+    assert int(row["users"]) == len(ours) < int(rows["recall@20"]["users"])
+    assert abs(float(row["difference"])) == pytest.approx(abs((ours - theirs).mean()))
+
+
+def test_without_held_out_exposures_there_is_no_such_table(tmp_path):
+    folder, _ = written(tmp_path, 0.0)
+    assert write_results.SHOWN_CAPTION not in (folder / "table.md").read_text()
+    with (folder / "comparisons.csv").open(newline="") as file:
+        assert [row["metric"] for row in csv.DictReader(file)] == [*METRICS]
