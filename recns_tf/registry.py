@@ -220,7 +220,7 @@ TRIALS = {"loss": "recns_tf.losses:fault", "baseline": "recns_tf.baselines.base:
 It returns why the part cannot be used, or "" if it can.
 """
 
-REGIONS = ("intermediate", "distant", "all")
+REGIONS = ("intermediate", "distant", "random", "all")
 REGION_DEFINITIONS = ("walk", "shell")
 LAYOUTS = ("pinsage", "lightgcn")
 SPLITS = ("auto", "random", "temporal", "leave-one-out", "global-temporal")

@@ -270,8 +270,9 @@ class SamplerSettings(Checked):
     )
     region: str = option(
         "auto",
-        "items that negatives are drawn from; all is every unobserved item; auto is intermediate "
-        "for RecNS and its parts, and all for the other samplers",
+        "items that negatives are drawn from; random is a random set of unobserved items, as many "
+        "as the intermediate region has; all is every unobserved item; auto is intermediate for "
+        "RecNS and its parts, and all for the other samplers",
         one_of("auto", *registry.REGIONS),
     )
     khop: int = option(

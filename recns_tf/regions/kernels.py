@@ -148,6 +148,35 @@ def floyd(rng, counts, sizes, drawn, pools, first, last):  # type: ignore[no-unt
 
 
 @compiled()
+def select(rng, width, needed, left, bits, first, last):  # type: ignore[no-untyped-def]
+    """Replace the bits of a block by a random selection of its clear bits, for some users.
+
+    Algorithm S (selection sampling), D. E. Knuth, "The Art of Computer Programming", volume 2,
+    3.4.2: over all blocks, every set of `needed` of the `left` clear bits is equally likely.
+
+    Args:
+        rng: generator.
+        width: number of items of the block.
+        needed: [num_users], items that each user still needs; updated.
+        left: [num_users], clear bits of each user in this block and those after it; updated.
+        bits: [num_users, words]; overwritten.
+        first: first user.
+        last: end of the users.
+    """
+    for user in range(first, last):
+        for offset in range(width):
+            word = offset // WORD
+            bit = np.uint64(1) << np.uint64(offset % WORD)
+            if bits[user, word] & bit:
+                bits[user, word] &= ~bit
+                continue
+            if rng.random() * left[user] < needed[user]:
+                bits[user, word] |= bit
+                needed[user] -= 1
+            left[user] -= 1
+
+
+@compiled()
 def replace_ranks(bits, first_item, sizes, passed, replaced, pools, first, last):  # type: ignore[no-untyped-def]
     """Replace the ranks that fall into a block by the items with those ranks.
 

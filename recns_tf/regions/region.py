@@ -11,6 +11,9 @@ Walks may turn back, so a longer walk reaches everything that a shorter one does
 visited set; "walk", the paper's formula, is the default. The distant region is the same under both
 definitions.
 
+"random" is a control that the paper does not have: as many items as the intermediate region has,
+drawn from the user's unobserved items.
+
 Users whose region has fewer than M items draw their candidates with replacement. Users whose region
 is empty (for example, because they have no train items) draw from all unobserved items.
 """
@@ -28,8 +31,10 @@ from scipy.sparse import csr_array
 
 from recns_tf.errors import UserError
 from recns_tf.interactions import degrees_of_items
+from recns_tf.regions import walks
 from recns_tf.regions.cache import cached
 from recns_tf.regions.kernels import BLOCK_WORDS
+from recns_tf.regions.random_regions import random_blocks
 from recns_tf.regions.storage import RegionBuilder, StoredRegion
 from recns_tf.regions.walks import Bits, Block, Graph, ones
 from recns_tf.registry import REGION_DEFINITIONS, REGIONS
@@ -46,7 +51,7 @@ class Region:
 
     Attributes:
         train: boolean CSR array [num_users, num_items] of train positives.
-        kind: "intermediate", "distant" or "all".
+        kind: "intermediate", "distant", "random" or "all".
         khop: length of the walks; ignored for "all".
         definition: "walk" or "shell".
         counts: int64 [num_users], size of each user's region. Users whose region is empty draw
@@ -104,7 +109,10 @@ class Region:
         coverage = self.coverage()
         name = "all unobserved items"
         if self.kind != "all":
-            name = f"{self.kind} region, khop {self.khop}, {self.definition} definition"
+            what = self.kind
+            if what == "random":
+                what = "random items, as many as in the intermediate"
+            name = f"{what} region, khop {self.khop}, {self.definition} definition"
         text = (
             f"{name}: {coverage['mean']:.1%} of the items per user on average "
             f"(5%–95% of users: {coverage['p5']:.1%}–{coverage['p95']:.1%}); "
@@ -152,7 +160,7 @@ def build_region(
 
     Args:
         train: boolean CSR array [num_users, num_items] of train positives.
-        kind: "intermediate", "distant" or "all" (§5.4.1).
+        kind: "intermediate", "distant" or "all" (§5.4.1), or "random".
         khop: length of the walks, an odd number of at least 3.
         definition: "walk" or "shell".
         memory: gigabytes available for the sets; if they need more, only their sizes are stored,
@@ -204,22 +212,39 @@ def region_blocks(
 
     Args:
         graph: the graph of train positives.
-        kind: "intermediate" or "distant".
+        kind: "intermediate", "distant" or "random".
         khop: as for `build_region`.
         definition: as for `build_region`.
         unrestricted: [num_users], users who get all unobserved items instead of their region.
         description: label of the progress bar.
     """
+    if kind == "random":
+        sizes = np.zeros(graph.num_users, np.int64)
+        for _, bits in region_blocks(graph, "intermediate", khop, definition):
+            sizes += walks.count(bits)
+        blocks = random_blocks(graph, sizes, description)
+    else:
+        blocks = walked_blocks(graph, kind, khop, definition, description)
+    for block, bits in blocks:
+        if unrestricted is not None:
+            bits[unrestricted] = ones(block.width, BLOCK_WORDS)
+        graph.set_train(block.items, bits, False)
+        yield block, bits
+
+
+def walked_blocks(
+    graph: Graph, kind: str, khop: int, definition: str, description: str
+) -> Iterator[tuple[Block, Bits]]:
+    """Yield the items that walks reach, or the others if `kind` is "distant"; see region_blocks.
+
+    Train items may be among them.
+    """
     shell = kind == "intermediate" and definition == "shell"
     for block in graph.walks((khop - 2, khop) if shell else (khop,), description):
         bits = block.reached[khop]
-        everything = ones(block.width, BLOCK_WORDS)
         if shell:
             bits &= ~block.reached[khop - 2]
         elif kind == "distant":
             np.invert(bits, out=bits)
-            bits &= everything
-        if unrestricted is not None:
-            bits[unrestricted] = everything
-        graph.set_train(block.items, bits, False)
+            bits &= ones(block.width, BLOCK_WORDS)
         yield block, bits

@@ -16,7 +16,7 @@ from recns_tf.runs.folder import RunFolder
         ("num_candidates", -1, "a whole number from 1 to 10000"),
         ("khop", 4, "an odd number of steps"),
         ("alpha", "beta(1,1)", r"uniform\(a,b\)"),
-        ("region", "near", "one of auto, intermediate, distant, all"),
+        ("region", "near", "one of auto, intermediate, distant, random, all"),
         ("sampler", "recsn", "one of recns, recns-o, recns-w, unins, popns, dns, simns"),
         ("loss", "mse", "one of pairwise_hinge, augmented_hinge"),
         ("margin", 0.0, "a number above 0"),

@@ -151,7 +151,7 @@ def test_users_without_unobserved_items_are_supported():
     [
         ({"khop": 4}, "--khop=4: choose an odd number"),
         ({"khop": 1}, "--khop=1: choose an odd number"),
-        ({"kind": "near"}, "--region=near: choose one of intermediate, distant, all"),
+        ({"kind": "near"}, "--region=near: choose one of intermediate, distant, random, all"),
         ({"definition": "jump"}, "--region_definition=jump: choose one of walk, shell"),
     ],
 )
