@@ -87,6 +87,12 @@ class Config(EncoderSettings, SamplerSettings, DeviceSettings, Checked):
         "share of train moved to validation if the data has no validation part; 0 for none",
         A_RATE,
     )
+    train_share: float = option(
+        1.0,
+        "share of each user's train positives that is trained on, to study sparser data; the "
+        "others count as unobserved",
+        between(0.001, 1),
+    )
     test_exposed_share: float = option(
         0.0,
         "share of each user's exposed items that is held out of training, for AUC and NDCG of the "

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from recns_tf import registry
 from recns_tf.datasets import prepared
 from recns_tf.datasets.cache import cached
-from recns_tf.datasets.held_out_exposures import hold_out_exposures
+from recns_tf.datasets.derived import changes, derive
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
 from recns_tf.utils.program import program
@@ -54,8 +54,8 @@ def load(config: Config, data_dir: str | Path = "data") -> Interactions:
     directory = Path(data_dir) / config.dataset
     entry = registry.DATASETS.get(config.dataset)
     interactions: Interactions = (entry.load() if entry else prepared.load)(directory, config)
-    share, seed = config.test_exposed_share, config.split_seed
-    if not share:
+    chosen = changes(config)
+    if not chosen:
         return interactions
-    source = {"checksum": interactions.checksum, "test_exposed_share": share, "seed": seed}
-    return cached(directory, source, lambda: hold_out_exposures(interactions, share, seed))
+    source = {"checksum": interactions.checksum, "seed": config.split_seed, **chosen}
+    return cached(directory, source, lambda: derive(interactions, config))

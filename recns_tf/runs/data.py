@@ -14,7 +14,7 @@ from typing import Any
 from recns_tf.config.config import Config, complete
 from recns_tf.config.flags import A_FOLDER_NAME
 from recns_tf.datasets import cache
-from recns_tf.datasets.held_out_exposures import hold_out_exposures
+from recns_tf.datasets.derived import derive
 from recns_tf.datasets.synthetic.generate import PRESETS, interactions_of, shape_of
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
@@ -27,6 +27,7 @@ NAMES = (
     "split",
     "split_seed",
     "valid_share",
+    "train_share",
     "test_exposed_share",
     "layout",
     "positive_label",
@@ -115,11 +116,7 @@ def generated(settings: Mapping[str, Any], checksum: str) -> Interactions:
             f"{config.dataset} has no cache of the data that the run was trained on, and more than "
             f"{LARGEST:,} users, items or pairs are not generated again."
         )
-    interactions = interactions_of(config)
-    if config.test_exposed_share:
-        interactions = hold_out_exposures(
-            interactions, config.test_exposed_share, config.split_seed
-        )
+    interactions = derive(interactions_of(config), config)
     if interactions.checksum != checksum:
         raise UserError(f"{config.dataset} is not the data that the run was trained on.")
     return interactions
