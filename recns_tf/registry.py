@@ -198,12 +198,16 @@ BASELINE_MODELS = {
     "ease": Entry("recns_tf.baselines.ease:fits", "EASE, Steck 2019; for small catalogs"),
 }
 
-EXPERIMENTS = (
+PAPER_EXPERIMENTS = (
     "table2", "table3", "table4", "table5", "fig4", "fig5", "fig6", "fig7", "fig8", "fig9",
 )  # fmt: skip
 """The tables and figures of the paper, defined in experiments/grids.py."""
 
+EXPERIMENTS = (*PAPER_EXPERIMENTS, "loss", "exposures", "control", "density")
+"""All experiments; those that the paper does not have are in experiments/principle_grids.py."""
+
 ALL_EXPERIMENTS = "all"
+"""Stands for the tables and figures of the paper."""
 
 OWN = ":"
 """The character that distinguishes a user-defined part, module:object, from a name."""

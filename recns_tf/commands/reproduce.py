@@ -1,5 +1,7 @@
 """Reproduce tables and figures of the paper on a dataset: table2 … table5, fig4 … fig9, or all.
 
+Experiments that the paper does not have: loss, exposures, control, density (docs/experiments.md).
+
 DATASET and EXPERIMENT may be in any order. Writes table.md, table.csv, comparisons.csv, cells.csv
 and plots to runs_dir/EXPERIMENT-DATASET/, and negatives.md, .csv, .png and .svg if samplers are
 compared.
@@ -19,8 +21,8 @@ from recns_tf.errors import UserError
 from recns_tf.experiments import baseline_rows, plans, write_results
 from recns_tf.experiments.cells import make_cells
 from recns_tf.experiments.checks import trainable
-from recns_tf.experiments.grids import SAMPLER, Experiment
 from recns_tf.experiments.options import ReproduceSettings, fixed_settings
+from recns_tf.experiments.panels import SAMPLER, Experiment
 from recns_tf.experiments.plans import Point
 from recns_tf.experiments.runner import report, run_cells
 from recns_tf.experiments.sweep import Failure
@@ -89,7 +91,8 @@ def dataset_and_experiments(words: Sequence[str]) -> tuple[str, list[str]]:
             f"'{program()} reproduce ml-100k table2'."
         )
     if registry.ALL_EXPERIMENTS in wanted:
-        wanted = list(registry.EXPERIMENTS)
+        wanted = [word for word in wanted if word != registry.ALL_EXPERIMENTS]
+        wanted = [*registry.PAPER_EXPERIMENTS, *wanted]
     return others[0], list(dict.fromkeys(wanted))
 
 

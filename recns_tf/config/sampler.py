@@ -79,6 +79,12 @@ class SamplerSettings(Checked):
     num_exposed: int = option(
         1, "recns: exposed negatives per pair, assigned to its negatives in turn (Figure 9)", A_FEW
     )
+    exposed_weight: float = option(
+        1.0,
+        "recns: weight of the exposed negative in a merged one, as a multiple of 1/k, up to k; 1 "
+        "is eq. (11), 0 leaves the exposed negative out",
+        between(0, 10_000),
+    )
     renormalize: bool = option(
         False, "recns: scale merged negatives to length 1, as the authors' PinSage does"
     )

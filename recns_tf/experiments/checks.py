@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from recns_tf.config.config import Config
 from recns_tf.errors import UserError
 from recns_tf.experiments.cells import DONE, Cell, state
-from recns_tf.experiments.grids import Experiment
+from recns_tf.experiments.panels import Experiment
 from recns_tf.experiments.plans import Point
 from recns_tf.interactions import Interactions
 from recns_tf.utils.quiet import silenced_stderr

@@ -12,7 +12,8 @@ from recns_tf.config.config import FIELDS, Config
 from recns_tf.config.flags import legal_values
 from recns_tf.errors import UserError
 from recns_tf.experiments.cells import Cell, make_cells
-from recns_tf.experiments.grids import EXPERIMENTS, SAMPLER, Experiment, Panel
+from recns_tf.experiments.grids import EXPERIMENTS
+from recns_tf.experiments.panels import SAMPLER, Experiment, Panel
 from recns_tf.utils.text import shown
 
 ALL_SAMPLERS = "all"
@@ -127,13 +128,20 @@ def customize(
             is left.
     """
     experiment = find_experiment(name)
-    varied = [panel.setting for panel in experiment.panels]
+    varied = {panel.setting for panel in experiment.panels}
+    fixed = [panel.fixed for panel in experiment.panels]
+    varied |= {
+        setting
+        for setting in set().union(*fixed)
+        if len({settings.get(setting) for settings in fixed}) > 1
+    }
     for encoder in encoders:
         registry.find(registry.ENCODERS, "encoder", encoder)
-    for setting in sorted(set(varied) & set(given)):
-        raise UserError(
-            f"--{setting} is what {name} varies: choose values with --grid='{setting}=…' instead."
-        )
+    for setting in sorted(varied & set(given)):
+        instead = "leave the flag out"
+        if any(panel.setting == setting for panel in experiment.panels):
+            instead = f"choose values with --grid='{setting}=…' instead"
+        raise UserError(f"--{setting} is what {name} varies: {instead}.")
     panels = tuple(
         with_all(
             dataclasses.replace(panel, encoders=tuple(encoders) or panel.encoders),

@@ -20,8 +20,8 @@ from recns_tf.experiments import (
     tables,
 )
 from recns_tf.experiments.cells import Cell
-from recns_tf.experiments.grids import SAMPLER, Experiment, Panel
 from recns_tf.experiments.options import ReproduceSettings
+from recns_tf.experiments.panels import SAMPLER, Experiment, Panel
 from recns_tf.experiments.plans import Point
 from recns_tf.experiments.results import Line
 from recns_tf.interactions import Interactions

@@ -23,6 +23,9 @@ FIXED = {
     "draw_law": "proportional",
     "merge": "flat",
     "num_exposed": 1,
+    "exposed_weight": 1.0,
+    "train_share": 1.0,
+    "test_exposed_share": 0.0,
     "validate_on": "valid",
 }
 TABLES = Path(__file__).with_name("paper_tables.csv")

@@ -33,6 +33,7 @@ class RecNS(Sampler):
         merge: one of MERGES; flat is eq. (11).
         num_exposed: exposed negatives per pair, at most M: the best by eq. (8), each in turn merged
             with one negative, cyclically (§5.4.3, Figure 9).
+        exposed_weight: weight of the exposed negative in a merged one, as a multiple of 1/k.
         renormalize: whether merged embeddings are scaled to length 1.
     """
 
@@ -52,6 +53,7 @@ class RecNS(Sampler):
         draw_law: str = "proportional",
         merge: str = "flat",
         num_exposed: int = 1,
+        exposed_weight: float = 1.0,
         renormalize: bool = False,
     ):
         super().__init__(num_negatives)
@@ -60,15 +62,21 @@ class RecNS(Sampler):
         self.draw_law = draw_law
         self.merge = merge
         self.num_exposed = num_exposed
+        self.exposed_weight = exposed_weight
         self.renormalize = renormalize
 
     @classmethod
     def check_settings(cls, config: Config) -> None:
-        """Raise UserError if there are fewer exposed candidates than exposed negatives."""
+        """Raise UserError if exposed negatives exceed their candidates, or their weight 1."""
         if config.num_exposed > config.num_candidates:
             raise UserError(
                 f"--num_exposed={config.num_exposed}: choose at most {config.num_candidates}, "
                 "--num_candidates."
+            )
+        if config.exposed_weight > config.num_negatives:
+            raise UserError(
+                f"--exposed_weight={config.exposed_weight:g}: choose at most "
+                f"{config.num_negatives}, --num_negatives."
             )
 
     @classmethod
@@ -80,6 +88,7 @@ class RecNS(Sampler):
             draw_law=config.draw_law,
             merge=config.merge,
             num_exposed=config.num_exposed,
+            exposed_weight=config.exposed_weight,
             renormalize=config.renormalize,
         )
 
@@ -106,11 +115,13 @@ class RecNS(Sampler):
         if self.num_exposed > 1:
             turn = tf.range(self.num_negatives) % self.num_exposed
             exposed = tf.gather(exposed, turn, axis=1)
-        return MERGES[self.merge](exposed, assisted, 1 / self.num_negatives)
+        return MERGES[self.merge](exposed, assisted, self.exposed_weight / self.num_negatives)
 
 
 def flat(exposed: tf.Tensor, assisted: tf.Tensor, share: float) -> tf.Tensor:
     """Return the merged negatives of eq. (10) and (11): (1/k) e_exposed + (1 - 1/k) e_assisted.
+
+    RecNS takes another share than 1/k if `exposed_weight` is not 1.
 
     Args:
         exposed: embeddings of one exposed negative per pair, [B, 1, d], or of one per negative,

@@ -3,9 +3,10 @@ import dataclasses
 import pytest
 
 from recns_tf import registry
+from recns_tf.commands.reproduce import dataset_and_experiments
 from recns_tf.config.config import Config
 from recns_tf.errors import UserError
-from recns_tf.experiments import grids, plans
+from recns_tf.experiments import grids, panels, plans, principle_grids
 from recns_tf.experiments.cells import unique_cells
 
 
@@ -15,12 +16,13 @@ def planned(name, numbers=(0,), given=None, encoders=(), grid=None):
 
 
 def test_grids_match_the_paper():
-    points = {name: planned(name) for name in grids.EXPERIMENTS}
+    points = {name: planned(name) for name in grids.PAPER}
     sizes = {name: len(found) for name, found in points.items()}
     assert sizes == {
         "table2": 24, "table3": 12, "table4": 9, "table5": 8, "fig4": 5, "fig5": 4, "fig6": 16,
         "fig7": 9, "fig8": 6, "fig9": 7,
     }  # fmt: skip
+    assert tuple(grids.PAPER) == registry.PAPER_EXPERIMENTS
     assert tuple(grids.EXPERIMENTS) == registry.EXPERIMENTS
     samplers = {point.value for name in ("table2", "table3") for point in points[name]}
     later = {"dns-mn", "ahns", "bns", "mixgcf", "dens", "inbatch", "ppr-hard"}
@@ -30,9 +32,53 @@ def test_grids_match_the_paper():
     }
 
 
+def test_experiments_on_the_principle_change_one_thing_at_a_time():
+    configs = {
+        name: [c.config for p in planned(name) for c in p.cells]
+        for name in principle_grids.PRINCIPLE
+    }
+    assert {name: len(found) for name, found in configs.items()} == {
+        "loss": 16, "exposures": 5, "control": 3, "density": 16,
+    }  # fmt: skip
+    plain = Config.for_run("zhihu", "lightgcn")
+    fields = [field.name for field in dataclasses.fields(Config)]
+    changed = {
+        name: {
+            field
+            for config in found
+            for field in fields
+            if getattr(config, field) != getattr(plain, field)
+        }
+        for name, found in configs.items()
+    }
+    assert changed == {
+        "loss": {"sampler", "num_negatives", "loss"},
+        "exposures": {"exposed_weight"},
+        "control": {"region"},
+        "density": {"sampler", "train_share"},
+    }
+    kinds = {(config.num_negatives, config.loss) for config in configs["loss"]}
+    assert kinds == {(k, loss) for k in (1, 15) for loss in ("bpr", "pairwise_hinge")}
+
+
+def test_all_means_the_experiments_of_the_paper():
+    assert dataset_and_experiments(["density", "all", "x"]) == (
+        "x",
+        [*registry.PAPER_EXPERIMENTS, "density"],
+    )
+
+
+def test_settings_that_differ_between_panels_cannot_be_given():
+    with pytest.raises(UserError, match=r"^--train_share is what density varies: leave the flag"):
+        plans.customize("density", [], {}, {"train_share": 0.3})
+    with pytest.raises(UserError, match=r"^--loss is what loss varies: leave the flag out\.$"):
+        plans.customize("loss", [], {}, {"loss": "bpr"})
+    plans.customize("table4", [], {}, {"sampler": "recns-o"})
+
+
 def test_experiments_share_equal_runs():
     cells = {name: {c.name for p in planned(name) for c in p.cells} for name in grids.EXPERIMENTS}
-    ordinary = {f"zhihu-{encoder}-recns" for encoder in grids.ALL_ENCODERS}
+    ordinary = {f"zhihu-{encoder}-recns" for encoder in panels.ALL_ENCODERS}
     for name in ("table2", "table3", "table4", "fig7", "fig8"):
         assert ordinary <= cells[name], name
     assert "zhihu-pinsage-recns" in cells["fig4"] & cells["fig5"] & cells["fig6"] & cells["fig9"]

@@ -217,6 +217,24 @@ def test_more_exposed_negatives_than_candidates_is_an_error(toy_config):
         RecNS.check_settings(config)
 
 
+@pytest.mark.parametrize("weight", [0.0, 0.5, 1.0, 2.0, K])
+def test_exposed_negatives_have_their_weight_over_k(weight):
+    batch = worlds.batch(3, user=1, positive=4, candidates=[7, 3, 5, 6], exposed=[8, 0])
+    sampler = RecNS(K, Distribution("constant", 0.5, 0.0), exposed_weight=weight)
+    tables = worlds.tables(USER, ITEM)
+    chosen = sampler.choose(batch, tables, batch.seed).ids.numpy()
+    scores = sampler.sample(batch, tables, batch.seed).scores.numpy()
+    for row, (*assisted, exposed) in enumerate(chosen):
+        merged = weight / K * ITEM[exposed] + (1 - weight / K) * ITEM[assisted]
+        np.testing.assert_allclose(scores[row], merged @ USER[1], rtol=1e-5, atol=1e-6)
+
+
+def test_an_exposed_weight_above_k_is_an_error(toy_config):
+    config = dataclasses.replace(toy_config, exposed_weight=4.5, num_negatives=4)
+    with pytest.raises(UserError, match=r"^--exposed_weight=4\.5: choose at most 4, --num_neg"):
+        RecNS.check_settings(config)
+
+
 def test_nested_merge():
     exposed, assisted = RNG.normal(size=(2, 1, 3)), RNG.normal(size=(2, K, 3))
     merged = nested(tf.constant(exposed), tf.constant(assisted), 1 / K)
