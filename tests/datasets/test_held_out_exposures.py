@@ -8,6 +8,7 @@ import pytest
 from recns_tf import datasets
 from recns_tf.config.config import Config
 from recns_tf.datasets import cache
+from recns_tf.datasets.formats.writers import write_lightgcn, write_pinsage, write_table
 from recns_tf.datasets.held_out_exposures import hold_out_exposures
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions, keys_of, make_interactions, to_rows
@@ -124,3 +125,14 @@ def test_a_pair_is_in_one_part_only(data, test_exposed, message):
     shape = to_rows(np.zeros((0, 2)), (50, 41))
     with pytest.raises(ValueError, match="test_exposed has shape"):
         dataclasses.replace(data, exposed=exposed, test_exposed=shape)
+
+
+def test_a_table_has_them_and_formats_without_a_place_refuse_them(data, tmp_path):
+    held_out = hold_out_exposures(data, 0.2)
+    write_table(held_out, tmp_path / "log.csv")
+    rows = (tmp_path / "log.csv").read_text().splitlines()
+    assert sum(row.endswith(',0,"test"') for row in rows) == held_out.test_exposed.nnz
+    assert sum(row.endswith(',0,"train"') for row in rows) == held_out.exposed.nnz
+    for write in (write_lightgcn, write_pinsage):
+        with pytest.raises(UserError, match="choose --format=table, or leave the flag out"):
+            write(held_out, tmp_path)

@@ -43,7 +43,11 @@ def write_lightgcn(interactions: Interactions, folder: Path) -> None:
 
     The folder contains train.txt, valid.txt, test.txt and train_exposed.txt; the authors' program
     reads all but valid.txt. Users without items have a line with the user alone.
+
+    Raises:
+        UserError: exposures are held out for testing, for which the format has no place.
     """
+    require_no_test_exposures(interactions)
     write_adjacency(folder / "train.txt", interactions.train)
     write_adjacency(folder / "valid.txt", interactions.valid)
     write_adjacency(folder / "test.txt", interactions.test)
@@ -55,8 +59,10 @@ def write_pinsage(interactions: Interactions, folder: Path) -> None:
     """Write a folder in PinSage's format (graph_files.py): one line per pair, items after users.
 
     Raises:
-        UserError: valid or test has no positives, since the format does not allow empty files.
+        UserError: valid or test has no positives, since the format does not allow empty files; or
+            exposures are held out for testing, for which it has no place.
     """
+    require_no_test_exposures(interactions)
     for part in ("valid", "test"):
         if not getattr(interactions, part).nnz:
             raise UserError(
@@ -72,11 +78,20 @@ def write_pinsage(interactions: Interactions, folder: Path) -> None:
     write_lists(interactions, folder)
 
 
+def require_no_test_exposures(interactions: Interactions) -> None:
+    """Raise UserError if exposures are held out for testing."""
+    if interactions.test_exposed is not None:
+        raise UserError(
+            "--test_exposed_share: this format has no place for exposed items of the test; choose "
+            "--format=table, or leave the flag out."
+        )
+
+
 def write_table(interactions: Interactions, path: Path) -> None:
     """Write a table with the columns user_id, item_id, label (1 or 0) and split.
 
-    Items shown but not chosen have label 0 and split "train". Users and items without pairs do
-    not appear.
+    Items shown but not chosen have label 0 and split "train", or "test" if they are held out for
+    testing. Users and items without pairs do not appear.
 
     Args:
         interactions: the dataset.
@@ -91,6 +106,8 @@ def write_table(interactions: Interactions, path: Path) -> None:
         raise UserError(f"{path}: choose a name that ends in {TEXT_TABLES} or .parquet.")
     rows = [*((getattr(interactions, part), 1, part) for part in PARTS)]
     rows.append((interactions.exposed, 0, "train"))
+    if interactions.test_exposed is not None:
+        rows.append((interactions.test_exposed, 0, "test"))
     pairs = np.concatenate([to_pairs(part) for part, _, _ in rows])
     counts = [part.nnz for part, _, _ in rows]
     columns = [
