@@ -230,7 +230,7 @@ def plot(described: Sequence[Described], title: str, path: Path) -> None:
         deviations = figures.error_bars([each.line for each in group])
         draw_bars(row[0], f"test {METRICS[METRIC]}, %", means, deviations)
         row[0].set_yticks(range(len(group)), [each.line.label for each in group])
-        row[0].set_ylabel(encoder)
+        row[0].set_ylabel(encoder.replace(", ", "\n"))
         row[0].invert_yaxis()
         for axes, quantity in zip(row[1:], QUANTITIES, strict=True):
             means = [quantity.factor * each.mean(quantity.name) for each in group]

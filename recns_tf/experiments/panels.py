@@ -25,6 +25,7 @@ class Panel:
         encoders: the encoders, likewise.
         fixed: settings shared by all runs, unless the command line changes them.
         reference: the value that is tested against the best of the others, if any.
+        heading: heading of the column of values; the title if it is empty.
         labels: the paper's names of the values.
         optional: values that are left out, with a sentence, where they cannot be trained; other
             values are an error there.
@@ -38,6 +39,7 @@ class Panel:
     encoders: tuple[str, ...] = ALL_ENCODERS
     fixed: Mapping[str, Any] = dataclasses.field(default_factory=lambda: RECNS)
     reference: Any = None
+    heading: str = ""
     labels: Mapping[Any, str] = dataclasses.field(default_factory=dict)
     optional: frozenset[Any] = frozenset()
     layout: Callable[[Sequence[Line], str], list[str]] = tables.by_encoder

@@ -5,7 +5,7 @@ Each isolates one difference between RecNS and the samplers that it is compared 
 
 from __future__ import annotations
 
-from recns_tf.experiments import figures, tables
+from recns_tf.experiments import figures
 from recns_tf.experiments.panels import RECNS, SAMPLER, Experiment, Panel
 
 COMPARED = ("unins", "dns", "srns", "recns")
@@ -26,6 +26,7 @@ PRINCIPLE = {
                 LIGHTGCN,
                 fixed={"num_negatives": k, "loss": loss},
                 reference="recns",
+                heading=SAMPLER,
                 pictures=(figures.plot_bars,),
             )
             for k in (1, 15)
@@ -70,7 +71,7 @@ PRINCIPLE = {
                 LIGHTGCN,
                 fixed={"train_share": share},
                 reference="recns",
-                layout=tables.by_encoder,
+                heading=SAMPLER,
                 pictures=(figures.plot_bars,),
             )
             for share in (0.2, 0.5, 0.8, 1.0)

@@ -18,7 +18,8 @@ from recns_tf.utils.markdown import table
 
 MISSING = "—"
 COLUMNS = (
-    "encoder", "setting", "value", "metric", "seeds", "mean", "standard_deviation", "rank", "paper",
+    "panel", "encoder", "setting", "value", "metric", "seeds", "mean", "standard_deviation", "rank",
+    "paper",
 )  # fmt: skip
 
 
@@ -98,10 +99,11 @@ def within_shown(lines: Sequence[Line], title: str) -> list[str]:
     return table(["encoder", title, *SHOWN_METRICS.values()], rows)
 
 
-def csv_rows(setting: str, lines: Sequence[Line]) -> list[dict[str, Any]]:
+def csv_rows(panel: str, setting: str, lines: Sequence[Line]) -> list[dict[str, Any]]:
     """Return the same as CSV rows: fractions, one row per line and metric."""
     return [
         {
+            "panel": panel,
             "encoder": line.encoder,
             "setting": setting,
             "value": line.value,

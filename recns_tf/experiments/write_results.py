@@ -25,6 +25,7 @@ from recns_tf.experiments.panels import SAMPLER, Experiment, Panel
 from recns_tf.experiments.plans import Point
 from recns_tf.experiments.results import Line
 from recns_tf.interactions import Interactions
+from recns_tf.registry import SHOWN_METRICS
 from recns_tf.runs.data import data_settings
 from recns_tf.runs.published import published
 from recns_tf.utils.files import write_text
@@ -99,26 +100,27 @@ def write(
         lines = lines_of(panel, [point for point in points if point.panel == index], runs_dir)
         if len(experiment.panels) > 1:
             text += ["", f"## {panel.title}"]
-        text += ["", *panel.layout(lines, panel.title)]
+        heading = panel.heading or panel.title
+        text += ["", *panel.layout(lines, heading)]
         if results.have_shown_metrics(lines):
-            text += ["", SHOWN_CAPTION, "", *tables.within_shown(lines, panel.title)]
+            text += ["", SHOWN_CAPTION, "", *tables.within_shown(lines, heading)]
         found = significance_tables.compare(lines, panel.reference, per_user)
         if found:
-            caption = COMPARISON_CAPTION.format(found[0])
+            caption = COMPARISON_CAPTION.format(found[0], further_users(found))
             text += ["", caption, "", *significance_tables.markdown(found)]
-        compared += found
-        table_rows += tables.csv_rows(panel.setting, lines)
+        compared += [{"panel": panel.title, **each._asdict()} for each in found]
+        table_rows += tables.csv_rows(panel.title, panel.setting, lines)
         cell_rows += [
             results.cell_row(name, panel.title, panel.setting, line, *run)
             for line in lines
             for run in line.runs
         ]
         if panel.setting == SAMPLER:
-            samplers += lines
+            samplers += lines if len(experiment.panels) == 1 else headed(lines, panel.title)
         drawn += [(picture, lines, panel.title) for picture in panel.pictures]
     if baselines:
         text += ["", *baseline_rows.section(baselines)]
-        table_rows += tables.csv_rows(baseline_rows.SETTING, baselines)
+        table_rows += tables.csv_rows(baseline_rows.SETTING, baseline_rows.SETTING, baselines)
         cell_rows += [
             results.cell_row(name, baseline_rows.SETTING, baseline_rows.SETTING, line, *run)
             for line in baselines
@@ -129,16 +131,16 @@ def write(
     with written_together(folder, last="table.md") as new:
         results.write_csv(new / "table.csv", tables.COLUMNS, table_rows)
         results.write_csv(new / "cells.csv", results.CELL_COLUMNS, cell_rows)
-        rows = [each._asdict() for each in compared]
-        results.write_csv(new / "comparisons.csv", significance_tables.COLUMNS, rows)
+        columns = ("panel", *significance_tables.COLUMNS)
+        results.write_csv(new / "comparisons.csv", columns, compared)
         if samplers:
             written = " ".join([written, *negatives.write(samplers, title, runs_dir, new)])
         if drawn:
             figure = Figure(figsize=(5 * len(drawn), 4), layout="constrained")
-            for axes, (picture, lines, title) in zip(
+            for axes, (picture, lines, panel_title) in zip(
                 figure.subplots(1, len(drawn), squeeze=False)[0], drawn, strict=True
             ):
-                picture(axes, lines, title, runs_dir)
+                picture(axes, lines, panel_title, runs_dir)
             figure.suptitle(textwrap.fill(title, TITLE_WIDTH * len(drawn)))
             figures.save_figure(figure, new / name)
             written += f" {name}.png {name}.svg"
@@ -146,11 +148,26 @@ def write(
     return f"{table}\n\n{folder}/: {written}\n"
 
 
+def headed(lines: Sequence[Line], title: str) -> list[Line]:
+    """Return lines whose encoder names their panel, so that those of two panels do not mix."""
+    return [line._replace(encoder=f"{line.encoder}, {title}") for line in lines]
+
+
 COMPARISON_CAPTION = (
     "{0.value} against the best other value by test mean. Paired t-test and Wilcoxon test over "
-    "{0.users} users, with metrics averaged over seeds; seeds and users: a paired test in which "
+    "{0.users} users{1}, with metrics averaged over seeds; seeds and users: a paired test in which "
     "both are random. P values are adjusted by Holm over the rows of this table."
 )
+
+
+def further_users(comparisons: Sequence[significance_tables.Comparison]) -> str:
+    """Return how many users the tests of metrics within the shown items are over, if there are any.
+
+    They need held-out exposures besides test positives.
+    """
+    found = [each.users for each in comparisons if each.metric in SHOWN_METRICS]
+    return f" ({found[0]} for the metrics within the shown items)" if found else ""
+
 
 SHOWN_CAPTION = (
     "Within the items that a user was shown, test positives against held-out exposures, over the "

@@ -56,13 +56,15 @@ def test_table_layouts():
 
 
 def test_csv_holds_fractions_of_every_metric(tmp_path):
-    results.write_csv(tmp_path / "t.csv", tables.COLUMNS, tables.csv_rows("sampler", LINES))
+    results.write_csv(
+        tmp_path / "t.csv", tables.COLUMNS, tables.csv_rows("k = 1", "sampler", LINES)
+    )
     with (tmp_path / "t.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 15
     assert rows[1] == {
-        "encoder": "lightgcn", "setting": "sampler", "value": "recns", "metric": "recall@20",
-        "seeds": "2", "mean": str((0.2 + 0.22) / 2),
+        "panel": "k = 1", "encoder": "lightgcn", "setting": "sampler", "value": "recns",
+        "metric": "recall@20", "seeds": "2", "mean": str((0.2 + 0.22) / 2),
         "standard_deviation": rows[1]["standard_deviation"],
         "rank": "1", "paper": "0.0491",
     }  # fmt: skip

@@ -13,7 +13,7 @@ from recns_tf.evaluation.metrics import METRICS
 from recns_tf.evaluation.shown_metrics import shown_metrics_per_user
 from recns_tf.experiments import plans, write_results
 from recns_tf.experiments.options import ReproduceSettings
-from tests.experiments.worlds import SMALL, finish
+from tests.experiments.worlds import SMALL, epoch, finish
 
 SENTENCE = "dens is left out for pinsage: it has one layer."
 NEGATIVES = {f"negatives.{ending}" for ending in ("md", "csv", "png", "svg")}
@@ -46,15 +46,15 @@ def test_legend_names_the_search_for_hyperparameters(trials, method, tmp_path):
     assert method in write_results.legend(options, [], [], {}, tmp_path)
 
 
-def written(tmp_path, share):
-    """Write table 2 of two samplers from random embeddings, on data with held-out exposures.
+def written(tmp_path, share, name="table2"):
+    """Write an experiment of two samplers from random embeddings, on data with held-out exposures.
 
     Return its folder, and the metrics within the shown items per user by sampler and seed.
     """
     settings = SMALL | {"test_exposed_share": share}
     runs_dir, data_dir = tmp_path / "runs", tmp_path / "data"
     data = datasets.load(Config(dataset="synthetic", **settings), data_dir)
-    experiment = plans.customize("table2", ["lightgcn"], {"sampler": ("unins", "recns")}, settings)
+    experiment = plans.customize(name, ["lightgcn"], {"sampler": ("unins", "recns")}, settings)
     points = plans.plan(experiment, "synthetic", (0, 1), settings)
     found = {}
     rng = np.random.default_rng(0)
@@ -63,15 +63,16 @@ def written(tmp_path, share):
         test = ranking.evaluate_part(*arrays, data, "test")
         if share:
             found[cell.config.sampler, cell.config.seed] = shown_metrics_per_user(arrays, data)
-        folder = finish(cell, runs_dir, data={"checksum": data.checksum})
+        rows = [epoch(1), epoch(2, seconds=2.0 + cell.config.num_negatives)]
+        folder = finish(cell, runs_dir, rows=rows, data={"checksum": data.checksum})
         path = folder / "results.json"
         path.write_text(json.dumps(json.loads(path.read_text()) | {"test": test}))
         (folder / "embeddings").mkdir()
-        for name, array in zip(("user", "item"), arrays, strict=True):
-            np.save(folder / "embeddings" / f"{name}.npy", array)
+        for table, array in zip(("user", "item"), arrays, strict=True):
+            np.save(folder / "embeddings" / f"{table}.npy", array)
     options = ReproduceSettings(runs_dir=str(runs_dir), data_dir=str(data_dir), seeds="0,1")
     runs = write_results.Runs(points, [], [])
-    write_results.write("table2", experiment, runs, options, tmp_path / "out", [], settings)
+    write_results.write(name, experiment, runs, options, tmp_path / "out", [], settings)
     return tmp_path / "out", found
 
 
@@ -99,6 +100,8 @@ def test_metrics_within_shown_items_are_compared_over_their_users(tmp_path):
         for sampler in ("unins", "recns")
     )
     assert int(row["users"]) == len(ours) < int(rows["recall@20"]["users"])
+    over = f"over {rows['recall@20']['users']} users ({row['users']} for the metrics within"
+    assert over in (folder / "table.md").read_text()
     assert abs(float(row["difference"])) == pytest.approx(abs((ours - theirs).mean()))
 
 
@@ -107,3 +110,29 @@ def test_without_held_out_exposures_there_is_no_such_table(tmp_path):
     assert write_results.SHOWN_CAPTION not in (folder / "table.md").read_text()
     with (folder / "comparisons.csv").open(newline="") as file:
         assert [row["metric"] for row in csv.DictReader(file)] == [*METRICS]
+
+
+def test_panels_that_compare_samplers_are_kept_apart(tmp_path):
+    folder, _ = written(tmp_path, 0.0, "loss")
+    panels = [f"k = {k}, {loss}" for k in (1, 15) for loss in ("bpr", "pairwise_hinge")]
+    for name, rows in (("table.csv", 2 * len(METRICS)), ("comparisons.csv", len(METRICS))):
+        with (folder / name).open(newline="") as file:
+            found = [row["panel"] for row in csv.DictReader(file)]
+        assert found == [panel for panel in panels for _ in range(rows)], name
+    with (folder / "negatives.csv").open(newline="") as file:
+        relative = {
+            (row["encoder"], row["sampler"]): float(row["mean"])
+            for row in csv.DictReader(file)
+            if row["quantity"] == "relative_seconds"
+        }
+    # UniNS of the same k, whose epochs take longer with k, is the unit.
+    assert relative == {
+        (f"lightgcn, {panel}", sampler): 1.0 for panel in panels for sampler in ("unins", "recns")
+    }
+    text = (folder / "table.md").read_text()
+    for panel in panels:
+        assert f"\n## {panel}\n\n| encoder | sampler | Recall@20" in text
+    assert (
+        "<!-- The number k of negatives and the loss: synthetic -->"
+        in (folder / "loss.svg").read_text()
+    )
