@@ -3,8 +3,8 @@
 Experiments that the paper does not have: loss, exposures, control, density (docs/experiments.md).
 
 DATASET and EXPERIMENT may be in any order. Writes table.md, table.csv, comparisons.csv, cells.csv
-and plots to runs_dir/EXPERIMENT-DATASET/, and negatives.md, .csv, .png and .svg if samplers are
-compared.
+and plots to runs_dir/EXPERIMENT-DATASET/, and negatives.md, negatives.csv and two plots of the
+negatives if samplers are compared.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the negatives of compared samplers were, and what choosing them cost: a table and a picture.
+"""What the negatives of compared samplers were, and what choosing them cost.
 
 All values come from metrics.jsonl of finished runs. Those of negatives are at the best epoch, those
 of time are medians over the epochs after the first, which compiles.
@@ -12,15 +12,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-
 from recns_tf.evaluation.metrics import METRIC, METRICS
-from recns_tf.experiments import figures, tables
-from recns_tf.experiments.results import Line, write_csv
+from recns_tf.experiments import tables
+from recns_tf.experiments.results import Line
 from recns_tf.runs.folder import Row, RunFolder
 from recns_tf.utils import markdown
-from recns_tf.utils.files import write_text
 
 UNIFORM = "unins"
 """The sampler whose time per epoch is the unit of that of the others."""
@@ -79,26 +75,6 @@ class Described(NamedTuple):
     def mean(self, name: str) -> float:
         """Return the mean of a quantity over the runs; NaN without values."""
         return statistics.mean(self.values[name]) if self.values[name] else math.nan
-
-
-def write(lines: Sequence[Line], title: str, runs_dir: Path, folder: Path) -> list[str]:
-    """Write negatives.md, negatives.csv and the picture; return the names of the files.
-
-    Args:
-        lines: the compared samplers, for each encoder.
-        title: heading of the table and the picture.
-        runs_dir: folder of the runs.
-        folder: folder to write to.
-
-    Raises:
-        UserError: metrics.jsonl of a run is damaged.
-    """
-    described = describe(lines, runs_dir)
-    write_csv(folder / "negatives.csv", COLUMNS, csv_rows(described))
-    plot(described, title, folder / "negatives")
-    text = [f"# Negatives: {title}", "", CAPTION, "", *table(described)]
-    write_text(folder / "negatives.md", "\n".join(text) + "\n")
-    return ["negatives.md", "negatives.csv", *(f"negatives{each}" for each in figures.FORMATS)]
 
 
 def describe(lines: Sequence[Line], runs_dir: Path) -> list[Described]:
@@ -203,63 +179,3 @@ def csv_rows(described: Sequence[Described]) -> list[dict[str, Any]]:
         for quantity in QUANTITIES
         for values in [each.values[quantity.name]]
     ]
-
-
-def plot(described: Sequence[Described], title: str, path: Path) -> None:
-    """Plot the test metric and the quantities as bars: one row per encoder, one panel for each.
-
-    Samplers without finished runs are left out.
-
-    Args:
-        described: the samplers, in the order of their bars from the top.
-        title: title of the figure.
-        path: path of the files, without suffix.
-    """
-    groups: dict[str, list[Described]] = {each.line.encoder: [] for each in described}
-    for each in described:
-        if each.line.runs:
-            groups[each.line.encoder].append(each)
-    heights = [1 + 0.22 * len(group) for group in groups.values()]
-    columns = 1 + len(QUANTITIES)
-    figure = Figure(figsize=(2.2 * columns + 1, 0.5 + sum(heights)), layout="constrained")
-    panels = figure.subplots(
-        len(groups), columns, squeeze=False, sharey="row", height_ratios=heights
-    )
-    for row, (encoder, group) in zip(panels, groups.items(), strict=True):
-        means = [100 * each.line.mean(METRIC) for each in group]
-        deviations = figures.error_bars([each.line for each in group])
-        draw_bars(row[0], f"test {METRICS[METRIC]}, %", means, deviations)
-        row[0].set_yticks(range(len(group)), [each.line.label for each in group])
-        row[0].set_ylabel(encoder.replace(", ", "\n"))
-        row[0].invert_yaxis()
-        for axes, quantity in zip(row[1:], QUANTITIES, strict=True):
-            means = [quantity.factor * each.mean(quantity.name) for each in group]
-            draw = draw_multiples if quantity.name == RELATIVE else draw_bars
-            draw(axes, quantity.title, means)
-    figure.suptitle(title)
-    figures.save_figure(figure, path)
-
-
-def draw_bars(
-    axes: Axes, title: str, values: Sequence[float], deviations: Sequence[float] | None = None
-) -> None:
-    """Draw horizontal bars, in another color if they have deviations; NaN is not drawn."""
-    color = "C7" if deviations is None else "C0"
-    axes.barh(range(len(values)), values, xerr=deviations, color=color, capsize=2)
-    finish_panel(axes, title)
-
-
-def draw_multiples(axes: Axes, title: str, values: Sequence[float]) -> None:
-    """Draw multiples of a unit as horizontal bars that begin at 1, on a logarithmic scale."""
-    axes.barh(range(len(values)), [value - 1 for value in values], left=1, color="C7")
-    figures.set_log_scale(axes)
-    axes.axvline(1, color="0.3", linewidth=0.8)
-    finish_panel(axes, title)
-
-
-def finish_panel(axes: Axes, title: str) -> None:
-    """Set what all panels have in common."""
-    axes.set_title(title, fontsize="medium")
-    axes.margins(y=0.02)
-    axes.grid(alpha=0.3, axis="x")
-    axes.set_axisbelow(True)

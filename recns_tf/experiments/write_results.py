@@ -14,10 +14,10 @@ from recns_tf.experiments import (
     baseline_rows,
     design,
     figures,
-    negatives,
     results,
     significance_tables,
     tables,
+    write_negatives,
 )
 from recns_tf.experiments.cells import Cell
 from recns_tf.experiments.options import ReproduceSettings
@@ -134,7 +134,7 @@ def write(
         columns = ("panel", *significance_tables.COLUMNS)
         results.write_csv(new / "comparisons.csv", columns, compared)
         if samplers:
-            written = " ".join([written, *negatives.write(samplers, title, runs_dir, new)])
+            written = " ".join([written, *write_negatives.write(samplers, title, runs_dir, new)])
         if drawn:
             figure = Figure(figsize=(5 * len(drawn), 4), layout="constrained")
             for axes, (picture, lines, panel_title) in zip(

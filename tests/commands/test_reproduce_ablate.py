@@ -103,7 +103,10 @@ def test_negatives_are_described_beside_the_table(reproduced):
     done, folder, _ = reproduced
     (last,) = [line for line in done.stdout.splitlines() if line.startswith(f"{folder}/: ")]
     names = last.partition(": ")[2].split()
-    assert names[-4:] == ["negatives.md", "negatives.csv", "negatives.png", "negatives.svg"]
+    assert names[-6:] == [
+        "negatives.md", "negatives.csv", "negatives.png", "negatives.svg",
+        "false_negatives.png", "false_negatives.svg",
+    ]  # fmt: skip
     assert all((folder / name).exists() for name in names)
     with (folder / "negatives.csv").open(newline="") as file:
         rows = {(row["sampler"], row["quantity"]): row for row in csv.DictReader(file)}

@@ -7,7 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from recns_tf.config.config import Config
-from recns_tf.experiments import figures, negatives
+from recns_tf.experiments import figures, negatives, write_negatives
 from recns_tf.experiments.cells import Cell
 from recns_tf.experiments.results import Line
 from tests.experiments.worlds import METRICS, epoch, finish
@@ -124,7 +124,7 @@ def test_picture_has_a_panel_for_each_quantity_and_a_row_for_each_encoder(
 ):
     saved = {}
     monkeypatch.setattr(figures, "save_figure", lambda figure, path: saved.update({path: figure}))
-    negatives.plot(negatives.describe(lines, tmp_path), "Table 2", tmp_path / "negatives")
+    write_negatives.plot(negatives.describe(lines, tmp_path), "Table 2", tmp_path / "negatives")
     figure: Figure = saved[tmp_path / "negatives"]
     assert len(figure.axes) == 14
     first = figure.axes[:7]
@@ -145,10 +145,27 @@ def test_picture_has_a_panel_for_each_quantity_and_a_row_for_each_encoder(
     assert math.isnan(bar.get_width()), "NGCF has no run of UniNS"
 
 
+def test_samplers_are_plotted_over_their_false_negatives(lines, tmp_path, monkeypatch):
+    saved = {}
+    monkeypatch.setattr(figures, "save_figure", lambda figure, path: saved.update({path: figure}))
+    described = negatives.describe(lines, tmp_path)
+    write_negatives.plot_false_negatives(described, "Table 2", tmp_path / "x")
+    first, second = saved[tmp_path / "x"].axes
+    assert {text.get_text(): text.xy for text in first.texts} == {
+        "unins": (pytest.approx(1), pytest.approx(20)),
+        "dns": (pytest.approx(15), pytest.approx(35)),
+    }, "a sampler without runs has no point"
+    assert [text.xy for text in second.texts] == [(pytest.approx(10), pytest.approx(10))]
+    assert (first.get_title(), second.get_title()) == ("lightgcn", "ngcf")
+
+
 @pytest.mark.slow
 def test_files_are_written(lines, tmp_path):
-    names = negatives.write(lines, "Table 2: ml-100k", tmp_path, tmp_path / "out")
-    assert names == ["negatives.md", "negatives.csv", "negatives.png", "negatives.svg"]
+    names = write_negatives.write(lines, "Table 2: ml-100k", tmp_path, tmp_path / "out")
+    assert names == [
+        "negatives.md", "negatives.csv", "negatives.png", "negatives.svg",
+        "false_negatives.png", "false_negatives.svg",
+    ]  # fmt: skip
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(names)
     text = (tmp_path / "out" / "negatives.md").read_text()
     assert text.startswith("# Negatives: Table 2: ml-100k\n\nMeans over seeds")
@@ -160,6 +177,6 @@ def test_files_are_written(lines, tmp_path):
 
 @pytest.mark.slow
 def test_without_finished_runs_there_is_a_table_without_numbers(made, tmp_path):
-    names = negatives.write([made("unins", [], [])], "x", tmp_path, tmp_path)
+    names = write_negatives.write([made("unins", [], [])], "x", tmp_path, tmp_path)
     assert "| lightgcn | unins | — |" in (tmp_path / "negatives.md").read_text()
     assert all((tmp_path / name).exists() for name in names)

@@ -16,7 +16,9 @@ from recns_tf.experiments.options import ReproduceSettings
 from tests.experiments.worlds import SMALL, epoch, finish
 
 SENTENCE = "dens is left out for pinsage: it has one layer."
-NEGATIVES = {f"negatives.{ending}" for ending in ("md", "csv", "png", "svg")}
+NEGATIVES = {f"negatives.{ending}" for ending in ("md", "csv", "png", "svg")} | {
+    f"false_negatives.{ending}" for ending in ("png", "svg")
+}
 
 
 @pytest.mark.slow
