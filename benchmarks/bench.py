@@ -4,7 +4,7 @@ Each benchmark runs in its own process, one after the other. Run nothing else on
 meanwhile. The folder --output then holds WHAT-SHAPE.json of each benchmark, and table.md, bench.png
 and bench.svg of all files in it.
 
-`peers` runs only if it is named, alone and without flags: it installs another program.
+`peers` and `service` run only if they are named, alone and without flags.
 """
 
 from __future__ import annotations
@@ -41,7 +41,10 @@ WHATS = {
     "epoch": "a whole epoch: load, first step, input, validation, checkpoint, memory",
 }
 
-APART = {"peers": "LightGCN beside that of RecBole, which is installed on first use"}
+APART = {
+    "peers": "LightGCN beside that of RecBole, which is installed on first use",
+    "service": "the service under load, and killed",
+}
 """Benchmarks with flags of their own, which run only if they are named."""
 
 

@@ -55,6 +55,9 @@ COMMANDS = {
         "recns_tf.commands.export_model:COMMAND",
         "write a run as a SavedModel for TensorFlow Serving",
     ),
+    "serve": Entry(
+        "recns_tf.commands.serve:COMMAND", "answer requests for recommendations over HTTP"
+    ),
     "baseline": Entry(
         "recns_tf.commands.baseline:COMMAND", "fit a closed-form baseline: popular, itemknn, ease"
     ),

@@ -2,7 +2,9 @@
 
 import importlib
 import json
+import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +22,7 @@ from recns_tf.evaluation import ranking as ours
 from recns_tf.registry import SAMPLERS
 from tests.commands.test_train import call
 
+ROOT = Path(__file__).resolve().parent.parent
 TINY = Shape(60, 90, 900)
 FURTHER = {
     "step": [Model(sampler="dns")],
@@ -190,3 +193,19 @@ def test_single_benchmarks_have_a_flag_for_the_encoder():
     values = make_flags(Model)
     values(["step", "--encoder=mf"])
     assert from_flags(Model, values).encoder == "mf"
+
+
+@pytest.mark.slow
+def test_the_service_is_measured_and_killed(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.service", "--shape=small", "--seconds=2", "--rate=20",
+         "--clients=2", f"--json={tmp_path / 'service.json'}"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "service.json").read_text())
+    for name in ("health", "recommend"):
+        assert found[name]["answered"] == 40
+        assert found[name]["refused"] == found[name]["wrong"] == 0
+    assert found["killed"]["wrong"] == 0 and 0 < found["killed"]["refused"] < 40
+    assert f"| recommend | {found['recommend']['quantiles'][0]:.1f} |" in done.stdout

@@ -18,6 +18,7 @@ LEVELS = (
     ("training", "experiments", "reporting"),
     ("serving",),
     ("api",),
+    ("service",),
     ("commands",),
     ("main",),
     ("__main__",),

@@ -1,0 +1,96 @@
+"""Answer requests for recommendations over HTTP with a finished run.
+
+RUN is a folder under runs/, or a link to one. POST /recommend, /similar and /embed take JSON; GET
+/health and /metrics say how the service is. /docs describes all. When the folder or the link comes
+to hold another finished run, that one takes over, without a lost request.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import logging
+import socket
+from contextlib import suppress
+from pathlib import Path
+
+from recns_tf.commands.app import Call, Command
+from recns_tf.config.flags import A_FOLDER, Checked, between, option, whole
+from recns_tf.errors import UserError
+
+PACKAGES = ("fastapi", "uvicorn", "prometheus_client")
+GRACE_SECONDS = 10
+"""How long requests may take that have begun when the service is stopped."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Serve(Checked):
+    """The flags of this command."""
+
+    host: str = option("127.0.0.1", "address to listen at; 0.0.0.0 for all networks")
+    port: int = option(8000, "port to listen at; 0 for any free one", whole(0, 65_535))
+    histories: bool = option(
+        True, "answer for people who are not in the data; takes some seconds and memory to start"
+    )
+    reload_seconds: float = option(
+        2.0, "seconds between looks at whether RUN holds another run", between(0.1, 86_400)
+    )
+    data_dir: str = option("data", "folder of the datasets", A_FOLDER)
+
+
+def main(call: Call) -> None:
+    """Run the command."""
+    settings = call.settings(Serve)
+    if any(importlib.util.find_spec(name) is None for name in PACKAGES):
+        raise UserError("serve needs further packages: pip install 'recns-tf[serve]'.")
+    import uvicorn
+
+    from recns_tf.service.app import create_app
+    from recns_tf.service.current import Current
+    from recns_tf.service.measures import Measures
+
+    logging.basicConfig(format="%(asctime)s %(message)s")
+    logging.getLogger("recns_tf").setLevel(logging.INFO)
+    # Before the run is loaded, which takes longer.
+    listener = listen(settings.host, settings.port)
+    with listener:
+        measures = Measures()
+        current = Current(
+            Path(call.words[0]), settings.data_dir, settings.histories, measures.batch.observe
+        )
+        app = create_app(current, measures, settings.reload_seconds)
+        config = uvicorn.Config(
+            app, log_level="warning", timeout_graceful_shutdown=GRACE_SECONDS, lifespan="on"
+        )
+        host, port = listener.getsockname()[:2]
+        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        print(f"serving {current.loaded.engine.run} at http://{address}", flush=True)
+        with suppress(KeyboardInterrupt):
+            uvicorn.Server(config).run(sockets=[listener])
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens at an address.
+
+    Raises:
+        UserError: the address is in use, or not one of this machine.
+    """
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=1_024)
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UserError(
+            f"--host={host} --port={port}: {reason[:1].lower()}{reason[1:]}; choose an address of "
+            "this machine, and a free port."
+        ) from error
+
+
+COMMAND = Command(
+    about=__doc__ or "",
+    words="RUN",
+    example="runs/ml-100k-lightgcn-recns --port=8080",
+    settings=(Serve,),
+    run=main,
+    interrupted="no longer serving",
+)

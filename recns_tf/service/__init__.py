@@ -1,0 +1,1 @@
+"""A service that answers requests for recommendations over HTTP."""
