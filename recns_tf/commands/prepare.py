@@ -2,6 +2,7 @@
 
 The log is one table, or several with the same columns, in CSV, TSV, RecBole's .inter, JSON lines or
 Parquet, also compressed (.gz, .bz2, .zst, .zip). NAME is then a dataset like the built-in ones.
+--append=FILE adds further rows to it.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from typing import Any
 
 from recns_tf import registry
 from recns_tf.commands.app import Call, Command
-from recns_tf.config.flags import A_FOLDER, A_FOLDER_NAME, Checked, option
+from recns_tf.config.flags import A_FOLDER, A_FOLDER_NAME, Checked, explicit_flags, option
 from recns_tf.datasets import prepared
 from recns_tf.datasets.account import account
+from recns_tf.datasets.appending import append
 from recns_tf.datasets.formats.events import read_events
 from recns_tf.datasets.formats.json_lines import is_json
 from recns_tf.datasets.formats.parquet import is_parquet
@@ -28,7 +30,7 @@ from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
 from recns_tf.utils.files import sha256
 from recns_tf.utils.program import program
-from recns_tf.utils.text import count, shown
+from recns_tf.utils.text import LONGEST_LIST, count, shown
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 INPUTS = {"input": TRAIN, "train_input": TRAIN, "valid_input": VALID, "test_input": TEST}
@@ -41,6 +43,12 @@ class OutputLocation(Checked):
 
     data_dir: str = option("data", "folder of the datasets", A_FOLDER)
     overwrite: bool = option(False, "replace an existing dataset with this name")
+    append: str = option(
+        "",
+        "instead of --input: files with further rows for an existing dataset, which are read with "
+        "the settings that it was prepared with",
+        longest=LONGEST_LIST,
+    )
 
 
 def main(call: Call) -> None:
@@ -62,7 +70,18 @@ def main(call: Call) -> None:
         raise UserError(f"a dataset cannot be called '{name}': that name is reserved.")
     directory = Path(place.data_dir) / name
     started = time.perf_counter()
-    make(settings, directory, place.overwrite)
+    if place.append:
+        others = explicit_flags(Preparation, call.flags) | (
+            explicit_flags(OutputLocation, call.flags) - {"append", "data_dir"}
+        )
+        if others:
+            raise UserError(
+                f"--append={place.append}: {name} keeps the settings that it was prepared with; "
+                f"leave out {', '.join(f'--{each}' for each in sorted(others))}."
+            )
+        append(directory, place.append)
+    else:
+        make(settings, directory, place.overwrite)
     print(f"\n{directory}/: ready in {time.perf_counter() - started:.1f} s. Train on it with")
     print(f"  {program()} {name} lightgcn")
 

@@ -9,7 +9,8 @@ log that is prepared once can be split in several ways.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,8 +73,41 @@ def claim(directory: Path, overwrite: bool) -> Iterator[None]:
         yield
 
 
+def contents(directory: Path) -> tuple[dict[str, Any], Log]:
+    """Return the content of prepared.json, and the log of a prepared dataset.
+
+    The log lacks the numbers of ignored and missing rows.
+
+    Raises:
+        UserError: a file is damaged or was changed.
+    """
+    about = read_about(directory)
+    return about, read(directory / LOG, str(about["log_sha256"]))
+
+
+def read_about(directory: Path) -> dict[str, Any]:
+    """Return the content of prepared.json, whose rules and checksum of the log are legal.
+
+    Raises:
+        UserError: it is damaged or was changed.
+    """
+    path = directory / ABOUT
+    with reading(path, f"prepare {directory.name} again"):
+        about = read_object(path)
+        # Earlier versions wrote no checksum.
+        if SEAL in about:
+            about = check_seal(about)
+        Rules(**about["rules"])
+        str(about["log_sha256"])
+        return about
+
+
 def prepare(
-    directory: Path, log: Log, rules: Rules, about: dict[str, Any]
+    directory: Path,
+    log: Log,
+    rules: Rules,
+    about: dict[str, Any],
+    kept: Sequence[Path] = (),
 ) -> tuple[Interactions, RowCounts]:
     """Store a log in `directory`, which is replaced as a whole.
 
@@ -82,6 +116,7 @@ def prepare(
         log: the events.
         rules: how to filter and split. The seed is not stored, because each run has its own.
         about: the source of the log and how it was read, for prepared.json.
+        kept: files of `directory` that stay.
 
     Returns:
         The dataset split with the seed of `rules`, and what happened to the rows of the log.
@@ -91,6 +126,8 @@ def prepare(
     """
     accounts = []
     with folders.replace(directory) as temporary:
+        for path in kept:
+            shutil.copy2(path, temporary)
         arrays = {name: getattr(log, name) for name in ARRAYS if getattr(log, name) is not None}
         np.savez(temporary / LOG, allow_pickle=False, **arrays)
         source = {"log_sha256": sha256(temporary / LOG)} | dataclasses.asdict(rules)
@@ -159,14 +196,8 @@ def identity_of(directory: Path) -> tuple[int, int] | None:
 
 def load_once(directory: Path, config: Config) -> Interactions:
     """Load a prepared dataset that is not replaced meanwhile; see `load`."""
-    path = directory / ABOUT
-    with reading(path, f"prepare {directory.name} again"):
-        about = read_object(path)
-        # Earlier versions wrote no checksum.
-        if SEAL in about:
-            about = check_seal(about)
-        Rules(**about["rules"])
-        log_sha256 = str(about["log_sha256"])
+    about = read_about(directory)
+    log_sha256 = str(about["log_sha256"])
     rules = split_rules(config, **about["rules"])
     source = {"log_sha256": log_sha256} | dataclasses.asdict(rules)
 

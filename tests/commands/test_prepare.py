@@ -358,3 +358,25 @@ def test_kuairand(tmp_path):
 def test_reserved_names_are_refused(tmp_path, name, log):
     done = prepare(tmp_path, name, f"--input={log}", *COLUMNS)
     assert done.returncode == 1 and "that name is reserved" in done.stderr
+
+
+def test_append_adds_rows_and_keeps_the_settings(tmp_path, log):
+    lines = log.read_text().splitlines()
+    (tmp_path / "first.csv").write_text("\n".join(lines[:400]) + "\n")
+    (tmp_path / "rest.csv").write_text("\n".join([lines[0], *lines[400:]]) + "\n")
+    prepared = prepare(tmp_path, "shop", f"--input={tmp_path}/first.csv", *COLUMNS)
+    assert prepared.returncode == 0, prepared.stderr
+    for further in ("--user=who", "--overwrite", "--split=temporal"):
+        refused = prepare(tmp_path, "shop", f"--append={tmp_path}/rest.csv", further)
+        name = further.partition("=")[0]
+        assert refused.returncode == 1 and f"; leave out {name}." in refused.stderr
+    done = prepare(tmp_path, "shop", f"--append={tmp_path}/rest.csv")
+    assert done.returncode == 0, done.stderr
+    assert "263 rows read, besides the 399 rows of shop" in done.stdout
+    counts = re.findall(r"^(read|less|kept) +([\d,]+) ", done.stdout, flags=re.MULTILINE)
+    numbers = [int(number.replace(",", "")) for _, number in counts]
+    assert numbers[0] == sum(numbers[1:]) == 662
+    again = prepare(tmp_path, "shop", f"--append={tmp_path}/rest.csv")
+    assert again.returncode == 1 and "which shop holds already." in again.stderr
+    missing = prepare(tmp_path, "other", f"--append={tmp_path}/rest.csv")
+    assert missing.returncode == 1 and "is not a prepared dataset" in missing.stderr
