@@ -14,6 +14,7 @@ import urllib.request
 import pytest
 
 from recns_tf import registry
+from recns_tf.commands import serve
 from tests.processes import ENVIRONMENT, ROOT
 from tests.serving.worlds import made_up_run
 
@@ -76,7 +77,6 @@ def test_an_address_in_use_and_other_mistakes_are_one_sentence(toy, tmp_path):
 
 def test_missing_packages_are_named(monkeypatch, tmp_path):
     command = registry.COMMANDS["serve"].load()
-    from recns_tf.commands import serve
     from recns_tf.commands.app import Call
     from recns_tf.config.flags import make_flags
     from recns_tf.errors import UserError
@@ -86,3 +86,9 @@ def test_missing_packages_are_named(monkeypatch, tmp_path):
     call.flags(["x"])
     with pytest.raises(UserError, match=r"pip install 'recns-tf\[serve\]'"):
         command.run(call)
+
+
+def test_answers_are_sent_at_once():
+    listener = serve.listen("127.0.0.1", 0)
+    with listener, socket.create_connection(listener.getsockname()), listener.accept()[0] as one:
+        assert one.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
