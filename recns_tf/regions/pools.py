@@ -56,6 +56,7 @@ def draw_pools(
         region.kind,
         region.khop,
         region.definition,
+        sizes=region.counts,
         unrestricted=empty,
         description="pools",
     )

@@ -205,6 +205,7 @@ def region_blocks(
     khop: int,
     definition: str,
     *,
+    sizes: NDArray[np.int64] | None = None,
     unrestricted: NDArray[np.bool_] | None = None,
     description: str = "regions",
 ) -> Iterator[tuple[Block, Bits]]:
@@ -215,13 +216,16 @@ def region_blocks(
         kind: "intermediate", "distant" or "random".
         khop: as for `build_region`.
         definition: as for `build_region`.
+        sizes: int64 [num_users], sizes of the random regions; None computes them, which takes as
+            long as the intermediate regions.
         unrestricted: [num_users], users who get all unobserved items instead of their region.
         description: label of the progress bar.
     """
     if kind == "random":
-        sizes = np.zeros(graph.num_users, np.int64)
-        for _, bits in region_blocks(graph, "intermediate", khop, definition):
-            sizes += walks.count(bits)
+        if sizes is None:
+            sizes = np.zeros(graph.num_users, np.int64)
+            for _, bits in region_blocks(graph, "intermediate", khop, definition):
+                sizes += walks.count(bits)
         blocks = random_blocks(graph, sizes, description)
     else:
         blocks = walked_blocks(graph, kind, khop, definition, description)
