@@ -33,7 +33,7 @@ BLOCK_BYTES = 128_000_000
 
 
 def scored_items(
-    queries: Table, items: Table, seen: csr_array, k: int
+    queries: Table, items: Table, seen: csr_array, k: int, largest: float | None = None
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Return the k unseen items with the largest scores for each query, and their scores.
 
@@ -45,6 +45,7 @@ def scored_items(
         items: float32 [I, d].
         seen: boolean CSR array [n, I], the items to exclude.
         k: length of the lists.
+        largest: `largest_norm(items)`, where many calls share it.
 
     Returns:
         int64 [n, k] and float32 [n, k]. NO_ITEM and minus infinity pad the lists of queries with
@@ -58,7 +59,8 @@ def scored_items(
     """
     top = np.full((len(queries), k), NO_ITEM, dtype=np.int64)
     scores = np.full((len(queries), k), -np.inf, dtype=np.float32)
-    largest = np.sqrt(np.einsum("nd,nd->n", items, items).max(initial=0))
+    if largest is None:
+        largest = largest_norm(items)
     uncertain = [np.zeros(0, dtype=np.int64)]
     for block in blocks(len(queries), (k + SPARE) * items.shape[1]):
         some = np.ascontiguousarray(queries[block])
@@ -76,6 +78,11 @@ def scored_items(
         rows = rest[block]
         top[rows], scores[rows] = search_exactly(queries[rows], items, seen[rows], k)
     return top, scores
+
+
+def largest_norm(items: Table) -> float:
+    """Return the largest Euclidean norm of a row; 0 if there is none."""
+    return float(np.sqrt(np.einsum("nd,nd->n", items, items).max(initial=0)))
 
 
 def search_exactly(

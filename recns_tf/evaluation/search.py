@@ -10,11 +10,12 @@ many items.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from recns_tf.evaluation.kernels import best_unseen, keep_unseen
 from recns_tf.evaluation.metrics import NO_ITEM
@@ -31,6 +32,10 @@ SHARE_SERVED = 0.95
 
 TILE_USERS, TILE_ITEMS = 512, 2048
 """Users and items of the blocks of `search_numpy`, whose scores stay in the processor's cache."""
+
+TILE_SHARED = 16
+"""Users that share a read of the items' embeddings, at least. Few users take longer to search on
+several cores, each of which reads all items."""
 
 BLOCK_USERS = 64
 """Users per matrix product. Their scores stay in the processor's cache until they are ranked."""
@@ -134,9 +139,18 @@ def search_numpy(
                 merge(scores, start, item)
 
     # OpenBLAS's own threads wait in a loop, which takes twice the processor time.
-    with threadpool_limits(1, "blas"):
-        over_rows(rank, row_cuts(len(queries)))
+    with loaded_libraries().limit(limits=1, user_api="blas"):
+        over_rows(rank, row_cuts(len(queries), TILE_SHARED))
     return top
+
+
+@cache
+def loaded_libraries() -> ThreadpoolController:
+    """Return what sets the number of threads of the BLAS that NumPy has loaded.
+
+    Finding the libraries takes longer than searching for one user.
+    """
+    return ThreadpoolController()
 
 
 def merging(rows: int, seen: csr_array, k: int) -> tuple[Callable[..., None], NDArray[np.int64]]:

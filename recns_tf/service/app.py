@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.exceptions import HTTPException
@@ -19,6 +18,7 @@ from recns_tf.service.batching import Busy
 from recns_tf.service.body_limit import BodyLimit
 from recns_tf.service.current import Current, Loaded
 from recns_tf.service.engine import Query, Scored, UnknownId
+from recns_tf.service.measured import Measured
 from recns_tf.service.measures import Measures
 from recns_tf.service.messages import (
     LONGEST_ID,
@@ -77,18 +77,7 @@ def create_app(current: Current, measures: Measures, reload: float = RELOAD_SECO
     )
     add_refusals(app)
     app.add_middleware(BodyLimit, most=BODY_BYTES)
-
-    @app.middleware("http")
-    async def measured(
-        request: Request, call_next: Callable[[Request], Awaitable[Response]]
-    ) -> Response:
-        started = time.perf_counter()
-        response = await call_next(request)
-        # Other paths share a label, so that their number does not grow with what clients make up.
-        path = request.url.path if request.url.path in PATHS else "other"
-        measures.requests.labels(path, str(response.status_code)).inc()
-        measures.seconds.labels(path).observe(time.perf_counter() - started)
-        return response
+    app.add_middleware(Measured, measures=measures, paths=PATHS)
 
     @app.post("/recommend", responses=REFUSALS)
     async def recommend(body: RecommendBody) -> Lists:

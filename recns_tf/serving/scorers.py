@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -15,7 +17,7 @@ from recns_tf.baselines.fit import evaluate_part, refit
 from recns_tf.config.config import Config
 from recns_tf.errors import UserError
 from recns_tf.evaluation import ranking
-from recns_tf.evaluation.scored_lists import Table, scored_items
+from recns_tf.evaluation.scored_lists import Table, largest_norm, scored_items
 from recns_tf.interactions import Interactions
 from recns_tf.runs.files import ANEW
 from recns_tf.runs.folder import RunFolder
@@ -52,7 +54,8 @@ class RunScorer(Protocol):
         """Return the metrics on a part of the run's dataset, "valid" or "test"."""
 
 
-class EmbeddingScorer(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class EmbeddingScorer:
     """Scores are inner products of embeddings; see scored_lists.
 
     Attributes:
@@ -64,10 +67,16 @@ class EmbeddingScorer(NamedTuple):
     items: Table
     config: Config
 
+    @cached_property
+    def largest(self) -> float:
+        """The largest norm of an item's embedding."""
+        return largest_norm(self.items)
+
     def top(
         self, users: NDArray[np.integer], candidates: Candidates, seen: csr_array, k: int
     ) -> Lists:
-        return scored_items(self.users[users], self.items[candidates], seen, k)
+        # A bound for all items is one for the candidates too.
+        return scored_items(self.users[users], self.items[candidates], seen, k, self.largest)
 
     def evaluate(self, data: Interactions, part: str, ks: Sequence[int]) -> dict[str, Any]:
         config = self.config

@@ -32,18 +32,24 @@ def even_cuts(starts: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.concatenate([[0], inner, [len(starts) - 1]])
 
 
-def row_cuts(num_rows: int) -> NDArray[np.int64]:
-    """Return where to cut rows that all have the same work; see `even_cuts`."""
-    return np.linspace(0, num_rows, CHUNKS + 1).astype(np.int64)
+def row_cuts(num_rows: int, smallest: int = 1) -> NDArray[np.int64]:
+    """Return where to cut rows that all have the same work; see `even_cuts`.
+
+    Args:
+        num_rows: number of rows.
+        smallest: rows per chunk, at least, where there are as many.
+    """
+    chunks = min(CHUNKS, max(num_rows // smallest, 1))
+    return np.linspace(0, num_rows, chunks + 1).astype(np.int64)
 
 
 def over_rows(kernel: Callable[..., None], cuts: NDArray[np.int64], *arguments: Any) -> None:
     """Call kernel(*arguments, first, last) for each chunk of rows between two cuts."""
+    chunks = [(int(first), int(last)) for first, last in pairwise(cuts) if first < last]
+    if len(chunks) == 1:
+        kernel(*arguments, *chunks[0])
+        return
     with ThreadPoolExecutor(CORES) as pool:
-        calls = [
-            pool.submit(kernel, *arguments, int(first), int(last))
-            for first, last in pairwise(cuts)
-            if first < last
-        ]
+        calls = [pool.submit(kernel, *arguments, *chunk) for chunk in chunks]
     for call in calls:
         call.result()
