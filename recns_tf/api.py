@@ -110,10 +110,12 @@ def train(
 def to_setting(name: str, value: Any) -> Any:
     """Return an argument of `train` as the value of a setting.
 
-    A class or a function becomes its name, a list of numbers becomes text with commas, and numbers
-    of NumPy become those of Python.
+    A class or a function becomes its name, a path text, a list of numbers text with commas, and
+    numbers of NumPy become those of Python.
     """
     default = DEFAULTS[name]
+    if isinstance(value, Path):
+        return str(value)
     if name in PARTS and not isinstance(value, str):
         return name_of(name, value)
     if isinstance(default, str) and isinstance(value, (list, tuple)):

@@ -252,6 +252,7 @@ MERGES = ("flat", "nested")
 SPARSE_ENGINES = ("csr", "coo")
 KERNELS = ("auto", "numba", "tensorflow")
 STRATEGIES = ("none", "mirrored")
+INITIAL_OPTIMIZERS = ("new", "kept")
 RANKERS = ("faiss", "tensorflow")
 
 USER_METRICS = {

@@ -35,6 +35,7 @@ from recns_tf.config.flags import (
     option,
     whole,
 )
+from recns_tf.config.initialization import InitialSettings
 from recns_tf.config.sampler import SamplerSettings
 from recns_tf.errors import UserError
 
@@ -64,7 +65,7 @@ def selection_metric(topk: str, select_by: str) -> str:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(EncoderSettings, SamplerSettings, DeviceSettings, Checked):
+class Config(EncoderSettings, SamplerSettings, InitialSettings, DeviceSettings, Checked):
     """The settings of a run.
 
     Defaults are the paper's (§5.1) unless the help text says otherwise.
@@ -307,7 +308,7 @@ class Config(EncoderSettings, SamplerSettings, DeviceSettings, Checked):
         return {name: value for name, value in mine.items() if value != its[name]}
 
 
-RECORDED = ("data_checksum", "replicas")
+RECORDED = ("data_checksum", "init_checksum", "replicas")
 """What config.json holds beside the settings; see training/train.py."""
 
 FIELDS = {field.name: field for field in dataclasses.fields(Config)}

@@ -13,7 +13,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from recns_tf.encoders.new_users import NewUsers
+from recns_tf.encoders.new_nodes import NewNodes, embed_rows
 from recns_tf.encoders.saving import Serializable
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
@@ -23,10 +23,6 @@ from recns_tf.ops.replicas import SameEverywhere
 
 if TYPE_CHECKING:
     from recns_tf.config.config import Config
-
-
-USERS_AT_ONCE = 1024
-"""Batch size for embedding new users."""
 
 
 class Tables(Protocol):
@@ -142,6 +138,7 @@ class Encoder(Serializable, SameEverywhere, keras.Model):
     settings, weights and graph.
 
     Attributes:
+        num_users, num_items: U and I.
         width: number of columns of the embeddings.
         without_layers: why samplers that choose in each layer cannot use it; empty if they can.
         layer_width: number of columns of each layer, if they can.
@@ -151,6 +148,8 @@ class Encoder(Serializable, SameEverywhere, keras.Model):
         >>> users, items = encoder.embeddings()
     """
 
+    num_users: int
+    num_items: int
     width: int
     without_layers: ClassVar[str] = "it does not define encode_layers"
     layer_width: int = 0
@@ -213,16 +212,65 @@ class Encoder(Serializable, SameEverywhere, keras.Model):
     def embeddings(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return the embeddings to rank with: float32 [U, d] and [I, d], without dropout."""
 
-    def new_users(self) -> NewUsers:
-        """Return a module that embeds users from their histories, with the current weights.
+    def new_users(self) -> NewNodes:
+        """Return a module that embeds users from the items they chose, with the current weights.
+
+        Raises:
+            UserError: the encoder does not define `new_nodes`.
+        """
+        return self.new_nodes(like=self.user_nodes, neighbors=self.item_nodes)
+
+    def new_items(self) -> NewNodes:
+        """Return a module that embeds items from the users who chose them.
+
+        Raises:
+            UserError: the encoder does not define `new_nodes`.
+        """
+        return self.new_nodes(like=self.item_nodes, neighbors=self.user_nodes)
+
+    def new_nodes(self, like: slice, neighbors: slice) -> NewNodes:
+        """Return a module that embeds nodes from their neighbors, with the current weights.
+
+        Args:
+            like: the nodes of their own side: `user_nodes` for new users.
+            neighbors: those of the other side.
 
         Raises:
             UserError: the encoder does not define it.
         """
+        del like, neighbors
         raise UserError(
-            f"the encoder {type(self).__name__} cannot embed new users: it does not define "
-            "new_users."
+            f"the encoder {type(self).__name__} cannot embed new users and items: it does not "
+            "define new_nodes."
         )
+
+    @property
+    def user_nodes(self) -> slice:
+        """The numbers of the users among the nodes."""
+        return slice(0, self.num_users)
+
+    @property
+    def item_nodes(self) -> slice:
+        """The numbers of the items among the nodes."""
+        return slice(self.num_users, self.num_users + self.num_items)
+
+    def first_rows(
+        self, like: NDArray[np.float32], neighbors: NDArray[np.float32], clicks: csr_array
+    ) -> NDArray[np.float32]:
+        """Return rows of the first weight for nodes that it lacks, to start training from.
+
+        The default is the mean row of the known nodes of their side.
+
+        Args:
+            like, neighbors: the rows of the known nodes of their side and of the other one,
+                float32 [m, columns].
+            clicks: boolean CSR array [n, neighbors].
+
+        Returns:
+            float32 [n, columns].
+        """
+        del neighbors
+        return np.tile(like.mean(axis=0, keepdims=True), (clicks.shape[0], 1))
 
     def embed_new_users(self, clicks: csr_array) -> NDArray[np.float32]:
         """Return embeddings of users who were not in the data, from what they chose.
@@ -234,30 +282,31 @@ class Encoder(Serializable, SameEverywhere, keras.Model):
             float32 [n, d], to rank with the items of `embeddings`.
 
         Raises:
-            UserError: the encoder does not define `new_users`.
+            UserError: the encoder does not define `new_nodes`.
             ValueError: `clicks` does not have a column per item.
 
         Example:
             >>> new = encoder.embed_new_users(data.train[[0, 1]])
         """
-        module = self.new_users()
-        if clicks.shape[1] != module.num_items:
-            raise ValueError(f"clicks has {clicks.shape[1]} columns, not {module.num_items}")
-        rows = clicks.astype(bool)
-        rows.eliminate_zeros()
-        embed = tf.function(
-            module.__call__,
-            input_signature=[tf.RaggedTensorSpec([None, None], tf.int32)],
-            autograph=False,
-        )
-        parts = []
-        for start in range(0, max(rows.shape[0], 1), USERS_AT_ONCE):
-            some = rows[start : start + USERS_AT_ONCE]
-            histories = tf.RaggedTensor.from_row_splits(
-                some.indices.astype(np.int32), some.indptr.astype(np.int64)
-            )
-            parts.append(embed(histories).numpy())
-        return np.concatenate(parts)
+        return embed_rows(self.new_users(), clicks)
+
+    def embed_new_items(self, clicks: csr_array) -> NDArray[np.float32]:
+        """Return embeddings of items that were not in the data, from the users who chose them.
+
+        Args:
+            clicks: boolean CSR array [n, U]; a row may be empty.
+
+        Returns:
+            float32 [n, d], to rank with the users of `embeddings`.
+
+        Raises:
+            UserError: the encoder does not define `new_nodes`.
+            ValueError: `clicks` does not have a column per user.
+
+        Example:
+            >>> new = encoder.embed_new_items(csr_array(data.train.T)[[0, 1]])
+        """
+        return embed_rows(self.new_items(), clicks)
 
     def refresh(self) -> None:
         """Update what Tables.stale_ok returns, if it is not of the current step."""

@@ -11,11 +11,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Self
 
+import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from recns_tf.encoders.full_graph import FullGraphEncoder
 from recns_tf.encoders.layers import pooled
-from recns_tf.encoders.new_users import NewUsers, constant, item_scale, lengths, propagated, sums
+from recns_tf.encoders.new_nodes import (
+    NewNodes,
+    constant,
+    lengths,
+    neighbor_scale,
+    propagated,
+    sums,
+)
 from recns_tf.encoders.propagation import Adjacency
 from recns_tf.encoders.saving import serializable
 from recns_tf.interactions import Interactions
@@ -83,14 +93,22 @@ class LightGCN(FullGraphEncoder):
             seed=config.seed,
         )
 
-    def new_users(self) -> LightGCNNewUsers:
+    def new_nodes(self, like: slice, neighbors: slice) -> LightGCNNewNodes:
+        del like
         nodes, layers = tf.convert_to_tensor(self.nodes), []
-        scale = item_scale(self.adjacency, self.num_items)
+        scale = neighbor_scale(self.adjacency, neighbors)
         for _ in range(self.num_layers):
-            layers.append(scale * nodes[self.num_users :])
+            layers.append(scale * nodes[neighbors])
             nodes = self.adjacency.product(nodes)
         weights = tf.unstack(tf.convert_to_tensor(self.layer_weights()))
-        return LightGCNNewUsers(layers, weights[1:], self.adjacency.symmetric)
+        return LightGCNNewNodes(layers, weights[1:], self.adjacency.symmetric)
+
+    def first_rows(
+        self, like: NDArray[np.float32], neighbors: NDArray[np.float32], clicks: csr_array
+    ) -> NDArray[np.float32]:
+        """Return zeros, the layer-0 embedding of a new node."""
+        del neighbors
+        return np.zeros((clicks.shape[0], like.shape[1]), np.float32)
 
     def propagate(self, seed: tf.Tensor | None) -> tf.Tensor:
         if self.layer_logits is None:
@@ -110,7 +128,7 @@ class LightGCN(FullGraphEncoder):
         return tf.unstack(tf.nn.softmax(tf.convert_to_tensor(self.layer_logits)))
 
 
-class LightGCNNewUsers(NewUsers):
+class LightGCNNewNodes(NewNodes):
     """A user appended to the train graph, whose layer-0 embedding is 0.
 
     With H the history and N_i the users of item i in train, the user's embedding is
@@ -123,7 +141,7 @@ class LightGCNNewUsers(NewUsers):
     a table per layer is kept. The embedding of an empty history is 0.
 
     Args:
-        layers: e^0 … e^(L-1) of the items times `item_scale`, float32 [I, d] each.
+        layers: e^0 … e^(L-1) of the items times `neighbor_scale`, float32 [I, d] each.
         weights: α_1 … α_L, scalars.
         is_symmetric: whether the matrix that propagates is the symmetric one.
     """

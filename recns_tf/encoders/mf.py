@@ -10,10 +10,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Self
 
+import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from recns_tf.encoders.full_graph import FullGraphEncoder
-from recns_tf.encoders.new_users import NewUsers, constant, sums
+from recns_tf.encoders.new_nodes import NewNodes, constant, embed_rows, sums
 from recns_tf.encoders.saving import serializable
 from recns_tf.interactions import Interactions
 
@@ -62,8 +65,16 @@ class MF(FullGraphEncoder):
             seed=config.seed,
         )
 
-    def new_users(self) -> MFNewUsers:
-        return MFNewUsers(tf.convert_to_tensor(self.nodes)[self.num_users :])
+    def new_nodes(self, like: slice, neighbors: slice) -> MFNewNodes:
+        del like
+        return MFNewNodes(tf.convert_to_tensor(self.nodes)[neighbors])
+
+    def first_rows(
+        self, like: NDArray[np.float32], neighbors: NDArray[np.float32], clicks: csr_array
+    ) -> NDArray[np.float32]:
+        """Return the embeddings of new nodes, since they are the rows."""
+        del like
+        return embed_rows(MFNewNodes(tf.constant(neighbors)), clicks)
 
     def propagate(self, seed: tf.Tensor | None) -> tf.Tensor:
         return tf.convert_to_tensor(self.nodes)
@@ -72,7 +83,7 @@ class MF(FullGraphEncoder):
         return [tf.convert_to_tensor(self.nodes)]
 
 
-class MFNewUsers(NewUsers):
+class MFNewNodes(NewNodes):
     """Users whose scores fit their history best, while the items stay as they are.
 
     With H the history and V the embeddings v_i of the items, the user's embedding minimizes

@@ -26,7 +26,14 @@ import tensorflow as tf
 from recns_tf.encoders.base import glorot_uniform, half_squares
 from recns_tf.encoders.full_graph import FullGraphEncoder
 from recns_tf.encoders.layers import pooled
-from recns_tf.encoders.new_users import NewUsers, constant, item_scale, lengths, propagated, sums
+from recns_tf.encoders.new_nodes import (
+    NewNodes,
+    constant,
+    lengths,
+    neighbor_scale,
+    propagated,
+    sums,
+)
 from recns_tf.encoders.propagation import Adjacency
 from recns_tf.encoders.saving import serializable
 from recns_tf.errors import UserError
@@ -191,15 +198,15 @@ class NGCF(FullGraphEncoder):
             layers.append(tf.math.l2_normalize(hidden, axis=1))
         return layers
 
-    def new_users(self) -> NGCFNewUsers:
+    def new_nodes(self, like: slice, neighbors: slice) -> NGCFNewNodes:
         hidden, layers = tf.convert_to_tensor(self.nodes), []
-        own = tf.reduce_mean(hidden[: self.num_users], axis=0, keepdims=True)
-        scale = item_scale(self.adjacency, self.num_items)
+        own = tf.reduce_mean(hidden[like], axis=0, keepdims=True)
+        scale = neighbor_scale(self.adjacency, neighbors)
         update = FORMS[self.form].update
         for weights in self.transforms:
-            layers.append(scale * hidden[self.num_users :])
+            layers.append(scale * hidden[neighbors])
             hidden = update(self.adjacency.product(hidden), hidden, weights)
-        return NGCFNewUsers(layers, self.transforms, own, update, self.adjacency.symmetric)
+        return NGCFNewNodes(layers, self.transforms, own, update, self.adjacency.symmetric)
 
     def penalty(self, users: tf.Tensor, positives: tf.Tensor, negatives: tf.Tensor) -> tf.Tensor:
         """Return the penalty of the batch's layer-0 rows, plus ½ Σ‖W‖² over the layers' weights.
@@ -220,7 +227,7 @@ def dropout(x: tf.Tensor, rate: float, seed: tf.Tensor, by_row: bool = False) ->
     return tf.nn.experimental.stateless_dropout(x, rate, seed, noise_shape=shape)
 
 
-class NGCFNewUsers(NewUsers):
+class NGCFNewNodes(NewNodes):
     """A user appended to the train graph, whose layer-0 embedding is the mean of all users'.
 
     With H the history and N_i the users of item i in train, the layers of the user are
@@ -234,7 +241,7 @@ class NGCFNewUsers(NewUsers):
     of the first layer. The embedding of an empty history is that of a user without items.
 
     Args:
-        layers: e^0 … e^(L-1) of the items times `item_scale`, float32 [I, d] each.
+        layers: e^0 … e^(L-1) of the items times `neighbor_scale`, float32 [I, d] each.
         transforms: the weights of each layer.
         own: the layer-0 embedding, float32 [1, d].
         update: computes a layer.

@@ -26,7 +26,7 @@ from scipy.sparse import csr_array
 
 from recns_tf.encoders.base import Encoder, FullTables, glorot_uniform, half_squares, initial_nodes
 from recns_tf.encoders.neighbors import Neighbors, OwnDraws, SharedColumns, check_columns
-from recns_tf.encoders.new_users import NewUsers, constant, lengths, sums
+from recns_tf.encoders.new_nodes import NewNodes, constant, lengths, sums
 from recns_tf.encoders.pinsage_tables import DrawnTables, WholeTables
 from recns_tf.encoders.propagation import Adjacency, bipartite
 from recns_tf.encoders.saving import derived, serializable
@@ -257,14 +257,14 @@ class PinSage(Encoder):
         final = np.concatenate([tables.embed(tf.constant(part)).numpy() for part in parts])
         return final[: self.num_users], final[self.num_users :]
 
-    def new_users(self) -> PinSageNewUsers:
+    def new_nodes(self, like: slice, neighbors: slice) -> PinSageNewNodes:
         layers = self.all_layers()
-        own = tf.reduce_mean(layers[0][: self.num_users], axis=0, keepdims=True)
+        own = tf.reduce_mean(layers[0][like], axis=0, keepdims=True)
         tables = [
-            tf.matmul(layer[self.num_users :], around)
+            tf.matmul(layer[neighbors], around)
             for layer, (_, around) in zip(layers, self.kernels, strict=False)
         ]
-        return PinSageNewUsers(tables, [kernel for kernel, _ in self.kernels], own)
+        return PinSageNewNodes(tables, [kernel for kernel, _ in self.kernels], own)
 
     def save_assets(self, dir_path: str) -> None:
         """Write the train graph, and the embeddings of the last `refresh`, if any."""
@@ -308,7 +308,7 @@ def combine(own: tf.Tensor, kernel: tf.Tensor, around: tf.Tensor, is_last: bool)
     return tf.math.l2_normalize(result, axis=1) if is_last else tf.nn.relu(result)
 
 
-class PinSageNewUsers(NewUsers):
+class PinSageNewNodes(NewNodes):
     """Users with the mean of all users' features in place of their own.
 
     With H the history, the layers of a user are

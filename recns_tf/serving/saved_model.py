@@ -17,7 +17,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from recns_tf.config.custom_parts import refuse_custom
-from recns_tf.encoders.new_users import NewUsers, constant
+from recns_tf.encoders.new_nodes import NewNodes, constant
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
 from recns_tf.runs.folder import RunFolder
@@ -109,7 +109,7 @@ class SavedRecommender(tf.Module):
         data: Interactions,
         users: NDArray[np.float32],
         items: NDArray[np.float32],
-        new_users: NewUsers,
+        new_users: NewNodes,
         topk: int,
     ):
         super().__init__()

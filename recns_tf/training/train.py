@@ -19,7 +19,7 @@ from recns_tf.interactions import Interactions
 from recns_tf.regions.region import Region
 from recns_tf.runs.files import ANEW
 from recns_tf.runs.folder import RunFolder
-from recns_tf.training import strategies
+from recns_tf.training import strategies, warm_start
 from recns_tf.training.build import build
 from recns_tf.training.callbacks import EpochEnd, Refresh, bytes_per_epoch, out_of_patience
 from recns_tf.training.checkpoints import Checkpoints
@@ -81,6 +81,7 @@ def train_and_evaluate(
         cache = Path(workspace.data_dir) / config.dataset
     folder = RunFolder(workspace.run_folder(config))
     settings = config.to_json() | strategies.recorded(config.strategy)
+    settings |= warm_start.recorded(config, folder)
     settings["data_checksum"] = interactions.checksum
     with silenced_stdout() if quiet else nullcontext():
         with folder.claim(settings, workspace.overwrite, complete):
@@ -124,6 +125,10 @@ def run(
     checkpoints = Checkpoints(folder, model)
     if folder.replacing is None and checkpoints.restore():
         print(f"resuming after epoch {checkpoints.epoch.numpy()}")
+    elif config.init_from:
+        print(warm_start.warm_start(model, interactions, config))
+        if seen := warm_start.trained_on(interactions, config, cache.parent if cache else Path()):
+            print(seen)
     done = int(checkpoints.epoch.numpy())
     rows = folder.rewind(done)
 

@@ -140,7 +140,7 @@ def test_runs_that_cannot_be_exported_are_one_sentence(run, tmp_path, monkeypatc
 
 @pytest.mark.slow
 def test_an_encoder_that_embeds_no_new_users_is_refused(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(MF, "new_users", Encoder.new_users)
+    monkeypatch.setattr(MF, "new_nodes", Encoder.new_nodes)
     with pytest.raises(UserError, match="the encoder MF cannot embed new users"):
         saved_model.export(run, tmp_path / "shop")
     assert not list(tmp_path.iterdir())

@@ -8,7 +8,7 @@ import tensorflow as tf
 from scipy.sparse import csr_array
 
 from recns_tf import registry
-from recns_tf.encoders import base, mf
+from recns_tf.encoders import base, mf, new_nodes
 from recns_tf.encoders.lightgcn import LightGCN
 from recns_tf.encoders.mf import MF
 from recns_tf.encoders.ngcf import NGCF
@@ -210,7 +210,7 @@ def test_a_history_does_not_change_the_others(encoder, monkeypatch):
     whole = encoder.embed_new_users(clicks_of(HISTORIES))
     assert whole.dtype == np.float32 and whole.shape == (4, encoder.width)
     assert np.isfinite(whole).all(), "of an empty history, too"
-    monkeypatch.setattr(base, "USERS_AT_ONCE", 3)
+    monkeypatch.setattr(new_nodes, "NODES_AT_ONCE", 3)
     np.testing.assert_allclose(
         encoder.embed_new_users(clicks_of(HISTORIES)), whole, rtol=1e-5, atol=1e-6
     )
@@ -231,7 +231,51 @@ def test_clicks_of_another_catalog_are_an_error(encoder):
 
 def test_encoder_of_ones_own_that_embeds_no_new_users_says_so(toy, toy_config):
     class Own(MF):
-        new_users = base.Encoder.new_users
+        new_nodes = base.Encoder.new_nodes
 
-    with pytest.raises(UserError, match="the encoder Own cannot embed new users"):
+    with pytest.raises(UserError, match="the encoder Own cannot embed new users and items"):
         Own.from_settings(toy_config, toy).embed_new_users(clicks_of(HISTORIES))
+
+
+@pytest.mark.parametrize("name", registry.ENCODERS)
+def test_new_items_are_new_users_of_the_transposed_data(toy, toy_config, name):
+    """An exact law: users and items differ in nothing but their name."""
+    encoder = make(registry.ENCODERS[name].load(), toy_config, toy)
+    other_data = dataclasses.replace(
+        toy,
+        **{part: csr_array(rows.T) for part, rows in toy.parts.items()},
+        user_ids=toy.item_ids,
+        item_ids=toy.user_ids,
+    )
+    other = make(registry.ENCODERS[name].load(), toy_config, other_data)
+    nodes = encoder.nodes.numpy()
+    other.nodes.assign(np.concatenate([nodes[40:], nodes[:40]]))
+    for weight, value in zip(
+        other.trainable_variables[1:], encoder.trainable_variables[1:], strict=True
+    ):
+        weight.assign(value)
+    clicks = clicks_of([[3, 9, 17], [5], [], [0, 2, 39]], num_items=40)
+    np.testing.assert_allclose(
+        encoder.embed_new_items(clicks), other.embed_new_users(clicks), rtol=1e-4, atol=1e-5
+    )
+    with pytest.raises(ValueError, match="clicks has 60 columns, not 40"):
+        encoder.embed_new_items(clicks_of([[3]]))
+
+
+def test_rows_to_start_training_from(toy, toy_config):
+    like, others = np.float32([[1, 2], [3, 6]]), np.float32([[1, 0], [0, 2], [5, 5]])
+    clicks = clicks_of([[0, 1], []], num_items=3)
+    rows = {
+        name: registry.ENCODERS[name].load().first_rows(encoder, like, others, clicks)
+        for name, encoder in (
+            (name, make(registry.ENCODERS[name].load(), toy_config, toy))
+            for name in registry.ENCODERS
+        )
+    }
+    np.testing.assert_array_equal(rows["lightgcn"], np.zeros((2, 2)))
+    for name in ("ngcf", "pinsage"):
+        np.testing.assert_array_equal(rows[name], [[2, 4], [2, 4]])
+    # The normal equations of MF's objective.
+    everything = others.T @ others
+    left = 0.1 * everything + np.trace(everything) / 2 * np.eye(2) + np.diag([1, 4])
+    np.testing.assert_allclose(rows["mf"], [np.linalg.solve(left, [1, 2]), [0, 0]], rtol=1e-5)
