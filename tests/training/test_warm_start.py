@@ -184,12 +184,13 @@ def test_held_out_positives_that_the_earlier_run_was_trained_on_are_reported(
         if 0 < user < 13 and 0 < item < 13
     )
     assert number > 1
-    config = dataclasses.replace(config, init_from=str(workspace.run_folder(config)))
+    folder = workspace.run_folder(config)
+    config = dataclasses.replace(config, init_from=str(folder))
     train_and_evaluate(config, dataclasses.replace(workspace, run_name="b"), data)
     expected = f"was trained on {number} of the {data.held_out.nnz} valid and test positives"
     assert expected in capsys.readouterr().out
     assert trained_on(toy, config, tmp_path) == ""
-    (tmp_path / "toy-mf-recns" / "interactions.npz").unlink()
+    (folder / "interactions.npz").unlink()
     assert trained_on(toy, config, tmp_path).startswith("not known whether")
 
 
