@@ -22,6 +22,7 @@ from recns_tf.service.relation import PARTS, Relation, share_of
 from recns_tf.service.titles import Titles
 from recns_tf.serving.ids import Ids
 from recns_tf.utils.quiet import silenced_stderr
+from recns_tf.utils.text import shown
 
 if TYPE_CHECKING:
     from recns_tf.serving.pair_negatives import PairNegatives
@@ -173,11 +174,13 @@ class Explainer:
         relation = self.relation(user)
         if positive not in relation["train"]:
             raise UserError(
-                f"item {wanted.item} is no train positive of user {wanted.user}: choose one of "
-                "those that /history lists."
+                f"item {shown(wanted.item)} is no train positive of user {shown(wanted.user)}: "
+                "negatives are drawn for an item of the user's history."
             )
         if len(relation["train"]) == self.data.num_items:
-            raise UserError(f"user {wanted.user} has every item, so there are no negatives.")
+            raise UserError(
+                f"user {shown(wanted.user)} has every item, so there are no negatives."
+            )
         drawn = pairs.draw(user, positive, wanted.draws)
         if not drawn.ids.size:
             raise UserError("the sampler found no negative of this pair in 200 batches.")

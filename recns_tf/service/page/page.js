@@ -58,7 +58,7 @@ const percent = (value, digits) => (100 * value).toFixed(digits);
 /** Return a share with its standard error, in percent. */
 function share({ share: value, error }) {
   const digits = value >= 0.1 ? 1 : 2;
-  return `${percent(value, digits)} % ± ${percent(error, digits)}`;
+  return `${percent(value, digits)}\u00a0%\u00a0±\u00a0${percent(error, digits)}`;
 }
 
 function region(name) {
@@ -180,7 +180,7 @@ async function fill(card, question, content) {
     return answer;
   } catch (error) {
     if (own.signal.aborted) return null;
-    $(card).replaceChildren(make("p", { className: "wrong" }, error.message));
+    $(card).replaceChildren(make("p", {}, error.message));
     return null;
   } finally {
     if (!own.signal.aborted) $(card).setAttribute("aria-busy", "false");
@@ -239,7 +239,7 @@ async function show(focus = null) {
 /** Say how large the regions of the user are. */
 function showSizes({ regions, sizes }) {
   const words = Object.entries(sizes).flatMap(
-    ([name, size]) => [region(name), ` ${size.toLocaleString("en")}  `],
+    ([name, size]) => [region(name), ` ${size.toLocaleString("en")}`, "\u2003"],
   );
   $("regions").replaceChildren(`Items by region, ${regions}: `, ...words);
 }
