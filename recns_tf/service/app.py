@@ -168,9 +168,7 @@ def add_lookups(app: FastAPI, current: Current) -> None:
     async def users(wanted: Annotated[lookups.UsersLookup, Query()]) -> lookups.Users:
         """Return users whose id contains a text."""
         explainer = current.loaded.explainer
-        return await asyncio.to_thread(
-            explainer.users, wanted.search, wanted.start, wanted.limit
-        )
+        return await asyncio.to_thread(explainer.users, wanted.search, wanted.start, wanted.limit)
 
     @app.get("/history", responses=REFUSALS)
     async def history(wanted: Annotated[lookups.HistoryLookup, Query()]) -> lookups.History:

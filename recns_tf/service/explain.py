@@ -178,9 +178,7 @@ class Explainer:
                 "negatives are drawn for an item of the user's history."
             )
         if len(relation["train"]) == self.data.num_items:
-            raise UserError(
-                f"user {shown(wanted.user)} has every item, so there are no negatives."
-            )
+            raise UserError(f"user {shown(wanted.user)} has every item, so there are no negatives.")
         drawn = pairs.draw(user, positive, wanted.draws)
         if not drawn.ids.size:
             raise UserError("the sampler found no negative of this pair in 200 batches.")

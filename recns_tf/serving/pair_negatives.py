@@ -101,9 +101,7 @@ class PairNegatives:
         ids = np.concatenate(found)
         return Drawn(ids[:, :k], ids[:, k:])
 
-    def in_batches(
-        self, sampler: InBatch, pair: tf.Tensor, draws: int, root: tf.Tensor
-    ) -> Drawn:
+    def in_batches(self, sampler: InBatch, pair: tf.Tensor, draws: int, root: tf.Tensor) -> Drawn:
         """Return the negatives of a pair in batches with other random pairs, one in each row."""
         found: list[NDArray[np.int32]] = []
         for number in range(MOST_BATCHES):
