@@ -19,8 +19,8 @@ from recns_tf.service import lookups, static
 from recns_tf.service.batching import Busy
 from recns_tf.service.body_limit import BodyLimit
 from recns_tf.service.current import Current, Loaded
-from recns_tf.service.engine import Query as Asked
 from recns_tf.service.engine import SIMILAR_ITEMS, USERS, Scored, UnknownId
+from recns_tf.service.engine import Query as Asked
 from recns_tf.service.measures import Measures
 from recns_tf.service.messages import (
     LONGEST_ID,

@@ -14,7 +14,7 @@ from recns_tf.config.config import DEFAULTS
 from recns_tf.errors import UserError
 from recns_tf.interactions import degrees_of_items
 from recns_tf.regions.of_user import NAMES, regions_of_user
-from recns_tf.registry import SAMPLERS
+from recns_tf.registry import BASELINE_MODELS, SAMPLERS
 from recns_tf.service import lookups
 from recns_tf.service.batching import Busy
 from recns_tf.service.engine import Engine, Scored
@@ -87,6 +87,12 @@ class Explainer:
         same = is_integer and str(int(text)) == text
         return self.engine.number(ids, int(text) if same else text)
 
+    @property
+    def sampler(self) -> str | None:
+        """The name of the run's sampler; None for a baseline."""
+        results = self.engine.model.results
+        return None if results["encoder"] in BASELINE_MODELS else str(results["sampler"])
+
     @cached_property
     def popularity(self) -> NDArray[np.int64]:
         """The number of users who have each item in train."""
@@ -136,7 +142,7 @@ class Explainer:
         settings = self.region_settings
         return lookups.History(
             run=self.engine.run.name,
-            sampler=self.engine.model.results.get("sampler"),
+            sampler=self.sampler,
             regions=f"khop {settings['khop']}, {settings['definition']} definition",
             user=user,
             sizes=relation.sizes(),
@@ -182,7 +188,7 @@ class Explainer:
         drawn = pairs.draw(user, positive, wanted.draws)
         if not drawn.ids.size:
             raise UserError("the sampler found no negative of this pair in 200 batches.")
-        sampler = engine.model.results["sampler"]
+        sampler = str(self.sampler)
         return lookups.Negatives(
             run=engine.run.name,
             sampler=sampler,
@@ -209,7 +215,7 @@ class Explainer:
     def pairs(self) -> PairNegatives:
         """Draws negatives of a pair; UserError if the run cannot."""
         restored = self.engine.restored
-        if "sampler" not in self.engine.model.results:
+        if self.sampler is None:
             raise UserError(f"{self.engine.run.name} is of a baseline, which has no sampler.")
         if restored is None:
             raise UserError(f"negatives are not shown: {self.engine.unrestored}")

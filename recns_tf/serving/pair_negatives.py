@@ -60,7 +60,6 @@ class PairNegatives:
     @cached_property
     def tables(self) -> Tables:
         """The embeddings to choose from."""
-        self.region.prepare(self.epoch)
         # Weights were loaded after the embeddings of Tables.stale_ok were computed.
         self.model.refresh()
         known = self.sampler.encode(self.model.encoder, False)
@@ -80,6 +79,7 @@ class PairNegatives:
         places = np.flatnonzero((users == user) & (items == positive))
         if not len(places):
             raise ValueError(f"user {user} and item {positive} are not a pair to train on")
+        self.region.prepare(self.epoch)
         pair = tf.constant(places[0], tf.int32)
         root = random.stream(random.root(self.pipeline.seed), Purpose.SHOWN, pair)
         with kernels.using(self.model.implementation, self.model.sparse_engine):

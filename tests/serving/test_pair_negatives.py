@@ -58,7 +58,7 @@ def test_uniform_negatives_are_uniform_over_unobserved_items(toy, toy_config):
     counts = counts_of(pairs.draw(*pair_of(toy), 20_000).ids, toy)
     assert chi_square(counts, unobserved(toy)) > 0.001
     assert chi_square(counts, np.ones(toy.num_items)) < 1e-6
-    assert 20_000 // 3 > 2 * ROWS, "several batches, which must not repeat each other"
+    assert 2 * ROWS < 20_000 // 3, "several batches, which must not repeat each other"
 
 
 def test_popularity_has_its_power(toy, toy_config):

@@ -58,7 +58,7 @@ const percent = (value, digits) => (100 * value).toFixed(digits);
 /** Return a share with its standard error, in percent. */
 function share({ share: value, error }) {
   const digits = value >= 0.1 ? 1 : 2;
-  return `${percent(value, digits)}\u00a0%\u00a0±\u00a0${percent(error, digits)}`;
+  return `${percent(value, digits)}\u00a0% ±\u00a0${percent(error, digits)}`;
 }
 
 function region(name) {
