@@ -187,7 +187,7 @@ class Explainer:
             raise UserError(f"user {shown(wanted.user)} has every item, so there are no negatives.")
         drawn = pairs.draw(user, positive, wanted.draws)
         if not drawn.ids.size:
-            raise UserError("the sampler found no negative of this pair in 200 batches.")
+            raise UserError("the other pairs of random batches had no negative for this pair.")
         sampler = str(self.sampler)
         return lookups.Negatives(
             run=engine.run.name,
@@ -201,12 +201,12 @@ class Explainer:
             distinct=len(np.unique(drawn.ids)),
             regions=[
                 lookups.RegionShare(
-                    region=name, items=size, **share_of(drawn.ids, relation.in_region(name))
+                    region=name, items=size, **share_of(relation.in_region(name)[drawn.ids])
                 )
                 for name, size in relation.sizes().items()
             ],
-            held_out=lookups.Share(**share_of(drawn.ids, relation.any_of("valid", "test"))),
-            exposed=lookups.Share(**share_of(drawn.ids, relation.any_of("exposed"))),
+            held_out=lookups.Share(**share_of(relation.any_of("valid", "test")[drawn.ids])),
+            exposed=lookups.Share(**share_of(relation.any_of("exposed")[drawn.ids])),
             items=self.most_drawn(drawn.ids, relation, wanted.top),
             merged=self.most_drawn(drawn.merged, relation, wanted.top),
         )
@@ -239,9 +239,8 @@ class Explainer:
         items, counts = np.unique(ids, return_counts=True)
         most = items[np.lexsort((items, -counts))[:top]]
         return [
-            lookups.DrawnItem(**self.about(each, relation), **share_of(ids, members))
+            lookups.DrawnItem(**self.about(each, relation), **share_of(ids == each))
             for each in most
-            for members in [np.arange(self.data.num_items) == each]
         ]
 
     def relation(self, user: int) -> Relation:
@@ -254,7 +253,11 @@ class Explainer:
     def about(self, item: int, relation: Relation | None) -> dict[str, Any]:
         """Return the fields of an item."""
         id_ = str(self.engine.items.labels[item])
-        about = {"id": id_, "title": self.titles.get(id_), "users": int(self.popularity[item])}
+        about: dict[str, Any] = {
+            "id": id_,
+            "title": self.titles.get(id_),
+            "users": int(self.popularity[item]),
+        }
         if relation is not None:
             about |= {"region": NAMES[relation.codes[item]], "marks": relation.marks(item)}
         return about

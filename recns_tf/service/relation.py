@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,14 +49,13 @@ class Relation:
         return [part for part, items in self.parts.items() if item in items]
 
 
-def share_of(ids: NDArray[np.int32], members: NDArray[np.bool_]) -> dict[str, float]:
-    """Return the share of draws that are members, and its standard error.
+def share_of(hits: NDArray[np.bool_]) -> dict[str, Any]:
+    """Return the share of draws that are hits, and its standard error.
 
     The k negatives of a row may depend on each other; rows are independent.
 
     Args:
-        ids: int32 [n, k].
-        members: bool [I].
+        hits: bool [n, k].
     """
-    shares = members[ids].mean(axis=1)
+    shares = hits.mean(axis=1)
     return {"share": float(shares.mean()), "error": float(shares.std() / np.sqrt(len(shares)))}

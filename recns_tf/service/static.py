@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from importlib import resources
 
 from fastapi import FastAPI, Response
@@ -32,7 +33,7 @@ def add_page(app: FastAPI) -> None:
         app.add_api_route(path, sender(content, kind), include_in_schema=False)
 
 
-def sender(content: bytes, kind: str):  # type: ignore[no-untyped-def]
+def sender(content: bytes, kind: str) -> Callable[[], Awaitable[Response]]:
     """Return a function that answers with some bytes of a type."""
 
     async def send() -> Response:

@@ -20,7 +20,7 @@ ROWS = 1_000
 """Copies of the pair in a batch, so that their candidates need little memory."""
 
 MOST_BATCHES = 200
-"""Batches of in-batch negatives."""
+"""Batches of in-batch negatives, at most."""
 
 
 class Drawn(NamedTuple):
@@ -90,7 +90,8 @@ class PairNegatives:
     def copies(self, pair: tf.Tensor, draws: int, root: tf.Tensor) -> Drawn:
         """Draw for copies of a pair."""
         k = self.sampler.num_negatives
-        left, found = -(-draws // k), []
+        found: list[NDArray[np.int32]] = []
+        left = -(-draws // k)
         while left:
             rows = min(left, ROWS)
             seed = random.stream(root, len(found))
@@ -107,7 +108,7 @@ class PairNegatives:
         for number in range(MOST_BATCHES):
             seed = random.stream(root, number)
             whole = self.pipeline.draw(self.with_others(pair, seed), seed)
-            own = Batch(*(part[:1] for part in whole[:-1]), seed)
+            own = Batch(whole.users[:1], whole.positives[:1], whole.candidates, whole.exposed, seed)
             kept = sampler.kept(own, whole, tf.constant(0))[0]
             found.append(tf.boolean_mask(whole.positives, kept).numpy())
             if sum(map(len, found)) >= draws:
