@@ -1,8 +1,9 @@
 """Answer requests for recommendations over HTTP with a finished run.
 
-RUN is a folder under runs/, or a link to one. POST /recommend, /similar and /embed take JSON; GET
-/health and /metrics say how the service is. /docs describes all. When the folder or the link comes
-to hold another finished run, that one takes over, without a lost request.
+RUN is a folder under runs/, or a link to one. A browser shows a page at /. POST /recommend,
+/similar and /embed take JSON; GET /health and /metrics say how the service is. /docs describes all.
+When the folder or the link comes to hold another finished run, that one takes over, without a lost
+request.
 """
 
 from __future__ import annotations
@@ -13,10 +14,15 @@ import logging
 import socket
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from recns_tf.commands.app import Call, Command
 from recns_tf.config.flags import A_FOLDER, Checked, between, option, whole
+from recns_tf.datasets.preparation import TableLayout
 from recns_tf.errors import UserError
+
+if TYPE_CHECKING:
+    from recns_tf.service.titles import Titles
 
 PACKAGES = ("fastapi", "uvicorn", "prometheus_client")
 GRACE_SECONDS = 10
@@ -36,11 +42,14 @@ class Serve(Checked):
         2.0, "seconds between looks at whether RUN holds another run", between(0.1, 86_400)
     )
     data_dir: str = option("data", "folder of the datasets", A_FOLDER)
+    items: str = option("", "table with a title for each item, for the page; any format of prepare")
+    item_column: str = option("item", "column of --items with the ids of items")
+    title_column: str = option("title", "column of --items with their titles")
 
 
 def main(call: Call) -> None:
     """Run the command."""
-    settings = call.settings(Serve)
+    settings, table = call.settings(Serve), call.settings(TableLayout)
     if any(importlib.util.find_spec(name) is None for name in PACKAGES):
         raise UserError("serve needs further packages: pip install 'recns-tf[serve]'.")
     import uvicorn
@@ -48,6 +57,7 @@ def main(call: Call) -> None:
     from recns_tf.service.app import create_app
     from recns_tf.service.current import Current
     from recns_tf.service.measures import Measures
+    from recns_tf.service.titles import require_known
 
     logging.basicConfig(format="%(asctime)s %(message)s")
     logging.getLogger("recns_tf").setLevel(logging.INFO)
@@ -55,9 +65,17 @@ def main(call: Call) -> None:
     listener = listen(settings.host, settings.port)
     with listener:
         measures = Measures()
+        titles = titles_of(settings, table)
         current = Current(
-            Path(call.words[0]), settings.data_dir, settings.histories, measures.batch.observe
+            Path(call.words[0]),
+            settings.data_dir,
+            settings.histories,
+            measures.batch.observe,
+            titles,
         )
+        if titles is not None:
+            labels = current.loaded.engine.items.labels
+            require_known(titles, Path(settings.items), settings.item_column, labels)
         app = create_app(current, measures, settings.reload_seconds)
         config = uvicorn.Config(
             app, log_level="warning", timeout_graceful_shutdown=GRACE_SECONDS, lifespan="on"
@@ -67,6 +85,22 @@ def main(call: Call) -> None:
         print(f"serving {current.loaded.engine.run} at http://{address}", flush=True)
         with suppress(KeyboardInterrupt):
             uvicorn.Server(config).run(sockets=[listener])
+
+
+def titles_of(settings: Serve, table: TableLayout) -> Titles | None:
+    """Return the titles in the table that the flags name; None if they name none.
+
+    Raises:
+        UserError: it cannot be read, or flags of a table are set without one.
+    """
+    from recns_tf.service.titles import read_titles
+
+    if not settings.items:
+        if table != TableLayout():
+            raise UserError("the layout of a table is set, but no table: set --items, too.")
+        return None
+    path = Path(settings.items)
+    return read_titles(path, settings.item_column, settings.title_column, table.layout)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -93,7 +127,7 @@ COMMAND = Command(
     about=__doc__ or "",
     words="RUN",
     example="runs/ml-100k-lightgcn-recns --port=8080",
-    settings=(Serve,),
+    settings=(Serve, TableLayout),
     run=main,
     interrupted="no longer serving",
 )

@@ -38,7 +38,51 @@ def is_escape(text: str) -> bool:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Preparation(Checked):
+class TableLayout(Checked):
+    """The layout of text tables."""
+
+    separator: str = option(
+        "",
+        "characters between fields, such as ';' or '::'; if empty, a comma in .csv and a tab in "
+        ".tsv, .inter and .txt",
+        Rule(r"ASCII characters except a quote; \t is a tab, \x01 the character 1", is_separator),
+        control_characters=True,
+    )
+    quoting: str = option(
+        AUTO,
+        'double: fields may be enclosed in " and contain it doubled; none: a quote is an ordinary '
+        "character; auto: none after a tab or a separator of several characters, else double",
+        one_of(*QUOTINGS),
+    )
+    escape: str = option(
+        "",
+        "character that makes the next one ordinary: a backslash in files of Spark, MySQL and Hive",
+        Rule("one ASCII character except a quote", is_escape),
+        control_characters=True,
+    )
+    encoding: str = option(
+        UTF8,
+        "encoding of text files, such as latin-1, cp1252, utf-16 or gbk",
+        Rule("a text encoding that Python knows, such as latin-1", is_text_encoding),
+    )
+    columns: str = option(
+        "", "column names, a,b,c, of a file without a header line", longest=LONGEST_LIST
+    )
+
+    @property
+    def layout(self) -> Layout:
+        """The layout, for readers of tables."""
+        return Layout(
+            separator=separator(self.separator),
+            names=tuple(self.columns.split(",")) if self.columns else (),
+            quoting=self.quoting,
+            escape=self.escape,
+            encoding=self.encoding,
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Preparation(TableLayout):
     """The settings with which a log is read and split."""
 
     name: str = option("", "name of the new dataset")
@@ -76,33 +120,6 @@ class Preparation(Checked):
         REST,
         f"labels of items shown but not chosen; {REST}: all that are not positive; {NONE}",
         Rule(f"{REST}, {NONE}, or {LEGAL}", lambda x: x in (REST, NONE) or is_label_filter(x)),
-    )
-    separator: str = option(
-        "",
-        "characters between fields, such as ';' or '::'; if empty, a comma in .csv and a tab in "
-        ".tsv, .inter and .txt",
-        Rule(r"ASCII characters except a quote; \t is a tab, \x01 the character 1", is_separator),
-        control_characters=True,
-    )
-    quoting: str = option(
-        AUTO,
-        'double: fields may be enclosed in " and contain it doubled; none: a quote is an ordinary '
-        "character; auto: none after a tab or a separator of several characters, else double",
-        one_of(*QUOTINGS),
-    )
-    escape: str = option(
-        "",
-        "character that makes the next one ordinary: a backslash in files of Spark, MySQL and Hive",
-        Rule("one ASCII character except a quote", is_escape),
-        control_characters=True,
-    )
-    encoding: str = option(
-        UTF8,
-        "encoding of text files, such as latin-1, cp1252, utf-16 or gbk",
-        Rule("a text encoding that Python knows, such as latin-1", is_text_encoding),
-    )
-    columns: str = option(
-        "", "column names, a,b,c, of a file without a header line", longest=LONGEST_LIST
     )
     ids: str = option(
         "auto",
@@ -215,11 +232,5 @@ def events_of(settings: Preparation) -> Events:
         time_format=settings.time_format,
         drop_missing=settings.missing == "drop",
         advise=True,
-        layout=Layout(
-            separator=separator(settings.separator),
-            names=tuple(settings.columns.split(",")) if settings.columns else (),
-            quoting=settings.quoting,
-            escape=settings.escape,
-            encoding=settings.encoding,
-        ),
+        layout=settings.layout,
     )

@@ -47,6 +47,8 @@ class Purpose(IntEnum):
     STATE = 13
     # Branch of a run's seed: table of neighbors.
     NEIGHBORS = 14
+    # Branch of a run's seed: negatives of one pair, drawn to be shown.
+    SHOWN = 15
 
 
 def stream(seed: tf.Tensor, *branches: tf.Tensor | int) -> tf.Tensor:

@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.exceptions import HTTPException
 
 import recns_tf
 from recns_tf.errors import UserError
+from recns_tf.service import lookups, static
 from recns_tf.service.batching import Busy
 from recns_tf.service.body_limit import BodyLimit
 from recns_tf.service.current import Current, Loaded
-from recns_tf.service.engine import Query, Scored, UnknownId
+from recns_tf.service.engine import SIMILAR_ITEMS, USERS, Scored, UnknownId
+from recns_tf.service.engine import Query as Asked
 from recns_tf.service.measured import Measured
 from recns_tf.service.measures import Measures
 from recns_tf.service.messages import (
@@ -39,7 +41,9 @@ BODY_BYTES = 1_000_000
 RELOAD_SECONDS = 2.0
 """Time between looks at the folder of the run."""
 
-PATHS = ("/recommend", "/similar", "/embed", "/health", "/metrics")
+PATHS = (
+    "/recommend", "/similar", "/embed", "/users", "/history", "/negatives", "/health", "/metrics"
+)  # fmt: skip
 ID_TYPES = ("int", "str", "constrained-str")
 """What pydantic calls the types of an id, at the end of the place of an error."""
 
@@ -77,7 +81,7 @@ def create_app(current: Current, measures: Measures, reload: float = RELOAD_SECO
     )
     add_refusals(app)
     app.add_middleware(BodyLimit, most=BODY_BYTES)
-    app.add_middleware(Measured, measures=measures, paths=PATHS)
+    app.add_middleware(Measured, measures=measures, paths=(*PATHS, *static.FILES))
 
     @app.post("/recommend", responses=REFUSALS)
     async def recommend(body: RecommendBody) -> Lists:
@@ -119,6 +123,9 @@ def create_app(current: Current, measures: Measures, reload: float = RELOAD_SECO
             found = engine.embeddings_of(engine.users, body.users or ())
         return Embeddings(run=engine.run.name, embeddings=found.tolist())
 
+    add_lookups(app, current)
+    static.add_page(app)
+
     @app.get("/health")
     async def health() -> Health:
         """Return what is served, and whether a newer run could not be loaded."""
@@ -143,13 +150,59 @@ def create_app(current: Current, measures: Measures, reload: float = RELOAD_SECO
     return app
 
 
+def add_lookups(app: FastAPI, current: Current) -> None:
+    """Make an application answer the questions about one user or item that the page asks."""
+
+    @app.get("/users", responses=REFUSALS)
+    async def users(wanted: Annotated[lookups.UsersLookup, Query()]) -> lookups.Users:
+        """Return users whose id contains a text."""
+        explainer = current.loaded.explainer
+        return await asyncio.to_thread(explainer.users, wanted.search, wanted.start, wanted.limit)
+
+    @app.get("/history", responses=REFUSALS)
+    async def history(wanted: Annotated[lookups.HistoryLookup, Query()]) -> lookups.History:
+        """Return what a user chose in train, and what was shown but not chosen."""
+        return await asyncio.to_thread(current.loaded.explainer.history, wanted.user)
+
+    @app.get("/recommend", responses=REFUSALS)
+    async def recommend_one(
+        wanted: Annotated[lookups.RecommendLookup, Query()],
+    ) -> lookups.ItemList:
+        """Return the list of one user, with titles and regions."""
+        loaded = current.loaded
+        engine, explainer = loaded.engine, loaded.explainer
+        require_k(wanted.k, engine.data.num_items, "items")
+        user = explainer.number(engine.users, wanted.user)
+        (found,) = await loaded.batcher.submit([Asked(USERS, (user,), wanted.k)])
+        return await asyncio.to_thread(explainer.listed, found, wanted.user)
+
+    @app.get("/similar", responses=REFUSALS)
+    async def similar_to_one(
+        wanted: Annotated[lookups.SimilarLookup, Query()],
+    ) -> lookups.ItemList:
+        """Return the items most similar to one, with titles and, for a user, regions."""
+        loaded = current.loaded
+        engine, explainer = loaded.engine, loaded.explainer
+        engine.require_embeddings()
+        require_k(wanted.k, engine.most(SIMILAR_ITEMS), "other items")
+        item = explainer.number(engine.items, wanted.item)
+        (found,) = await loaded.batcher.submit([Asked(SIMILAR_ITEMS, (item,), wanted.k)])
+        return await asyncio.to_thread(explainer.listed, found, wanted.user)
+
+    @app.get("/negatives", responses=REFUSALS)
+    async def negatives(wanted: Annotated[lookups.NegativesLookup, Query()]) -> lookups.Negatives:
+        """Return what the run's sampler draws as negatives of a user and a positive."""
+        explainer = current.loaded.explainer
+        return await explainer.in_turn(explainer.negatives, wanted)
+
+
 def require_k(k: int, most: int, what: str) -> None:
     """Raise UserError if lists of k entries are longer than what there is to list."""
     if k > most:
         raise UserError(f"k: choose a whole number from 1 to {most}, the number of {what}.")
 
 
-async def lists_of(loaded: Loaded, queries: Sequence[Query]) -> Lists:
+async def lists_of(loaded: Loaded, queries: Sequence[Asked]) -> Lists:
     """Return the answer with the list of each query."""
     found = await loaded.batcher.submit(queries)
     return Lists(run=loaded.engine.run.name, lists=[entries(each) for each in found])

@@ -12,6 +12,8 @@ from recns_tf.errors import UserError, first_line
 from recns_tf.runs.folder import RunFolder
 from recns_tf.service.batching import Batcher
 from recns_tf.service.engine import USERS, Engine, Query
+from recns_tf.service.explain import Explainer
+from recns_tf.service.titles import Titles, own_titles
 
 LOG = logging.getLogger(__name__)
 
@@ -25,12 +27,14 @@ class Loaded:
     Attributes:
         engine: the engine.
         batcher: answers queries with it.
+        explainer: answers lookups with it.
         since: time at which it was loaded, in seconds since 1970.
     """
 
-    def __init__(self, engine: Engine, observe: Callable[[int], None]):
+    def __init__(self, engine: Engine, titles: Titles, observe: Callable[[int], None]):
         self.engine = engine
         self.batcher = Batcher(engine.answer, observe)
+        self.explainer = Explainer(engine, titles)
         self.since = time.time()
 
 
@@ -45,6 +49,7 @@ class Current:
         data_dir: folder of the datasets.
         histories: whether to answer histories; see `Engine`.
         observe: called with the size of each batch of queries.
+        titles: of items; None for those that the dataset comes with.
 
     Raises:
         UserError: the run cannot be loaded.
@@ -56,8 +61,10 @@ class Current:
         data_dir: str | Path = "data",
         histories: bool = True,
         observe: Callable[[int], None] = lambda size: None,
+        titles: Titles | None = None,
     ):
         self.path = path
+        self.titles = titles
         self.data_dir = data_dir
         self.histories = histories
         self.observe = observe
@@ -70,7 +77,10 @@ class Current:
         engine = Engine(self.path.resolve(), self.data_dir, self.histories)
         # The first search compiles; no client should wait for that.
         engine.answer([Query(USERS, (0,), 1)])
-        return Loaded(engine, self.observe)
+        titles = self.titles
+        if titles is None:
+            titles = own_titles(engine.data.name, self.data_dir)
+        return Loaded(engine, titles, self.observe)
 
     async def refresh(self) -> bool:
         """Load the run if the folder holds another one; return whether it was replaced."""

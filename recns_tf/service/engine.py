@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,9 @@ from recns_tf.evaluation.scored_lists import Table, scored_items
 from recns_tf.serving.ids import Ids
 from recns_tf.serving.lists import unit_rows
 from recns_tf.utils.quiet import silenced_stderr
+
+if TYPE_CHECKING:
+    from recns_tf.training.load import Restored
 
 Id = int | str
 """The id of a user or an item, in the form in which runs store it."""
@@ -60,7 +63,8 @@ class Engine:
         run: the run's folder.
         data_dir: folder of the datasets.
         histories: whether to answer for people who are not in the data, from the items that they
-            chose. This needs TensorFlow, and thus some seconds and memory.
+            chose, and show what the sampler draws. This needs TensorFlow, and thus some seconds
+            and memory.
 
     Raises:
         UserError: the run is not finished, its data are missing, or a file is damaged.
@@ -77,13 +81,22 @@ class Engine:
         self.seen = self.data.positives
         self.users: Ids = self.model.users
         self.items: Ids = self.model.items
+        self.restored: Restored | None = None
         self.new_users: Any = None
-        self.refusal = "histories are not answered: start the service with --histories."
+        self.unrestored = "start the service with --histories."
+        self.refusal = f"histories are not answered: {self.unrestored}"
         if histories:
             try:
-                self.new_users = self.model.keras_model().encoder.new_users()
+                self.restored = self.restore()
+                self.new_users = self.restored.model.encoder.new_users()
             except UserError as error:
-                self.refusal = str(error)
+                self.unrestored = self.refusal = str(error)
+
+    def restore(self) -> Restored:
+        """Return the run as it was trained, which imports TensorFlow."""
+        with silenced_stderr():
+            from recns_tf.training.load import restore
+        return restore(self.run, interactions=self.data)
 
     def number(self, ids: Ids, value: Id) -> int:
         """Return the number of a user or an item.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 import keras
 
@@ -11,12 +12,30 @@ from recns_tf.config.config import Config
 from recns_tf.config.custom_parts import refuse_custom
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
+from recns_tf.regions.candidate_sets import CandidateSets
 from recns_tf.runs.data import data_of_run
 from recns_tf.runs.files import ANEW
 from recns_tf.runs.folder import RunFolder
 from recns_tf.training.build import build
+from recns_tf.training.pipeline import Pipeline
 from recns_tf.training.sampled_rec import SampledRec
 from recns_tf.utils.damage import reading
+
+
+class Restored(NamedTuple):
+    """A finished run as it was trained.
+
+    Attributes:
+        model: the model, with the weights that the run kept.
+        pipeline: its batches.
+        region: the region that they are drawn from.
+        interactions: its data.
+    """
+
+    model: SampledRec
+    pipeline: Pipeline
+    region: CandidateSets
+    interactions: Interactions
 
 
 def load(
@@ -44,6 +63,18 @@ def load(
         >>> model, data = load("runs/ml-100k-lightgcn-recns")
         >>> users, items = model.encoder.embeddings()
     """
+    found = restore(run, data_dir, interactions, allow_custom=allow_custom)
+    return found.model, found.interactions
+
+
+def restore(
+    run: str | Path,
+    data_dir: str | Path = "data",
+    interactions: Interactions | None = None,
+    *,
+    allow_custom: bool = False,
+) -> Restored:
+    """Return a run as it was trained: with its batches and its region; see `load`."""
     folder = RunFolder(Path(run))
     if not folder.config.exists():
         raise UserError(f"{run} is not the folder of a run: choose a folder such as runs/NAME.")
@@ -61,9 +92,9 @@ def load(
         cache = Path(data_dir) / config.dataset
     if interactions.checksum != checksum:
         raise UserError(f"{run} was trained on other data than {interactions.name} is now.")
-    model, _, _ = build(config, interactions, cache)
+    model, pipeline, region = build(config, interactions, cache)
     load_best_weights(model, folder)
-    return model, interactions
+    return Restored(model, pipeline, region, interactions)
 
 
 def load_best_weights(model: SampledRec, folder: RunFolder) -> None:

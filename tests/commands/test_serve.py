@@ -82,10 +82,26 @@ def test_missing_packages_are_named(monkeypatch, tmp_path):
     from recns_tf.errors import UserError
 
     monkeypatch.setattr(serve, "PACKAGES", ("no_such_package",))
-    call = Call([str(tmp_path)], [], make_flags(serve.Serve))
+    call = Call([str(tmp_path)], [], make_flags(*command.settings))
     call.flags(["x"])
     with pytest.raises(UserError, match=r"pip install 'recns-tf\[serve\]'"):
         command.run(call)
+
+
+def test_mistakes_with_titles_are_one_sentence(toy, tmp_path):
+    made_up_run(tmp_path / "run", toy)
+    (tmp_path / "items.csv").write_text("item;title\n3;a\n")
+    (tmp_path / "others.csv").write_text("item,title\n1,a\n")
+    for arguments, sentence in (
+        ([f"--items={tmp_path}/none.csv"], "none.csv does not exist"),
+        ([f"--items={tmp_path}/items.csv"], "items.csv line 1: no column 'item'"),
+        ([f"--items={tmp_path}/others.csv"], "no id in its column 'item' is that of an item"),
+        (["--separator=;"], "the layout of a table is set, but no table: set --items, too."),
+    ):
+        process = start(str(tmp_path / "run"), "--port=0", "--nohistories", *arguments)
+        output, errors = process.communicate(timeout=60)
+        assert process.returncode == 1 and output == ""
+        assert sentence in errors and len(errors.splitlines()) == 1, errors
 
 
 def test_answers_are_sent_at_once():

@@ -1,6 +1,5 @@
 """What the service answers, against the library, and what it refuses."""
 
-import dataclasses
 import itertools
 import json
 
@@ -18,7 +17,6 @@ from recns_tf.service.app import PATHS, create_app
 from recns_tf.service.current import Current
 from recns_tf.service.engine import rows_of
 from recns_tf.service.measures import Measures
-from recns_tf.training.train import train_and_evaluate
 from tests.serving.worlds import made_up_run, with_text_ids
 
 
@@ -30,12 +28,8 @@ def client_of(run, histories=True):
 
 
 @pytest.fixture(scope="module")
-def run(toy, toy_config, tmp_path_factory):
-    """The folder of a trained run, with its data."""
-    config = dataclasses.replace(toy_config, encoder="lightgcn", sampler="unins", epochs=2)
-    place = Workspace(runs_dir=str(tmp_path_factory.mktemp("runs")), run_name="toy")
-    train_and_evaluate(config, place, toy, quiet=True, keep_data=True)
-    return place.run_folder(config)
+def run(served_run):
+    return served_run
 
 
 @pytest.fixture(scope="module")
@@ -220,7 +214,14 @@ def test_bodies_that_are_not_json_are_refused(client, text):
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/recommend/../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/runs", "//health", "/é"],
+    [
+        "/page",
+        "/recommend/../../etc/passwd",
+        "/%2e%2e/%2e%2e/etc/passwd",
+        "/runs",
+        "/%2Fhealth",
+        "/é",
+    ],
 )
 def test_other_paths_are_not_found(client, path):
     for send in (client.get, client.post):
