@@ -10,15 +10,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from benchmarks import bench, encoders, epoch, kernels, propagation, ranking
+from benchmarks import bench, encoders, epoch, kernels, new_nodes, propagation, ranking, updating
 from benchmarks.alternating import Timing
 from benchmarks.graphs import Shape, random_train
 from benchmarks.measuring import Model, report
 from benchmarks.samplers import Compared
 from recns_tf.config.flags import from_flags, make_flags
 from recns_tf.encoders.propagation import Adjacency, symmetric_adjacency
+from recns_tf.datasets.preprocessing.log import Log
 from recns_tf.errors import UserError
 from recns_tf.evaluation import ranking as ours
+from recns_tf.interactions import subtract_pairs, to_pairs
 from recns_tf.registry import SAMPLERS
 from tests.commands.test_train import call
 
@@ -209,3 +211,41 @@ def test_the_service_is_measured_and_killed(tmp_path):
         assert found[name]["refused"] == found[name]["wrong"] == 0
     assert found["killed"]["wrong"] == 0 and 0 < found["killed"]["refused"] < 40
     assert f"| recommend | {found['recommend']['quantiles'][0]:.1f} |" in done.stdout
+
+
+def test_the_pairs_of_hidden_nodes_are_left_out(toy):
+    hidden = np.zeros(60, dtype=bool)
+    hidden[[3, 9]] = True
+    kept = new_nodes.without(toy.train, hidden, "items").toarray()
+    expected = toy.train.toarray().copy()
+    assert expected[:, [3, 9]].any()
+    expected[:, [3, 9]] = False
+    np.testing.assert_array_equal(kept, expected)
+    expected = toy.train.toarray().copy()
+    expected[[3, 9]] = False
+    np.testing.assert_array_equal(
+        new_nodes.without(toy.train, hidden[:40], "users").toarray(), expected
+    )
+
+
+def test_a_run_is_as_good_from_the_first_epoch_that_reaches_the_goal():
+    rows = [{"valid": {"recall@20": value}, "seconds": 2.0} for value in (0.1, 0.3, 0.2, 0.4)]
+    found = updating.Found(rows, 0.5)
+    assert found.until(0.3) == (2, 4.0) and found.until(0.35) == (4, 8.0)
+    assert found.until(0.41) is None
+
+
+def test_yesterday_is_the_first_part_of_a_log():
+    log = Log(
+        users=np.arange(20) % 4, items=np.arange(20) % 5, positive=np.arange(20) % 3 > 0,
+        times=np.arange(20)[::-1], user_ids=np.arange(4), item_ids=np.arange(5),
+    )  # fmt: skip
+    part, whole = (updating.until(log, share, "log") for share in (0.5, 1.0))
+    pairs = {
+        (int(log.users[place]), int(log.items[place]))
+        for place in range(10, 20)
+        if log.positive[place]
+    }
+    assert set(map(tuple, to_pairs(part.positives).tolist())) == pairs
+    # A train positive of yesterday is one of today.
+    assert not subtract_pairs(part.train, whole.train).nnz and part.train.nnz < whole.train.nnz
