@@ -16,8 +16,8 @@ from benchmarks.graphs import Shape, random_train
 from benchmarks.measuring import Model, report
 from benchmarks.samplers import Compared
 from recns_tf.config.flags import from_flags, make_flags
-from recns_tf.encoders.propagation import Adjacency, symmetric_adjacency
 from recns_tf.datasets.preprocessing.log import Log
+from recns_tf.encoders.propagation import Adjacency, symmetric_adjacency
 from recns_tf.errors import UserError
 from recns_tf.evaluation import ranking as ours
 from recns_tf.interactions import subtract_pairs, to_pairs
