@@ -13,12 +13,12 @@ from pathlib import Path
 from recns_tf.api import load
 from recns_tf.commands.app import Call, Command
 from recns_tf.commands.recommend import require_topk
-from recns_tf.config.flags import A_FOLDER, LARGEST_K, Checked, one_of, option, whole
+from recns_tf.config.flags import A_FOLDER, LARGEST_K, Checked, option, whole
+from recns_tf.config.search import HNSW, SearchSettings
 from recns_tf.errors import UserError
 from recns_tf.serving import faiss_index
+from recns_tf.serving.approximate import empty_index
 from recns_tf.utils.new_files import refuse_existing
-
-NONE, HNSW = "none", "hnsw"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -26,16 +26,6 @@ class IndexSettings(Checked):
     """The flags of this command."""
 
     output: str = option("", "file for the index, such as items.faiss")
-    approximate: str = option(
-        NONE, "approximate search, whose recall is printed", one_of(NONE, HNSW)
-    )
-    hnsw_links: int = option(32, "hnsw: M, the links of an item per layer", whole(2, 512))
-    hnsw_construction: int = option(
-        200, "hnsw: efConstruction, the items kept while a link is chosen", whole(1, 10_000)
-    )
-    hnsw_search: int = option(
-        128, "hnsw: efSearch, the items kept during a search", whole(1, 10_000)
-    )
     topk: int = option(20, "hnsw: length of the lists that measure recall", whole(1, LARGEST_K))
     data_dir: str = option("data", "folder of the datasets", A_FOLDER)
     overwrite: bool = option(False, "replace an existing file")
@@ -43,7 +33,7 @@ class IndexSettings(Checked):
 
 def main(call: Call) -> None:
     """Run the command."""
-    settings = call.settings(IndexSettings)
+    settings, search = call.settings(IndexSettings), call.settings(SearchSettings)
     if not settings.output:
         raise UserError("--output is needed: a file such as items.faiss.")
     path = Path(settings.output)
@@ -51,19 +41,11 @@ def main(call: Call) -> None:
     model = load(call.words[0], data_dir=settings.data_dir, stored_ids=True)
     users, items = model.embeddings
     ids = model.items.labels
-    if settings.approximate == HNSW:
+    if search.approximate == HNSW:
         require_topk(settings.topk, len(items), "items")
-        empty = faiss_index.hnsw(
-            items.shape[1],
-            settings.hnsw_links,
-            settings.hnsw_construction,
-            settings.hnsw_search,
-        )
-    else:
-        empty = faiss_index.exact(items.shape[1])
-    index = faiss_index.with_ids(empty, items, ids)
+    index = faiss_index.with_ids(empty_index(search, items.shape[1]), items, ids)
     written = faiss_index.write(index, ids, path, settings.overwrite)
-    if settings.approximate == HNSW:
+    if search.approximate == HNSW:
         found = faiss_index.recall(index, items, ids, users, settings.topk)
         sample = min(len(users), faiss_index.SAMPLE)
         print(f"Recall@{settings.topk} against exact search: {found:.4f}, of {sample:,} users.")
@@ -77,7 +59,7 @@ COMMAND = Command(
     about=__doc__ or "",
     words="RUN",
     example="runs/ml-100k-lightgcn-recns --output=items.faiss",
-    settings=(IndexSettings,),
+    settings=(IndexSettings, SearchSettings),
     run=main,
     interrupted="run it again",
 )

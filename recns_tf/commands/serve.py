@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from recns_tf.commands.app import Call, Command
 from recns_tf.config.flags import A_FOLDER, Checked, between, option, whole
+from recns_tf.config.search import SearchSettings
 from recns_tf.datasets.preparation import TableLayout
 from recns_tf.errors import UserError
 
@@ -72,6 +73,7 @@ def main(call: Call) -> None:
             settings.histories,
             measures.batch.observe,
             titles,
+            call.settings(SearchSettings),
         )
         if titles is not None:
             labels = current.loaded.engine.items.labels
@@ -127,7 +129,7 @@ COMMAND = Command(
     about=__doc__ or "",
     words="RUN",
     example="runs/ml-100k-lightgcn-recns --port=8080",
-    settings=(Serve, TableLayout),
+    settings=(Serve, TableLayout, SearchSettings),
     run=main,
     interrupted="no longer serving",
 )

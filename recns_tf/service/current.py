@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from recns_tf.config.search import SearchSettings
 from recns_tf.errors import UserError, first_line
 from recns_tf.runs.folder import RunFolder
 from recns_tf.service.batching import Batcher
-from recns_tf.service.engine import USERS, Engine, Query
+from recns_tf.service.engine import EXACT, USERS, Engine, Query
 from recns_tf.service.explain import Explainer
 from recns_tf.service.titles import Titles, own_titles
 
@@ -50,6 +51,7 @@ class Current:
         histories: whether to answer histories; see `Engine`.
         observe: called with the size of each batch of queries.
         titles: of items; None for those that the dataset comes with.
+        search: how to search the items; see `Engine`.
 
     Raises:
         UserError: the run cannot be loaded.
@@ -62,9 +64,11 @@ class Current:
         histories: bool = True,
         observe: Callable[[int], None] = lambda size: None,
         titles: Titles | None = None,
+        search: SearchSettings = EXACT,
     ):
         self.path = path
         self.titles = titles
+        self.search = search
         self.data_dir = data_dir
         self.histories = histories
         self.observe = observe
@@ -74,7 +78,7 @@ class Current:
 
     def load(self) -> Loaded:
         """Return the run that the folder holds now."""
-        engine = Engine(self.path.resolve(), self.data_dir, self.histories)
+        engine = Engine(self.path.resolve(), self.data_dir, self.histories, self.search)
         # The first search compiles; no client should wait for that.
         engine.answer([Query(USERS, (0,), 1)])
         titles = self.titles

@@ -1,6 +1,7 @@
 """A finished run that answers questions about users, items and histories, several at once.
 
-Lists are those of `serving.recommender.Recommender`, to the last item and score.
+Lists are those of `serving.recommender.Recommender`, to the last item and score, unless the search
+is approximate.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array, vstack
 
 from recns_tf.api import load
+from recns_tf.config.search import NONE, SearchSettings
 from recns_tf.errors import UserError
 from recns_tf.evaluation.metrics import NO_ITEM
 from recns_tf.evaluation.scored_lists import Table, scored_items
@@ -23,11 +25,13 @@ from recns_tf.serving.lists import unit_rows
 from recns_tf.utils.quiet import silenced_stderr
 
 if TYPE_CHECKING:
+    from recns_tf.serving.approximate import ApproximateSearch
     from recns_tf.training.load import Restored
 
 Id = int | str
 """The id of a user or an item, in the form in which runs store it."""
 
+EXACT = SearchSettings()
 USERS, HISTORIES = "users", "histories"
 SIMILAR_USERS, SIMILAR_ITEMS = "similar users", "similar items"
 KINDS = (USERS, HISTORIES, SIMILAR_USERS, SIMILAR_ITEMS)
@@ -65,6 +69,8 @@ class Engine:
         histories: whether to answer for people who are not in the data, from the items that they
             chose, and show what the sampler draws. This needs TensorFlow, and thus some seconds
             and memory.
+        search: how to search the items for users and histories; an approximate search builds its
+            index here.
 
     Raises:
         UserError: the run is not finished, its data are missing, or a file is damaged.
@@ -74,13 +80,25 @@ class Engine:
         >>> (best,) = engine.answer([engine.user_query(196, k=5)])
     """
 
-    def __init__(self, run: Path, data_dir: str | Path = "data", histories: bool = True):
+    def __init__(
+        self,
+        run: Path,
+        data_dir: str | Path = "data",
+        histories: bool = True,
+        search: SearchSettings = EXACT,
+    ):
         self.run = run
         self.model = load(run, data_dir=data_dir, stored_ids=True)
         self.data = self.model.data
         self.seen = self.data.positives
         self.users: Ids = self.model.users
         self.items: Ids = self.model.items
+        self.approximate: ApproximateSearch | None = None
+        if search.approximate != NONE:
+            # Faiss is not loaded for nothing.
+            from recns_tf.serving.approximate import ApproximateSearch
+
+            self.approximate = ApproximateSearch(self.model.embeddings[1], search)
         self.restored: Restored | None = None
         self.new_users: Any = None
         self.unrestored = "start the service with --histories."
@@ -170,12 +188,17 @@ class Engine:
         """Return numbers int64 [n, k] and scores [n, k] for n queries of one kind."""
         if kind == USERS:
             users = np.array([query.numbers[0] for query in queries], dtype=np.int64)
-            rows = csr_array(self.seen[users])
-            return self.model.scorer.top(users, slice(None), self.masked(queries, rows), k)
+            rows = self.masked(queries, csr_array(self.seen[users]))
+            if self.approximate is not None:
+                return self.approximate(self.model.embeddings[0][users], rows, k)
+            return self.model.scorer.top(users, slice(None), rows, k)
         if kind == HISTORIES:
-            rows = rows_of([query.numbers for query in queries], self.data.num_items)
-            vectors = self.embed_histories([query.numbers for query in queries])
-            return scored_items(vectors, self.model.embeddings[1], self.masked(queries, rows), k)
+            numbers = [query.numbers for query in queries]
+            rows = self.masked(queries, rows_of(numbers, self.data.num_items))
+            vectors = self.embed_histories(numbers)
+            if self.approximate is not None:
+                return self.approximate(vectors, rows, k)
+            return scored_items(vectors, self.model.embeddings[1], rows, k)
         table = self.units[kind == SIMILAR_ITEMS]
         numbers = [query.numbers for query in queries]
         return scored_items(table[np.ravel(numbers)], table, rows_of(numbers, len(table)), k)

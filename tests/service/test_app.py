@@ -11,19 +11,21 @@ import recns_tf as rt
 from recns_tf.baselines.fit import fit_and_evaluate
 from recns_tf.baselines.settings import BaselineSettings
 from recns_tf.config.config import Workspace
+from recns_tf.config.search import SearchSettings
 from recns_tf.evaluation.scored_lists import scored_items
 from recns_tf.service import app as app_module
 from recns_tf.service.app import PATHS, create_app
 from recns_tf.service.current import Current
 from recns_tf.service.engine import rows_of
 from recns_tf.service.measures import Measures
+from recns_tf.serving.approximate import ApproximateSearch
 from tests.serving.worlds import made_up_run, with_text_ids
 
 
-def client_of(run, histories=True):
+def client_of(run, histories=True, **settings):
     """Return a client of a service with a run; a fault of the service is status 500."""
     measures = Measures()
-    current = Current(run, histories=histories, observe=measures.batch.observe)
+    current = Current(run, histories=histories, observe=measures.batch.observe, **settings)
     return TestClient(create_app(current, measures), raise_server_exceptions=False)
 
 
@@ -112,6 +114,31 @@ def test_embeddings_are_those_of_the_run(client, model):
         answer = client.post("/embed", json={name: ids[:5].tolist()}).json()
         np.testing.assert_array_equal(np.float32(answer["embeddings"]), table[:5])
         assert answer["run"] == "toy"
+
+
+def test_an_approximate_search_has_exact_scores(run, model, monkeypatch):
+    sizes = []
+    search_index = ApproximateSearch.__call__
+
+    def counted(self, queries, seen, k):
+        sizes.append(len(queries))
+        return search_index(self, queries, seen, k)
+
+    monkeypatch.setattr(ApproximateSearch, "__call__", counted)
+    users = ["u1", "u2", "u3"]
+    histories = [model.items.labels[[3, 9]].tolist()]
+    search = SearchSettings(approximate="hnsw")
+    with client_of(run, search=search) as client, client_of(run) as exact:
+        for body in ({"users": users}, {"users": users, "include_seen": True}):
+            assert pairs(client.post("/recommend", json=body | {"k": 5})) == pairs(
+                exact.post("/recommend", json=body | {"k": 5})
+            )
+        body = {"histories": histories, "k": 5}
+        assert pairs(client.post("/recommend", json=body)) == pairs(
+            exact.post("/recommend", json=body)
+        )
+    # One list is computed when the run is loaded.
+    assert sizes == [1, 3, 3, 1]
 
 
 def test_health_and_metrics(run):
