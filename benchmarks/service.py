@@ -220,17 +220,20 @@ def measured(service: Service, expected: Lists, settings: Load) -> dict[str, Any
     print("\n".join(markdown.table(head, rows)), flush=True)
     print(f"memory: {before:.0f} MB before the load, {after:.0f} MB after it", flush=True)
 
+    restarts = []
+
     def kill() -> None:
         time.sleep(settings.seconds / 4)
         service.process.send_signal(signal.SIGKILL)
         service.process.wait()
         service.start(service.port)
+        restarts.append(service.wait())
 
     killer = threading.Thread(target=kill)
     killer.start()
     killed = put_under_load(service, "/recommend", expected, settings)
     killer.join()
-    again = service.wait()
+    (again,) = restarts
     print(
         f"killed under load: {len(killed.milliseconds):,} answers, {killed.wrong} wrong, "
         f"{killed.refused:,} refused; first answer {again:.1f} s after the restart"

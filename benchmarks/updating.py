@@ -5,8 +5,8 @@ Run: .venv/bin/python -m benchmarks.updating [--dataset=ml-100k --encoder=lightg
 The last tenth of a log is tomorrow. A model of the rest is trained first. Then the whole log is
 trained on: from random weights, from those of the first model, and from these with the moments of
 Adam. `as good` is the first epoch whose validation metric is at least the best one of the cold run.
-Both logs have a global split by time, so that no run was trained on what another is tested on. A
-log without times is put into a random order.
+Each user's last positives are tested, and those before them validate, so that hardly any of them
+was a train positive of the first model. A log without times is put into a random order.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def until(log: Log, share: float, name: str) -> Interactions:
         item="item",
         label="label",
         timestamp="time",
-        split="global-temporal",
+        split="temporal",
         quiet=True,
     )
 

@@ -176,7 +176,7 @@ def trained_on(interactions: Interactions, config: Config, data_dir: Path) -> st
         return ""
     return (
         f"{run.path} was trained on {number:,} of the {len(held_out):,} valid and test positives, "
-        "so that the metrics are too high: choose --split=global-temporal for both."
+        "so that the metrics are too high; --split=global-temporal for both avoids it."
     )
 
 
