@@ -1,6 +1,6 @@
 """New users and items, embedded without training, beside the same ones when they are trained.
 
-Run: .venv/bin/python -m benchmarks.new_nodes [--dataset=ml-100k --encoders=mf --side=users]
+Run: .venv/bin/python -m benchmarks.new_nodes [--data=ml-100k --encoders=mf --side=users]
 
 A tenth of the users is left out of training, and then embedded from the train positives. Their
 Recall@20 on the test part is compared with that of a model that was trained with them, of the sum
@@ -28,7 +28,16 @@ from recns_tf import datasets
 from recns_tf.commands import app
 from recns_tf.commands.app import Call, Command
 from recns_tf.config.config import Config
-from recns_tf.config.flags import A_DURATION, A_FOLDER, A_SEED, Checked, between, one_of, option
+from recns_tf.config.flags import (
+    A_DURATION,
+    A_FOLDER,
+    A_FOLDER_NAME,
+    A_SEED,
+    Checked,
+    between,
+    one_of,
+    option,
+)
 from recns_tf.evaluation import ranking
 from recns_tf.interactions import Interactions, degrees_of_items
 from recns_tf.utils import markdown
@@ -41,7 +50,7 @@ Table = NDArray[np.float32]
 class NewNodes(Checked):
     """The flags of this benchmark."""
 
-    dataset: str = option("ml-100k", "name of the dataset", A_FOLDER)
+    data: str = option("ml-100k", "name of the dataset", A_FOLDER_NAME)
     encoders: str = option("mf,lightgcn,ngcf", "encoders, with commas between them")
     sampler: str = option("unins", "the sampler")
     side: str = option("users", "which nodes are new", one_of("users", "items"))
@@ -128,7 +137,7 @@ def main(call: Call) -> None:
     settings = call.settings(NewNodes)
     found = {}
     for encoder in settings.encoders.split(","):
-        config = Config.for_run(settings.dataset, encoder)
+        config = Config.for_run(settings.data, encoder)
         data = datasets.load(config, settings.data_dir)
         found[encoder] = measure(settings, encoder, data)
         print(encoder, found[encoder], flush=True)

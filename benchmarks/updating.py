@@ -1,6 +1,6 @@
 """A model of yesterday's log as the start of today's: epochs and seconds until it is as good.
 
-Run: .venv/bin/python -m benchmarks.updating [--dataset=ml-100k --encoder=lightgcn --sampler=recns]
+Run: .venv/bin/python -m benchmarks.updating [--data=ml-100k --encoder=lightgcn --sampler=recns]
 
 The last tenth of a log is tomorrow. A model of the rest is trained first. Then the whole log is
 trained on: from random weights, from those of the first model, and from these with the moments of
@@ -16,16 +16,18 @@ import json
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
+from matplotlib.figure import Figure
 
 import recns_tf as rt
 from recns_tf.commands import app
 from recns_tf.commands.app import Call, Command
-from recns_tf.config.flags import A_FOLDER, A_SEED, Checked, between, option
+from recns_tf.config.flags import A_FOLDER, A_FOLDER_NAME, A_SEED, Checked, between, option
 from recns_tf.datasets import ml_100k, prepared
 from recns_tf.datasets.preprocessing.log import Log
+from recns_tf.experiments import figures
 from recns_tf.interactions import Interactions
 from recns_tf.utils import markdown
 
@@ -36,13 +38,16 @@ METRIC = "recall@20"
 class Updating(Checked):
     """The flags of this benchmark."""
 
-    dataset: str = option("ml-100k", "ml-100k, or the name of a prepared dataset", A_FOLDER)
+    positional: ClassVar[tuple[str, ...]] = ()
+
+    data: str = option("ml-100k", "ml-100k, or the name of a prepared dataset", A_FOLDER_NAME)
     encoder: str = option("lightgcn", "the encoder")
     sampler: str = option("recns", "the sampler")
     share: float = option(0.1, "share of the log that is tomorrow", between(0.01, 0.9))
     seed: int = option(0, "seed of all runs", A_SEED)
     data_dir: str = option("data", "folder of the datasets", A_FOLDER)
     json: str = option("", "JSON file for the results; none if empty")
+    picture: str = option("", "name of a picture, such as updating for updating.png and .svg")
 
 
 class Found(NamedTuple):
@@ -72,8 +77,8 @@ class Found(NamedTuple):
 
 def read_log(settings: Updating) -> Log:
     """Return a log whose events have times."""
-    folder = Path(settings.data_dir) / settings.dataset
-    if settings.dataset == "ml-100k":
+    folder = Path(settings.data_dir) / settings.data
+    if settings.data == "ml-100k":
         return ml_100k.read(folder / "u.data")
     _, log = prepared.contents(folder)
     if log.times is None:
@@ -113,7 +118,7 @@ def main(call: Call) -> None:
     """Run the benchmark."""
     settings = call.settings(Updating)
     log = read_log(settings)
-    today, whole = (until(log, share, settings.dataset) for share in (1 - settings.share, 1.0))
+    today, whole = (until(log, share, settings.data) for share in (1 - settings.share, 1.0))
     print(today.summary(), whole.summary(), sep="\n", flush=True)
     with tempfile.TemporaryDirectory() as runs:
 
@@ -140,10 +145,25 @@ def main(call: Call) -> None:
     goal = max(found["cold"].valid)
     print("\n".join(markdown.table(HEAD, [row(*each, goal) for each in found.items()])))
     print(f"yesterday's model: {len(yesterday.rows)} epochs")
+    if settings.picture:
+        draw(found, settings.data, Path(settings.picture))
     if settings.json:
         content = {"settings": dataclasses.asdict(settings), "yesterday": yesterday._asdict()}
         content |= {name: each._asdict() for name, each in found.items()}
         Path(settings.json).write_text(json.dumps(content, indent=1))
+
+
+def draw(found: dict[str, Found], title: str, path: Path) -> None:
+    """Draw the validation metric of each run over its epochs, as path.png and path.svg."""
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axes = figure.subplots()
+    for name, each in found.items():
+        axes.plot(range(1, len(each.rows) + 1), each.valid, label=name)
+    goal = max(found["cold"].valid)
+    axes.axhline(goal, color="0.4", linewidth=0.8, linestyle="dotted", label="best of cold")
+    axes.set(xlabel="epoch", ylabel=f"validation {METRIC}", title=title)
+    axes.legend()
+    figures.save_figure(figure, path)
 
 
 HEAD = [
@@ -164,7 +184,7 @@ def row(name: str, found: Found, goal: float) -> list[str]:
 COMMAND = Command(
     about=__doc__ or "",
     words="",
-    example="--dataset=kuairand",
+    example="--data=kuairand",
     settings=(Updating,),
     run=main,
 )
