@@ -192,7 +192,7 @@ class Explainer:
         return lookups.Negatives(
             run=engine.run.name,
             sampler=sampler,
-            summary=SAMPLERS[sampler].summary if sampler in SAMPLERS else "a sampler of one's own",
+            summary=SAMPLERS[sampler].summary if sampler in SAMPLERS else "your own sampler",
             drawn_from=self.drawn_from(),
             note=NOTES.get(sampler, ""),
             user=wanted.user,

@@ -121,7 +121,7 @@ class History(BaseModel):
 
     run: str
     sampler: str | None = Field(description="null for a baseline")
-    regions: str = Field(description="how regions are told apart")
+    regions: str = Field(description="khop and definition of the regions")
     user: str
     sizes: dict[str, int] = Field(description="items in each region")
     positives: list[Item]

@@ -18,7 +18,7 @@ class Measured:
     Args:
         app: the application.
         measures: where to count.
-        paths: the paths to tell apart. Others share a label, so that their number does not grow
+        paths: the paths with a label of their own. Others share one, so that labels do not grow
             with what clients make up.
     """
 

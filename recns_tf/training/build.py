@@ -36,7 +36,7 @@ def build(
     Raises:
         UserError: a setting does not fit the data, another setting, or the memory.
     """
-    # Before anything runs on a GPU, as modules of one's own may when they are imported.
+    # Before anything runs on a GPU, as your own modules may when they are imported.
     grow_memory()
     kernels.use(config.kernels, config.sparse_engine)
     parts = Parts.load(config)
