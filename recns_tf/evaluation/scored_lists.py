@@ -69,15 +69,26 @@ def scored_items(
         # Items that were not found score less than the last one found, up to rounding.
         error = ROUNDING * items.shape[1] * largest * np.linalg.norm(some, axis=1)
         bound = np.where(found[:, -1] == NO_ITEM, -np.inf, exact.min(axis=1) + 2 * error)
-        order = np.lexsort((found, -exact), axis=1)[:, :k]
-        top[block] = np.take_along_axis(found, order, axis=1)
-        scores[block] = np.take_along_axis(exact, order, axis=1)
+        top[block], scores[block] = best_first(found, exact, k)
         uncertain.append(block[~(scores[block, -1] > bound) & np.isfinite(bound)])
     rest = np.concatenate(uncertain)
     for block in blocks(len(rest), len(items)):
         rows = rest[block]
         top[rows], scores[rows] = search_exactly(queries[rows], items, seen[rows], k)
     return top, scores
+
+
+def best_first(
+    items: NDArray[np.int64], scores: NDArray[np.float32], k: int
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return the k items with the largest scores of each row, in the order of all lists.
+
+    Args:
+        items, scores: [n, m] each, in any order.
+        k: length of the lists, at most m.
+    """
+    order = np.lexsort((items, -scores), axis=1)[:, :k]
+    return np.take_along_axis(items, order, axis=1), np.take_along_axis(scores, order, axis=1)
 
 
 def largest_norm(items: Table) -> float:

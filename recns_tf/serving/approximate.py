@@ -10,7 +10,7 @@ from scipy.sparse import csr_array
 from recns_tf.config.search import HNSW, SearchSettings
 from recns_tf.evaluation.kernels import keep_unseen
 from recns_tf.evaluation.metrics import NO_ITEM
-from recns_tf.evaluation.scored_lists import Table, scored_items, scores_of
+from recns_tf.evaluation.scored_lists import Table, best_first, scored_items, scores_of
 from recns_tf.serving import faiss_index
 
 
@@ -63,10 +63,7 @@ class ApproximateSearch:
         keep_unseen(
             seen.indptr.astype(np.int64), seen.indices, rows, found, top, np.empty_like(rows)
         )
-        scores = scores_of(queries, self.items, top)
-        order = np.lexsort((top, -scores), axis=1)
-        top = np.take_along_axis(top, order, axis=1)
-        scores = np.take_along_axis(scores, order, axis=1)
+        top, scores = best_first(top, scores_of(queries, self.items, top), k)
         short = np.flatnonzero(
             (top == NO_ITEM).sum(axis=1) > np.maximum(k + counts - len(self.items), 0)
         )
