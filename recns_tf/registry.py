@@ -251,7 +251,7 @@ DRAW_LAWS = ("proportional", "softmax", "user_softmax", "hardest")
 MERGES = ("flat", "nested")
 SPARSE_ENGINES = ("csr", "coo")
 KERNELS = ("auto", "numba", "tensorflow")
-STRATEGIES = ("none", "mirrored")
+STRATEGIES = ("none", "mirrored", "columns")
 INITIAL_OPTIMIZERS = ("new", "kept")
 RANKERS = ("faiss", "tensorflow")
 

@@ -142,6 +142,7 @@ class Encoder(Serializable, SameEverywhere, keras.Model):
         width: number of columns of the embeddings.
         without_layers: why samplers that choose in each layer cannot use it; empty if they can.
         layer_width: number of columns of each layer, if they can.
+        splits_columns: whether it can keep some columns of the embeddings only; see columns.py.
 
     Example:
         >>> encoder = LightGCN(Adjacency.from_train(train), *train.shape)
@@ -153,6 +154,7 @@ class Encoder(Serializable, SameEverywhere, keras.Model):
     width: int
     without_layers: ClassVar[str] = "it does not define encode_layers"
     layer_width: int = 0
+    splits_columns: ClassVar[bool] = False
 
     @classmethod
     @abstractmethod
@@ -199,6 +201,10 @@ class Encoder(Serializable, SameEverywhere, keras.Model):
         """Return ½ Σ‖θ‖² over all weights, whatever the batch. An alternative to `penalty`."""
         del users, positives, negatives
         return half_squares(self.trainable_variables)
+
+    def total(self, parts: tf.Tensor) -> tf.Tensor:
+        """Return the sum of what the workers compute from their columns of the embeddings."""
+        return parts
 
     def call(
         self, inputs: tuple[tf.Tensor, tf.Tensor], training: bool = False

@@ -10,6 +10,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from recns_tf.encoders.base import Encoder, FullTables, initial_nodes
+from recns_tf.encoders.columns import Columns, ColumnTables
 from recns_tf.encoders.layers import LayeredTables
 from recns_tf.ops import random
 from recns_tf.ops.random import Purpose
@@ -27,6 +28,7 @@ class FullGraphEncoder(Encoder):
         dim: d, columns of `nodes`.
         initializer: of the layer-0 embeddings, one of INITIALIZERS.
         seed: of the initial embeddings.
+        columns: the columns of `nodes` to keep, those of one worker; None for all.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class FullGraphEncoder(Encoder):
         dim: int,
         initializer: str = "glorot",
         seed: int,
+        columns: Columns | None = None,
     ):
         super().__init__(name=name)
         self.num_users = num_users
@@ -46,8 +49,12 @@ class FullGraphEncoder(Encoder):
         self.initializer = initializer
         self.seed = seed
         self.weights_seed = random.stream(random.root(seed), Purpose.WEIGHTS)
-        self.nodes = self.add_weight(name="nodes", shape=(num_users + num_items, dim))
-        self.nodes.assign(initial_nodes(num_users, num_items, dim, self.weights_seed, initializer))
+        self.columns = columns
+        nodes = initial_nodes(num_users, num_items, dim, self.weights_seed, initializer)
+        if columns is not None:
+            nodes = nodes[:, columns.of(dim)]
+        self.nodes = self.add_weight(name="nodes", shape=nodes.shape)
+        self.nodes.assign(nodes)
         self.built = True
 
     @abstractmethod
@@ -67,7 +74,13 @@ class FullGraphEncoder(Encoder):
         if training and self.is_random:
             user, item = self._sides(seed)
             return FullTables(user, item, without_dropout=lambda: self.encode(training=False))
+        if self.columns is not None:
+            user, item = self._sides(None)
+            return ColumnTables(user, item, self.columns)
         return FullTables(*self._sides(None))
+
+    def total(self, parts: tf.Tensor) -> tf.Tensor:
+        return parts if self.columns is None else self.columns.sum(parts)
 
     def _sides(self, seed: tf.Tensor | None) -> list[tf.Tensor]:
         return self.split(self.propagate(seed))

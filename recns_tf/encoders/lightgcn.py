@@ -16,6 +16,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from recns_tf.encoders.columns import STRATEGY, Columns, columns_of
 from recns_tf.encoders.full_graph import FullGraphEncoder
 from recns_tf.encoders.layers import pooled
 from recns_tf.encoders.new_nodes import (
@@ -28,6 +29,7 @@ from recns_tf.encoders.new_nodes import (
 )
 from recns_tf.encoders.propagation import Adjacency
 from recns_tf.encoders.saving import serializable
+from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
 
 if TYPE_CHECKING:
@@ -49,9 +51,11 @@ class LightGCN(FullGraphEncoder):
         learned: whether the layer weights α are learned.
         initializer: of the layer-0 embeddings, one of INITIALIZERS.
         seed: of the initial embeddings.
+        columns: the columns of `nodes` to keep, those of one worker; None for all.
     """
 
     without_layers: ClassVar[str] = ""
+    splits_columns: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -64,9 +68,16 @@ class LightGCN(FullGraphEncoder):
         learned: bool = False,
         initializer: str = "glorot",
         seed: int = 0,
+        columns: Columns | None = None,
     ):
         super().__init__(
-            "lightgcn", num_users, num_items, dim=dim, initializer=initializer, seed=seed
+            "lightgcn",
+            num_users,
+            num_items,
+            dim=dim,
+            initializer=initializer,
+            seed=seed,
+            columns=columns,
         )
         self.adjacency = adjacency
         self.num_layers = num_layers
@@ -81,6 +92,16 @@ class LightGCN(FullGraphEncoder):
             )
 
     @classmethod
+    def check_settings(cls, config: Config) -> None:
+        """Raise UserError if columns are divided, but weights would belong to all of them."""
+        if config.strategy == STRATEGY and config.layer_weights == "learned":
+            raise UserError(
+                "--strategy=columns divides the columns of the embeddings among the workers, but "
+                "--layer_weights=learned has weights that belong to all of them: choose "
+                "--layer_weights=mean."
+            )
+
+    @classmethod
     def from_settings(cls, config: Config, interactions: Interactions) -> Self:
         return cls(
             Adjacency.from_train(interactions.train, config.adjacency, config.sparse_engine),
@@ -91,6 +112,7 @@ class LightGCN(FullGraphEncoder):
             learned=config.layer_weights == "learned",
             initializer=config.initializer,
             seed=config.seed,
+            columns=columns_of(config),
         )
 
     def new_nodes(self, like: slice, neighbors: slice) -> LightGCNNewNodes:

@@ -15,6 +15,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from recns_tf.encoders.columns import Columns, columns_of
 from recns_tf.encoders.full_graph import FullGraphEncoder
 from recns_tf.encoders.new_nodes import NewNodes, constant, embed_rows, sums
 from recns_tf.encoders.saving import serializable
@@ -39,9 +40,11 @@ class MF(FullGraphEncoder):
         dim: d.
         initializer: of the embeddings, one of INITIALIZERS.
         seed: of the initial embeddings.
+        columns: the columns of `nodes` to keep, those of one worker; None for all.
     """
 
     without_layers: ClassVar[str] = ""
+    splits_columns: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -51,8 +54,17 @@ class MF(FullGraphEncoder):
         dim: int = 64,
         initializer: str = "glorot",
         seed: int = 0,
+        columns: Columns | None = None,
     ):
-        super().__init__("mf", num_users, num_items, dim=dim, initializer=initializer, seed=seed)
+        super().__init__(
+            "mf",
+            num_users,
+            num_items,
+            dim=dim,
+            initializer=initializer,
+            seed=seed,
+            columns=columns,
+        )
         self.width = dim
 
     @classmethod
@@ -63,6 +75,7 @@ class MF(FullGraphEncoder):
             dim=config.dim,
             initializer=config.initializer,
             seed=config.seed,
+            columns=columns_of(config),
         )
 
     def new_nodes(self, like: slice, neighbors: slice) -> MFNewNodes:

@@ -7,7 +7,7 @@ that a user with many seen items gets a short list. The argument `depth` reprodu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -74,6 +74,10 @@ def top_items(
     return top
 
 
+Rank = Callable[..., NDArray[np.int64]]
+"""A function with the arguments and the result of `top_items`."""
+
+
 def evaluate(
     user_embeddings: NDArray[np.float32],
     item_embeddings: NDArray[np.float32],
@@ -84,6 +88,7 @@ def evaluate(
     train: csr_array | None = None,
     ranker: str = "faiss",
     depth: int = 0,
+    rank: Rank = top_items,
 ) -> dict[str, Any]:
     """Return all metrics over the users with held-out items (§5.1).
 
@@ -97,6 +102,7 @@ def evaluate(
         train: boolean CSR array [U, I], the train positives; None leaves out popularity and cold
             users.
         ranker, depth: see `top_items`.
+        rank: returns the lists, like `top_items`.
 
     Returns:
         The dict of `part_metrics`: "recall@K", "ndcg@K" and the other metrics, and "users", the
@@ -112,9 +118,7 @@ def evaluate(
     """
     ks = [k] if isinstance(k, int) else k
     users = users_with(held_out)
-    top = top_items(
-        user_embeddings, item_embeddings, users, seen, max(ks), ranker=ranker, depth=depth
-    )
+    top = rank(user_embeddings, item_embeddings, users, seen, max(ks), ranker=ranker, depth=depth)
     return part_metrics(top, held_out, seen, ks, train, depth=depth)
 
 
@@ -127,11 +131,12 @@ def evaluate_part(
     *,
     ranker: str = "faiss",
     depth: int = 0,
+    rank: Rank = top_items,
 ) -> dict[str, Any]:
     """Return the metrics of `evaluate` on a held-out part of a dataset.
 
     Args:
-        user_embeddings, item_embeddings, k, ranker, depth: see `evaluate`.
+        user_embeddings, item_embeddings, k, ranker, depth, rank: see `evaluate`.
         interactions: the dataset.
         part: "valid", which excludes train from the rankings, or "test", which excludes train and
             valid.
@@ -149,6 +154,7 @@ def evaluate_part(
         train=interactions.train,
         ranker=ranker,
         depth=depth,
+        rank=rank,
     )
     if part == "test":
         found |= shown_metrics((user_embeddings, item_embeddings), interactions)

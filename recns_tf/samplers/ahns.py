@@ -45,6 +45,7 @@ class AHNS(OwnCandidates):
         power: p, at most -1; with -1, all pairs have the target β.
     """
 
+    needs_scores_alone: ClassVar[bool] = True
     statistics: ClassVar[tuple[str, ...]] = (*OwnCandidates.statistics, "clamped")
 
     def __init__(

@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 
 from recns_tf.encoders.base import Encoder, Tables
+from recns_tf.encoders.columns import Columns
 from recns_tf.encoders.saving import Serializable
 from recns_tf.interactions import Interactions
 from recns_tf.ops.item_sets import ItemSets
@@ -28,6 +29,7 @@ class SamplerContext(NamedTuple):
         interactions: the dataset; a sampler may use train and exposed only.
         pool: each user's region, for samplers that draw items themselves.
         width: number of columns of the encoder's embeddings.
+        columns: those of them that this worker keeps; None for all.
         layer_width: number of columns of each of its layers, for samplers that use them.
         cache: folder to keep what takes long to compute, if any.
     """
@@ -37,6 +39,7 @@ class SamplerContext(NamedTuple):
     width: int
     layer_width: int = 0
     cache: Path | None = None
+    columns: Columns | None = None
 
 
 class Choice(NamedTuple):
@@ -95,6 +98,8 @@ class Sampler(Serializable, SameEverywhere, keras.layers.Layer):
         leaves_out: whether some of its negatives do not count in the loss (Negatives.kept).
         uses_layers: whether its tables must be LayeredTables, which not every encoder has.
         has_auxiliary_loss: whether it has a loss of its own; see `auxiliary_losses`.
+        needs_scores_alone: whether it sees embeddings only through Tables.products and
+            Tables.scores, so that each worker may hold some of their columns (--strategy=columns).
         statistics: names of the scalars it reports in every step.
 
     Args:
@@ -114,6 +119,7 @@ class Sampler(Serializable, SameEverywhere, keras.layers.Layer):
     leaves_out: ClassVar[bool] = False
     uses_layers: ClassVar[bool] = False
     has_auxiliary_loss: ClassVar[bool] = False
+    needs_scores_alone: ClassVar[bool] = False
     statistics: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, num_negatives: int):

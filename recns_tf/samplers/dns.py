@@ -9,6 +9,8 @@ distinct scores, the item of rank r from below is chosen with probability
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import tensorflow as tf
 
 from recns_tf.encoders.base import Tables
@@ -26,6 +28,8 @@ class DNS(OwnCandidates):
         pool: the items that each user's candidates come from.
         num_candidates: M, candidates per negative.
     """
+
+    needs_scores_alone: ClassVar[bool] = True
 
     def pick(
         self, candidates: Candidates, batch: Batch, tables: Tables, seed: tf.Tensor

@@ -10,7 +10,7 @@ draws, M = N has the distribution of UniNS; a larger M gives easier negatives.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import tensorflow as tf
 
@@ -41,6 +41,8 @@ class DNSMN(OwnCandidates):
         num_candidates: N, candidates per negative.
         top: M, from 1 to N.
     """
+
+    needs_scores_alone: ClassVar[bool] = True
 
     def __init__(self, num_negatives: int, pool: ItemSets, num_candidates: int, top: int):
         super().__init__(num_negatives, pool, num_candidates)

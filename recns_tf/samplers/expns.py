@@ -34,6 +34,7 @@ class ExpNS(Sampler):
         exposed: boolean CSR array [U, I], the items exposed to each user.
     """
 
+    needs_scores_alone: ClassVar[bool] = True
     draws_exposed: ClassVar[bool] = True
 
     def __init__(self, num_negatives: int, pool: ItemSets, exposed: csr_array):

@@ -64,6 +64,7 @@ class MCNS(Sampler):
     """
 
     scores_large_pool: ClassVar[bool] = True
+    needs_scores_alone: ClassVar[bool] = True
     statistics: ClassVar[tuple[str, ...]] = ("acceptance",)
 
     def __init__(

@@ -44,6 +44,7 @@ class MixedNS(Sampler):
         exposed_share: ω, or float32 [U], ω_u of each user.
     """
 
+    needs_scores_alone: ClassVar[bool] = True
     draws_exposed: ClassVar[bool] = True
 
     def __init__(

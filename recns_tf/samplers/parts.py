@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 from recns_tf import losses, registry
 from recns_tf.encoders.base import Encoder
+from recns_tf.encoders.columns import STRATEGY
 from recns_tf.errors import UserError
 from recns_tf.losses import Loss
+from recns_tf.ops.workers import workers
 from recns_tf.samplers.base import Sampler
 
 if TYPE_CHECKING:
@@ -57,5 +59,31 @@ class Parts(NamedTuple):
                 f"{config.encoder} does not allow, since {self.encoder.without_layers}: choose "
                 "another --sampler, or the encoder lightgcn, ngcf or mf."
             )
+        if config.strategy == STRATEGY:
+            self.check_columns(config)
         self.encoder.check_settings(config)
         self.sampler.check_settings(config)
+
+    def check_columns(self, config: Config) -> None:
+        """Raise UserError if a part needs whole embeddings; see encoders/columns.py."""
+        divides = "--strategy=columns divides the columns of the embeddings among the workers"
+        if not self.encoder.splits_columns:
+            raise UserError(
+                f"{divides}, but {config.encoder} mixes columns: choose the encoder lightgcn or mf."
+            )
+        if not self.sampler.needs_scores_alone:
+            legal = (
+                name for name, entry in registry.SAMPLERS.items() if entry.load().needs_scores_alone
+            )
+            raise UserError(
+                f"{divides}, but --sampler={config.sampler} needs whole embeddings: choose one of "
+                f"{', '.join(legal)}."
+            )
+        if config.scores == "cosine":
+            raise UserError(
+                f"{divides}, but --scores=cosine needs whole embeddings: choose --scores=inner."
+            )
+        if config.dim < workers().count:
+            raise UserError(
+                f"--dim={config.dim}: choose at least {workers().count}, a column per worker."
+            )

@@ -8,7 +8,7 @@ the power is 0, which gives UniNS.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 import tensorflow as tf
@@ -41,6 +41,8 @@ class PopNS(Sampler):
         train: boolean CSR array [U, I], which determines popularity.
         power: exponent of the popularity.
     """
+
+    needs_scores_alone: ClassVar[bool] = True
 
     def __init__(self, num_negatives: int, pool: ItemSets, train: csr_array, power: float):
         super().__init__(num_negatives)

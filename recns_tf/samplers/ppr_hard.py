@@ -47,6 +47,7 @@ class PPRHard(Sampler):
         per_epoch: hard negatives added in each epoch after the first.
     """
 
+    needs_scores_alone: ClassVar[bool] = True
     statistics: ClassVar[tuple[str, ...]] = ("hard_negatives",)
 
     def __init__(

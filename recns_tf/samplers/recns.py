@@ -40,6 +40,7 @@ class RecNS(Sampler):
     default_region: ClassVar[str] = "intermediate"
     uses_candidates: ClassVar[bool] = True
     uses_exposed: ClassVar[bool] = True
+    needs_scores_alone: ClassVar[bool] = True
     statistics: ClassVar[tuple[str, ...]] = (
         *PositiveAssisted.statistics,
         *ExposureAugmented.statistics,

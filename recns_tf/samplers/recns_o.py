@@ -32,6 +32,7 @@ class PositiveAssisted(Sampler):
 
     default_region: ClassVar[str] = "intermediate"
     uses_candidates: ClassVar[bool] = True
+    needs_scores_alone: ClassVar[bool] = True
     statistics: ClassVar[tuple[str, ...]] = ("hardness",)
 
     def __init__(self, num_negatives: int, alpha: Distribution, draw_law: str = "proportional"):

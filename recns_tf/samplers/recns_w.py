@@ -24,6 +24,7 @@ class ExposureAugmented(Sampler):
     uses_candidates: ClassVar[bool] = True
     uses_exposed: ClassVar[bool] = True
     draws_exposed: ClassVar[bool] = True
+    needs_scores_alone: ClassVar[bool] = True
     statistics: ClassVar[tuple[str, ...]] = ("amplification",)
 
     def choose(self, batch: Batch, tables: Tables, seed: tf.Tensor) -> Choice:

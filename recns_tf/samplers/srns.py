@@ -20,6 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 from recns_tf.encoders.base import Encoder, Tables
+from recns_tf.encoders.columns import Columns
 from recns_tf.encoders.saving import serializable
 from recns_tf.errors import UserError
 from recns_tf.ops import kernels, random
@@ -58,6 +59,7 @@ class SRNS(Sampler):
     """
 
     scores_large_pool: ClassVar[bool] = True
+    needs_scores_alone: ClassVar[bool] = True
     statistics: ClassVar[tuple[str, ...]] = ("memory_gap", "deviation")
 
     def __init__(
@@ -76,6 +78,7 @@ class SRNS(Sampler):
         window: int = 5,
         afresh: bool = False,
         seed: int = 0,
+        columns: Columns | None = None,
     ):
         super().__init__(num_negatives)
         self.pool = pool
@@ -84,11 +87,12 @@ class SRNS(Sampler):
         self.memory_size = memory_size
         self.temperature, self.window, self.afresh = temperature, window, afresh
         self.seed = seed
+        self.columns = columns
         self.memory_seed = random.stream(random.root(seed), Purpose.STATE)
         self.memory = self.add_integers("memory", (num_users, memory_size))
         # One weight per snapshot, assigned as a whole: TensorFlow copies a variable with row
         # assignments whenever it reads it.
-        shape = (num_users + num_items, width)
+        shape = (num_users + num_items, columns.width(width) if columns else width)
         self.snapshots = [
             self.add_weight(
                 name=f"snapshot_{number}", shape=shape, initializer="zeros", trainable=False
@@ -124,6 +128,7 @@ class SRNS(Sampler):
             window=config.srns_window,
             afresh=config.srns_afresh,
             seed=config.seed,
+            columns=context.columns,
         )
 
     def fill(self, generation: int) -> None:
@@ -187,13 +192,14 @@ class SRNS(Sampler):
         """Return std(v) of the items int32 [B, n]: float32 [B, n], 0 in the first epoch."""
         epoch = tf.convert_to_tensor(self.epoch)
         pairs = self.num_users + tf.concat([batch.positives[:, None], items], axis=1)
-        past = []
-        for snapshot in map(tf.convert_to_tensor, self.snapshots):
-            scores = products(tf.gather(snapshot, batch.users), snapshot, pairs)
-            past.append(tf.sigmoid(scores[:, 1:] - scores[:, :1]))
+        past = [
+            products(tf.gather(snapshot, batch.users), snapshot, pairs)
+            for snapshot in map(tf.convert_to_tensor, self.snapshots)
+        ]
+        scores = tf.stack(past) if self.columns is None else self.columns.sum(tf.stack(past))
         used = tf.cast(tf.range(len(past)) < epoch, tf.float32)[:, None, None]
         count = tf.maximum(tf.reduce_sum(used), 1.0)
-        values = tf.stack(past)
+        values = tf.sigmoid(scores[..., 1:] - scores[..., :1])
         mean = tf.reduce_sum(used * values, axis=0) / count
         return tf.sqrt(tf.reduce_sum(used * tf.square(values - mean), axis=0) / count)
 

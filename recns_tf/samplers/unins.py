@@ -6,7 +6,7 @@ Source: S. Rendle et al., "BPR: Bayesian Personalized Ranking from Implicit Feed
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import tensorflow as tf
 
@@ -29,6 +29,8 @@ class UniNS(Sampler):
         num_negatives: k.
         pool: the items that each user's negatives come from.
     """
+
+    needs_scores_alone: ClassVar[bool] = True
 
     def __init__(self, num_negatives: int, pool: ItemSets):
         super().__init__(num_negatives)

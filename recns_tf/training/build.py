@@ -6,6 +6,7 @@ from pathlib import Path
 
 from recns_tf import losses
 from recns_tf.config.config import Config
+from recns_tf.encoders.columns import columns_of
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
 from recns_tf.ops import kernels
@@ -100,7 +101,9 @@ def make_model(
     """
     encoder = parts.encoder.from_settings(config, interactions)
     previous = parts.encoder.from_settings(config, interactions) if config.stale_scores else None
-    context = SamplerContext(interactions, pool, encoder.width, encoder.layer_width, cache)
+    context = SamplerContext(
+        interactions, pool, encoder.width, encoder.layer_width, cache, columns_of(config)
+    )
     model = SampledRec(
         encoder,
         parts.sampler.from_settings(config, context),

@@ -107,6 +107,7 @@ class EpochEnd(keras.callbacks.Callback):
         patience: validations without improvement before training stops.
         metric: the validation metric that selects the best epoch.
         keep: which epoch's weights are kept, "best" or "last".
+        saved: the model whose weights are saved; None for the one that `fit` trains.
     """
 
     def __init__(
@@ -119,8 +120,10 @@ class EpochEnd(keras.callbacks.Callback):
         patience: int,
         metric: str,
         keep: str,
+        saved: SampledRec | None = None,
     ):
         super().__init__()
+        self.saved = saved
         self.folder = folder
         self.checkpoints = checkpoints
         self.validate = validate
@@ -149,7 +152,8 @@ class EpochEnd(keras.callbacks.Callback):
         row: Row = {"epoch": number}
         row |= {name: rounded(value) for name, value in (logs or {}).items()}
         require_finite_loss(row["loss"], number)
-        require_finite_weights(self.model.trainable_variables, number)
+        saved = self.saved or self.model
+        require_finite_weights(saved.trainable_variables, number)
         last = number == self.params["epochs"]
         if self.validate and (last or self.is_due(number)):
             row["valid"] = self.validate(number)
@@ -159,10 +163,10 @@ class EpochEnd(keras.callbacks.Callback):
         if logs is not None:
             logs.update(epoch_logs(row))
         # HDF5 crashes on a full disk, and TensorFlow reports it as exhausted memory.
-        require_space(self.folder.path, bytes_per_epoch(self.model), f"epoch {number}")
+        require_space(self.folder.path, bytes_per_epoch(saved), f"epoch {number}")
         if kept_row(self.rows, self.metric, self.keep) is row:
             with self.folder.manifest.replacing(self.folder.best_weights) as temporary:
-                self.model.save_weights(temporary)
+                saved.save_weights(temporary)
         self.checkpoints.save(number)
         if out_of_patience(self.rows, self.patience, self.metric):
             self.model.stop_training = True

@@ -43,6 +43,7 @@ def measure(
     embeddings: tuple[NDArray[np.float32], NDArray[np.float32]],
     interactions: Interactions,
     part: str,
+    rank: ranking.Rank = ranking.top_items,
 ) -> Row:
     """Return the metrics that a run's settings choose; see `ranking.evaluate_part`."""
     return ranking.evaluate_part(
@@ -52,13 +53,23 @@ def measure(
         config.ks,
         ranker=config.ranker,
         depth=config.ranking_depth,
+        rank=rank,
     )
 
 
 def validation(
-    config: Config, model: SampledRec, interactions: Interactions
+    config: Config,
+    embeddings: Callable[[], tuple[NDArray[np.float32], NDArray[np.float32]]],
+    interactions: Interactions,
+    rank: ranking.Rank = ranking.top_items,
 ) -> Callable[[int], Row] | None:
-    """Return a function that evaluates the model for early stopping, or None without positives.
+    """Return a function that evaluates a model for early stopping, or None without positives.
+
+    Args:
+        config: all settings.
+        embeddings: returns the embeddings of the model.
+        interactions: the dataset.
+        rank: as for `ranking.evaluate`.
 
     The function takes the number of the epoch, counted from 1. It raises UserError if a score is
     not finite.
@@ -75,9 +86,9 @@ def validation(
         return None
 
     def validate(epoch: int) -> Row:
-        embeddings = model.encoder.embeddings()
-        require_finite_scores(*embeddings, epoch)
-        return measure(config, embeddings, interactions, part)
+        found = embeddings()
+        require_finite_scores(*found, epoch)
+        return measure(config, found, interactions, part, rank)
 
     return validate
 

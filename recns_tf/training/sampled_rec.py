@@ -179,7 +179,9 @@ class SampledRec(Serializable, keras.Model):
         negatives = gathered(negatives, shares)
         ranking_loss = self.loss_of(negatives)
         penalized = negatives.ids if self.sampler.penalizes_negatives else negatives.ids[:, :0]
-        penalty = self.l2 * self.penalty(unscaled, batch.users, batch.positives, penalized)
+        penalty = self.l2 * self.encoder.total(
+            self.penalty(unscaled, batch.users, batch.positives, penalized)
+        )
         values = {
             "loss": ranking_loss + penalty,
             "ranking_loss": ranking_loss,

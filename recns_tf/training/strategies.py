@@ -18,10 +18,10 @@ def make_strategy(name: str) -> tf.distribute.Strategy:
 
     Returns:
         For "mirrored", a tf.distribute.MirroredStrategy over all GPUs that TensorFlow sees, or over
-        its logical CPUs if there is none. For "none", the strategy in effect, which is
+        its logical CPUs if there is none. For others, the strategy in effect, which is
         TensorFlow's default one unless the caller has entered the scope of another.
     """
-    if name == "none":
+    if name != "mirrored":
         return tf.distribute.get_strategy()
     grow_memory()
     devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
@@ -41,8 +41,8 @@ def recorded(strategy: str) -> dict[str, Any]:
         strategy: a value of --strategy.
 
     Returns:
-        The number of replicas for "mirrored", and nothing for "none".
+        The number of replicas for "mirrored", and nothing for others.
     """
-    if strategy == "none":
+    if strategy != "mirrored":
         return {}
     return {"replicas": int(make_strategy(strategy).num_replicas_in_sync)}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from functools import partial
@@ -14,19 +16,28 @@ from recns_tf import datasets
 from recns_tf.config.config import Config, Workspace, complete
 from recns_tf.config.logs import LogSettings
 from recns_tf.datasets.cold_start import cold_start, sentences
+from recns_tf.encoders.columns import STRATEGY, Columns
+from recns_tf.errors import UserError
+from recns_tf.evaluation import ranking
 from recns_tf.evaluation.part_metrics import caveats
 from recns_tf.interactions import Interactions
+from recns_tf.ops.workers import VARIABLE, Workers, explaining_lost_workers, read_task, workers
+from recns_tf.regions.candidate_sets import CandidateSets
 from recns_tf.regions.region import Region
 from recns_tf.runs.files import ANEW
 from recns_tf.runs.folder import RunFolder
+from recns_tf.samplers.parts import Parts
 from recns_tf.training import strategies, warm_start
-from recns_tf.training.build import build
+from recns_tf.training.assembly import Agree, Assembly, Collect, Follow, agree_on_start
+from recns_tf.training.build import build, make_model
 from recns_tf.training.callbacks import EpochEnd, Refresh, bytes_per_epoch, out_of_patience
 from recns_tf.training.checkpoints import Checkpoints
 from recns_tf.training.experiment_logs import callbacks_for
+from recns_tf.training.pipeline import Pipeline
 from recns_tf.training.progress import Progress
 from recns_tf.training.results import finish, table, validation
 from recns_tf.training.sampled_rec import SampledRec
+from recns_tf.training.shared_ranking import shared_ranking
 from recns_tf.utils.damage import reading
 from recns_tf.utils.failures import explained, require_space
 from recns_tf.utils.memory import ADVICE
@@ -76,9 +87,17 @@ def train_and_evaluate(
         >>> results = train_and_evaluate(config, Workspace(run_name="short"))
         >>> results["test"]["recall@20"]
     """
+    group = join(config)
     if interactions is None:
         interactions = datasets.load(config, workspace.data_dir)
         cache = Path(workspace.data_dir) / config.dataset
+    if group is not None and not group.is_chief:
+        with silenced_stdout(), explained(advice=ADVICE), explaining_lost_workers():
+            follow(config, interactions, cache, group)
+        return {}
+    if config.strategy == STRATEGY:
+        # The numbers are those of one worker, which goes on from them as well.
+        config = dataclasses.replace(config, strategy="none")
     folder = RunFolder(workspace.run_folder(config))
     settings = config.to_json() | strategies.recorded(config.strategy)
     settings |= warm_start.recorded(config, folder)
@@ -86,15 +105,17 @@ def train_and_evaluate(
     with silenced_stdout() if quiet else nullcontext():
         with folder.claim(settings, workspace.overwrite, complete):
             results = folder.read_results()
-            with explained(folder=folder.path, advice=ADVICE):
+            with explained(folder=folder.path, advice=ADVICE), explaining_lost_workers():
                 logs = callbacks_for(log_settings or LogSettings(), folder, config)
                 if before is not None:
                     before(folder)
                 if results is None:
                     further = (*logs, *callbacks)
-                    model, region = run(config, interactions, folder, cache, further, quiet)
+                    model, region = run(config, interactions, folder, cache, further, quiet, group)
                     results = finish(config, interactions, model, region, folder, keep_data)
                 else:
+                    if group is not None:
+                        agree_on_start(group, config.epochs)
                     print(f"{folder.path} is finished; --overwrite would run it again.")
                 for log in logs:
                     log.finish(results)
@@ -109,15 +130,24 @@ def run(
     cache: Path | None,
     callbacks: Sequence[keras.callbacks.Callback],
     quiet: bool,
+    group: Workers | None = None,
 ) -> tuple[SampledRec, Region]:
-    """Train from the last checkpoint, if any, and return the model and the region."""
+    """Train from the last checkpoint, if any, and return the model and the region.
+
+    With a group of workers this is the chief's part, and the model is the whole one.
+    """
     print(interactions.summary())
     for sentence in caveats(interactions, config.ks, depth=config.ranking_depth):
         print(sentence)
     found = cold_start(interactions)
     if found["test"].items:
         print(sentences(found)[1])
-    model, pipeline, candidate_sets = build(config, interactions, cache)
+    divided = config if group is None else dataclasses.replace(config, strategy=STRATEGY)
+    part, pipeline, candidate_sets = build(divided, interactions, cache)
+    model, assembly = part, None
+    if group is not None:
+        model = make_model(config, Parts.load(config), interactions, candidate_sets.sets, cache)
+        print(f"each of {group.count} workers trains some of the {config.dim} columns")
     print(candidate_sets.summary(config.num_candidates))
     if model.strategy.num_replicas_in_sync > 1:
         print(f"each of {model.strategy.num_replicas_in_sync} devices trains on its share of pairs")
@@ -135,8 +165,16 @@ def run(
     metric = config.selection_metric
     with reading(folder.metrics, ANEW):
         stopped = out_of_patience(rows, config.patience, metric)
-    if done < config.epochs and not stopped:
-        validate = validation(config, model, interactions)
+    goes_on = done < config.epochs and not stopped
+    if group is not None:
+        agree_on_start(group, done if goes_on else config.epochs)
+    if goes_on:
+        embeddings, rank = model.encoder.embeddings, ranking.top_items
+        if group is not None:
+            assembly = Assembly(part, model, Columns(group))
+            assembly.distribute()
+            embeddings, rank = assembly.embeddings, shared_ranking(group)
+        validate = validation(config, embeddings, interactions, rank)
         end = EpochEnd(
             folder,
             checkpoints,
@@ -145,24 +183,70 @@ def run(
             patience=config.patience,
             metric=metric,
             keep=config.keep,
+            saved=model,
         )
         require_space(folder.path, bytes_per_epoch(model), "an epoch")
-        candidate_sets.prepare(done)
-        model.fit(
-            pipeline.batches(first_epoch=done),
-            steps_per_epoch=pipeline.steps_per_epoch,
-            initial_epoch=done,
-            epochs=config.epochs,
-            callbacks=[
-                Refresh(candidate_sets, model, config.table_steps),
-                end,
-                Progress(end.rows, model.sampler.statistics, metric, quiet),
-                *callbacks,
-            ],
-            shuffle=False,
-            verbose=0,
-        )
+        shown = Progress(end.rows, model.sampler.statistics, metric, quiet)
+        at_ends = [end] if assembly is None else [Collect(assembly), end, Agree(assembly)]
+        refresh = Refresh(candidate_sets, part, config.table_steps)
+        fit(part, pipeline, candidate_sets, done, config, [refresh, *at_ends, shown, *callbacks])
     return model, candidate_sets.region
+
+
+def fit(
+    model: SampledRec,
+    pipeline: Pipeline,
+    candidate_sets: CandidateSets,
+    done: int,
+    config: Config,
+    callbacks: Sequence[keras.callbacks.Callback],
+) -> None:
+    """Train a model from epoch `done` on, counted from 0."""
+    candidate_sets.prepare(done)
+    model.fit(
+        pipeline.batches(first_epoch=done),
+        steps_per_epoch=pipeline.steps_per_epoch,
+        initial_epoch=done,
+        epochs=config.epochs,
+        callbacks=list(callbacks),
+        shuffle=False,
+        verbose=0,
+    )
+
+
+def join(config: Config) -> Workers | None:
+    """Return the workers that train this run together; None for a single process.
+
+    Raises:
+        UserError: TF_CONFIG is not right, or names several workers but --strategy none of them.
+    """
+    if config.strategy == STRATEGY:
+        return workers() if workers().count > 1 else None
+    count = len(read_task(os.environ.get(VARIABLE, "")).addresses)
+    if count > 1:
+        raise UserError(
+            f"the environment variable {VARIABLE} names {count} workers, but --strategy="
+            f"{config.strategy} trains in one process: choose --strategy={STRATEGY}, or unset it."
+        )
+    return None
+
+
+def follow(config: Config, interactions: Interactions, cache: Path | None, group: Workers) -> None:
+    """Train as a worker that is not the chief: with its columns, and without files."""
+    part, pipeline, candidate_sets = build(config, interactions, cache)
+    done = agree_on_start(group, 0)
+    if done >= config.epochs:
+        return
+    assembly = Assembly(part, None, Columns(group))
+    assembly.distribute()
+    validate = validation(config, assembly.embeddings, interactions, shared_ranking(group))
+    callbacks = [
+        Refresh(candidate_sets, part, config.table_steps),
+        Collect(assembly),
+        Follow(validate, config.is_due),
+        Agree(assembly),
+    ]
+    fit(part, pipeline, candidate_sets, done, config, callbacks)
 
 
 def profiler(

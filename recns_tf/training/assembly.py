@@ -1,0 +1,148 @@
+"""The whole model of a run whose columns are divided among workers; see encoders/columns.py.
+
+After each epoch the chief puts the columns of all workers together, so that checkpoints, kept
+weights and results are those of an ordinary run, and any number of workers can go on from them.
+Tables travel in blocks of rows. All workers must call the methods in the same order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from recns_tf.encoders.columns import Columns
+from recns_tf.ops.workers import Workers
+from recns_tf.training.sampled_rec import SampledRec
+
+ROWS = 1 << 16
+"""Rows of a block."""
+
+
+class Assembly:
+    """Copies the state of training between the workers' columns and the whole model.
+
+    Args:
+        part: this worker's model.
+        whole: the whole model, compiled; None except on the chief.
+        columns: the columns that `part` keeps.
+    """
+
+    def __init__(self, part: SampledRec, whole: SampledRec | None, columns: Columns):
+        self.part, self.columns, self.group = part, columns, columns.group
+        self.parts = state(part)
+        self.wholes = state(whole) if whole is not None else None
+        shapes = [each.shape for each in self.wholes or self.parts]
+        last = np.array([int(shape[-1]) if len(shape) else 0 for shape in shapes])
+        self.widths = [int(width) for width in self.group.from_chief(last)]
+        """Number of columns of each variable of the whole model."""
+
+    def collect(self) -> None:
+        """Bring the chief's whole model up to date."""
+        for number, (part, width) in enumerate(zip(self.parts, self.widths, strict=True)):
+            if self.is_divided(part, width):
+                found = self.joined(part.numpy(), keep=self.group.is_chief)
+            else:
+                found = part.numpy()
+            if self.wholes is not None:
+                self.wholes[number].assign(found)
+
+    def distribute(self) -> None:
+        """Give every worker its part of the chief's whole model."""
+        for number, (part, width) in enumerate(zip(self.parts, self.widths, strict=True)):
+            divided = self.is_divided(part, width)
+            shape = (*part.shape[:-1], width) if divided else part.shape
+            rows = min(ROWS, shape[0]) if divided else 0
+            if self.wholes is not None:
+                values = self.wholes[number].numpy()
+            elif divided:
+                values = np.broadcast_to(np.zeros((), part.dtype), shape)
+            else:
+                values = np.zeros(shape, part.dtype)
+            if not divided:
+                part.assign(self.group.from_chief(values))
+                continue
+            own = [
+                self.group.from_chief(values[start : start + rows])[:, self.columns.of(width)]
+                for start in range(0, shape[0], rows)
+            ]
+            part.assign(np.concatenate(own))
+
+    def embeddings(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return the embeddings with all columns, on every worker: float32 [U, d] and [I, d]."""
+        users, items = self.part.encoder.embeddings()
+        return self.joined(users), self.joined(items)
+
+    def joined(self, part: NDArray[Any], keep: bool = True) -> NDArray[Any]:
+        """Return the rows of all workers with all columns, or nothing unless `keep`."""
+        blocks = []
+        for start in range(0, len(part), ROWS):
+            block = self.group.gather(tf.constant(part[start : start + ROWS]), axis=1)
+            if keep:
+                blocks.append(block.numpy())
+        return np.concatenate(blocks) if blocks else part[:0]
+
+    def is_divided(self, part: Any, width: int) -> bool:
+        """Return whether a variable holds some columns of a whole one with `width` columns."""
+        return len(part.shape) > 0 and part.shape[-1] != width
+
+
+def agree_on_start(group: Workers, done: int) -> int:
+    """Return the chief's number of finished epochs; all of --epochs if nothing is left to do."""
+    return int(group.from_chief(np.array(done)))
+
+
+def state(model: SampledRec) -> list[Any]:
+    """Return the variables that training changes."""
+    return [*model.weights, *model.optimizer.variables]
+
+
+class Collect(keras.callbacks.Callback):
+    """Brings the whole model up to date, before the chief saves it."""
+
+    def __init__(self, assembly: Assembly):
+        super().__init__()
+        self.assembly = assembly
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Collect the columns of all workers."""
+        del epoch, logs
+        self.assembly.collect()
+
+
+class Follow(keras.callbacks.Callback):
+    """Takes part in the chief's validation.
+
+    Args:
+        validate, is_due: as for EpochEnd.
+    """
+
+    def __init__(
+        self, validate: Callable[[int], dict[str, Any]] | None, is_due: Callable[[int], bool]
+    ):
+        super().__init__()
+        self.validate, self.is_due = validate, is_due
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Validate if the chief does; `epoch` counts from 0."""
+        del logs
+        number = epoch + 1
+        if self.validate and (number == self.params["epochs"] or self.is_due(number)):
+            self.validate(number)
+
+
+class Agree(keras.callbacks.Callback):
+    """Stops training on all workers when the chief stops, at the end of an epoch."""
+
+    def __init__(self, assembly: Assembly):
+        super().__init__()
+        self.group = assembly.group
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Ask the chief."""
+        del epoch, logs
+        self.model.stop_training = bool(self.group.from_chief(np.array(self.model.stop_training)))

@@ -1,0 +1,136 @@
+"""--strategy=columns: several workers give the numbers of one, and outlive the death of another."""
+
+import dataclasses
+import json
+import os
+import socket
+import sys
+import time
+from contextlib import ExitStack
+
+import numpy as np
+import pytest
+
+from recns_tf.config.config import Config
+from recns_tf.errors import UserError
+from recns_tf.samplers.parts import Parts
+from tests.conftest import TOY
+from tests.processes import ENVIRONMENT, ROOT, run, started
+
+CASES = ("recns", "srns", "mcns", "mf")
+LONG = "dns:40"
+SECONDS = 400
+SCORES = {
+    "recns": [4, 4, 4, 3 + 1 + 1],  # user and positive by candidates, exposed; the pair's scores
+    "srns": [24, 1, None, 24, 3 + 1],  # memory, positive, snapshots, offered items
+    "mcns": [1, 1, 3 + 1],  # the chain's item and its proposal
+    "mf": [12, 3 + 1],
+}
+"""What the workers add up per pair of a batch, by case, in the order of the step."""
+
+
+def cluster(count):
+    """Return the environment of each of some workers on this machine."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        addresses = [f"127.0.0.1:{each.getsockname()[1]}" for each in sockets]
+    configs = (
+        {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": number}}
+        for number in range(count)
+    )
+    return [os.environ | ENVIRONMENT | {"TF_CONFIG": json.dumps(each)} for each in configs]
+
+
+def line(folder, *cases):
+    return [sys.executable, "-m", "tests.training.columns", str(folder), *cases]
+
+
+def rows(folder, case):
+    lines = (folder / case / "metrics.jsonl").read_text().splitlines()
+    return [json.loads(each) for each in lines]
+
+
+def flat(row):
+    """Return the numbers of a row but its times."""
+    numbers = {name: value for name, value in row.items() if "seconds" not in name}
+    return numbers | numbers.pop("valid")
+
+
+def require_same(one, other, case):
+    """Require the same numbers of two runs up to rounding."""
+    assert len(rows(one, case)) == len(rows(other, case))
+    for mine, its in zip(rows(one, case), rows(other, case), strict=True):
+        assert flat(mine) == pytest.approx(flat(its), rel=1e-6, abs=1e-6)
+    for name in ("user", "item"):
+        arrays = [np.load(each / case / "embeddings" / f"{name}.npy") for each in (one, other)]
+        np.testing.assert_allclose(*arrays, rtol=0, atol=1e-6)
+    test = [json.loads((each / case / "results.json").read_text()) for each in (one, other)]
+    assert test[0]["test"] == pytest.approx(test[1]["test"], rel=1e-6)
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """The folder of the runs of a single process."""
+    folder = tmp_path_factory.mktemp("columns") / "alone"
+    done = run(line(folder, *CASES, LONG), ROOT, SECONDS)
+    assert done.status == 0, done.stderr[-2000:]
+    return folder
+
+
+@pytest.mark.slow
+def test_three_workers_give_the_numbers_of_one(alone, tmp_path):
+    with ExitStack() as stack:
+        workers = [
+            stack.enter_context(started(line(tmp_path, *CASES), ROOT, env=each))
+            for each in cluster(3)
+        ]
+        done = [each.wait(SECONDS) for each in workers]
+    assert [each.status for each in done] == [0, 0, 0], done[0].stderr[-2000:]
+    for case in CASES:
+        require_same(alone, tmp_path, case)
+        settings = json.loads((tmp_path / case / "config.json").read_text())
+        assert settings["strategy"] == "none", "an ordinary run, which one worker can go on with"
+    assert json.loads(done[0].stdout.splitlines()[-1]) == SCORES
+
+
+@pytest.mark.slow
+def test_the_others_end_when_a_worker_dies_and_one_worker_goes_on(alone, tmp_path):
+    folder = tmp_path / "alone"
+    with ExitStack() as stack:
+        chief, other = (
+            stack.enter_context(started(line(tmp_path, LONG), ROOT, env=each))
+            for each in cluster(2)
+        )
+        metrics = tmp_path / "dns" / "metrics.jsonl"
+        while not metrics.exists() or metrics.read_text().count("\n") < 2:
+            assert chief.process.poll() is None
+            time.sleep(0.02)
+        other.kill()
+        killed = time.monotonic()
+        done = chief.wait(SECONDS)
+        assert time.monotonic() - killed < 30
+    assert done.status != 0
+    assert "another worker has ended" in done.stderr
+    assert len(rows(tmp_path, "dns")) < 40
+    folder.mkdir()
+    (tmp_path / "dns").rename(folder / "dns")
+    again = run(line(folder, LONG), ROOT, SECONDS)
+    assert again.status == 0, again.stderr[-2000:]
+    require_same(alone, folder, "dns")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"encoder": "ngcf"}, "ngcf mixes columns: choose the encoder lightgcn or mf"),
+        ({"sampler": "mixgcf"}, "--sampler=mixgcf needs whole embeddings: choose one of recns"),
+        ({"scores": "cosine"}, "choose --scores=inner"),
+        ({"layer_weights": "learned"}, "choose --layer_weights=mean"),
+    ],
+)
+def test_parts_that_need_whole_embeddings_are_refused(settings, message):
+    config = dataclasses.replace(Config(**TOY, strategy="columns"), **settings)
+    with pytest.raises(UserError, match=message):
+        Parts.load(config).check(config)
