@@ -18,6 +18,8 @@ from recns_tf.utils.ray_tasks import connected
 from tests.conftest import make_toy
 from tests.utils.ray_functions import stay_on
 
+pytestmark = pytest.mark.slow
+
 NUM_ITEMS = 2 * BLOCK_ITEMS + 404
 """Two whole blocks and a partial one, which ends within a word."""
 

@@ -13,6 +13,8 @@ from recns_tf.utils import ray_tasks
 from recns_tf.utils.ray_tasks import AHEAD, connected, ordered_results
 from tests.utils import ray_functions
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module", autouse=True)
 def connection(request):
