@@ -71,7 +71,9 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("implementation", ["numba", "tensorflow"], indirect=True)
 
 
-PREPARED = ("test_two_devices.py", "test_saved_sampler.py")
+PREPARED = (
+    "test_two_devices.py", "test_saved_sampler.py", "test_ray_tasks.py", "test_ray_regions.py",
+)  # fmt: skip
 """Modules whose tests share what takes a minute to prepare."""
 
 
@@ -136,3 +138,18 @@ def toy() -> Interactions:
 @pytest.fixture(scope="session")
 def toy_config() -> Config:
     return Config(**TOY)
+
+
+@pytest.fixture(scope="session")
+def ray_cluster():
+    """A Ray cluster of two nodes with a core each, on this machine."""
+    from ray.cluster_utils import Cluster
+
+    node = {"num_cpus": 1, "object_store_memory": 100_000_000}
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    cluster = Cluster(initialize_head=True, head_node_args={"include_dashboard": False, **node})
+    try:
+        cluster.add_node(**node)
+        yield cluster
+    finally:
+        cluster.shutdown()

@@ -12,7 +12,9 @@ TINY = (
     "--synthetic_items=60", "--synthetic_clicks=400", "--synthetic_exposures=200",
 )  # fmt: skip
 
-LATER = {"matplotlib", "pandas", "polars", "narwhals", "pyarrow", "faiss", "optuna", "jinja2"}
+LATER = {
+    "matplotlib", "pandas", "polars", "narwhals", "pyarrow", "faiss", "optuna", "jinja2", "ray",
+}  # fmt: skip
 """Packages that training needs after its first step or not at all."""
 HEAVY = {"tensorflow", "keras", "numba", *LATER}
 
@@ -68,6 +70,13 @@ def test_the_usage_needs_no_package():
 
 def test_the_flags_of_training_need_no_heavy_package():
     assert not imported(AT_EXIT, "train", "--help") & HEAVY
+
+
+@pytest.mark.slow
+def test_regions_of_this_process_need_no_ray(tmp_path):
+    sizes = [word for word in TINY if word.startswith("--synthetic")]
+    found = imported(AT_EXIT, "regions", "synthetic", *sizes, f"--data_dir={tmp_path}")
+    assert "numba" in found and "ray" not in found
 
 
 @pytest.mark.slow

@@ -7,8 +7,9 @@ test positives exceeds its share of the items.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from scipy.sparse import csr_array
 from recns_tf.interactions import Interactions
 from recns_tf.regions.kernels import WORD
 from recns_tf.regions.region import quantiles_of
-from recns_tf.regions.walks import Bits, Graph, count
+from recns_tf.regions.walks import Bits, Block, Graph, Reached, count
 
 PARTS = ("valid", "test")
 
@@ -97,24 +98,29 @@ class RegionCoverage:
         return np.diff(shares, prepend=0, append=1)
 
 
-def measure_coverage(interactions: Interactions, khops: Sequence[int]) -> RegionCoverage:
+def measure_coverage(
+    interactions: Interactions,
+    khops: Sequence[int],
+    make_graph: Callable[[csr_array], Graph] = Graph,
+) -> RegionCoverage:
     """Measure the coverage exactly, in one pass of walks from every user.
 
     Args:
         interactions: the dataset.
         khops: odd walk lengths of at least 3, ascending.
+        make_graph: as for `build_region`.
     """
     train = interactions.train
-    graph = Graph(train)
+    graph = make_graph(train)
     held_out = {part: getattr(interactions, part).T.tocsr() for part in PARTS}
     reached = {khop: np.zeros(graph.num_users, np.int64) for khop in khops}
     hits = {part: np.zeros(len(khops), np.int64) for part in PARTS}
-    for block in graph.walks(khops, "walks"):
-        for n, khop in enumerate(khops):
-            bits = block.reached[khop]
-            reached[khop] += count(bits)
-            for part in PARTS:
-                hits[part][n] += count_hits(held_out[part], block.items, bits)
+    measure = partial(count_in_block, held_out=held_out)
+    for _, (counts, found) in graph.over_blocks(measure, khops, "walks"):
+        for khop in khops:
+            reached[khop] += counts[khop]
+        for part in PARTS:
+            hits[part] += found[part]
     degrees = np.diff(train.indptr)
     unobserved = np.maximum(graph.num_items - degrees, 1)
     inside, by_chance, pairs = {}, {}, {}
@@ -128,6 +134,29 @@ def measure_coverage(interactions: Interactions, khops: Sequence[int]) -> Region
             ) / np.float64(pairs[part])
     coverage = {khop: (reached[khop] - degrees) / graph.num_items for khop in khops}
     return RegionCoverage(tuple(khops), coverage, inside, by_chance, pairs)
+
+
+def count_in_block(
+    graph: Graph, block: Block, reached: Reached, *, held_out: dict[str, csr_array]
+) -> tuple[dict[int, NDArray[np.uint16]], dict[str, list[int]]]:
+    """Count the items of a block that walks reach.
+
+    Args:
+        graph: the graph; not needed.
+        block: the items.
+        reached: what walks of each length reach.
+        held_out: by split, boolean CSR array [I, U], its positives.
+
+    Returns:
+        By khop, the number of items, uint16 [U]; and by split, the number of positives among them,
+        for each khop.
+    """
+    counts = {khop: count(bits) for khop, bits in reached.items()}
+    hits = {
+        part: [count_hits(users_of, block.items, bits) for bits in reached.values()]
+        for part, users_of in held_out.items()
+    }
+    return counts, hits
 
 
 def count_hits(users_of: csr_array, items: slice, bits: Bits) -> int:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recns_tf.regions.kernels import select
-from recns_tf.regions.walks import Bits, Block, Graph
+from recns_tf.regions.walks import Bits, Block, Graph, Reached
 from recns_tf.utils.parallel import CORES
 
 SEED = 0
@@ -40,15 +40,17 @@ def random_blocks(
     left = graph.num_items - np.diff(graph.items_of.starts)
     firsts = range(0, graph.num_users, USERS_PER_STREAM)
     rngs = [np.random.default_rng(each) for each in np.random.SeedSequence(seed).spawn(len(firsts))]
-    for block in graph.walks((1,), description):
-        bits = block.reached[1]  # the train items
 
-        def draw(
-            rng: np.random.Generator, first: int, bits: Bits = bits, width: int = block.width
-        ) -> None:
+    def select_in(graph: Graph, block: Block, reached: Reached) -> Bits:
+        bits = reached[1]  # the train items
+
+        def draw(rng: np.random.Generator, first: int) -> None:
             last = min(first + USERS_PER_STREAM, graph.num_users)
-            select(rng, width, needed, left, bits, first, last)
+            select(rng, block.width, needed, left, bits, first, last)
 
         with ThreadPoolExecutor(CORES) as pool:
             list(pool.map(draw, rngs, firsts))
-        yield block, bits
+        return bits
+
+    # The draws in a block depend on those in the blocks before it.
+    yield from Graph.over_blocks(graph, select_in, (1,), description)

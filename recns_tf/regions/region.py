@@ -20,8 +20,9 @@ is empty (for example, because they have no train items) draw from all unobserve
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ from recns_tf.regions.cache import cached
 from recns_tf.regions.kernels import BLOCK_WORDS
 from recns_tf.regions.random_regions import random_blocks
 from recns_tf.regions.storage import RegionBuilder, StoredRegion
-from recns_tf.regions.walks import Bits, Block, Graph, ones
+from recns_tf.regions.walks import Bits, Block, Graph, Reached, ones
 from recns_tf.registry import REGION_DEFINITIONS, REGIONS
 from recns_tf.utils.program import program
 from recns_tf.utils.text import count
@@ -155,6 +156,7 @@ def build_region(
     *,
     memory: float = 2.0,
     cache: Path | None = None,
+    make_graph: Callable[[csr_array], Graph] = Graph,
 ) -> Region:
     """Build the region of every user, or read it from the cache.
 
@@ -166,6 +168,7 @@ def build_region(
         memory: gigabytes available for the sets; if they need more, only their sizes are stored,
             and candidates are drawn from pools.
         cache: folder of cached regions; None disables the cache.
+        make_graph: makes the graph whose walks are followed; RayGraph follows them on a cluster.
 
     Raises:
         UserError: an argument is illegal, or the cached region is damaged.
@@ -187,7 +190,7 @@ def build_region(
         return Region(train, kind, khop, definition, counts, None)
 
     def build() -> StoredRegion:
-        graph = Graph(train)
+        graph = make_graph(train)
         collector = RegionBuilder(graph, int(memory * 1e9))
         for block, bits in region_blocks(graph, kind, khop, definition):
             collector.add(block, bits)
@@ -226,29 +229,38 @@ def region_blocks(
             sizes = np.zeros(graph.num_users, np.int64)
             for _, bits in region_blocks(graph, "intermediate", khop, definition):
                 sizes += walks.count(bits)
-        blocks = random_blocks(graph, sizes, description)
-    else:
-        blocks = walked_blocks(graph, kind, khop, definition, description)
-    for block, bits in blocks:
-        if unrestricted is not None:
-            bits[unrestricted] = ones(block.width, BLOCK_WORDS)
-        graph.set_train(block.items, bits, False)
-        yield block, bits
-
-
-def walked_blocks(
-    graph: Graph, kind: str, khop: int, definition: str, description: str
-) -> Iterator[tuple[Block, Bits]]:
-    """Yield the items that walks reach, or the others if `kind` is "distant"; see region_blocks.
-
-    Train items may be among them.
-    """
+        for block, bits in random_blocks(graph, sizes, description):
+            yield block, unobserved(graph, block, bits, unrestricted)
+        return
     shell = kind == "intermediate" and definition == "shell"
-    for block in graph.walks((khop - 2, khop) if shell else (khop,), description):
-        bits = block.reached[khop]
-        if shell:
-            bits &= ~block.reached[khop - 2]
-        elif kind == "distant":
-            np.invert(bits, out=bits)
-            bits &= ones(block.width, BLOCK_WORDS)
-        yield block, bits
+    inside = partial(region_of_block, kind=kind, shell=shell, unrestricted=unrestricted)
+    yield from graph.over_blocks(inside, (khop - 2, khop) if shell else (khop,), description)
+
+
+def region_of_block(
+    graph: Graph,
+    block: Block,
+    reached: Reached,
+    *,
+    kind: str,
+    shell: bool,
+    unrestricted: NDArray[np.bool_] | None,
+) -> Bits:
+    """Return the region in a block as bits, from what walks reach; see `region_blocks`."""
+    bits = reached[max(reached)]
+    if shell:
+        bits &= ~reached[min(reached)]
+    elif kind == "distant":
+        np.invert(bits, out=bits)
+        bits &= ones(block.width, BLOCK_WORDS)
+    return unobserved(graph, block, bits, unrestricted)
+
+
+def unobserved(
+    graph: Graph, block: Block, bits: Bits, unrestricted: NDArray[np.bool_] | None
+) -> Bits:
+    """Return the bits of a block without train items, with all others of unrestricted users."""
+    if unrestricted is not None:
+        bits[unrestricted] = ones(block.width, BLOCK_WORDS)
+    graph.set_train(block.items, bits, False)
+    return bits

@@ -7,8 +7,8 @@ edges * BLOCK_ITEMS / 64 words, and (users + items) * BLOCK_ITEMS / 8 bytes of m
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,17 +32,20 @@ Lit = NDArray[np.bool_]
 """[rows]: whether any bit of a row is set."""
 
 
+Reached = dict[int, Bits]
+"""By walk length, the items of a block that walks reach: bits [num_users, BLOCK_WORDS]."""
+
+Result = TypeVar("Result")
+
+
 class Block(NamedTuple):
-    """The items of a block that walks reach.
+    """A block of items.
 
     Attributes:
         items: range of items: BLOCK_ITEMS of them, or fewer in the last block.
-        reached: bits [num_users, BLOCK_WORDS] for each walk length. The caller may overwrite the
-            arrays; the next block reuses them.
     """
 
     items: slice
-    reached: dict[int, Bits]
 
     @property
     def width(self) -> int:
@@ -87,20 +90,38 @@ class Graph:
         self.items_of = NeighborBits(train)
         self.users_of = NeighborBits(train.T.tocsr())
 
-    def walks(self, khops: Sequence[int], description: str) -> Iterator[Block]:
-        """Yield the items that walks of each length in `khops` reach, one block at a time.
+    def blocks(self) -> list[Block]:
+        """Return the blocks of all items, in order."""
+        firsts = range(0, self.num_items, BLOCK_ITEMS)
+        return [Block(slice(first, min(first + BLOCK_ITEMS, self.num_items))) for first in firsts]
+
+    def over_blocks(
+        self,
+        function: Callable[[Graph, Block, Reached], Result],
+        khops: Sequence[int],
+        description: str,
+    ) -> Iterator[tuple[Block, Result]]:
+        """Yield each block with what a function makes of the items that walks reach in it.
 
         Args:
+            function: takes the graph, a block, and the items reached, which it may overwrite. The
+                next block reuses their memory.
             khops: odd walk lengths of at least 1, ascending.
             description: label of the progress bar.
         """
+        blocks = tqdm(self.blocks(), desc=description, unit="block", leave=False, disable=None)
+        for block, reached in self.walks(blocks, khops):
+            yield block, function(self, block, reached)
+
+    def walks(
+        self, blocks: Iterable[Block], khops: Sequence[int]
+    ) -> Iterator[tuple[Block, Reached]]:
+        """Yield the items that walks of each length in `khops` reach; see `over_blocks`."""
         reached = {khop: np.empty((self.num_users, BLOCK_WORDS), np.uint64) for khop in khops}
         users = reached[khops[-1]]
         items = np.empty((self.num_items, BLOCK_WORDS), np.uint64)
         items_lit = np.empty(self.num_items, np.bool_)
-        firsts = range(0, self.num_items, BLOCK_ITEMS)
-        for first in tqdm(firsts, desc=description, unit="block", leave=False, disable=None):
-            block = Block(slice(first, min(first + BLOCK_ITEMS, self.num_items)), reached)
+        for block in blocks:
             users[:] = 0
             self.set_train(block.items, users, True)
             users_lit = np.asarray(users.any(axis=1))
@@ -110,7 +131,7 @@ class Graph:
                     self.items_of.step(items, items_lit, users, users_lit)
                 if khop in khops[:-1]:
                     np.copyto(reached[khop], users)
-            yield block
+            yield block, reached
 
     def set_train(self, items: slice, bits: Bits, value: bool) -> None:
         """Set or clear each user's train items in the bits [num_users, words] of `items`."""
