@@ -78,6 +78,7 @@ COMMANDS = {
         "recns_tf.commands.ablate:COMMAND",
         "measure the effect of each choice in the paper and the authors' code",
     ),
+    "launch": Entry("recns_tf.commands.launch:COMMAND", "train with several worker processes"),
     "verify": Entry(
         "recns_tf.commands.verify:COMMAND", "check this program against results of others"
     ),

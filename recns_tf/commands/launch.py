@@ -1,0 +1,47 @@
+"""Train one model with several worker processes, each with some columns of the embeddings.
+
+The words after -- are those of `train`, with --strategy=columns. Worker 0 writes the run's folder
+and shows its progress; the others write to log_dir/worker-N.log. The numbers are those of one
+worker, and any number of workers continues an interrupted run.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from recns_tf.commands.app import Call, Command
+from recns_tf.config.flags import A_FOLDER, Checked, option, whole
+from recns_tf.errors import UserError
+from recns_tf.utils.worker_processes import program, run_together
+
+MOST = 64
+STRATEGY = "--strategy=columns"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LaunchSettings(Checked):
+    """The processes to start."""
+
+    workers: int = option(2, "number of worker processes", whole(1, MOST))
+    log_dir: str = option("runs/workers", "folder of the logs of the workers", A_FOLDER)
+
+
+def main(call: Call) -> None:
+    """Run the command."""
+    settings = call.settings(LaunchSettings)
+    for word in call.words:
+        if word.lstrip("-").partition("=")[0] == "strategy":
+            raise UserError(f"{word}: 'launch' trains with {STRATEGY}; leave the flag out.")
+    command = program("train", *call.words, STRATEGY)
+    run_together(command, settings.workers, Path(settings.log_dir))
+
+
+COMMAND = Command(
+    about=__doc__ or "",
+    words="DATASET ENCODER [--flag=value…]",
+    example="--workers=2 -- ml-100k lightgcn --epochs=20",
+    settings=(LaunchSettings,),
+    run=main,
+    interrupted="the same command continues from here",
+)

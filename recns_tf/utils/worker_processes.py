@@ -1,0 +1,135 @@
+"""The workers of one training as processes of this machine: started, watched and ended together."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import NamedTuple
+
+from recns_tf.errors import UserError
+from recns_tf.utils.parallel import CORES
+
+POLL_SECONDS = 0.2
+PATIENCE_SECONDS = 10.0
+"""How long the other workers may take to end by themselves once one has failed."""
+THREADS = ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS")
+"""Environment variables that limit the threads of a process."""
+
+
+class Ended(NamedTuple):
+    """A worker that failed.
+
+    Attributes:
+        number: of the worker, from 0.
+        status: its exit status; -S for a signal S.
+    """
+
+    number: int
+    status: int
+
+
+def run_together(command: Sequence[str], count: int, logs: Path) -> None:
+    """Run a command in `count` processes, the workers of one cluster, until all have ended.
+
+    Each has its place in TF_CONFIG, and an equal share of the cores unless the environment limits
+    its threads. Worker 0 writes to the screen, the others to logs/worker-N.log. If one fails, the
+    others are ended.
+
+    Args:
+        command: the program and its arguments.
+        count: number of workers.
+        logs: folder of the logs, which is created.
+
+    Raises:
+        UserError: a worker has failed. It says which, and what it wrote last.
+    """
+    logs.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        processes = []
+        for number, environment in enumerate(environments(count)):
+            output = None
+            if number:
+                output = stack.enter_context(log_of(logs, number).open("wb"))
+            processes.append(
+                subprocess.Popen(command, env=environment, stdout=output, stderr=output)
+            )
+        try:
+            failed = first_failure(processes)
+        finally:
+            end(processes)
+    if failed is not None:
+        raise UserError(describe(failed, count, logs))
+
+
+def environments(count: int) -> list[dict[str, str]]:
+    """Return the environment of each worker, with ports that are free now."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        addresses = [f"127.0.0.1:{each.getsockname()[1]}" for each in sockets]
+    threads = dict.fromkeys(THREADS, str(max(1, CORES // count)))
+    tasks = (
+        {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": number}}
+        for number in range(count)
+    )
+    return [threads | os.environ | {"TF_CONFIG": json.dumps(each)} for each in tasks]
+
+
+def first_failure(processes: Sequence[subprocess.Popen[bytes]]) -> Ended | None:
+    """Wait until all processes have ended well, or one has failed, which is returned.
+
+    A killed process comes before those that then failed because they had lost it.
+    """
+    while True:
+        statuses = [each.poll() for each in processes]
+        failed = [Ended(n, status) for n, status in enumerate(statuses) if status]
+        if failed:
+            return min(failed, key=lambda each: each.status)
+        if None not in statuses:
+            return None
+        time.sleep(POLL_SECONDS)
+
+
+def end(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Wait for processes that end by themselves, and kill the others."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    for each in processes:
+        try:
+            each.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            each.kill()
+            each.wait()
+
+
+def describe(failed: Ended, count: int, logs: Path) -> str:
+    """Return a sentence on a worker that has failed."""
+    number, status = failed
+    how = f"with status {status}" if status > 0 else f"by {signal.Signals(-status).name}"
+    said = "its message is above"
+    if number:
+        lines = log_of(logs, number).read_text(errors="replace").strip().splitlines()
+        last = f"; its last line: {lines[-1]}" if lines else ""
+        said = f"see {log_of(logs, number)}{last}".rstrip(".")
+    return (
+        f"worker {number} of {count} has ended {how}; {said}. The same command continues after "
+        "the last epoch."
+    )
+
+
+def log_of(logs: Path, number: int) -> Path:
+    """Return the log of a worker."""
+    return logs / f"worker-{number}.log"
+
+
+def program(*words: str) -> list[str]:
+    """Return the command line of this program with some words."""
+    return [sys.executable, "-m", "recns_tf", *words]
