@@ -19,8 +19,8 @@ from recns_tf.config.flags import A_FOLDER, A_FOLDER_NAME, Checked, explicit_fla
 from recns_tf.datasets import prepared
 from recns_tf.datasets.account import account
 from recns_tf.datasets.appending import append
-from recns_tf.datasets.formats.events import read_events
 from recns_tf.datasets.formats.json_lines import is_json
+from recns_tf.datasets.formats.logs import read_events
 from recns_tf.datasets.formats.parquet import is_parquet
 from recns_tf.datasets.formats.sources import Source, find_sources
 from recns_tf.datasets.preparation import Preparation, events_of, require_consistent, rules_of

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from recns_tf.datasets import prepared
 from recns_tf.datasets.account import account
-from recns_tf.datasets.formats.events import read_events
+from recns_tf.datasets.formats.logs import read_events
 from recns_tf.datasets.formats.sources import find_sources
 from recns_tf.datasets.preparation import Preparation, events_of
 from recns_tf.datasets.preprocessing.log import Log, RowCounts
