@@ -6,8 +6,10 @@ The kernels must release Python's global interpreter lock.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
 from itertools import pairwise
 from typing import Any
 
@@ -16,6 +18,19 @@ from numpy.typing import NDArray
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 CHUNKS = 4 * CORES
+
+THREADS = ContextVar("THREADS", default=CORES)
+"""Threads that run kernels."""
+
+
+@contextmanager
+def on_cores(number: int) -> Iterator[None]:
+    """Run the kernels of the block on this many cores; results do not depend on it."""
+    token = THREADS.set(number)
+    try:
+        yield
+    finally:
+        THREADS.reset(token)
 
 
 def even_cuts(starts: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -49,7 +64,7 @@ def over_rows(kernel: Callable[..., None], cuts: NDArray[np.int64], *arguments: 
     if len(chunks) == 1:
         kernel(*arguments, *chunks[0])
         return
-    with ThreadPoolExecutor(CORES) as pool:
+    with ThreadPoolExecutor(THREADS.get()) as pool:
         calls = [pool.submit(kernel, *arguments, *chunk) for chunk in chunks]
     for call in calls:
         call.result()
