@@ -5,23 +5,19 @@ Each table is read on its own, so that other processes can do it, and joined to 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from recns_tf.datasets.formats.events import Events, Reader
 from recns_tf.datasets.formats.ids import BadValue
 from recns_tf.datasets.formats.outcomes import likely_labels
-from recns_tf.datasets.formats.sources import Source, as_source
+from recns_tf.datasets.formats.sources import Map, Source, as_source
 from recns_tf.datasets.formats.tables import column_names, line_of_row, read_batches
 from recns_tf.datasets.preprocessing.log import Log
 from recns_tf.errors import UserError
-
-Map = Callable[[Callable[[Any], Any], Sequence[Any]], Iterable[Any]]
-"""Applies a function to each element and returns the results in order, as Python's `map` does."""
 
 
 def read_events(
@@ -46,7 +42,8 @@ def read_events(
     read = partial(read_table, events=events, unused=whole.unused.name)
     starts = []
     try:
-        for reader in each(read, list(zip(sources, parts or [None] * len(sources), strict=True))):
+        places: Sequence[int | None] = parts or [None] * len(sources)
+        for reader in each(read, list(zip(sources, places, strict=True))):
             starts.append(whole.rows_read)
             whole.extend(reader)
         if not whole.rows_read:

@@ -39,7 +39,10 @@ def is_parquet(source: Source) -> bool:
 def read_parquet(source: Source, columns: Sequence[str]) -> Iterator[list[pa.Array]]:
     """Yield the batches of a Parquet file; see tables.read_batches."""
     try:
-        with opened(source, in_order=False) as opened_file, pa.parquet.ParquetFile(opened_file.stream) as file:
+        with (
+            opened(source, in_order=False) as opened_file,
+            pa.parquet.ParquetFile(opened_file.stream) as file,
+        ):
             names = file.schema_arrow.names
             for column in columns:
                 if column not in names:

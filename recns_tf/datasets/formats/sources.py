@@ -10,7 +10,7 @@ from __future__ import annotations
 import glob
 import hashlib
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePath
 from typing import Any, NamedTuple
@@ -20,6 +20,9 @@ import pyarrow as pa
 
 from recns_tf.datasets.formats.remote import RemoteFile, find_remote, is_address
 from recns_tf.errors import UserError
+
+Map = Callable[[Callable[[Any], Any], Sequence[Any]], Iterable[Any]]
+"""Applies a function to each element and returns the results in order, as Python's `map` does."""
 
 CODECS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
 """Arrow's names of compression formats, by file extension."""
@@ -204,7 +207,7 @@ def opened(source: Source, in_order: bool = True) -> Iterator[Opened]:
         OSError, zipfile.BadZipFile, RuntimeError: it cannot be read; later reads raise them, too.
     """
     if source.member:
-        with zipfile.ZipFile(source.path) as archive, archive.open(source.member) as member:
+        with zipfile.ZipFile(str(source.path)) as archive, archive.open(source.member) as member:
             size = archive.getinfo(source.member).file_size
             codec = source.codec
             stream = pa.CompressedInputStream(pa.PythonFile(member), codec) if codec else member
@@ -227,6 +230,15 @@ def checksum(path: Path | RemoteFile) -> str:
     """
     with opened_path(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def checksums(sources: Sequence[Source], each: Map = map) -> list[dict[str, str]]:
+    """Return the names and checksums of the files of some sources, for a dataset's description."""
+    paths = list({str(source.path): source.path for source in sources}.values())
+    return [
+        {"path": str(path), "sha256": found}
+        for path, found in zip(paths, each(checksum, paths), strict=True)
+    ]
 
 
 def opened_path(path: Path | RemoteFile) -> pa.NativeFile:
