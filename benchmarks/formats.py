@@ -24,7 +24,8 @@ import pyarrow.parquet
 
 from benchmarks import alternating, measuring
 from benchmarks.graphs import Shape
-from recns_tf.datasets.formats.events import Events, read_events
+from recns_tf.datasets.formats.events import Events
+from recns_tf.datasets.formats.logs import read_events
 from recns_tf.datasets.formats.sources import CODECS, find_sources
 from recns_tf.datasets.formats.text import Layout
 

@@ -2,7 +2,8 @@
 
 The log is one table, or several with the same columns, in CSV, TSV, RecBole's .inter, JSON lines or
 Parquet, also compressed (.gz, .bz2, .zst, .zip). NAME is then a dataset like the built-in ones.
---append=FILE adds further rows to it.
+--append=FILE adds further rows to it. With --engine=ray, the machines of a Ray cluster read the
+files.
 """
 
 from __future__ import annotations
@@ -15,26 +16,29 @@ from typing import Any
 
 from recns_tf import registry
 from recns_tf.commands.app import Call, Command
+from recns_tf.config.cluster import ClusterSettings
 from recns_tf.config.flags import A_FOLDER, A_FOLDER_NAME, Checked, explicit_flags, option
 from recns_tf.datasets import prepared
 from recns_tf.datasets.account import account
 from recns_tf.datasets.appending import append
-from recns_tf.datasets.formats.events import read_events
+from recns_tf.datasets.formats.engines import engine
 from recns_tf.datasets.formats.json_lines import is_json
+from recns_tf.datasets.formats.logs import read_events
 from recns_tf.datasets.formats.parquet import is_parquet
-from recns_tf.datasets.formats.sources import Source, find_sources
+from recns_tf.datasets.formats.sources import Source, checksums, find_sources
 from recns_tf.datasets.preparation import Preparation, events_of, require_consistent, rules_of
 from recns_tf.datasets.preprocessing.log import RowCounts, hold_out_validation
 from recns_tf.datasets.preprocessing.split import TEST, TRAIN, VALID
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
-from recns_tf.utils.files import sha256
 from recns_tf.utils.program import program
 from recns_tf.utils.text import LONGEST_LIST, count, shown
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 INPUTS = {"input": TRAIN, "train_input": TRAIN, "valid_input": VALID, "test_input": TEST}
 """The flags that name files, and the part of the data in the files of a log already split."""
+
+LOCALLY = ClusterSettings()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -55,6 +59,8 @@ def main(call: Call) -> None:
     """Run the command."""
     name = call.words[0]
     settings, place = call.settings(Preparation, name=name), call.settings(OutputLocation)
+    cluster = call.settings(ClusterSettings)
+    cluster.require_packages()
     experiments = {*registry.EXPERIMENTS, registry.ALL_EXPERIMENTS}
     reserved = {*registry.DATASETS, *registry.ENCODERS, *registry.COMMANDS, "help"} | experiments
     if not NAME.fullmatch(name):
@@ -79,15 +85,18 @@ def main(call: Call) -> None:
                 f"--append={place.append}: {name} keeps the settings that it was prepared with; "
                 f"leave out {', '.join(f'--{each}' for each in sorted(others))}."
             )
-        append(directory, place.append)
+        append(directory, place.append, cluster)
     else:
-        make(settings, directory, place.overwrite)
+        make(settings, directory, place.overwrite, cluster)
     print(f"\n{directory}/: ready in {time.perf_counter() - started:.1f} s. Train on it with")
     print(f"  {program()} {name} lightgcn")
 
 
 def make(
-    settings: Preparation, directory: Path, overwrite: bool = True
+    settings: Preparation,
+    directory: Path,
+    overwrite: bool = True,
+    cluster: ClusterSettings = LOCALLY,
 ) -> tuple[Interactions, RowCounts]:
     """Read a log, store it as a dataset, and print what happened to its rows.
 
@@ -95,6 +104,7 @@ def make(
         settings: how to read and split the log.
         directory: data/NAME, which is replaced as a whole.
         overwrite: whether an existing dataset may be replaced.
+        cluster: what reads the files; the dataset does not depend on it.
 
     Returns:
         The dataset, and what happened to the rows of the log.
@@ -104,10 +114,12 @@ def make(
             is written.
     """
     with prepared.claim(directory, overwrite):
-        return read_and_store(settings, directory)
+        return read_and_store(settings, directory, cluster)
 
 
-def read_and_store(settings: Preparation, directory: Path) -> tuple[Interactions, RowCounts]:
+def read_and_store(
+    settings: Preparation, directory: Path, cluster: ClusterSettings
+) -> tuple[Interactions, RowCounts]:
     """Do what `make` does, with `directory` locked."""
     require_consistent(settings)
     inputs = [(source, part) for flag, part in INPUTS.items() for source in named(settings, flag)]
@@ -115,7 +127,9 @@ def read_and_store(settings: Preparation, directory: Path) -> tuple[Interactions
     for source in sources:
         if settings.columns and (is_parquet(source) or is_json(source)):
             raise UserError(f"--columns={settings.columns}: {source} already names its columns.")
-    log = read_events(sources, events_of(settings), () if settings.input else parts)
+    with engine(cluster) as each:
+        log = read_events(sources, events_of(settings), () if settings.input else parts, each)
+        files = checksums(sources, each)
     rows = len(log.users) + log.ignored + log.missing
     print(f"{count(rows, 'row')} read; sorting and splitting them …", flush=True)
     notes = list(log.notes)
@@ -130,10 +144,7 @@ def read_and_store(settings: Preparation, directory: Path) -> tuple[Interactions
         notes.append("without --timestamp, the held-out positives are drawn at random")
     about: dict[str, Any] = {
         "settings": dataclasses.asdict(settings),
-        "inputs": [
-            {"path": str(path), "sha256": sha256(path)}
-            for path in dict.fromkeys(source.path for source in sources)
-        ],
+        "inputs": files,
         "notes": notes,
     }
     interactions, counts = prepared.prepare(directory, log, rules, about)
@@ -148,14 +159,14 @@ def named(settings: Preparation, flag: str) -> list[Source]:
         UserError: a name stands for no file.
     """
     inputs = getattr(settings, flag)
-    return find_sources(inputs) if inputs else []
+    return find_sources(inputs, flag) if inputs else []
 
 
 COMMAND = Command(
     about=__doc__ or "",
     words="NAME",
     example="shop --input=clicks.csv --label=clicked",
-    settings=(Preparation, OutputLocation),
+    settings=(Preparation, OutputLocation, ClusterSettings),
     run=main,
     interrupted="nothing was written",
 )

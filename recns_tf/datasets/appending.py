@@ -6,16 +6,19 @@ if all files had been prepared at once. Datasets of earlier runs stay in the fol
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recns_tf.config.cluster import ClusterSettings
 from recns_tf.datasets import prepared
 from recns_tf.datasets.account import account
-from recns_tf.datasets.formats.events import read_events
-from recns_tf.datasets.formats.sources import find_sources
+from recns_tf.datasets.formats.engines import engine
+from recns_tf.datasets.formats.logs import read_events
+from recns_tf.datasets.formats.sources import Source, checksums, find_sources
 from recns_tf.datasets.preparation import Preparation, events_of
 from recns_tf.datasets.preprocessing.log import Log, RowCounts
 from recns_tf.datasets.preprocessing.rules import Rules
@@ -23,16 +26,20 @@ from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
 from recns_tf.registry import PREPARED
 from recns_tf.utils.damage import reading
-from recns_tf.utils.files import sha256
 from recns_tf.utils.text import count
 
+LOCALLY = ClusterSettings()
 
-def append(directory: Path, inputs: str) -> tuple[Interactions, RowCounts]:
+
+def append(
+    directory: Path, inputs: str, cluster: ClusterSettings = LOCALLY
+) -> tuple[Interactions, RowCounts]:
     """Add rows to a prepared dataset, replace it as a whole, and print what happened to all rows.
 
     Args:
         directory: data/NAME.
         inputs: the files, as in --input.
+        cluster: what reads the files; the dataset does not depend on it.
 
     Returns:
         The dataset, and what happened to the rows of the whole log.
@@ -56,19 +63,8 @@ def append(directory: Path, inputs: str) -> tuple[Interactions, RowCounts]:
                 f"--append={inputs}: {directory.name} was made of files that are split already; "
                 "prepare it again with the further rows in them."
             )
-        sources = find_sources(inputs)
-        files = [
-            {"path": str(path), "sha256": sha256(path)}
-            for path in dict.fromkeys(source.path for source in sources)
-        ]
-        known = {each["sha256"]: each["path"] for each in about["inputs"]}
-        for file in files:
-            if file["sha256"] in known:
-                raise UserError(
-                    f"{file['path']} has the content of {known[file['sha256']]}, which "
-                    f"{directory.name} holds already."
-                )
-        further = read_events(sources, events_of(settings))
+        sources = find_sources(inputs, "append")
+        further, files = read_further(sources, about, settings, directory.name, cluster)
         rows = len(further.users) + further.ignored + further.missing
         print(
             f"{count(rows, 'row')} read, besides the {count(earlier.rows, 'row')} of "
@@ -92,6 +88,37 @@ def append(directory: Path, inputs: str) -> tuple[Interactions, RowCounts]:
         )
     print(account(interactions, counts, rules, notes))
     return interactions, counts
+
+
+def read_further(
+    sources: Sequence[Source],
+    about: dict[str, Any],
+    settings: Preparation,
+    name: str,
+    cluster: ClusterSettings,
+) -> tuple[Log, list[dict[str, str]]]:
+    """Return the log in further files of a dataset, and their names and checksums.
+
+    Args:
+        sources: the files.
+        about: the content of prepared.json.
+        settings: how the dataset was prepared.
+        name: name of the dataset, for messages.
+        cluster: what reads the files.
+
+    Raises:
+        UserError: a file was read already or is invalid.
+    """
+    known = {each["sha256"]: each["path"] for each in about["inputs"]}
+    with engine(cluster) as each:
+        files = checksums(sources, each)
+        for file in files:
+            if file["sha256"] in known:
+                raise UserError(
+                    f"{file['path']} has the content of {known[file['sha256']]}, which "
+                    f"{name} holds already."
+                )
+        return read_events(sources, events_of(settings), each=each), files
 
 
 def joined(first: Log, second: Log, name: str) -> Log:

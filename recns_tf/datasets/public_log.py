@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recns_tf.datasets.cache import cached
-from recns_tf.datasets.formats.events import Events, read_events
+from recns_tf.datasets.formats.events import Events
+from recns_tf.datasets.formats.logs import read_events
 from recns_tf.datasets.preprocessing.log import Log, to_interactions
 from recns_tf.datasets.preprocessing.rules import split_rules
 from recns_tf.errors import UserError

@@ -102,7 +102,7 @@ def column_of_ids(source: Source, kind: str) -> list[str]:
     Raises:
         UserError: there is no such column, or an id is missing.
     """
-    names = column_names(source) if source.path.stat().st_size else []
+    names = column_names(source) if source.size else []
     wanted = (kind, f"{kind}_id")
     column = next((name for name in wanted if name in names), "")
     if names and not column:

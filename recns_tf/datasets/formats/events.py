@@ -1,9 +1,8 @@
-"""Read a log, stored as one or more tables with one event per row, into a Log."""
+"""The columns of a log with one event per row, and the reader that collects them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -19,10 +18,7 @@ from recns_tf.datasets.formats.outcomes import (
     REST,
     OutcomeColumn,
     UnusedLabels,
-    likely_labels,
 )
-from recns_tf.datasets.formats.sources import Source, as_source
-from recns_tf.datasets.formats.tables import column_names, line_of_row, read_batches
 from recns_tf.datasets.formats.text import BY_NAME, Layout
 from recns_tf.datasets.formats.timestamps import TimeColumn
 from recns_tf.datasets.preprocessing.log import Log
@@ -65,57 +61,17 @@ class Events(NamedTuple):
     layout: Layout = BY_NAME
 
 
-def read_events(tables: Sequence[Source | Path], events: Events, parts: Sequence[int] = ()) -> Log:
-    """Return the log stored in one or more tables.
-
-    Memory: 9 bytes per row, 17 with times, plus the ids.
-
-    Args:
-        tables: the files, in order.
-        events: their columns.
-        parts: TRAIN, VALID or TEST for each table if the tables are split; () if they are not.
-
-    Raises:
-        UserError: a table cannot be read, or contains an invalid value; the message names the
-            file and the line.
-    """
-    sources = [as_source(table) for table in tables]
-    reader = Reader(events, unused_label(sources[0], events))
-    starts = []
-    try:
-        for place, source in enumerate(sources):
-            starts.append(reader.rows_read)
-            for batch in read_batches(source, reader.columns, events.layout):
-                arrays = dict(zip(reader.columns, batch, strict=True))
-                reader.add(arrays, parts[place] if parts else None)
-        if not reader.rows_read:
-            raise UserError(f"{sources[0]} and the other parts have no rows.")
-        return reader.finish(starts if events.layout.names else ())
-    except BadValue as bad:
-        row = reader.row_read(bad.row)
-        place = int(np.searchsorted(starts, row, side="right")) - 1
-        where = line_of_row(sources[place], row - starts[place], events.layout)
-        advice = f"; {bad.advice}" if bad.advice and events.advise else ""
-        if events.layout.names and row == starts[place] and "heading" not in bad.reason:
-            advice = "; if this line is a heading, leave --columns out"
-        raise UserError(f"{where}: {bad.reason}{advice}.") from bad
-
-
-def unused_label(source: Source, events: Events) -> str:
-    """Return the column of a table that seems to hold the labels if --label does not name it."""
-    used = (events.user, events.item, events.timestamp, events.part)
-    if events.label or not events.advise or not source.path.stat().st_size:
-        return ""
-    names = [name for name in column_names(source, events.layout) if name not in used]
-    return likely_labels(names)
-
-
 class Reader:
-    """Collects batches of tables into a Log. BadValue.row counts the rows that were kept.
+    """Collects the batches of a table, and other tables, into a Log.
+
+    BadValue.row counts the rows that were kept.
 
     Args:
         events: the columns of the tables.
         unused: a column that may hold labels although `events` names none; "" if there is none.
+
+    Attributes:
+        failure: the error that ended the reading of the table, if any.
     """
 
     def __init__(self, events: Events, unused: str = ""):
@@ -131,6 +87,7 @@ class Reader:
         self.times = TimeColumn(events.timestamp, events.time_format)
         self.parts: list[NDArray[np.int8]] = []
         self.unused = UnusedLabels(unused)
+        self.failure: BadValue | UserError | None = None
 
     def add(self, batch: Mapping[str, pa.Array], part: int | None = None) -> None:
         """Append a batch.
@@ -164,6 +121,34 @@ class Reader:
         if self.unused.name:
             self.unused.add(batch[self.unused.name])
         self.rows += len(batch[events.user])
+
+    def compact(self) -> None:
+        """Merge equal ids of different batches; nothing else changes."""
+        self.users.compact()
+        self.items.compact()
+
+    def extend(self, other: Reader) -> None:
+        """Append the rows of another table, as if its batches were added here.
+
+        Raises:
+            BadValue: its times have another form than those here.
+            BadValue, UserError: an error ended its reading.
+        """
+        first = self.rows
+        self.dropped += [self.rows_read + rows for rows in other.dropped]
+        self.rows_read += other.rows_read
+        self.rows += other.rows
+        self.users.extend(other.users)
+        self.items.extend(other.items)
+        self.outcomes.extend(other.outcomes)
+        self.unused.extend(other.unused)
+        self.parts += other.parts
+        try:
+            self.times.extend(other.times)
+            if other.failure is not None:
+                raise other.failure
+        except BadValue as bad:
+            raise BadValue(first + bad.row, bad.reason, bad.advice) from bad
 
     def drop_missing(self, batch: Mapping[str, pa.Array]) -> Mapping[str, pa.Array]:
         """Return a batch without the rows in which an id, a label or a time is missing."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import groupby
 
 import numpy as np
 import pyarrow as pa
@@ -47,6 +48,10 @@ class BadValue(Exception):
         self.reason = reason
         self.advice = advice
 
+    def __reduce__(self) -> tuple[type[BadValue], tuple[int, str, str]]:
+        """Let another process raise the error."""
+        return BadValue, (self.row, self.reason, self.advice)
+
 
 def missing_values(values: pa.Array, any_text: bool = False) -> NDArray[np.bool_]:
     """Return which values of a batch are missing, bool [n].
@@ -73,7 +78,8 @@ def require_present(values: pa.Array, name: str, any_text: bool = False) -> None
 class IdColumn:
     """Collects a column of ids batch by batch.
 
-    Memory: 4 bytes per row, plus the distinct ids of each batch.
+    Memory: 4 bytes per row, plus the distinct ids of each batch; after `compact`, of each column
+    that was joined to this one.
 
     Args:
         name: name of the column, for messages.
@@ -118,6 +124,15 @@ class IdColumn:
                 if len(text) > MAX_LENGTH:
                     reason = f"{self.name} has {len(text):,} characters, more than {MAX_LENGTH}"
                     raise BadValue(self.first_row(text), reason)
+
+    def compact(self) -> None:
+        """Merge neighboring batches of the same kind of ids."""
+        self.chunks = [merged(list(chunks)) for _, chunks in groupby(self.chunks, is_text)]
+
+    def extend(self, other: IdColumn) -> None:
+        """Append the batches of another column."""
+        self.chunks += other.chunks
+        self.rows += other.rows
 
     def finish(self) -> tuple[NDArray[np.int32], NDArray[np.generic]]:
         """Return the index of each row's id, int32 [n], and the sorted ids, int64 or text.
@@ -219,6 +234,13 @@ def letters(text: str) -> str:
 def is_text(chunk: pa.DictionaryArray) -> bool:
     """Return whether the ids of a batch are text."""
     return bool(pa.types.is_string(chunk.type.value_type))
+
+
+def merged(chunks: list[pa.DictionaryArray]) -> pa.DictionaryArray:
+    """Return batches of the same kind as one, whose ids have the order of their first rows."""
+    if len(chunks) == 1:
+        return chunks[0]
+    return pa.chunked_array(chunks).unify_dictionaries().combine_chunks()
 
 
 def as_text(chunk: pa.DictionaryArray) -> pa.DictionaryArray:

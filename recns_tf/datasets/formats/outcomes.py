@@ -56,6 +56,12 @@ class OutcomeColumn:
         self.batches.append(np.where(matches["positive"], POSITIVE, outcomes))
         return self.batches[-1]
 
+    def extend(self, other: OutcomeColumn) -> None:
+        """Append the batches of another column with the same filters."""
+        self.batches += other.batches
+        for flag, labels in other.absent.items():
+            self.absent[flag] &= labels
+
     def finish(self) -> tuple[NDArray[np.int8], list[str]]:
         """Return the outcomes, int8 [n], and notes on labels that never occur."""
         outcomes = np.concatenate(self.batches)
@@ -92,6 +98,11 @@ class UnusedLabels:
                     self.counts = {}
                     return
                 self.counts[number] += entry["counts"]
+
+    def extend(self, other: UnusedLabels) -> None:
+        """Add the counts of another column."""
+        both = self.counts and other.counts
+        self.counts = {value: self.counts[value] + other.counts[value] for value in both}
 
     def notes(self) -> list[str]:
         """Return a note if all values are 0 or 1 and both occur."""

@@ -39,7 +39,10 @@ def is_parquet(source: Source) -> bool:
 def read_parquet(source: Source, columns: Sequence[str]) -> Iterator[list[pa.Array]]:
     """Yield the batches of a Parquet file; see tables.read_batches."""
     try:
-        with opened(source) as opened_file, pa.parquet.ParquetFile(opened_file.stream) as file:
+        with (
+            opened(source, in_order=False) as opened_file,
+            pa.parquet.ParquetFile(opened_file.stream) as file,
+        ):
             names = file.schema_arrow.names
             for column in columns:
                 if column not in names:
@@ -62,7 +65,7 @@ def column_names(source: Source) -> list[str]:
         UserError: the file is damaged.
     """
     try:
-        with opened(source) as file:
+        with opened(source, in_order=False) as file:
             return list(pa.parquet.read_schema(file.stream).names)
     except (pa.ArrowException, *UNREADABLE) as error:
         raise UserError(f"{source} is not a valid Parquet file ({one_line(error)}).") from error

@@ -39,7 +39,7 @@ def read_batches(
             else f"does not exist (current folder: {Path.cwd()})"
         )
         raise UserError(f"{source} {what}: name a table.")
-    if not source.path.stat().st_size:
+    if not source.size:
         if source.is_part:
             return
         raise UserError(f"{source} is empty.")

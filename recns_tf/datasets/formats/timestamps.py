@@ -48,6 +48,7 @@ class TimeColumn:
         self.name = name
         self.time_format = time_format
         self.form = ""
+        self.first: object = None
         self.batches: list[NDArray[np.float64]] = []
 
     def add(self, values: pa.Array) -> None:
@@ -67,12 +68,27 @@ class TimeColumn:
         except BadValue:
             require_present(values, self.name)
             raise
+        if not self.form:
+            self.first = values[0].as_py()
+        self.require_form(form, values[0].as_py())
+        self.batches.append(times)
+
+    def extend(self, other: TimeColumn) -> None:
+        """Append the batches of another column.
+
+        Raises:
+            BadValue: its first time, row 0, has another form than those here.
+        """
+        if other.form:
+            self.require_form(other.form, other.first)
+        self.batches += other.batches
+
+    def require_form(self, form: str, first: object) -> None:
+        """Raise BadValue for a first value whose form is not that of earlier values."""
         if self.form and form != self.form:
-            first = values[0].as_py()
             reason = f"{self.name} '{first}' is {form}, but each earlier value is {self.form}"
             raise BadValue(0, reason)
         self.form = form
-        self.batches.append(times)
 
     def parse(self, values: pa.Array) -> tuple[str, NDArray[np.float64]]:
         """Return the form of a batch of times, and the times as float64 [n].

@@ -9,9 +9,10 @@ import pyarrow.parquet
 import pytest
 
 from recns_tf.datasets.formats import delimited
-from recns_tf.datasets.formats.events import Events, read_events
+from recns_tf.datasets.formats.events import Events
 from recns_tf.datasets.formats.ids import BadValue, IdColumn
 from recns_tf.datasets.formats.labels import is_label_filter, label_filter
+from recns_tf.datasets.formats.logs import read_events
 from recns_tf.datasets.formats.text import Layout
 from recns_tf.datasets.formats.timestamps import TimeColumn, is_time_format
 from recns_tf.errors import UserError
