@@ -62,16 +62,17 @@ class Service:
 
     Args:
         run: the folder of the run.
+        flags: of the command.
     """
 
-    def __init__(self, run: Path):
-        self.run = run
+    def __init__(self, run: Path, *flags: str):
+        self.run, self.flags = run, flags
         self.start(0)
 
     def start(self, port: int) -> None:
         """Start it, and wait for the address that it prints."""
         self.started = time.perf_counter()
-        command = [sys.executable, "-m", "recns_tf", "serve", str(self.run), "--nohistories"]
+        command = [sys.executable, "-m", "recns_tf", "serve", str(self.run), *self.flags]
         self.process = subprocess.Popen(
             [*command, f"--port={port}"], stdout=subprocess.PIPE, text=True
         )
@@ -197,7 +198,7 @@ def main(call: Call) -> None:
         run = Path(name) / "run"
         write_run(run, data, *tables)
         expected = lists_of(run)
-        service = Service(run)
+        service = Service(run, "--nohistories")
         try:
             results = measured(service, expected, settings)
         finally:
