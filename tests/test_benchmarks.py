@@ -201,7 +201,7 @@ def test_single_benchmarks_have_a_flag_for_the_encoder():
 def test_histories_and_negatives_of_the_service_are_measured():
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.service_page", "--shape=small", "--requests=2"],
-        capture_output=True, text=True, check=False,
+        cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     words = [line.split("|")[1].strip() for line in done.stdout.splitlines() if "|" in line]
