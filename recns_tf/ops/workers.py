@@ -181,6 +181,6 @@ def explaining_lost_workers() -> Iterator[None]:
         yield
     except LOST as error:
         raise UserError(
-            "another worker has ended, and its own message says why; the same command on all "
-            "workers continues after the last epoch."
+            "another worker has ended or does not answer, and its own message says why; the same "
+            "command on all workers continues after the last epoch."
         ) from error
