@@ -84,6 +84,10 @@ def train(
     chosen = {name: to_setting(name, value) for name, value in settings.items()}
     dataset = data.name if isinstance(data, Interactions) else data
     config = Config.for_run(dataset, chosen.pop("encoder"), **chosen)
+    if config.strategy == "columns":
+        raise UserError(
+            "strategy='columns' needs several processes: './run.sh launch' starts them."
+        )
     workspace = Workspace(**places)
     cache = None
     if isinstance(data, Interactions):

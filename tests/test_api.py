@@ -137,6 +137,7 @@ def test_arguments_become_settings(name, value, setting):
         ({"split": "random"}, "split is a setting of the data"),
         ({"split_seed": 1}, "split_seed is a setting of the data"),
         ({"dataset": "zhihu"}, "no argument 'dataset'"),
+        ({"strategy": "columns"}, "strategy='columns' needs several processes"),
         ({"run_name": "a/b"}, "--run_name=a/b: choose the name of one folder"),
     ],
 )

@@ -79,6 +79,13 @@ def test_regions_of_this_process_need_no_ray(tmp_path):
     assert "numba" in found and "ray" not in found
 
 
+def test_a_log_is_prepared_without_ray(tmp_path):
+    log = tmp_path / "log.csv"
+    log.write_text("user_id,item_id\n" + "".join(f"u{n % 7},i{n % 5}\n" for n in range(35)))
+    found = imported(AT_EXIT, "prepare", "shop", f"--input={log}", f"--data_dir={tmp_path}")
+    assert "pyarrow" in found and not found & {"ray", "tensorflow"}
+
+
 @pytest.mark.slow
 def test_what_the_first_step_does_not_need_is_imported_later(tmp_path):
     folders = [f"--data_dir={tmp_path}/data", f"--runs_dir={tmp_path}/runs"]

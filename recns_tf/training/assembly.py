@@ -7,6 +7,9 @@ Tables travel in blocks of rows. All workers must call the methods in the same o
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +18,10 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from recns_tf.config.config import Config
 from recns_tf.encoders.columns import Columns
+from recns_tf.errors import UserError
+from recns_tf.interactions import Interactions
 from recns_tf.ops.workers import Workers
 from recns_tf.training.sampled_rec import SampledRec
 
@@ -91,9 +97,22 @@ class Assembly:
         return len(part.shape) > 0 and part.shape[-1] != width
 
 
-def agree_on_start(group: Workers, done: int) -> int:
-    """Return the chief's number of finished epochs; all of --epochs if nothing is left to do."""
-    return int(group.from_chief(np.array(done)))
+def agree_on_start(group: Workers, config: Config, interactions: Interactions, done: int) -> int:
+    """Return the chief's number of finished epochs; all of --epochs if nothing is left to do.
+
+    Raises:
+        UserError: this worker has other settings or data than the chief.
+    """
+    settings = dataclasses.replace(config, strategy="none").to_json()
+    text = json.dumps([settings, interactions.checksum], sort_keys=True)
+    mine = int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "little")
+    done, chiefs = group.from_chief(np.array([done, mine], np.int64)).tolist()
+    if mine != chiefs:
+        raise UserError(
+            f"worker {group.number} has other settings or data than worker 0: start all with the "
+            "same command and the same files."
+        )
+    return int(done)
 
 
 def state(model: SampledRec) -> list[Any]:

@@ -96,6 +96,7 @@ def train_and_evaluate(
             follow(config, interactions, cache, group)
         return {}
     if config.strategy == STRATEGY:
+        Parts.load(config).check(config)
         # The numbers are those of one worker, which goes on from them as well.
         config = dataclasses.replace(config, strategy="none")
     folder = RunFolder(workspace.run_folder(config))
@@ -115,7 +116,7 @@ def train_and_evaluate(
                     results = finish(config, interactions, model, region, folder, keep_data)
                 else:
                     if group is not None:
-                        agree_on_start(group, config.epochs)
+                        agree_on_start(group, config, interactions, config.epochs)
                     print(f"{folder.path} is finished; --overwrite would run it again.")
                 for log in logs:
                     log.finish(results)
@@ -167,7 +168,7 @@ def run(
         stopped = out_of_patience(rows, config.patience, metric)
     goes_on = done < config.epochs and not stopped
     if group is not None:
-        agree_on_start(group, done if goes_on else config.epochs)
+        agree_on_start(group, config, interactions, done if goes_on else config.epochs)
     if goes_on:
         embeddings, rank = model.encoder.embeddings, ranking.top_items
         if group is not None:
@@ -234,7 +235,7 @@ def join(config: Config) -> Workers | None:
 def follow(config: Config, interactions: Interactions, cache: Path | None, group: Workers) -> None:
     """Train as a worker that is not the chief: with its columns, and without files."""
     part, pipeline, candidate_sets = build(config, interactions, cache)
-    done = agree_on_start(group, 0)
+    done = agree_on_start(group, config, interactions, 0)
     if done >= config.epochs:
         return
     assembly = Assembly(part, None, Columns(group))

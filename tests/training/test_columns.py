@@ -121,6 +121,18 @@ def test_the_others_end_when_a_worker_dies_and_one_worker_goes_on(alone, tmp_pat
     require_same(alone, folder, "dns")
 
 
+@pytest.mark.slow
+def test_workers_with_other_settings_are_refused(tmp_path):
+    with ExitStack() as stack:
+        chief, other = (
+            stack.enter_context(started(line(tmp_path, case), ROOT, env=each))
+            for case, each in zip(("dns:2", "dns:3"), cluster(2), strict=True)
+        )
+        assert "worker 1 has other settings or data than worker 0" in other.wait(SECONDS).stderr
+        assert chief.wait(SECONDS).status != 0
+    assert not (tmp_path / "dns").exists(), "nothing is left of a run that did not start"
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
