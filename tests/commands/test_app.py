@@ -29,6 +29,8 @@ FLAGS = {
     "prepare": (
         "input",
         "append",
+        "engine",
+        "address",
         "user",
         "label",
         "positive",
@@ -36,6 +38,7 @@ FLAGS = {
         "data_dir",
         "[no]overwrite",
     ),
+    "launch": ("workers", "log_dir"),
     "describe": ("split_seed", "layout", "data_dir"),
     "regions": ("khop", "region_definition", "region_reading", "region_memory", "pool_size"),
     "export": ("format", "split_seed", "layout"),
