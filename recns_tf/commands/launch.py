@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+from recns_tf import registry
 from recns_tf.commands.app import Call, Command
 from recns_tf.config.flags import A_FOLDER, Checked, option, whole
 from recns_tf.errors import UserError
@@ -31,7 +32,9 @@ def main(call: Call) -> None:
     """Run the command."""
     settings = call.settings(LaunchSettings)
     for word in call.words:
-        if word.lstrip("-").partition("=")[0] == "strategy":
+        # The original repository's --strategy, another name of --sampler, is left to `train`.
+        flag, _, value = word.lstrip("-").partition("=")
+        if flag == "strategy" and value in registry.STRATEGIES:
             raise UserError(f"{word}: 'launch' trains with {STRATEGY}; leave the flag out.")
     command = program("train", *call.words, STRATEGY)
     run_together(command, settings.workers, Path(settings.log_dir))

@@ -14,9 +14,16 @@ def called(*words):
 def test_words_after_the_dashes_are_those_of_train(monkeypatch, tmp_path):
     seen = []
     monkeypatch.setattr(launch, "run_together", lambda *arguments: seen.append(arguments))
-    called("--workers=3", f"--log_dir={tmp_path}", "--", "shop", "mf", "--epochs=2", "--seed=1")
+    called("--workers=3", f"--log_dir={tmp_path}", "--", "shop", "mf", "--strategy=dns", "--seed=1")
     ((command, count, logs),) = seen
-    assert command[-6:] == ["train", "shop", "mf", "--epochs=2", "--seed=1", "--strategy=columns"]
+    assert command[-6:] == [
+        "train",
+        "shop",
+        "mf",
+        "--strategy=dns",
+        "--seed=1",
+        "--strategy=columns",
+    ]
     assert (count, logs) == (3, tmp_path)
 
 

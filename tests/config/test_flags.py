@@ -127,6 +127,7 @@ def test_illegal_seeds(text):
     ("words", "sampler", "strategy", "given"),
     [
         (["--strategy=mirrored"], "recns", "mirrored", {"strategy"}),
+        (["--strategy=dns", "--strategy=columns"], "dns", "columns", {"sampler", "strategy"}),
         (["--strategy=DNS"], "dns", "none", {"sampler"}),
         (["--strategy=my.module:Sampler"], "my.module:Sampler", "none", {"sampler"}),
         (["--strategy=dns", "--strategy=mirrored"], "dns", "mirrored", {"sampler", "strategy"}),
@@ -144,5 +145,7 @@ def test_strategy_is_also_the_original_name_of_sampler(words, sampler, strategy,
 def test_a_wrong_strategy_is_named():
     values = make_flags(Config)
     values(["program", "--strategy=mirored"])
-    with pytest.raises(UserError, match=r"--strategy=mirored: choose one of none, mirrored\."):
+    with pytest.raises(
+        UserError, match=r"--strategy=mirored: choose one of none, mirrored, columns\."
+    ):
         from_flags(Config, values)
