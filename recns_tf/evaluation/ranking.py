@@ -88,7 +88,7 @@ def evaluate(
     train: csr_array | None = None,
     ranker: str = "faiss",
     depth: int = 0,
-    rank: Rank = top_items,
+    rank: Rank | None = None,
 ) -> dict[str, Any]:
     """Return all metrics over the users with held-out items (§5.1).
 
@@ -102,7 +102,7 @@ def evaluate(
         train: boolean CSR array [U, I], the train positives; None leaves out popularity and cold
             users.
         ranker, depth: see `top_items`.
-        rank: returns the lists, like `top_items`.
+        rank: returns the lists, like `top_items`; None for that.
 
     Returns:
         The dict of `part_metrics`: "recall@K", "ndcg@K" and the other metrics, and "users", the
@@ -118,7 +118,9 @@ def evaluate(
     """
     ks = [k] if isinstance(k, int) else k
     users = users_with(held_out)
-    top = rank(user_embeddings, item_embeddings, users, seen, max(ks), ranker=ranker, depth=depth)
+    top = (rank or top_items)(
+        user_embeddings, item_embeddings, users, seen, max(ks), ranker=ranker, depth=depth
+    )
     return part_metrics(top, held_out, seen, ks, train, depth=depth)
 
 
@@ -131,7 +133,7 @@ def evaluate_part(
     *,
     ranker: str = "faiss",
     depth: int = 0,
-    rank: Rank = top_items,
+    rank: Rank | None = None,
 ) -> dict[str, Any]:
     """Return the metrics of `evaluate` on a held-out part of a dataset.
 

@@ -43,7 +43,7 @@ def measure(
     embeddings: tuple[NDArray[np.float32], NDArray[np.float32]],
     interactions: Interactions,
     part: str,
-    rank: ranking.Rank = ranking.top_items,
+    rank: ranking.Rank | None = None,
 ) -> Row:
     """Return the metrics that a run's settings choose; see `ranking.evaluate_part`."""
     return ranking.evaluate_part(
@@ -61,7 +61,7 @@ def validation(
     config: Config,
     embeddings: Callable[[], tuple[NDArray[np.float32], NDArray[np.float32]]],
     interactions: Interactions,
-    rank: ranking.Rank = ranking.top_items,
+    rank: ranking.Rank | None = None,
 ) -> Callable[[int], Row] | None:
     """Return a function that evaluates a model for early stopping, or None without positives.
 

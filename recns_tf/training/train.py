@@ -18,7 +18,6 @@ from recns_tf.config.logs import LogSettings
 from recns_tf.datasets.cold_start import cold_start, sentences
 from recns_tf.encoders.columns import STRATEGY, Columns
 from recns_tf.errors import UserError
-from recns_tf.evaluation import ranking
 from recns_tf.evaluation.part_metrics import caveats
 from recns_tf.interactions import Interactions
 from recns_tf.ops.workers import VARIABLE, Workers, explaining_lost_workers, read_task, workers
@@ -170,7 +169,7 @@ def run(
     if group is not None:
         agree_on_start(group, config, interactions, done if goes_on else config.epochs)
     if goes_on:
-        embeddings, rank = model.encoder.embeddings, ranking.top_items
+        embeddings, rank = model.encoder.embeddings, None
         if group is not None:
             assembly = Assembly(part, model, Columns(group))
             assembly.distribute()
