@@ -37,6 +37,7 @@ from recns_tf.commands.app import Call, Command
 from recns_tf.config.flags import A_DURATION, Checked, one_of, option
 from recns_tf.errors import UserError
 from recns_tf.utils import markdown
+from recns_tf.utils.child_processes import command_line
 from recns_tf.utils.files import write_json
 
 K = 10
@@ -72,7 +73,7 @@ class Service:
     def start(self, port: int) -> None:
         """Start it, and wait for the address that it prints."""
         self.started = time.perf_counter()
-        command = [sys.executable, "-m", "recns_tf", "serve", str(self.run), *self.flags]
+        command = command_line("serve", str(self.run), *self.flags)
         self.process = subprocess.Popen(
             [*command, f"--port={port}"], stdout=subprocess.PIPE, text=True
         )

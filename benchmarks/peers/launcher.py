@@ -15,7 +15,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from recns_tf.experiments.sweep import kill_with_parent
+from recns_tf.utils.child_processes import kill_with_parent
 
 
 def main(file: str, *command: str) -> None:

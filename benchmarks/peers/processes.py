@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from recns_tf.errors import UserError
-from recns_tf.experiments.sweep import kill_with_parent, last_line, signal_text
+from recns_tf.utils.child_processes import kill_with_parent, last_line, signal_text
 from recns_tf.utils.parallel import CORES
 
 KIBIBYTE = 1024

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -15,6 +14,7 @@ from benchmarks.peers.workload import ENCODER, Workload, own_settings, recbole_s
 from recns_tf.comparison.embedding_files import Embeddings, read_embeddings, read_run
 from recns_tf.interactions import Interactions
 from recns_tf.runs.folder import RunFolder
+from recns_tf.utils.child_processes import command_line
 from recns_tf.utils.files import read_json, write_json
 from recns_tf.utils.parallel import CORES
 
@@ -65,7 +65,7 @@ class Ours:
         """Train in an ordinary run; see Program."""
         name = f"{workload.name}-{OURS}-{seed}"
         command = [
-            *(sys.executable, "-m", "recns_tf", workload.dataset, ENCODER),
+            *command_line(workload.dataset, ENCODER),
             *(f"--{key}={value}" for key, value in own_settings(workload, seed).items()),
             *(f"--data_dir={self.data_dir}", f"--runs_dir={self.folder}"),
             *(f"--run_name={name}", "--overwrite"),

@@ -14,7 +14,8 @@ from recns_tf import registry
 from recns_tf.commands.app import Call, Command
 from recns_tf.config.flags import A_FOLDER, Checked, option, whole
 from recns_tf.errors import UserError
-from recns_tf.utils.worker_processes import program, run_together
+from recns_tf.utils.child_processes import command_line
+from recns_tf.utils.worker_processes import run_together
 
 MOST = 64
 STRATEGY = "--strategy=columns"
@@ -36,7 +37,7 @@ def main(call: Call) -> None:
         flag, _, value = word.lstrip("-").partition("=")
         if flag == "strategy" and value in registry.STRATEGIES:
             raise UserError(f"{word}: 'launch' trains with {STRATEGY}; leave the flag out.")
-    command = program("train", *call.words, STRATEGY)
+    command = command_line("train", *call.words, STRATEGY)
     run_together(command, settings.workers, Path(settings.log_dir))
 
 

@@ -6,13 +6,8 @@ sweep therefore produces the tables of an uninterrupted one.
 
 from __future__ import annotations
 
-import ctypes
-import os
-import re
-import signal
 import statistics
 import subprocess
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -22,11 +17,10 @@ from typing import NamedTuple
 from recns_tf.config.config import Workspace
 from recns_tf.config.custom_parts import custom_parts
 from recns_tf.experiments.cells import DONE, Cell, is_locked, results_of, state, unique_cells
+from recns_tf.utils import child_processes
+from recns_tf.utils.child_processes import command_line, last_line, signal_text
 from recns_tf.utils.files import write_json
-from recns_tf.utils.parallel import CORES
-from recns_tf.utils.program import PACKAGE
 
-PR_SET_PDEATHSIG = 1
 WRITTEN_TO = "another process is writing to"
 POLL_SECONDS = 0.2
 
@@ -61,7 +55,7 @@ def train_command(cell: Cell, settings: Path, workspace: Workspace) -> list[str]
     """Return the command line that trains a cell; it names parts outside the package."""
     custom = custom_parts({"sampler": cell.config.sampler, "loss": cell.config.loss})
     return [
-        *(sys.executable, "-m", "recns_tf", "train", cell.config.dataset, cell.config.encoder),
+        *command_line("train", cell.config.dataset, cell.config.encoder),
         *(f"--config={settings}", f"--run_name={cell.name}"),
         *(f"--runs_dir={workspace.runs_dir}", f"--data_dir={workspace.data_dir}"),
         *(f"--{part}={name}" for part, name in custom.items()),
@@ -192,46 +186,11 @@ def start(cell: Cell, workspace: Workspace, folder: Path, jobs: int, command: Co
     write_json(settings, cell.config.to_json())
     log = folder / "logs" / f"{cell.name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    threads = str(max(1, CORES // jobs))
-    path = os.pathsep.join(filter(None, [str(PACKAGE.parent), os.environ.get("PYTHONPATH")]))
-    environment = {"TF_NUM_INTRAOP_THREADS": threads, "OMP_NUM_THREADS": threads}
-    parent = os.getpid()
     with log.open("ab") as output:
-        process = subprocess.Popen(
-            command(cell, settings, workspace),
-            env=environment | os.environ | {"PYTHONPATH": path},
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            preexec_fn=lambda: kill_with_parent(parent),
+        process = child_processes.start(
+            command(cell, settings, workspace), child_processes.shared_environment(jobs), output
         )
     return Running(cell, process, log, time.monotonic())
-
-
-def kill_with_parent(parent: int) -> None:
-    """Ask Linux to kill this process when its parent ends for any reason.
-
-    A run that outlives its sweep would compete with the next sweep. On other systems it does, and
-    the next sweep waits until its folder is unlocked.
-    """
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)
-
-
-def last_line(log: Path) -> str:
-    """Return the last non-empty line of a log."""
-    lines = re.split(r"[\r\n]+", log.read_text(encoding="utf-8", errors="replace").strip())
-    return lines[-1].strip()
-
-
-def signal_text(status: int) -> str:
-    """Return a note on a process that was ended by a signal, or an empty string."""
-    if status >= 0:
-        return ""
-    memory = ", perhaps out of memory" if status == -signal.SIGKILL else ""
-    return f" (ended by signal {-status}{memory})"
 
 
 def time_left(seconds: Sequence[float], left: int, jobs: int) -> str:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -15,13 +13,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from recns_tf.errors import UserError
-from recns_tf.utils.parallel import CORES
+from recns_tf.utils.child_processes import last_line, shared_environment, start
 
 POLL_SECONDS = 0.2
 PATIENCE_SECONDS = 10.0
 """How long the other workers may take to end by themselves once one has failed."""
-THREADS = ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS")
-"""Environment variables that limit the threads of a process."""
 
 
 class Ended(NamedTuple):
@@ -58,9 +54,7 @@ def run_together(command: Sequence[str], count: int, logs: Path) -> None:
             output = None
             if number:
                 output = stack.enter_context(log_of(logs, number).open("wb"))
-            processes.append(
-                subprocess.Popen(command, env=environment, stdout=output, stderr=output)
-            )
+            processes.append(start(command, environment, output))
         try:
             failed = first_failure(processes)
         finally:
@@ -76,12 +70,12 @@ def environments(count: int) -> list[dict[str, str]]:
         for each in sockets:
             each.bind(("127.0.0.1", 0))
         addresses = [f"127.0.0.1:{each.getsockname()[1]}" for each in sockets]
-    threads = dict.fromkeys(THREADS, str(max(1, CORES // count)))
+    shared = shared_environment(count)
     tasks = (
         {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": number}}
         for number in range(count)
     )
-    return [threads | os.environ | {"TF_CONFIG": json.dumps(each)} for each in tasks]
+    return [shared | {"TF_CONFIG": json.dumps(each)} for each in tasks]
 
 
 def first_failure(processes: Sequence[subprocess.Popen[bytes]]) -> Ended | None:
@@ -116,8 +110,8 @@ def describe(failed: Ended, count: int, logs: Path) -> str:
     how = f"with status {status}" if status > 0 else f"by {signal.Signals(-status).name}"
     said = "its message is above"
     if number:
-        lines = log_of(logs, number).read_text(errors="replace").strip().splitlines()
-        last = f"; its last line: {lines[-1]}" if lines else ""
+        line = last_line(log_of(logs, number))
+        last = f"; its last line: {line}" if line else ""
         said = f"see {log_of(logs, number)}{last}".rstrip(".")
     return (
         f"worker {number} of {count} has ended {how}; {said}. The same command continues after "
@@ -128,8 +122,3 @@ def describe(failed: Ended, count: int, logs: Path) -> str:
 def log_of(logs: Path, number: int) -> Path:
     """Return the log of a worker."""
     return logs / f"worker-{number}.log"
-
-
-def program(*words: str) -> list[str]:
-    """Return the command line of this program with some words."""
-    return [sys.executable, "-m", "recns_tf", *words]

@@ -15,6 +15,7 @@ from recns_tf.config.config import Config, Workspace
 from recns_tf.errors import UserError
 from recns_tf.experiments import cells, plans, sweep
 from recns_tf.training.train import train_and_evaluate
+from recns_tf.utils import child_processes
 from tests.experiments.worlds import METRICS, SMALL, results
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -63,7 +64,7 @@ def world(tmp_path):
 @pytest.mark.slow
 def test_cells_run_once_and_at_most_jobs_in_parallel(world, tmp_path, capfd, monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr(sweep, "CORES", 4)
+    monkeypatch.setattr(child_processes, "CORES", 4)
     found, run = world
     assert run(jobs=2) == [] == run(jobs=2)
     logs = [(tmp_path / "table" / "logs" / f"{cell.name}.log").read_text() for cell in found]

@@ -2,8 +2,6 @@
 
 import dataclasses
 import json
-import os
-import socket
 import sys
 import time
 from contextlib import ExitStack
@@ -14,6 +12,7 @@ import pytest
 from recns_tf.config.config import Config
 from recns_tf.errors import UserError
 from recns_tf.samplers.parts import Parts
+from recns_tf.utils.worker_processes import environments
 from tests.conftest import TOY
 from tests.processes import ENVIRONMENT, ROOT, run, started
 
@@ -31,16 +30,7 @@ SCORES = {
 
 def cluster(count):
     """Return the environment of each of some workers on this machine."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        addresses = [f"127.0.0.1:{each.getsockname()[1]}" for each in sockets]
-    configs = (
-        {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": number}}
-        for number in range(count)
-    )
-    return [os.environ | ENVIRONMENT | {"TF_CONFIG": json.dumps(each)} for each in configs]
+    return [each | ENVIRONMENT for each in environments(count)]
 
 
 def line(folder, *cases):

@@ -7,7 +7,7 @@ import pytest
 
 from recns_tf.errors import UserError
 from recns_tf.ops.workers import read_task
-from recns_tf.utils import worker_processes
+from recns_tf.utils import child_processes, worker_processes
 from recns_tf.utils.worker_processes import environments, run_together
 
 PLACE = "import json, os, sys; number = json.loads(os.environ['TF_CONFIG'])['task']['index']; "
@@ -18,7 +18,7 @@ def script(text):
 
 
 def test_every_worker_has_its_place_in_one_cluster(monkeypatch):
-    monkeypatch.setattr(worker_processes, "CORES", 7)
+    monkeypatch.setattr(child_processes, "CORES", 7)
     monkeypatch.setenv("OMP_NUM_THREADS", "5")
     found = environments(3)
     tasks = [read_task(each["TF_CONFIG"]) for each in found]
