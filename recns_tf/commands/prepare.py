@@ -16,7 +16,7 @@ from typing import Any
 
 from recns_tf import registry
 from recns_tf.commands.app import Call, Command
-from recns_tf.config.cluster import ClusterSettings
+from recns_tf.config.cluster import LOCALLY, ClusterSettings
 from recns_tf.config.flags import A_FOLDER, A_FOLDER_NAME, Checked, explicit_flags, option
 from recns_tf.datasets import prepared
 from recns_tf.datasets.account import account
@@ -37,8 +37,6 @@ from recns_tf.utils.text import LONGEST_LIST, count, shown
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 INPUTS = {"input": TRAIN, "train_input": TRAIN, "valid_input": VALID, "test_input": TEST}
 """The flags that name files, and the part of the data in the files of a log already split."""
-
-LOCALLY = ClusterSettings()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

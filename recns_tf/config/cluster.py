@@ -51,3 +51,7 @@ class ClusterSettings(Checked):
         """Raise UserError if a package that these settings need is not installed."""
         if self.engine == RAY and importlib.util.find_spec("ray") is None:
             raise UserError("--engine=ray needs the package ray: pip install 'recns-tf[cluster]'.")
+
+
+LOCALLY = ClusterSettings()
+"""In this process."""

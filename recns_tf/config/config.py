@@ -238,6 +238,10 @@ class Config(EncoderSettings, SamplerSettings, InitialSettings, DeviceSettings, 
         after_first = epoch - (self.eval_first or self.eval_every)
         return after_first >= 0 and after_first % self.eval_every == 0
 
+    def is_validated(self, epoch: int) -> bool:
+        """Return whether an epoch, counted from 1, ends with a validation, as the last one does."""
+        return epoch == self.epochs or self.is_due(epoch)
+
     @property
     def ks(self) -> list[int]:
         """The K of the metrics, ascending, without duplicates."""

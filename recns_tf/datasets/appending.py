@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recns_tf.config.cluster import ClusterSettings
+from recns_tf.config.cluster import LOCALLY, ClusterSettings
 from recns_tf.datasets import prepared
 from recns_tf.datasets.account import account
 from recns_tf.datasets.formats.engines import engine
@@ -27,8 +27,6 @@ from recns_tf.interactions import Interactions
 from recns_tf.registry import PREPARED
 from recns_tf.utils.damage import reading
 from recns_tf.utils.text import count
-
-LOCALLY = ClusterSettings()
 
 
 def append(

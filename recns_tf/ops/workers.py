@@ -1,4 +1,4 @@
-"""The processes that train one model together, and what they tell each other.
+"""The processes that train one model together, and how they exchange tensors.
 
 Each process is a worker of a cluster that the environment variable TF_CONFIG describes, as for
 tf.distribute. Worker 0, the chief, writes the files. The engine is TensorFlow's own: the collective
@@ -94,7 +94,7 @@ def is_address(text: Any) -> bool:
 
 
 class Workers:
-    """The workers of a cluster, seen from one of them.
+    """The workers of a cluster, seen from one of them. A single one exchanges nothing.
 
     Args:
         task: of this process.
@@ -138,24 +138,18 @@ class Workers:
 
     def sum(self, values: tf.Tensor) -> tf.Tensor:
         """Return the sum over all workers of tensors of the same shape, which has no gradient."""
-        if self.count == 1:
-            return values
         return self.run(
             lambda part: tf.distribute.get_replica_context().all_reduce("SUM", part), values
         )
 
     def gather(self, rows: tf.Tensor, axis: int = 0) -> tf.Tensor:
         """Return the tensors of all workers, joined along an axis."""
-        if self.count == 1:
-            return rows
         return self.run(
             lambda part: tf.distribute.get_replica_context().all_gather(part, axis), rows
         )
 
     def from_chief(self, values: NDArray[Any]) -> NDArray[Any]:
         """Return the chief's array on all workers; others pass one of the same shape and dtype."""
-        if self.count == 1:
-            return values
         sent = values if self.is_chief else np.zeros_like(values)
         is_bool = sent.dtype == np.bool_
         received = self.sum(tf.constant(sent.astype(np.int32) if is_bool else sent)).numpy()

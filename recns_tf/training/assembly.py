@@ -62,21 +62,15 @@ class Assembly:
         for number, (part, width) in enumerate(zip(self.parts, self.widths, strict=True)):
             divided = self.is_divided(part, width)
             shape = (*part.shape[:-1], width) if divided else part.shape
-            rows = min(ROWS, shape[0]) if divided else 0
-            if self.wholes is not None:
-                values = self.wholes[number].numpy()
-            elif divided:
-                values = np.broadcast_to(np.zeros((), part.dtype), shape)
+            # Only the shape of the others' values counts; zeros take no memory until they are read.
+            whole = self.wholes[number].numpy() if self.wholes else np.zeros(shape, part.dtype)
+            if divided:
+                blocks = (whole[start : start + ROWS] for start in range(0, len(whole), ROWS))
+                own = self.columns.of(width)
+                found = np.concatenate([self.group.from_chief(each)[:, own] for each in blocks])
             else:
-                values = np.zeros(shape, part.dtype)
-            if not divided:
-                part.assign(self.group.from_chief(values))
-                continue
-            own = [
-                self.group.from_chief(values[start : start + rows])[:, self.columns.of(width)]
-                for start in range(0, shape[0], rows)
-            ]
-            part.assign(np.concatenate(own))
+                found = self.group.from_chief(whole)
+            part.assign(found)
 
     def embeddings(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return the embeddings with all columns, on every worker: float32 [U, d] and [I, d]."""
@@ -137,21 +131,20 @@ class Follow(keras.callbacks.Callback):
     """Takes part in the chief's validation.
 
     Args:
-        validate, is_due: as for EpochEnd.
+        validate, is_validated: as for EpochEnd.
     """
 
     def __init__(
-        self, validate: Callable[[int], dict[str, Any]] | None, is_due: Callable[[int], bool]
+        self, validate: Callable[[int], dict[str, Any]] | None, is_validated: Callable[[int], bool]
     ):
         super().__init__()
-        self.validate, self.is_due = validate, is_due
+        self.validate, self.is_validated = validate, is_validated
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Validate if the chief does; `epoch` counts from 0."""
         del logs
-        number = epoch + 1
-        if self.validate and (number == self.params["epochs"] or self.is_due(number)):
-            self.validate(number)
+        if self.validate and self.is_validated(epoch + 1):
+            self.validate(epoch + 1)
 
 
 class Agree(keras.callbacks.Callback):

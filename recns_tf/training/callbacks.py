@@ -102,8 +102,7 @@ class EpochEnd(keras.callbacks.Callback):
         folder: folder of the run.
         checkpoints: saves the model and the optimizer after every epoch.
         validate: returns the validation metrics after an epoch; None disables validation.
-        is_due: returns whether to validate after an epoch, counted from 1; the last epoch is
-            always validated.
+        is_validated: returns whether to validate after an epoch, counted from 1.
         patience: validations without improvement before training stops.
         metric: the validation metric that selects the best epoch.
         keep: which epoch's weights are kept, "best" or "last".
@@ -116,7 +115,7 @@ class EpochEnd(keras.callbacks.Callback):
         checkpoints: Checkpoints,
         validate: Callable[[int], dict[str, Any]] | None,
         *,
-        is_due: Callable[[int], bool],
+        is_validated: Callable[[int], bool],
         patience: int,
         metric: str,
         keep: str,
@@ -127,7 +126,7 @@ class EpochEnd(keras.callbacks.Callback):
         self.folder = folder
         self.checkpoints = checkpoints
         self.validate = validate
-        self.is_due = is_due
+        self.is_validated = is_validated
         self.patience = patience
         self.metric = metric
         self.keep = keep
@@ -154,8 +153,7 @@ class EpochEnd(keras.callbacks.Callback):
         require_finite_loss(row["loss"], number)
         saved = self.saved or self.model
         require_finite_weights(saved.trainable_variables, number)
-        last = number == self.params["epochs"]
-        if self.validate and (last or self.is_due(number)):
+        if self.validate and self.is_validated(number):
             row["valid"] = self.validate(number)
         row["seconds"] = round(seconds, 3)
         self.rows.append(row)

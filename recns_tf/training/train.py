@@ -16,11 +16,11 @@ from recns_tf import datasets
 from recns_tf.config.config import Config, Workspace, complete
 from recns_tf.config.logs import LogSettings
 from recns_tf.datasets.cold_start import cold_start, sentences
-from recns_tf.encoders.columns import STRATEGY, Columns
+from recns_tf.encoders.columns import STRATEGY, Columns, columns_of
 from recns_tf.errors import UserError
 from recns_tf.evaluation.part_metrics import caveats
 from recns_tf.interactions import Interactions
-from recns_tf.ops.workers import VARIABLE, Workers, explaining_lost_workers, read_task, workers
+from recns_tf.ops.workers import VARIABLE, Workers, explaining_lost_workers, read_task
 from recns_tf.regions.candidate_sets import CandidateSets
 from recns_tf.regions.region import Region
 from recns_tf.runs.files import ANEW
@@ -105,7 +105,8 @@ def train_and_evaluate(
     with silenced_stdout() if quiet else nullcontext():
         with folder.claim(settings, workspace.overwrite, complete):
             results = folder.read_results()
-            with explained(folder=folder.path, advice=ADVICE), explaining_lost_workers():
+            lost = nullcontext() if group is None else explaining_lost_workers()
+            with explained(folder=folder.path, advice=ADVICE), lost:
                 logs = callbacks_for(log_settings or LogSettings(), folder, config)
                 if before is not None:
                     before(folder)
@@ -179,7 +180,7 @@ def run(
             folder,
             checkpoints,
             validate,
-            is_due=config.is_due,
+            is_validated=config.is_validated,
             patience=config.patience,
             metric=metric,
             keep=config.keep,
@@ -221,7 +222,8 @@ def join(config: Config) -> Workers | None:
         UserError: TF_CONFIG is not right, or names several workers but --strategy none of them.
     """
     if config.strategy == STRATEGY:
-        return workers() if workers().count > 1 else None
+        columns = columns_of(config)
+        return columns.group if columns else None
     count = len(read_task(os.environ.get(VARIABLE, "")).addresses)
     if count > 1:
         raise UserError(
@@ -243,7 +245,7 @@ def follow(config: Config, interactions: Interactions, cache: Path | None, group
     callbacks = [
         Refresh(candidate_sets, part, config.table_steps),
         Collect(assembly),
-        Follow(validate, config.is_due),
+        Follow(validate, config.is_validated),
         Agree(assembly),
     ]
     fit(part, pipeline, candidate_sets, done, config, callbacks)

@@ -2,8 +2,8 @@
 
     python -m tests.training.columns FOLDER CASE...
 
-Each case is a run in FOLDER. A case CASE:EPOCHS stops or goes on after other epochs. Prints the
-bytes that a step adds up among the workers, by case.
+Each case is a run in FOLDER. A case CASE:EPOCHS trains for other epochs. Prints how many
+scores per pair a step adds up among the workers, by case.
 """
 
 import dataclasses

@@ -15,9 +15,9 @@ from recns_tf.datasets.appending import append
 from recns_tf.datasets.formats import engines
 from recns_tf.datasets.preparation import Preparation
 from recns_tf.errors import UserError
+from recns_tf.utils.ray_tasks import connected
 
 ray = pytest.importorskip("ray")
-from ray.cluster_utils import Cluster  # noqa: E402
 
 pytestmark = pytest.mark.slow
 ON_RAY = ClusterSettings(engine="ray")
@@ -25,15 +25,11 @@ COLUMNS = {"label": "label", "timestamp": "at", "positive": "==2", "exposed": "=
 
 
 @pytest.fixture(scope="module")
-def cluster():
-    """A cluster of two machines with one core each, to which this process is connected."""
-    found = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
-    found.spare = found.add_node(num_cpus=1)
-    ray.init(address=found.address, log_to_driver=False)
-    found.wait_for_nodes()
-    yield found
-    ray.shutdown()
-    found.shutdown()
+def cluster(ray_cluster):
+    """A cluster of several machines with one core each, to which this process is connected."""
+    with connected(ray_cluster.address):
+        ray_cluster.wait_for_nodes()
+        yield ray_cluster
 
 
 def write_parts(folder, kind, parts=4, rows=300, ids="u{}"):
@@ -150,9 +146,10 @@ def node_of(place):
 def test_a_machine_that_is_lost_meanwhile_changes_nothing(tmp_path, cluster, monkeypatch):
     # A column of so many rows is held by the machine that read it.
     folder = write_parts(tmp_path / "log", "csv", parts=6, rows=20_000)
+    spare = cluster.add_node(num_cpus=1, object_store_memory=100_000_000)
     nodes = set()
-    while len(nodes) < 2:
-        nodes.update(engines.on_ray(node_of, range(4)))
+    while spare.node_id not in nodes:
+        nodes.update(engines.on_ray(node_of, range(6)))
     ordered, removed = engines.ordered_results, []
 
     def losing(*arguments, **options):
@@ -160,7 +157,7 @@ def test_a_machine_that_is_lost_meanwhile_changes_nothing(tmp_path, cluster, mon
             yield result
             if not removed:
                 time.sleep(1)
-                removed.append(cluster.remove_node(cluster.spare, allow_graceful=False))
+                removed.append(cluster.remove_node(spare, allow_graceful=False))
 
     monkeypatch.setattr(engines, "ordered_results", losing)
     assert_same(tmp_path, input=str(folder), split="temporal", **COLUMNS)

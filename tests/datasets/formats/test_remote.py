@@ -10,19 +10,10 @@ import pytest
 
 from recns_tf.datasets.formats.remote import RemoteFile
 from recns_tf.datasets.formats.sources import Source, checksum, find_sources, opened
-from recns_tf.datasets.formats.tables import line_of_row, read_batches
+from recns_tf.datasets.formats.tables import line_of_row
 from recns_tf.errors import UserError
 from recns_tf.utils.files import sha256
-
-TABLE = b"user_id,item_id\n1,2\n"
-
-
-def columns(source, names=("user_id", "item_id")):
-    batches = list(read_batches(source, names))
-    return [
-        [value for batch in batches for value in batch[place].to_pylist()]
-        for place in range(len(names))
-    ]
+from tests.datasets.formats.test_sources import TABLE, columns
 
 
 def test_an_address_stands_for_a_file_a_folder_or_a_glob_as_a_path_does(tmp_path):
