@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
-from recns_tf.encoders.base import FullTables
+from recns_tf.encoders.tables import FullTables
 from recns_tf.ops.workers import Workers, workers
 
 if TYPE_CHECKING:

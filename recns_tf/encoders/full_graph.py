@@ -9,9 +9,10 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from recns_tf.encoders.base import Encoder, FullTables, initial_nodes
+from recns_tf.encoders.base import Encoder, initial_nodes
 from recns_tf.encoders.columns import Columns, ColumnTables
 from recns_tf.encoders.layers import LayeredTables
+from recns_tf.encoders.tables import FullTables
 from recns_tf.ops import random
 from recns_tf.ops.random import Purpose
 

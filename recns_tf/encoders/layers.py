@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
-from recns_tf.encoders.base import FullTables, StaleTables, Tables
+from recns_tf.encoders.tables import FullTables, StaleTables, Tables
 
 
 def pooled(layers: Sequence[tf.Tensor], weights: Sequence[tf.Tensor | float] | None) -> tf.Tensor:

@@ -24,12 +24,13 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from recns_tf.encoders.base import Encoder, FullTables, glorot_uniform, half_squares, initial_nodes
+from recns_tf.encoders.base import Encoder, glorot_uniform, half_squares, initial_nodes
 from recns_tf.encoders.neighbors import Neighbors, OwnDraws, SharedColumns, check_columns
 from recns_tf.encoders.new_nodes import NewNodes, constant, lengths, sums
 from recns_tf.encoders.pinsage_tables import DrawnTables, WholeTables
 from recns_tf.encoders.propagation import Adjacency, bipartite
 from recns_tf.encoders.saving import derived, serializable
+from recns_tf.encoders.tables import FullTables
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions, degrees_of_items
 from recns_tf.ops import random

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import tensorflow as tf
 
-from recns_tf.encoders.base import FullTables, Tables
+from recns_tf.encoders.tables import FullTables, Tables
 from recns_tf.ops.gather import products
 
 

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 import tensorflow as tf
 
-from recns_tf.encoders.base import Tables
 from recns_tf.encoders.saving import serializable
+from recns_tf.encoders.tables import Tables
 from recns_tf.ops.item_sets import ItemSets
 from recns_tf.samplers.base import SamplerContext
 from recns_tf.samplers.batch import Batch

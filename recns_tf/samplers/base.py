@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 import keras
 import tensorflow as tf
 
-from recns_tf.encoders.base import Encoder, Tables
+from recns_tf.encoders.base import Encoder
 from recns_tf.encoders.columns import Columns
 from recns_tf.encoders.saving import Serializable
+from recns_tf.encoders.tables import Tables
 from recns_tf.interactions import Interactions
 from recns_tf.ops.item_sets import ItemSets
 from recns_tf.ops.replicas import SameEverywhere

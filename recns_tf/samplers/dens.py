@@ -43,9 +43,10 @@ from typing import TYPE_CHECKING, ClassVar, Self
 import keras
 import tensorflow as tf
 
-from recns_tf.encoders.base import Encoder, FullTables, Tables
+from recns_tf.encoders.base import Encoder
 from recns_tf.encoders.layers import LayeredTables, layered
 from recns_tf.encoders.saving import serializable
+from recns_tf.encoders.tables import FullTables, Tables
 from recns_tf.errors import UserError
 from recns_tf.ops import random
 from recns_tf.ops.gates import gated_products

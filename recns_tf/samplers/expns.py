@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, ClassVar, Self
 import tensorflow as tf
 from scipy.sparse import csr_array
 
-from recns_tf.encoders.base import Tables
 from recns_tf.encoders.saving import derived, serializable
+from recns_tf.encoders.tables import Tables
 from recns_tf.ops import random
 from recns_tf.ops.item_sets import ItemSets, ListedItems
 from recns_tf.ops.random import Purpose

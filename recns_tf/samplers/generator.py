@@ -19,7 +19,8 @@ import keras
 import tensorflow as tf
 
 from recns_tf import losses
-from recns_tf.encoders.base import Encoder, Tables, initial_nodes
+from recns_tf.encoders.base import Encoder, initial_nodes
+from recns_tf.encoders.tables import Tables
 from recns_tf.ops import random, replicas
 from recns_tf.ops.adam import FusedAdam
 from recns_tf.ops.gather import products

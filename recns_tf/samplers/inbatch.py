@@ -26,8 +26,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from recns_tf import losses, registry
-from recns_tf.encoders.base import Tables
 from recns_tf.encoders.saving import serializable, to_tensor
+from recns_tf.encoders.tables import Tables
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
 from recns_tf.ops import random

@@ -7,8 +7,8 @@ from typing import ClassVar
 
 import tensorflow as tf
 
-from recns_tf.encoders.base import Tables
 from recns_tf.encoders.layers import LayeredTables, layered
+from recns_tf.encoders.tables import Tables
 from recns_tf.samplers.base import Choice
 from recns_tf.samplers.batch import Batch
 from recns_tf.samplers.own_candidates import CandidateSampler

@@ -27,8 +27,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from recns_tf.encoders.base import Tables
 from recns_tf.encoders.saving import serializable, to_tensor
+from recns_tf.encoders.tables import Tables
 from recns_tf.ops import random
 from recns_tf.ops.item_sets import ItemSets
 from recns_tf.ops.random import Purpose

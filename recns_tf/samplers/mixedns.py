@@ -19,8 +19,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from recns_tf.encoders.base import Tables
 from recns_tf.encoders.saving import derived, serializable, to_tensor
+from recns_tf.encoders.tables import Tables
 from recns_tf.interactions import Interactions
 from recns_tf.ops import random
 from recns_tf.ops.item_sets import ItemSets

@@ -14,8 +14,8 @@ import numpy as np
 import tensorflow as tf
 from scipy.sparse import csr_array
 
-from recns_tf.encoders.base import Tables
 from recns_tf.encoders.saving import derived, serializable
+from recns_tf.encoders.tables import Tables
 from recns_tf.interactions import degrees_of_items
 from recns_tf.ops import random
 from recns_tf.ops.item_sets import ComplementItems, ItemSets

@@ -20,8 +20,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from recns_tf.encoders.base import Encoder, Tables
+from recns_tf.encoders.base import Encoder
 from recns_tf.encoders.saving import serializable, to_tensor
+from recns_tf.encoders.tables import Tables
 from recns_tf.errors import UserError
 from recns_tf.ops import random
 from recns_tf.ops.item_sets import ItemSets

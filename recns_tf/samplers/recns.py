@@ -8,8 +8,8 @@ import tensorflow as tf
 
 from recns_tf.config import distributions
 from recns_tf.config.distributions import Distribution
-from recns_tf.encoders.base import Tables
 from recns_tf.encoders.saving import serializable
+from recns_tf.encoders.tables import Tables
 from recns_tf.errors import UserError
 from recns_tf.samplers.base import Choice, Sampler, SamplerContext
 from recns_tf.samplers.batch import Batch

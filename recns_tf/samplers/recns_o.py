@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from recns_tf.config import distributions
 from recns_tf.config.distributions import Distribution
-from recns_tf.encoders.base import Tables
 from recns_tf.encoders.saving import serializable
+from recns_tf.encoders.tables import Tables
 from recns_tf.ops import random
 from recns_tf.ops.random import Purpose
 from recns_tf.samplers.base import Choice, Sampler, SamplerContext

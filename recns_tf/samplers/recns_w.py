@@ -6,8 +6,8 @@ from typing import ClassVar
 
 import tensorflow as tf
 
-from recns_tf.encoders.base import Tables
 from recns_tf.encoders.saving import serializable
+from recns_tf.encoders.tables import Tables
 from recns_tf.samplers.base import Choice, Sampler
 from recns_tf.samplers.batch import Batch
 

@@ -25,8 +25,9 @@ import numpy as np
 import tensorflow as tf
 from scipy.sparse import csr_array
 
-from recns_tf.encoders.base import Encoder, Tables
+from recns_tf.encoders.base import Encoder
 from recns_tf.encoders.saving import derived, serializable
+from recns_tf.encoders.tables import Tables
 from recns_tf.errors import UserError
 from recns_tf.ops import random
 from recns_tf.ops.item_sets import ItemSets

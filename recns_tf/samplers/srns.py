@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, ClassVar, Self
 import numpy as np
 import tensorflow as tf
 
-from recns_tf.encoders.base import Encoder, Tables
+from recns_tf.encoders.base import Encoder
 from recns_tf.encoders.columns import Columns
 from recns_tf.encoders.saving import serializable
+from recns_tf.encoders.tables import Tables
 from recns_tf.errors import UserError
 from recns_tf.ops import kernels, random
 from recns_tf.ops.gather import products

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 import tensorflow as tf
 
-from recns_tf.encoders.base import Tables
 from recns_tf.encoders.saving import serializable
+from recns_tf.encoders.tables import Tables
 from recns_tf.ops import random
 from recns_tf.ops.item_sets import ItemSets
 from recns_tf.samplers.base import Choice, Sampler, SamplerContext

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from recns_tf.encoders.base import Tables
+from recns_tf.encoders.tables import Tables
 from recns_tf.ops import kernels, random
 from recns_tf.ops.random import Purpose
 from recns_tf.samplers.batch import Batch

@@ -8,8 +8,9 @@ import keras
 import tensorflow as tf
 
 from recns_tf import losses
-from recns_tf.encoders.base import Encoder, StaleTables, Tables
+from recns_tf.encoders.base import Encoder
 from recns_tf.encoders.saving import DATA_KINDS, DataKind, Serializable, serializable
+from recns_tf.encoders.tables import StaleTables, Tables
 from recns_tf.losses import Loss
 from recns_tf.ops import kernels, random, replicas
 from recns_tf.ops.clock import seconds_after

@@ -7,9 +7,9 @@ import pytest
 import tensorflow as tf
 
 from recns_tf import registry
-from recns_tf.encoders.base import FullTables, StaleTables
 from recns_tf.encoders.full_graph import FullGraphEncoder
 from recns_tf.encoders.layers import LayeredTables, layered
+from recns_tf.encoders.tables import FullTables, StaleTables
 from recns_tf.errors import UserError
 from recns_tf.ops import random
 from recns_tf.training.build import build

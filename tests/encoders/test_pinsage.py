@@ -7,9 +7,9 @@ from scipy.sparse import csr_array
 
 from recns_tf.config.config import Workspace
 from recns_tf.encoders import pinsage
-from recns_tf.encoders.base import FullTables
 from recns_tf.encoders.pinsage import PinSage
 from recns_tf.encoders.propagation import bipartite
+from recns_tf.encoders.tables import FullTables
 from recns_tf.errors import UserError
 from recns_tf.evaluation import ranking
 from recns_tf.interactions import make_interactions

@@ -9,7 +9,7 @@ import tensorflow as tf
 from recns_tf.config import flagfiles
 from recns_tf.config.config import Config
 from recns_tf.config.distributions import Distribution
-from recns_tf.encoders.base import StaleTables
+from recns_tf.encoders.tables import StaleTables
 from recns_tf.interactions import make_interactions
 from recns_tf.ops import random
 from recns_tf.samplers.base import Choice

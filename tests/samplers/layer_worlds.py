@@ -3,8 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
-from recns_tf.encoders.base import FullTables
 from recns_tf.encoders.layers import LayeredTables
+from recns_tf.encoders.tables import FullTables
 from recns_tf.ops import random
 from recns_tf.ops.random import Purpose
 from recns_tf.samplers.batch import Batch

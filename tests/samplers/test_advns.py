@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from recns_tf.encoders.base import FullTables
+from recns_tf.encoders.tables import FullTables
 from recns_tf.samplers.advns import AdvNS
 from recns_tf.samplers.base import SamplerContext
 from recns_tf.samplers.generator import Feedback, GeneratorOptions

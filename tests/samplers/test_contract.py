@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from recns_tf.encoders.base import FullTables
 from recns_tf.encoders.layers import LayeredTables
+from recns_tf.encoders.tables import FullTables
 from recns_tf.ops import random
 from recns_tf.samplers.batch import Batch
 from recns_tf.training.build import build

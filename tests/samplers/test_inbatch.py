@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from recns_tf import losses
 from recns_tf.config.config import Config
-from recns_tf.encoders.base import FullTables
+from recns_tf.encoders.tables import FullTables
 from recns_tf.errors import UserError
 from recns_tf.interactions import make_interactions
 from recns_tf.ops import random

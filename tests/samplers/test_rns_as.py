@@ -8,7 +8,7 @@ import tensorflow as tf
 from scipy import stats
 from scipy.sparse import csr_array
 
-from recns_tf.encoders.base import FullTables
+from recns_tf.encoders.tables import FullTables
 from recns_tf.errors import UserError
 from recns_tf.interactions import make_interactions
 from recns_tf.ops.item_sets import ListedItems

@@ -8,8 +8,8 @@ import tensorflow as tf
 from scipy.sparse import csr_array
 
 from recns_tf import losses, registry
-from recns_tf.encoders.base import FullTables
 from recns_tf.encoders.layers import LayeredTables
+from recns_tf.encoders.tables import FullTables
 from recns_tf.ops import kernels, random
 from recns_tf.ops.item_sets import ListedItems
 from recns_tf.training.build import build

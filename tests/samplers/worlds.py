@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 from scipy.sparse import csr_array
 
-from recns_tf.encoders.base import FullTables
+from recns_tf.encoders.tables import FullTables
 from recns_tf.ops.item_sets import ComplementItems
 from recns_tf.samplers.batch import Batch
 

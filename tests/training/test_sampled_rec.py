@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from recns_tf import registry
-from recns_tf.encoders.base import StaleTables
+from recns_tf.encoders.tables import StaleTables
 from recns_tf.ops import random
 from recns_tf.ops.random import Purpose
 from recns_tf.training.build import build
