@@ -14,7 +14,7 @@ from recns_tf.config.custom_parts import PARTS, name_of
 from recns_tf.config.logs import LogSettings
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
-from recns_tf.registry import suggestion
+from recns_tf.registry import OVER_WORKERS, suggestion
 from recns_tf.runs.data import NAMES, data_of_run
 from recns_tf.runs.folder import RunFolder
 from recns_tf.serving.recommender import Recommender
@@ -84,9 +84,9 @@ def train(
     chosen = {name: to_setting(name, value) for name, value in settings.items()}
     dataset = data.name if isinstance(data, Interactions) else data
     config = Config.for_run(dataset, chosen.pop("encoder"), **chosen)
-    if config.strategy == "columns":
+    if config.strategy in OVER_WORKERS:
         raise UserError(
-            "strategy='columns' needs several processes: './run.sh launch' starts them."
+            f"strategy='{config.strategy}' needs several processes: './run.sh launch' starts them."
         )
     workspace = Workspace(**places)
     cache = None

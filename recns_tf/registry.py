@@ -252,7 +252,9 @@ DRAW_LAWS = ("proportional", "softmax", "user_softmax", "hardest")
 MERGES = ("flat", "nested")
 SPARSE_ENGINES = ("csr", "coo")
 KERNELS = ("auto", "numba", "tensorflow")
-STRATEGIES = ("none", "mirrored", "columns")
+OVER_WORKERS = ("columns", "batch")
+"""The values of --strategy that divide training among several processes."""
+STRATEGIES = ("none", "mirrored", *OVER_WORKERS)
 INITIAL_OPTIMIZERS = ("new", "kept")
 RANKERS = ("faiss", "tensorflow")
 

@@ -138,6 +138,7 @@ def test_arguments_become_settings(name, value, setting):
         ({"split_seed": 1}, "split_seed is a setting of the data"),
         ({"dataset": "zhihu"}, "no argument 'dataset'"),
         ({"strategy": "columns"}, "strategy='columns' needs several processes"),
+        ({"strategy": "batch"}, "strategy='batch' needs several processes"),
         ({"run_name": "a/b"}, "--run_name=a/b: choose the name of one folder"),
     ],
 )

@@ -1,13 +1,15 @@
-"""Train one model with several worker processes, each with some columns of the embeddings.
+"""Train one model with several worker processes.
 
-The words after -- are those of `train`, with --strategy=columns. Worker 0 writes the run's folder
-and shows its progress; the others write to log_dir/worker-N.log. The numbers are those of one
-worker, and any number of workers continues an interrupted run.
+The words after -- are those of `train`. --strategy=columns, the default here, gives each worker
+some columns of the embeddings; --strategy=batch a share of the pairs of each batch. Worker 0
+writes the run's folder and shows its progress; the others write to log_dir/worker-N.log. The
+numbers are those of one worker, and any number of workers continues an interrupted run.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 from recns_tf import registry
@@ -18,7 +20,6 @@ from recns_tf.utils.child_processes import command_line
 from recns_tf.utils.worker_processes import run_together
 
 MOST = 64
-STRATEGY = "--strategy=columns"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -32,13 +33,27 @@ class LaunchSettings(Checked):
 def main(call: Call) -> None:
     """Run the command."""
     settings = call.settings(LaunchSettings)
-    for word in call.words:
-        # The original repository's --strategy, another name of --sampler, is left to `train`.
-        flag, _, value = word.lstrip("-").partition("=")
-        if flag == "strategy" and value in registry.STRATEGIES:
-            raise UserError(f"{word}: 'launch' trains with {STRATEGY}; leave the flag out.")
-    command = command_line("train", *call.words, STRATEGY)
+    command = command_line("train", *with_strategy(call.words))
     run_together(command, settings.workers, Path(settings.log_dir))
+
+
+def with_strategy(words: Sequence[str]) -> list[str]:
+    """Return the words of a `train` by several workers.
+
+    The original repository's --strategy, another name of --sampler, is left to `train`.
+
+    Raises:
+        UserError: a word asks for training in one process.
+    """
+    flags = (word.lstrip("-").partition("=") for word in words)
+    asked = [value for flag, _, value in flags if flag == "strategy"]
+    several = registry.OVER_WORKERS
+    for value in asked:
+        if value in registry.STRATEGIES and value not in several:
+            legal = " or ".join(several)
+            raise UserError(f"--strategy={value} trains in one process: choose --strategy={legal}.")
+    given = any(value in several for value in asked)
+    return [*words, *([] if given else [f"--strategy={several[0]}"])]
 
 
 COMMAND = Command(

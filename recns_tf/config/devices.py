@@ -28,6 +28,7 @@ class DeviceSettings(Checked):
         "none",
         "devices of a training step; none: one; mirrored: all GPUs of this machine, each with its "
         "share of the pairs and a copy of the model; columns: the workers of TF_CONFIG, each with "
-        "its share of the columns of the embeddings (lightgcn, mf)",
+        "its share of the columns of the embeddings (lightgcn, mf); batch: the workers of "
+        "TF_CONFIG, each with its share of the pairs and a copy of the model",
         one_of(*registry.STRATEGIES),
     )

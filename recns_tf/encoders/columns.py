@@ -39,6 +39,9 @@ class Columns:
         slice(32, 64, None)
     """
 
+    strategy = STRATEGY
+    does = "trains some of the columns of the embeddings"
+
     def __init__(self, group: Workers):
         self.group = group
 

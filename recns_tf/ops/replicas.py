@@ -13,6 +13,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from recns_tf.ops.shares import Share
+
 
 def count() -> int:
     """Return the number of replicas of the step that is being built."""
@@ -27,8 +29,7 @@ def number() -> tf.Tensor:
 class Shares:
     """The division of a batch of pairs among the replicas.
 
-    Replica r of R has the rows from ⌊B r / R⌋ to ⌊B (r + 1) / R⌋. A replica whose share is empty,
-    because B < R, computes a row of another one, which `gather` leaves out.
+    Replica r of R has part r of R; see Share.
 
     Args:
         size: B, int32 scalar.
@@ -47,14 +48,12 @@ class Shares:
         self.replicas = count()
         self.start = tf.constant(0)
         if self.replicas > 1:
-            self.start = size * number() // self.replicas
-            stop = size * (number() + 1) // self.replicas
-            self.is_empty = stop == self.start
-            self.stop = tf.maximum(stop, self.start + 1)
+            self.share = Share(size, number(), self.replicas)
+            self.start = self.share.start
 
     def own(self, rows: tf.Tensor) -> tf.Tensor:
         """Return this replica's rows of a tensor [B, …]."""
-        return rows if self.replicas == 1 else rows[self.start : self.stop]
+        return rows if self.replicas == 1 else self.share.own(rows)
 
     def gather(self, rows: tf.Tensor) -> tf.Tensor:
         """Return the tensor [B, …] of which every replica has computed its rows.
@@ -70,11 +69,9 @@ class Shares:
         @tf.custom_gradient
         def apply(rows: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
             every = tf.distribute.get_replica_context().all_gather(rows, axis=0)
-            return self.in_order(every), own_gradient
-
-        def own_gradient(upstream: tf.Tensor) -> tf.Tensor:
-            own = self.own(upstream)
-            return tf.where(self.is_empty, tf.zeros_like(own), own)
+            return self.in_order(every), lambda upstream: self.share.unless_empty(
+                self.own(upstream)
+            )
 
         return apply(rows)
 
@@ -82,7 +79,7 @@ class Shares:
         """Return the means over the batch of scalars that are means over this replica's pairs."""
         if self.replicas == 1:
             return values
-        rows = tf.where(self.is_empty, 0, self.stop - self.start)
+        rows = tf.where(self.share.is_empty, 0, self.share.stop - self.share.start)
         weight = tf.cast(rows / self.size, tf.float32)
         add = tf.distribute.get_replica_context().all_reduce
         return {

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from recns_tf import losses, registry
+from recns_tf.encoders import columns, rows
 from recns_tf.encoders.base import Encoder
-from recns_tf.encoders.columns import STRATEGY
 from recns_tf.errors import UserError
 from recns_tf.losses import Loss
 from recns_tf.ops.workers import workers
@@ -59,8 +59,10 @@ class Parts(NamedTuple):
                 f"{config.encoder} does not allow, since {self.encoder.without_layers}: choose "
                 "another --sampler, or the encoder lightgcn, ngcf or mf."
             )
-        if config.strategy == STRATEGY:
+        if config.strategy == columns.STRATEGY:
             self.check_columns(config)
+        if config.strategy == rows.STRATEGY:
+            self.check_rows(config)
         self.encoder.check_settings(config)
         self.sampler.check_settings(config)
 
@@ -69,7 +71,8 @@ class Parts(NamedTuple):
         divides = "--strategy=columns divides the columns of the embeddings among the workers"
         if not self.encoder.splits_columns:
             raise UserError(
-                f"{divides}, but {config.encoder} mixes columns: choose the encoder lightgcn or mf."
+                f"{divides}, but {config.encoder} mixes columns: choose --strategy=batch, or the "
+                "encoder lightgcn or mf."
             )
         if not self.sampler.needs_scores_alone:
             legal = (
@@ -86,4 +89,13 @@ class Parts(NamedTuple):
         if config.dim < workers().count:
             raise UserError(
                 f"--dim={config.dim}: choose at least {workers().count}, a column per worker."
+            )
+
+    def check_rows(self, config: Config) -> None:
+        """Raise UserError if a part needs more than rows of its batch; see encoders/rows.py."""
+        if self.sampler.uses_layers or self.sampler.has_auxiliary_loss:
+            raise UserError(
+                "--strategy=batch divides the pairs among the workers, which exchange final "
+                f"embeddings and scores alone, but --sampler={config.sampler} needs more: choose "
+                "another --sampler."
             )

@@ -1,8 +1,8 @@
-"""The whole model of a run whose columns are divided among workers; see encoders/columns.py.
+"""The whole model of a run over several workers; see encoders/columns.py and encoders/rows.py.
 
-After each epoch the chief puts the columns of all workers together, so that checkpoints, kept
-weights and results are those of an ordinary run, and any number of workers can go on from them.
-Tables travel in blocks of rows. All workers must call the methods in the same order.
+After each epoch the chief has the whole model up to date, so that checkpoints, kept weights and
+results are those of an ordinary run, and any number of workers can go on from them. Tables travel
+in blocks of rows. All workers must call the methods in the same order.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from recns_tf.config.config import Config
 from recns_tf.encoders.columns import Columns
+from recns_tf.encoders.rows import Rows
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
 from recns_tf.ops.workers import Workers
@@ -27,6 +28,34 @@ from recns_tf.training.sampled_rec import SampledRec
 
 ROWS = 1 << 16
 """Rows of a block."""
+
+
+Division = Columns | Rows
+"""What of the model's work this worker does."""
+
+
+class Copies:
+    """The state of training, of which every worker has a copy (--strategy=batch).
+
+    Args:
+        model: this worker's model.
+        group: the workers.
+    """
+
+    def __init__(self, model: SampledRec, group: Workers):
+        self.model, self.group = model, group
+
+    def collect(self) -> None:
+        """Bring the chief's whole model up to date: it is."""
+
+    def distribute(self) -> None:
+        """Give every worker the state of the chief's model."""
+        for variable in state(self.model):
+            assign_chiefs(self.group, variable, variable.numpy())
+
+    def embeddings(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return the embeddings, on every worker: float32 [U, D] and [I, D]."""
+        return self.model.encoder.embeddings()
 
 
 class Assembly:
@@ -64,13 +93,8 @@ class Assembly:
             shape = (*part.shape[:-1], width) if divided else part.shape
             # Only the shape of the others' values counts; zeros take no memory until they are read.
             whole = self.wholes[number].numpy() if self.wholes else np.zeros(shape, part.dtype)
-            if divided:
-                blocks = (whole[start : start + ROWS] for start in range(0, len(whole), ROWS))
-                own = self.columns.of(width)
-                found = np.concatenate([self.group.from_chief(each)[:, own] for each in blocks])
-            else:
-                found = self.group.from_chief(whole)
-            part.assign(found)
+            own = self.columns.of(width) if divided else slice(None)
+            assign_chiefs(self.group, part, whole, own)
 
     def embeddings(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return the embeddings with all columns, on every worker: float32 [U, d] and [I, d]."""
@@ -89,6 +113,27 @@ class Assembly:
     def is_divided(self, part: Any, width: int) -> bool:
         """Return whether a variable holds some columns of a whole one with `width` columns."""
         return len(part.shape) > 0 and part.shape[-1] != width
+
+
+def shared_state(
+    division: Division, part: SampledRec, whole: SampledRec | None
+) -> Assembly | Copies:
+    """Return what keeps the state of training together; `part` and `whole` are as for Assembly."""
+    if isinstance(division, Columns):
+        return Assembly(part, whole, division)
+    return Copies(part, division.group)
+
+
+def assign_chiefs(
+    group: Workers, variable: Any, whole: NDArray[Any], columns: slice = slice(None)
+) -> None:
+    """Assign to a variable some columns of the chief's array, which travels in blocks of rows."""
+    if not whole.ndim:
+        variable.assign(group.from_chief(whole))
+        return
+    blocks = (whole[start : start + ROWS] for start in range(0, len(whole), ROWS))
+    found = [group.from_chief(each)[..., columns] for each in blocks]
+    variable.assign(np.concatenate(found) if found else whole[..., columns])
 
 
 def agree_on_start(group: Workers, config: Config, interactions: Interactions, done: int) -> int:
@@ -117,12 +162,12 @@ def state(model: SampledRec) -> list[Any]:
 class Collect(keras.callbacks.Callback):
     """Brings the whole model up to date, before the chief saves it."""
 
-    def __init__(self, assembly: Assembly):
+    def __init__(self, assembly: Assembly | Copies):
         super().__init__()
         self.assembly = assembly
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Collect the columns of all workers."""
+        """Collect what the workers have trained."""
         del epoch, logs
         self.assembly.collect()
 
@@ -150,7 +195,7 @@ class Follow(keras.callbacks.Callback):
 class Agree(keras.callbacks.Callback):
     """Stops training on all workers when the chief stops, at the end of an epoch."""
 
-    def __init__(self, assembly: Assembly):
+    def __init__(self, assembly: Assembly | Copies):
         super().__init__()
         self.group = assembly.group
 

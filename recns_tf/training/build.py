@@ -7,6 +7,7 @@ from pathlib import Path
 from recns_tf import losses
 from recns_tf.config.config import Config
 from recns_tf.encoders.columns import columns_of
+from recns_tf.encoders.rows import rows_of
 from recns_tf.errors import UserError
 from recns_tf.interactions import Interactions
 from recns_tf.ops import kernels
@@ -117,6 +118,7 @@ def make_model(
         sparse_engine=config.sparse_engine,
         scores=config.scores,
     )
+    model.rows = rows_of(config)
     adam = FusedAdam(
         config.learning_rate,
         epsilon=config.adam_epsilon,

@@ -11,6 +11,7 @@ import dataclasses
 from typing import Any, NamedTuple
 
 from recns_tf.config.config import Config
+from recns_tf.encoders.columns import columns_of
 from recns_tf.interactions import Interactions
 from recns_tf.regions.storage import bitmap_bytes
 from recns_tf.utils.memory import available_bytes, require_memory
@@ -83,15 +84,25 @@ def pool_bytes(pool_size: int, num_users: int) -> int:
 
 
 def estimate(config: Config, size: Size) -> dict[str, int]:
-    """Return a lower bound on the bytes of each part, by what it is."""
-    return {
-        "the weights, their gradient and Adam's moments": weight_bytes(config, size),
-        "the embeddings of a step": embedding_bytes(config, size),
-        "the graph": graph_bytes(config, size),
-        "the regions": region_bytes(config, size),
-        "a batch and the scores of its items": batch_bytes(config, size),
-        "the state of the sampler": sampler_bytes(config, size),
+    """Return a lower bound on the bytes of each part, by what it is.
+
+    With --strategy=columns it is that of this worker, which keeps some columns, and also the whole
+    model if it is the chief.
+    """
+    columns, own = columns_of(config), config
+    if columns is not None:
+        own = dataclasses.replace(config, dim=columns.width(config.dim))
+    parts = {
+        "the weights, their gradient and Adam's moments": weight_bytes(own, size),
+        "the embeddings of a step": embedding_bytes(own, size),
+        "the graph": graph_bytes(own, size),
+        "the regions": region_bytes(own, size),
+        "a batch and the scores of its items": batch_bytes(own, size),
+        "the state of the sampler": sampler_bytes(own, size),
     }
+    if columns is not None and columns.group.is_chief:
+        parts["the whole model, to be saved"] = weight_count(config, size) * FLOAT * 3
+    return parts
 
 
 def weight_count(config: Config, size: Size) -> int:

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from recns_tf import losses
 from recns_tf.encoders.base import Encoder
+from recns_tf.encoders.rows import Rows, RowTables
 from recns_tf.encoders.saving import DATA_KINDS, DataKind, Serializable, serializable
 from recns_tf.encoders.tables import StaleTables, Tables
 from recns_tf.losses import Loss
@@ -83,6 +84,8 @@ class SampledRec(Serializable, keras.Model):
         self.sparse_engine = sparse_engine
         self.scores = scores
         self.report = report
+        self.rows: Rows | None = None
+        """Of each batch, those that this worker computes (--strategy=batch); None for all."""
         self.strategy = tf.distribute.get_strategy()
         auxiliary = (AUXILIARY,) * sampler.has_auxiliary_loss
         names = (*STATISTICS, *auxiliary, *negative_statistics.STATISTICS, *sampler.statistics)
@@ -137,14 +140,33 @@ class SampledRec(Serializable, keras.Model):
         """Return the scalar that the L2 coefficient multiplies.
 
         Args:
-            tables: this step's live embeddings.
+            tables: this step's live embeddings, all on this worker.
             users, positives, negatives: as for Encoder.penalty.
         """
         if self.l2_scope == "final":
-            return final_penalty(tables, users, positives, negatives)
-        if self.l2_scope == "all":
-            return self.encoder.whole_penalty(users, positives, negatives)
-        return self.encoder.penalty(users, positives, negatives)
+            return self.final_penalty(tables, users, positives, negatives)
+        function = self.encoder.whole_penalty if self.l2_scope == "all" else self.encoder.penalty
+        value = self.encoder.total(function(users, positives, negatives))
+        return value if self.rows is None else self.rows.once(value)
+
+    def final_penalty(
+        self, tables: Tables, users: tf.Tensor, positives: tf.Tensor, negatives: tf.Tensor
+    ) -> tf.Tensor:
+        """Return (½ Σ‖e_u‖² + ½ Σ‖e_v‖² + ½ Σ‖e_n‖²) / B over the batch's final embeddings."""
+
+        def half_squares(users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
+            return tf.nn.l2_loss(tables.users(users)) + tf.nn.l2_loss(tables.items(items))
+
+        items = tf.concat([positives[:, None], negatives], axis=1)
+        if self.rows is None:
+            total = self.encoder.total(half_squares(users, items))
+        else:
+            total = self.rows.total(half_squares, users, items)
+        return total / tf.cast(tf.size(users), tf.float32)
+
+    def divided(self, tables: Tables) -> Tables:
+        """Return the tables of a step, whose rows are divided among the workers, if any."""
+        return tables if self.rows is None else RowTables(tables, self.rows)
 
     def forward(self, batch: Batch) -> tuple[dict[str, tf.Tensor], Negatives]:
         """Return the result of `compute`, and the negatives of the whole batch.
@@ -153,12 +175,13 @@ class SampledRec(Serializable, keras.Model):
         `previous` is set. On several devices every replica does so, for its share of the pairs.
         """
         encoding = random.stream(batch.seed, Purpose.ENCODER)
-        tables: Tables = self.sampler.encode(self.encoder, True, encoding)
-        unscaled = tables
+        unscaled = self.sampler.encode(self.encoder, True, encoding)
+        tables = self.divided(unscaled)
         if self.scores == "cosine":
             tables = StaleTables(tables.unit(), tables)
         if self.previous is not None:
-            tables = StaleTables(tables, self.sampler.encode(self.previous, True, encoding))
+            before = self.sampler.encode(self.previous, True, encoding)
+            tables = StaleTables(tables, self.divided(before))
         shares = replicas.Shares(tf.size(batch.users))
         seed = batch.seed
         if shares.replicas > 1:
@@ -171,7 +194,7 @@ class SampledRec(Serializable, keras.Model):
             seed,
         )
         # Time from when the embeddings are computed until the negatives are chosen.
-        start = seconds_after(tables.users(own.users[:1]))
+        start = seconds_after(unscaled.users(own.users[:1]))
         with tf.control_dependencies([start]):
             timed = Batch(*(tf.identity(part) for part in own))
         sampling = random.stream(timed.seed, Purpose.SAMPLER)
@@ -180,9 +203,7 @@ class SampledRec(Serializable, keras.Model):
         negatives = gathered(negatives, shares)
         ranking_loss = self.loss_of(negatives)
         penalized = negatives.ids if self.sampler.penalizes_negatives else negatives.ids[:, :0]
-        penalty = self.l2 * self.encoder.total(
-            self.penalty(unscaled, batch.users, batch.positives, penalized)
-        )
+        penalty = self.l2 * self.penalty(unscaled, batch.users, batch.positives, penalized)
         values = {
             "loss": ranking_loss + penalty,
             "ranking_loss": ranking_loss,
@@ -237,6 +258,8 @@ class SampledRec(Serializable, keras.Model):
                 loss += (1 / replicas.count() - 1) * values["penalty"]
         weights = self.trained_weights
         gradients = tape.gradient(loss, [weight.value for weight in weights])
+        if self.rows is not None:
+            gradients = self.rows.gradients(gradients)
         self.sampler.update_state(data, negatives.feedback)
         if self.previous is not None:
             for before, now in zip(self.previous.weights, self.encoder.weights, strict=True):
@@ -257,18 +280,3 @@ def gathered(negatives: Negatives, shares: replicas.Shares) -> Negatives:
     parts = negatives._replace(statistics={}, shift=None)
     every = tf.nest.map_structure(lambda part: None if part is None else shares.gather(part), parts)
     return every._replace(statistics=negatives.statistics, shift=negatives.shift)
-
-
-def final_penalty(
-    tables: Tables, users: tf.Tensor, positives: tf.Tensor, negatives: tf.Tensor
-) -> tf.Tensor:
-    """Return (½ Σ‖e_u‖² + ½ Σ‖e_v‖² + ½ Σ‖e_n‖²) / B over the final embeddings of the batch.
-
-    Args:
-        tables: live embeddings.
-        users, positives: int32 [B].
-        negatives: int32 [B, k].
-    """
-    items = tf.concat([positives[:, None], negatives], axis=1)
-    total = tf.nn.l2_loss(tables.users(users)) + tf.nn.l2_loss(tables.items(items))
-    return total / tf.cast(tf.size(users), tf.float32)

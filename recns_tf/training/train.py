@@ -12,22 +12,30 @@ from typing import Any
 
 import keras
 
-from recns_tf import datasets
+from recns_tf import datasets, registry
 from recns_tf.config.config import Config, Workspace, complete
 from recns_tf.config.logs import LogSettings
 from recns_tf.datasets.cold_start import cold_start, sentences
-from recns_tf.encoders.columns import STRATEGY, Columns, columns_of
+from recns_tf.encoders.columns import Columns, columns_of
+from recns_tf.encoders.rows import rows_of
 from recns_tf.errors import UserError
 from recns_tf.evaluation.part_metrics import caveats
 from recns_tf.interactions import Interactions
-from recns_tf.ops.workers import VARIABLE, Workers, explaining_lost_workers, read_task
+from recns_tf.ops.workers import VARIABLE, explaining_lost_workers, read_task
 from recns_tf.regions.candidate_sets import CandidateSets
 from recns_tf.regions.region import Region
 from recns_tf.runs.files import ANEW
 from recns_tf.runs.folder import RunFolder
 from recns_tf.samplers.parts import Parts
 from recns_tf.training import strategies, warm_start
-from recns_tf.training.assembly import Agree, Assembly, Collect, Follow, agree_on_start
+from recns_tf.training.assembly import (
+    Agree,
+    Collect,
+    Division,
+    Follow,
+    agree_on_start,
+    shared_state,
+)
 from recns_tf.training.build import build, make_model
 from recns_tf.training.callbacks import EpochEnd, Refresh, bytes_per_epoch, out_of_patience
 from recns_tf.training.checkpoints import Checkpoints
@@ -86,15 +94,15 @@ def train_and_evaluate(
         >>> results = train_and_evaluate(config, Workspace(run_name="short"))
         >>> results["test"]["recall@20"]
     """
-    group = join(config)
+    division = join(config)
     if interactions is None:
         interactions = datasets.load(config, workspace.data_dir)
         cache = Path(workspace.data_dir) / config.dataset
-    if group is not None and not group.is_chief:
+    if division is not None and not division.group.is_chief:
         with silenced_stdout(), explained(advice=ADVICE), explaining_lost_workers():
-            follow(config, interactions, cache, group)
+            follow(config, interactions, cache, division)
         return {}
-    if config.strategy == STRATEGY:
+    if config.strategy in registry.OVER_WORKERS:
         Parts.load(config).check(config)
         # The numbers are those of one worker, which goes on from them as well.
         config = dataclasses.replace(config, strategy="none")
@@ -105,18 +113,20 @@ def train_and_evaluate(
     with silenced_stdout() if quiet else nullcontext():
         with folder.claim(settings, workspace.overwrite, complete):
             results = folder.read_results()
-            lost = nullcontext() if group is None else explaining_lost_workers()
+            lost = nullcontext() if division is None else explaining_lost_workers()
             with explained(folder=folder.path, advice=ADVICE), lost:
                 logs = callbacks_for(log_settings or LogSettings(), folder, config)
                 if before is not None:
                     before(folder)
                 if results is None:
                     further = (*logs, *callbacks)
-                    model, region = run(config, interactions, folder, cache, further, quiet, group)
+                    model, region = run(
+                        config, interactions, folder, cache, further, quiet, division
+                    )
                     results = finish(config, interactions, model, region, folder, keep_data)
                 else:
-                    if group is not None:
-                        agree_on_start(group, config, interactions, config.epochs)
+                    if division is not None:
+                        agree_on_start(division.group, config, interactions, config.epochs)
                     print(f"{folder.path} is finished; --overwrite would run it again.")
                 for log in logs:
                     log.finish(results)
@@ -131,11 +141,11 @@ def run(
     cache: Path | None,
     callbacks: Sequence[keras.callbacks.Callback],
     quiet: bool,
-    group: Workers | None = None,
+    division: Division | None = None,
 ) -> tuple[SampledRec, Region]:
     """Train from the last checkpoint, if any, and return the model and the region.
 
-    With a group of workers this is the chief's part, and the model is the whole one.
+    With several workers this is the chief's part, and the model is the whole one.
     """
     print(interactions.summary())
     for sentence in caveats(interactions, config.ks, depth=config.ranking_depth):
@@ -143,12 +153,15 @@ def run(
     found = cold_start(interactions)
     if found["test"].items:
         print(sentences(found)[1])
-    divided = config if group is None else dataclasses.replace(config, strategy=STRATEGY)
+    divided = config
+    if division is not None:
+        divided = dataclasses.replace(config, strategy=division.strategy)
     part, pipeline, candidate_sets = build(divided, interactions, cache)
     model, assembly = part, None
-    if group is not None:
+    if isinstance(division, Columns):
         model = make_model(config, Parts.load(config), interactions, candidate_sets.sets, cache)
-        print(f"each of {group.count} workers trains some of the {config.dim} columns")
+    if division is not None:
+        print(f"each of {division.group.count} workers {division.does}")
     print(candidate_sets.summary(config.num_candidates))
     if model.strategy.num_replicas_in_sync > 1:
         print(f"each of {model.strategy.num_replicas_in_sync} devices trains on its share of pairs")
@@ -167,14 +180,14 @@ def run(
     with reading(folder.metrics, ANEW):
         stopped = out_of_patience(rows, config.patience, metric)
     goes_on = done < config.epochs and not stopped
-    if group is not None:
-        agree_on_start(group, config, interactions, done if goes_on else config.epochs)
+    if division is not None:
+        agree_on_start(division.group, config, interactions, done if goes_on else config.epochs)
     if goes_on:
         embeddings, rank = model.encoder.embeddings, None
-        if group is not None:
-            assembly = Assembly(part, model, Columns(group))
+        if division is not None:
+            assembly = shared_state(division, part, model)
             assembly.distribute()
-            embeddings, rank = assembly.embeddings, shared_ranking(group)
+            embeddings, rank = assembly.embeddings, shared_ranking(division.group)
         validate = validation(config, embeddings, interactions, rank)
         end = EpochEnd(
             folder,
@@ -215,33 +228,36 @@ def fit(
     )
 
 
-def join(config: Config) -> Workers | None:
-    """Return the workers that train this run together; None for a single process.
+def join(config: Config) -> Division | None:
+    """Return this worker's part in training; None for a single process.
 
     Raises:
         UserError: TF_CONFIG is not right, or names several workers but --strategy none of them.
     """
-    if config.strategy == STRATEGY:
-        columns = columns_of(config)
-        return columns.group if columns else None
+    if config.strategy in registry.OVER_WORKERS:
+        return columns_of(config) or rows_of(config)
     count = len(read_task(os.environ.get(VARIABLE, "")).addresses)
     if count > 1:
         raise UserError(
             f"the environment variable {VARIABLE} names {count} workers, but --strategy="
-            f"{config.strategy} trains in one process: choose --strategy={STRATEGY}, or unset it."
+            f"{config.strategy} trains in one process: choose --strategy="
+            f"{' or '.join(registry.OVER_WORKERS)}, or unset it."
         )
     return None
 
 
-def follow(config: Config, interactions: Interactions, cache: Path | None, group: Workers) -> None:
-    """Train as a worker that is not the chief: with its columns, and without files."""
+def follow(
+    config: Config, interactions: Interactions, cache: Path | None, division: Division
+) -> None:
+    """Train as a worker that is not the chief: its part of the work, and without files."""
     part, pipeline, candidate_sets = build(config, interactions, cache)
-    done = agree_on_start(group, config, interactions, 0)
+    done = agree_on_start(division.group, config, interactions, 0)
     if done >= config.epochs:
         return
-    assembly = Assembly(part, None, Columns(group))
+    assembly = shared_state(division, part, None)
     assembly.distribute()
-    validate = validation(config, assembly.embeddings, interactions, shared_ranking(group))
+    rank = shared_ranking(division.group)
+    validate = validation(config, assembly.embeddings, interactions, rank)
     callbacks = [
         Refresh(candidate_sets, part, config.table_steps),
         Collect(assembly),

@@ -146,6 +146,6 @@ def test_a_wrong_strategy_is_named():
     values = make_flags(Config)
     values(["program", "--strategy=mirored"])
     with pytest.raises(
-        UserError, match=r"--strategy=mirored: choose one of none, mirrored, columns\."
+        UserError, match=r"--strategy=mirored: choose one of none, mirrored, columns, batch\."
     ):
         from_flags(Config, values)

@@ -52,6 +52,7 @@ def test_a_cluster_is_not_ignored(monkeypatch):
         join(Config(**TOY))
 
 
-def test_columns_of_a_single_worker_are_an_ordinary_run(monkeypatch):
+@pytest.mark.parametrize("strategy", ["columns", "batch"])
+def test_a_single_worker_trains_an_ordinary_run(monkeypatch, strategy):
     monkeypatch.delenv(VARIABLE, raising=False)
-    assert join(dataclasses.replace(Config(**TOY), strategy="columns")) is None
+    assert join(dataclasses.replace(Config(**TOY), strategy=strategy)) is None

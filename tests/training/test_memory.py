@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tracemalloc
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from recns_tf import registry
 from recns_tf.config.config import Config
 from recns_tf.datasets.synthetic import generate
 from recns_tf.datasets.synthetic.preferences import Shape
+from recns_tf.encoders.columns import Columns
 from recns_tf.errors import UserError
 from recns_tf.ops import random
 from recns_tf.ops.item_sets import Pool
@@ -39,6 +41,20 @@ def size_of(toy):
 
 def bytes_of(tensors):
     return sum(np.asarray(tensor).nbytes for tensor in tensors)
+
+
+@pytest.mark.parametrize("number", [0, 2])
+def test_a_worker_needs_memory_for_its_columns_and_the_chief_for_all(monkeypatch, number):
+    group = SimpleNamespace(number=number, count=3, is_chief=number == 0)
+    config = Config(dataset="alibaba", dim=60)
+    alone = memory.estimate(config, SIZE)
+    monkeypatch.setattr(memory, "columns_of", lambda config: Columns(group))
+    parts = memory.estimate(dataclasses.replace(config, strategy="columns"), SIZE)
+    weights = "the weights, their gradient and Adam's moments"
+    assert parts[weights] == alone[weights] // 3 == SIZE.nodes * 20 * 4 * 4
+    whole = parts.get("the whole model, to be saved")
+    assert whole == (None if number else SIZE.nodes * 60 * 3 * 4)
+    assert parts["the graph"] == alone["the graph"]
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""--strategy=columns: several workers give the numbers of one, and outlive the death of another."""
+"""Several workers give the numbers of one, and end when another dies."""
 
 import dataclasses
 import json
@@ -16,7 +16,7 @@ from recns_tf.utils.worker_processes import environments
 from tests.conftest import TOY
 from tests.processes import ENVIRONMENT, ROOT, run, started
 
-CASES = ("recns", "srns", "mcns", "mf")
+CASES = ("recns", "srns", "mcns", "mf", "ngcf", "pinsage", "advns", "inbatch")
 LONG = "dns:40"
 SECONDS = 400
 SCORES = {
@@ -24,8 +24,13 @@ SCORES = {
     "srns": [24, 1, None, 24, 3 + 1],  # memory, positive, snapshots, offered items
     "mcns": [1, 1, 3 + 1],  # the chain's item and its proposal
     "mf": [12, 3 + 1],
+    # Embeddings and scores as `recns`, exposed items included; gradients of `nodes`, W1 and W2.
+    "ngcf": [24, 4, 24, 4, 24, 4, 3 + 1 + 1, *[8] * 5],
+    "pinsage": [8, 12, 3 + 1, 50, *[4] * 4],  # users, candidates, the pair's scores; gradients
+    "advns": [8, 3, 3 + 1, 50, *[4] * 4],  # users, rewards, the pair's scores; gradients
+    "inbatch": [8, 8, 8],  # users, positives; the gradient
 }
-"""What the workers add up per pair of a batch, by case, in the order of the step."""
+"""What the workers add up per row, by case, in the order of the step."""
 
 
 def cluster(count):
@@ -34,7 +39,7 @@ def cluster(count):
 
 
 def line(folder, *cases):
-    return [sys.executable, "-m", "tests.training.columns", str(folder), *cases]
+    return [sys.executable, "-m", "tests.training.several_workers", str(folder), *cases]
 
 
 def rows(folder, case):
@@ -126,13 +131,18 @@ def test_workers_with_other_settings_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"encoder": "ngcf"}, "ngcf mixes columns: choose the encoder lightgcn or mf"),
+        (
+            {"encoder": "ngcf"},
+            "ngcf mixes columns: choose --strategy=batch, or the encoder lightgcn or mf",
+        ),
         ({"sampler": "mixgcf"}, "--sampler=mixgcf needs whole embeddings: choose one of recns"),
         ({"scores": "cosine"}, "choose --scores=inner"),
         ({"layer_weights": "learned"}, "choose --layer_weights=mean"),
+        ({"strategy": "batch", "sampler": "mixgcf"}, "--sampler=mixgcf needs more: choose another"),
+        ({"strategy": "batch", "sampler": "dens"}, "--sampler=dens needs more: choose another"),
     ],
 )
-def test_parts_that_need_whole_embeddings_are_refused(settings, message):
+def test_parts_that_need_what_no_worker_has_are_refused(settings, message):
     config = dataclasses.replace(Config(**TOY, strategy="columns"), **settings)
     with pytest.raises(UserError, match=message):
         Parts.load(config).check(config)

@@ -1,6 +1,6 @@
-"""Trains as one worker of the cluster of TF_CONFIG, or alone; test_columns.py runs it.
+"""Trains as one worker of the cluster of TF_CONFIG, or alone; test_several_workers.py runs it.
 
-    python -m tests.training.columns FOLDER CASE...
+    python -m tests.training.several_workers FOLDER CASE...
 
 Each case is a run in FOLDER. A case CASE:EPOCHS trains for other epochs. Prints how many
 scores per pair a step adds up among the workers, by case.
@@ -24,17 +24,29 @@ CASES = {
     "srns": {"sampler": "srns", "srns_window": 2, "srns_warmup": 1},
     "mcns": {"sampler": "mcns"},
     "mf": {"sampler": "dns", "encoder": "mf", "l2_scope": "final"},
+    "ngcf": {"sampler": "recns", "encoder": "ngcf", "strategy": "batch"},
+    # 64 nodes of a batch are fewer than the graph has, so PinSage encodes these alone.
+    "pinsage": {"sampler": "dns", "encoder": "pinsage", "strategy": "batch", "batch_size": 16},
+    "advns": {"sampler": "advns", "encoder": "pinsage", "strategy": "batch", "l2_scope": "final"},
+    "inbatch": {
+        "sampler": "inbatch",
+        "strategy": "batch",
+        "loss": "softmax",
+        "scores": "cosine",
+        "l2_scope": "all",
+    },
 }
-"""The settings of each run."""
+"""The settings of each run; --strategy=columns if they name none."""
 
 
-def config_of(case, strategy, epochs):
-    """Return the settings of a run.
+def config_of(case, alone, epochs):
+    """Return the settings of a run, by a single process or by several.
 
     With its small default ε, Adam turns rounding errors of small gradients into steps of full size.
     """
-    config = Config(**TOY, adam_epsilon=1e-4, strategy=strategy)
-    return dataclasses.replace(config, **CASES[case], epochs=epochs, patience=epochs)
+    settings = {"strategy": "columns"} | CASES[case] | ({"strategy": "none"} if alone else {})
+    config = Config(**TOY, adam_epsilon=1e-4)
+    return dataclasses.replace(config, **settings, epochs=epochs, patience=epochs)
 
 
 def main(folder, cases):
@@ -52,8 +64,7 @@ def main(folder, cases):
     for each in cases:
         case, _, epochs = each.partition(":")
         sizes[case] = []
-        strategy = "none" if folder.endswith("alone") else "columns"
-        config = config_of(case, strategy, int(epochs or EPOCHS))
+        config = config_of(case, folder.endswith("alone"), int(epochs or EPOCHS))
         train_and_evaluate(config, Workspace(runs_dir=folder, run_name=case), data, quiet=True)
     print(json.dumps(sizes))
 
