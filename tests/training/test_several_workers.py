@@ -16,7 +16,8 @@ from recns_tf.utils.worker_processes import environments
 from tests.conftest import TOY
 from tests.processes import ENVIRONMENT, ROOT, run, started
 
-CASES = ("recns", "srns", "mcns", "mf", "ngcf", "pinsage", "advns", "inbatch")
+BATCH = ("ngcf", "pinsage", "advns", "inbatch")
+CASES = ("recns", "srns", "mcns", "mf", *BATCH)
 LONG = "dns:40"
 SECONDS = 400
 SCORES = {
@@ -60,7 +61,8 @@ def require_same(one, other, case):
         assert flat(mine) == pytest.approx(flat(its), rel=1e-6, abs=1e-6)
     for name in ("user", "item"):
         arrays = [np.load(each / case / "embeddings" / f"{name}.npy") for each in (one, other)]
-        np.testing.assert_allclose(*arrays, rtol=0, atol=1e-6)
+        # The gradients of a batch are summed in another order.
+        np.testing.assert_allclose(*arrays, rtol=0, atol=1e-5 if case in BATCH else 1e-6)
     test = [json.loads((each / case / "results.json").read_text()) for each in (one, other)]
     assert test[0]["test"] == pytest.approx(test[1]["test"], rel=1e-6)
 
