@@ -260,3 +260,20 @@ def test_yesterday_is_the_first_part_of_a_log():
     assert set(map(tuple, to_pairs(part.positives).tolist())) == pairs
     # A train positive of yesterday is one of today.
     assert not subtract_pairs(part.train, whole.train).nnz and part.train.nnz < whole.train.nnz
+
+
+@pytest.mark.slow
+def test_what_workers_send_is_measured(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.workers", "--workers=1,2", "--samplers=unins",
+         "--steps=1", f"--output={tmp_path}"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    one, two = json.loads((tmp_path / "workers.json").read_text())["points"]
+    assert one["model_sent"] == 0 and two["model_sent"] == 2 * 4 * 8192 * 16
+    # Other programs may send as well.
+    assert two["sent"] >= two["model_sent"]
+    assert two["model_memory"] < one["model_memory"] <= one["memory"]
+    assert done.stdout.count("| `unins` |") == 2
+    assert (tmp_path / "workers.png").exists()

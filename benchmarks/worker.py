@@ -1,0 +1,63 @@
+"""One of the workers of benchmarks/workers.py; its argument is the settings as JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from benchmarks.graphs import SHAPES, random_interactions
+from benchmarks.quiet import tf
+from recns_tf.config.config import Config
+from recns_tf.ops.workers import workers
+from recns_tf.training import profiling
+
+STATUS = Path("/proc/self/status")
+COUNTERS = Path("/proc/net/dev")
+
+
+def resident(kind: str) -> int:
+    """Return the resident bytes of this process, now ("VmRSS") or at most ("VmHWM")."""
+    line = next(each for each in STATUS.read_text().splitlines() if each.startswith(kind))
+    return int(line.split()[1]) * 1024
+
+
+def loopback() -> int:
+    """Return the bytes that this machine has sent to itself."""
+    line = next(each for each in COUNTERS.read_text().splitlines() if each.strip()[:3] == "lo:")
+    return int(line.partition(":")[2].split()[0])
+
+
+def main(settings: dict[str, Any]) -> None:
+    """Train some steps, and write what was measured."""
+    chosen = {name: settings[name] for name in ("sampler", "dim", "batch_size")}
+    config = Config.for_run("random", "lightgcn", strategy="columns", srns_warmup=0, **chosen)
+    group = workers()
+    data = random_interactions(SHAPES[settings["shape"]])
+    Path("/proc/self/clear_refs").write_text("5")  # VmHWM starts anew
+    before = resident("VmRSS")
+    model, pipeline = profiling.past_warmup(config, data, None)
+    step = tf.function(model.train_step, jit_compile=False, autograph=False)
+    batches = iter(pipeline.batches())
+    step(next(batches))
+
+    def barrier() -> int:
+        """Return the loopback's counter at a moment when no worker sends."""
+        if group.count > 1:
+            group.sum(tf.zeros([]))
+        return loopback()
+
+    start = barrier()
+    for _ in range(settings["steps"]):
+        step(next(batches))
+    found = {
+        "sent": (barrier() - start) / settings["steps"],
+        "memory": resident("VmHWM") - before,
+        "pairs": int(data.train.nnz),
+    }
+    (Path(settings["folder"]) / f"{group.number}.json").write_text(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))
