@@ -19,6 +19,7 @@ from tests.conftest import TOY, make_toy
 
 EPOCHS = 2
 CASES = {
+    "unins": {"sampler": "unins"},
     "dns": {"sampler": "dns"},
     "recns": {"sampler": "recns", "l2_scope": "all", "gradient_clip": 0.01},
     "srns": {"sampler": "srns", "srns_window": 2, "srns_warmup": 1},

@@ -17,10 +17,11 @@ from tests.conftest import TOY
 from tests.processes import ENVIRONMENT, ROOT, run, started
 
 BATCH = ("ngcf", "pinsage", "advns", "inbatch")
-CASES = ("recns", "srns", "mcns", "mf", *BATCH)
+CASES = ("unins", "recns", "srns", "mcns", "mf", *BATCH)
 LONG = "dns:40"
 SECONDS = 400
 SCORES = {
+    "unins": [3 + 1],
     "recns": [4, 4, 4, 3 + 1 + 1],  # user and positive by candidates, exposed; the pair's scores
     "srns": [24, 1, None, 24, 3 + 1],  # memory, positive, snapshots, offered items
     "mcns": [1, 1, 3 + 1],  # the chain's item and its proposal
