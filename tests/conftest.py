@@ -73,7 +73,7 @@ def pytest_generate_tests(metafunc):
 
 PREPARED = (
     "test_two_devices.py", "test_saved_sampler.py", "test_ray_tasks.py", "test_ray_regions.py",
-    "test_engines.py",
+    "test_engines.py", "test_ray_workers.py",
 )  # fmt: skip
 """Modules whose tests share what takes a minute to prepare."""
 

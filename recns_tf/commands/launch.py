@@ -2,19 +2,23 @@
 
 The words after -- are those of `train`, with --strategy=columns. Worker 0 writes the run's folder
 and shows its progress; the others write to log_dir/worker-N.log. The numbers are those of one
-worker, and any number of workers continues an interrupted run.
+worker, and any number of workers continues an interrupted run. With --address=HOST:PORT, the
+workers run on a Ray cluster, and worker 0 on this machine.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 from pathlib import Path
 
 from recns_tf import registry
 from recns_tf.commands.app import Call, Command
+from recns_tf.config.cluster import AN_ADDRESS, require_ray
 from recns_tf.config.flags import A_FOLDER, Checked, option, whole
 from recns_tf.errors import UserError
 from recns_tf.utils.child_processes import command_line
+from recns_tf.utils.ray_workers import run_on_ray
 from recns_tf.utils.worker_processes import run_together
 
 MOST = 64
@@ -27,6 +31,12 @@ class LaunchSettings(Checked):
 
     workers: int = option(2, "number of worker processes", whole(1, MOST))
     log_dir: str = option("runs/workers", "folder of the logs of the workers", A_FOLDER)
+    address: str = option(
+        "",
+        "the Ray cluster that runs the workers, to which this machine belongs; empty starts them "
+        "on this machine, without Ray",
+        AN_ADDRESS,
+    )
 
 
 def main(call: Call) -> None:
@@ -38,7 +48,11 @@ def main(call: Call) -> None:
         if flag == "strategy" and value in registry.STRATEGIES:
             raise UserError(f"{word}: 'launch' trains with {STRATEGY}; leave the flag out.")
     command = command_line("train", *call.words, STRATEGY)
-    run_together(command, settings.workers, Path(settings.log_dir))
+    run = run_together
+    if settings.address:
+        require_ray(f"--address={settings.address}")
+        run = partial(run_on_ray, settings.address)
+    run(command, settings.workers, Path(settings.log_dir))
 
 
 COMMAND = Command(
