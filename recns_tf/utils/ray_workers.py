@@ -68,12 +68,12 @@ def run_on_ray(address: str, command: Sequence[str], count: int, logs: Path) -> 
         failed = first_failure(processes)
         # After an interrupt, which raises an error, the stack ends all of them at once.
         end(processes)
-    if failed is not None:
-        # Ray may notice the loss of a worker after others have failed because of it.
-        number = next((n for n, each in enumerate(processes) if each.lost), failed.number)
-        process = processes[number]
-        ended = Ended(number, process.wait(), process.place.host, process.lost)
-        raise UserError(describe(ended, count, logs))
+        if failed is not None:
+            # Ray may notice the loss of a worker after others have failed because of it.
+            number = next((n for n, each in enumerate(processes) if each.lost), failed.number)
+            process = processes[number]
+            ended = Ended(number, process.wait(), process.place.host, process.lost)
+            raise UserError(describe(ended, count, logs))
 
 
 def placed(count: int, stack: ExitStack) -> list[tuple[Any, Place]]:
@@ -226,8 +226,7 @@ class RayProcess:
         import ray
 
         ray.wait([self.actor.stop.remote()], timeout=SECONDS)
-        if self.status is None:
-            self.status = -SIGKILL
+        self.status = -SIGKILL
 
 
 class RayWorker:

@@ -30,7 +30,7 @@ WAITS = "print(os.getpid(), os.environ.get('LOST', ''), flush=True); time.sleep(
 NODE = {"num_cpus": 1, "object_store_memory": 100_000_000}
 SECONDS = 300
 TOY = (
-    "synthetic", "lightgcn", "--sampler=dns", "--dim=8", "--adam_epsilon=1e-4",
+    "synthetic", "mf", "--sampler=dns", "--dim=8", "--adam_epsilon=1e-4",
     "--synthetic_users=40", "--synthetic_items=60", "--synthetic_clicks=400",
     "--synthetic_exposures=200",
 )  # fmt: skip
@@ -118,31 +118,6 @@ def test_a_worker_that_is_lost_with_its_actor_counts_before_those_that_lost_it(l
     )
 
 
-def test_a_lost_node_ends_the_workers(launched, tmp_path, ray_cluster, impatient):
-    node = ray_cluster.add_node(env_vars={"LOST": "lost"}, **NODE)
-    found = []
-
-    def remove():
-        found.extend(first_words(tmp_path, 3))
-        ray_cluster.remove_node(node, allow_graceful=False)
-        found.append(time.monotonic())
-
-    removal = threading.Thread(target=remove)
-    removal.start()
-    with pytest.raises(UserError) as caught:
-        launched(WAITS, 3)
-    ended = time.monotonic()
-    removal.join()
-    *words, removed = found
-    assert ended - removed < 30
-    (number,) = (number for number, each in enumerate(words) if each[1:] == ["lost"])
-    last = f"its last line: {words[number][0]} lost. The same command"
-    assert str(caught.value).startswith(f"worker {number} of 3 on the node ")
-    assert " has ended with its Ray actor (The " in str(caught.value)
-    assert last in str(caught.value)
-    require_ended(int(each[0]) for each in words)
-
-
 def test_an_interrupt_ends_all_workers(launched, tmp_path, monkeypatch):
     def interrupted(processes):
         while not all(log.stat().st_size for log in logs):
@@ -187,11 +162,10 @@ def test_a_node_without_the_package_is_named(launched, tmp_path, ray_cluster):
             launched("pass", 3)
     finally:
         ray_cluster.remove_node(node)
-    assert str(caught.value).startswith("a worker cannot start on the node ")
-    assert str(caught.value).endswith(
-        "(ModuleNotFoundError: import of recns_tf halted; None in sys.modules); every node needs "
-        "the package recns_tf."
-    )
+    start, _, end = str(caught.value).partition(" (ModuleNotFoundError: ")
+    assert start.startswith("a worker cannot start on the node ")
+    assert "recns_tf" in end
+    assert end.endswith("); every node needs the package recns_tf.")
 
 
 def launch(address, folder, name, epochs):
@@ -229,7 +203,7 @@ def test_workers_on_two_nodes_give_the_numbers_of_one_process(ray_cluster, tmp_p
 def test_the_death_of_a_process_ends_the_command(ray_cluster, tmp_path):
     with started(launch(ray_cluster.address, tmp_path, "long", 1000), tmp_path) as running:
         metrics = tmp_path / "runs" / "long" / "metrics.jsonl"
-        while not metrics.exists() or metrics.read_text().count("\n") < 2:
+        while not metrics.exists() or metrics.read_text().count("\n") < 1:
             assert running.process.poll() is None
             time.sleep(0.05)
         numbers = children(tmp_path)
@@ -243,3 +217,28 @@ def test_the_death_of_a_process_ends_the_command(ray_cluster, tmp_path):
     assert f" has ended by SIGKILL; see {tmp_path}/logs/worker-1.log" in sentence
     assert sentence.endswith("The same command continues after the last epoch.")
     require_ended(numbers.values())
+
+
+def test_a_lost_node_ends_the_workers(launched, tmp_path, ray_cluster, impatient):
+    node = ray_cluster.add_node(env_vars={"LOST": "lost"}, **NODE)
+    found = []
+
+    def remove():
+        found.extend(first_words(tmp_path, 3))
+        ray_cluster.remove_node(node, allow_graceful=False)
+        found.append(time.monotonic())
+
+    removal = threading.Thread(target=remove)
+    removal.start()
+    with pytest.raises(UserError) as caught:
+        launched(WAITS, 3)
+    ended = time.monotonic()
+    removal.join()
+    *words, removed = found
+    assert ended - removed < 30
+    (number,) = (number for number, each in enumerate(words) if each[1:] == ["lost"])
+    last = f"its last line: {words[number][0]} lost. The same command"
+    assert str(caught.value).startswith(f"worker {number} of 3 on the node ")
+    assert " has ended with its Ray actor (The " in str(caught.value)
+    assert last in str(caught.value)
+    require_ended(int(each[0]) for each in words)
