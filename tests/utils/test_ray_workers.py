@@ -14,7 +14,7 @@ import pytest
 from recns_tf.errors import UserError
 from recns_tf.main import main
 from recns_tf.ops.workers import read_task
-from recns_tf.utils import child_processes, ray_workers, worker_processes
+from recns_tf.utils import child_processes, ray_tasks, ray_workers, worker_processes
 from recns_tf.utils.ray_tasks import connected
 from recns_tf.utils.ray_workers import run_on_ray
 from tests.processes import program, run, started
@@ -76,13 +76,18 @@ def require_ended(numbers):
         time.sleep(0.05)
 
 
-def test_every_worker_has_its_place_and_what_it_writes_comes_at_once(launched, tmp_path, capfd):
+def test_every_worker_has_its_place_and_what_it_writes_comes_at_once(
+    launched, tmp_path, capfd, ray_cluster
+):
+    import ray
+
     launched(
         f"""
 print(os.environ["TF_CONFIG"])
 print(os.getcwd(), os.environ["NUMBA_NUM_THREADS"], os.environ["RECNS_TF_PROGRAM"])
+print(os.environ["RAY_RAYLET_PID"])
 deadline = time.monotonic() + 30
-while len(Path({str(tmp_path)!r}, f"worker-{{number}}.log").read_text().splitlines()) < 2:
+while len(Path({str(tmp_path)!r}, f"worker-{{number}}.log").read_text().splitlines()) < 3:
     assert time.monotonic() < deadline
     time.sleep(0.05)
 print("x" * 100_000)
@@ -93,12 +98,16 @@ print("a warning", file=sys.stderr)
     lines = [log.splitlines() for log in logs]
     tasks = [read_task(each[0]) for each in lines]
     assert [task.number for task in tasks] == [0, 1]
-    assert len({task.addresses for task in tasks}) == 1
+    (addresses,) = {task.addresses for task in tasks}
+    assert {each.partition(":")[0] for each in addresses} == {ray.util.get_node_ip_address()}
     share = max(1, child_processes.CORES // 2)
     for each in lines:
         assert each[1] == f"{os.getcwd()} {share} {ray_workers.program()}"
-        assert "a warning" in each[2:]
-        assert sum(map(len, each[2:])) == 100_000 + len("a warning")
+        assert "a warning" in each[3:]
+        assert sum(map(len, each[3:])) == 100_000 + len("a warning")
+    here = ray.get_runtime_context().get_node_id()
+    (node,) = (each for each in ray_cluster.list_all_nodes() if each.node_id == here)
+    assert lines[0][2] == str(node.all_processes["raylet"][0].process.pid) != lines[1][2]
     screen = capfd.readouterr()
     assert screen.err == "a warning\n"
     assert len(screen.out) == len(logs[0]) - len(screen.err)
@@ -118,16 +127,18 @@ def test_a_worker_that_is_lost_with_its_actor_counts_before_those_that_lost_it(l
     )
 
 
-def test_an_interrupt_ends_all_workers(launched, tmp_path, monkeypatch):
-    def interrupted(processes):
-        while not all(log.stat().st_size for log in logs):
-            assert [each.poll() for each in processes] == [None, None]
-        raise KeyboardInterrupt
+@pytest.mark.parametrize("lost", [False, True], ids=["interrupt", "lost cluster"])
+def test_an_interrupt_and_a_lost_cluster_end_all_workers(launched, tmp_path, monkeypatch, lost):
+    def fail(address):
+        if all(log.exists() and log.stat().st_size for log in logs):
+            raise ConnectionRefusedError if lost else KeyboardInterrupt
 
     logs = [tmp_path / f"worker-{number}.log" for number in range(2)]
-    monkeypatch.setattr(ray_workers, "first_failure", interrupted)
-    with pytest.raises(KeyboardInterrupt):
+    monkeypatch.setattr(ray_tasks, "SECONDS", 0.05)
+    monkeypatch.setattr(ray_tasks, "require_answer", fail)
+    with pytest.raises(UserError if lost else KeyboardInterrupt) as caught:
         launched(WAITS)
+    assert not lost or " does not answer any more: start it" in str(caught.value)
     for log in logs:
         assert not Path(f"/proc/{log.read_text().strip()}").exists()
 
@@ -136,8 +147,10 @@ def test_too_few_cpus_are_an_error_and_no_endless_wait(launched, monkeypatch):
     import ray
 
     wanted = r"^--workers={}: each worker needs a CPU .* the cluster has [0-9]+, {} of them free: "
+    begun = time.monotonic()
     with pytest.raises(UserError, match=wanted.format(64, "[0-9]+")):
         launched(WAITS, 64)
+    assert time.monotonic() - begun < 5
     monkeypatch.setattr(ray_workers, "PLACE_SECONDS", 8)
     other = ray.remote(num_cpus=1)(ray_workers.RayWorker).remote()
     ray.get(other.place.remote())
