@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -143,7 +143,22 @@ def test_an_interrupt_and_a_lost_cluster_end_all_workers(launched, tmp_path, mon
         assert not Path(f"/proc/{log.read_text().strip()}").exists()
 
 
-def test_too_few_cpus_are_an_error_and_no_endless_wait(launched, monkeypatch):
+@contextmanager
+def occupied(node):
+    """Take the one CPU of a node."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    where = NodeAffinitySchedulingStrategy(node, soft=False)
+    other = ray.remote(num_cpus=1, scheduling_strategy=where)(ray_workers.RayWorker).remote()
+    ray.get(other.place.remote())
+    try:
+        yield
+    finally:
+        ray.kill(other)
+
+
+def test_too_few_cpus_are_an_error_and_no_endless_wait(launched, monkeypatch, ray_cluster):
     import ray
 
     wanted = r"^--workers={}: each worker needs a CPU .* the cluster has [0-9]+, {} of them free: "
@@ -151,14 +166,16 @@ def test_too_few_cpus_are_an_error_and_no_endless_wait(launched, monkeypatch):
     with pytest.raises(UserError, match=wanted.format(64, "[0-9]+")):
         launched(WAITS, 64)
     assert time.monotonic() - begun < 5
-    monkeypatch.setattr(ray_workers, "PLACE_SECONDS", 8)
-    other = ray.remote(num_cpus=1)(ray_workers.RayWorker).remote()
-    ray.get(other.place.remote())
-    try:
-        with pytest.raises(UserError, match=wanted.format(2, 1)):
-            launched(WAITS)
-    finally:
-        ray.kill(other)
+    here = ray.get_runtime_context().get_node_id()
+    (there,) = {each.node_id for each in ray_cluster.list_all_nodes()} - {here}
+    # Worker 0 cannot run elsewhere, and counts as free while it waits for the other.
+    for node, seconds, count in ((here, 2, 1), (there, 8, 2)):
+        monkeypatch.setattr(ray_workers, "PLACE_SECONDS", seconds)
+        with (
+            occupied(node),
+            pytest.raises(UserError, match=wanted.format(count, 1)),
+        ):
+            launched("pass", count)
 
 
 def test_a_folder_that_a_node_lacks_is_named(launched, tmp_path, monkeypatch):
