@@ -73,7 +73,7 @@ def pytest_generate_tests(metafunc):
 
 PREPARED = (
     "test_two_devices.py", "test_saved_sampler.py", "test_ray_tasks.py", "test_ray_regions.py",
-    "test_engines.py",
+    "test_engines.py", "test_ray_workers.py",
 )  # fmt: skip
 """Modules whose tests share what takes a minute to prepare."""
 
@@ -147,6 +147,8 @@ def ray_cluster():
     from ray.cluster_utils import Cluster
 
     node = {"num_cpus": 1, "object_store_memory": 100_000_000}
+    # A driver may run in another folder than the tests.
+    node["env_vars"] = {"PYTHONPATH": str(Path(__file__).parents[1])}
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     cluster = Cluster(initialize_head=True, head_node_args={"include_dashboard": False, **node})
     try:

@@ -68,8 +68,9 @@ def test_the_usage_needs_no_package():
     assert names <= known
 
 
-def test_the_flags_of_training_need_no_heavy_package():
-    assert not imported(AT_EXIT, "train", "--help") & HEAVY
+@pytest.mark.parametrize("command", ["train", "launch"])
+def test_the_flags_of_training_need_no_heavy_package(command):
+    assert not imported(AT_EXIT, command, "--help") & HEAVY
 
 
 @pytest.mark.slow

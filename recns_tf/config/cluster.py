@@ -49,8 +49,14 @@ class ClusterSettings(Checked):
 
     def require_packages(self) -> None:
         """Raise UserError if a package that these settings need is not installed."""
-        if self.engine == RAY and importlib.util.find_spec("ray") is None:
-            raise UserError("--engine=ray needs the package ray: pip install 'recns-tf[cluster]'.")
+        if self.engine == RAY:
+            require_ray("--engine=ray")
+
+
+def require_ray(flag: str) -> None:
+    """Raise UserError if Ray, which a flag needs, is not installed."""
+    if importlib.util.find_spec("ray") is None:
+        raise UserError(f"{flag} needs the package ray: pip install 'recns-tf[cluster]'.")
 
 
 LOCALLY = ClusterSettings()

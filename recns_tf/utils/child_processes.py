@@ -40,21 +40,25 @@ def shared_environment(processes: int) -> dict[str, str]:
 
 
 def start(
-    command: Sequence[str], environment: Mapping[str, str], output: IO[bytes] | None
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    output: IO[bytes] | int | None,
+    errors: int = subprocess.STDOUT,
 ) -> subprocess.Popen[bytes]:
     """Start a process without input that ends with this one.
 
     Args:
         command: the command line.
         environment: all its environment variables.
-        output: the file that it writes to; None for the screen.
+        output: the file that it writes to, or subprocess.PIPE; None for the screen.
+        errors: where its errors go: to the same file, or to subprocess.PIPE.
     """
     return subprocess.Popen(
         command,
         env=environment,
         stdin=subprocess.DEVNULL,
         stdout=output,
-        stderr=None if output is None else subprocess.STDOUT,
+        stderr=None if output is None else errors,
         preexec_fn=partial(kill_with_parent, os.getpid()),
     )
 

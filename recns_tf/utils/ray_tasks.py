@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -56,6 +57,8 @@ def connected(address: str = "") -> Iterator[None]:
         return
     # Nothing is reported to the authors of Ray.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # The first error is raised; Ray would print the others.
+    os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")
     try:
         if address:
             require_answer(address)  # Ray itself tries for minutes.
@@ -124,6 +127,33 @@ def ordered_results(
         yield result_of(running.popleft())
 
 
+class Watch:
+    """Notices that the cluster to which this process is connected has been lost."""
+
+    def __init__(self) -> None:
+        import ray
+
+        self.address = ray.get_runtime_context().gcs_address
+        self.looks = 0
+        self.last = 0.0
+
+    def look(self) -> None:
+        """Raise UserError if the last LOOKS looks, SECONDS apart, have found no cluster."""
+        if time.monotonic() < self.last + SECONDS:
+            return
+        self.last = time.monotonic()
+        try:
+            require_answer(self.address)
+            self.looks = 0
+        except OSError as error:
+            self.looks += 1
+            if self.looks == LOOKS:
+                raise UserError(
+                    f"the Ray cluster at {self.address} does not answer any more: start it, and "
+                    "run the same command again."
+                ) from error
+
+
 def run_task(held: tuple[Callable[[Any, Any], Result], Any], task: Any) -> Result:
     """Run a task, in a process of the cluster."""
     function, shared = held
@@ -135,19 +165,9 @@ def result_of(reference: Any) -> Any:
     """Return the result of a task; see `ordered_results` for what is raised."""
     import ray
 
-    address = ray.get_runtime_context().gcs_address
-    looks = 0
+    watch = Watch()
     while not ray.wait([reference], timeout=SECONDS)[0]:
-        try:
-            require_answer(address)
-            looks = 0
-        except OSError as error:
-            looks += 1
-            if looks == LOOKS:
-                raise UserError(
-                    f"the Ray cluster at {address} does not answer any more: start it, and run the "
-                    "same command again."
-                ) from error
+        watch.look()
     try:
         return ray.get(reference)
     except ray.exceptions.RayTaskError as error:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from recns_tf.errors import UserError
 from recns_tf.utils.child_processes import last_line, shared_environment, start
@@ -20,16 +20,30 @@ PATIENCE_SECONDS = 10.0
 """How long the other workers may take to end by themselves once one has failed."""
 
 
+class Process(Protocol):
+    """What is used of a subprocess.Popen here; ray_workers.py has another one."""
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+    def kill(self) -> None: ...
+
+
 class Ended(NamedTuple):
     """A worker that failed.
 
     Attributes:
         number: of the worker, from 0.
         status: its exit status; -S for a signal S.
+        node: address of its machine; empty for a process of this one.
+        lost: how its process was lost to this one; empty if it has told its status.
     """
 
     number: int
     status: int
+    node: str = ""
+    lost: str = ""
 
 
 def run_together(command: Sequence[str], count: int, logs: Path) -> None:
@@ -71,14 +85,19 @@ def environments(count: int) -> list[dict[str, str]]:
             each.bind(("127.0.0.1", 0))
         addresses = [f"127.0.0.1:{each.getsockname()[1]}" for each in sockets]
     shared = shared_environment(count)
+    return [shared | place for place in places(addresses)]
+
+
+def places(addresses: Sequence[str]) -> list[dict[str, str]]:
+    """Return the variable that tells each worker its place among the host:port of all."""
     tasks = (
         {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": number}}
-        for number in range(count)
+        for number in range(len(addresses))
     )
-    return [shared | {"TF_CONFIG": json.dumps(each)} for each in tasks]
+    return [{"TF_CONFIG": json.dumps(each)} for each in tasks]
 
 
-def first_failure(processes: Sequence[subprocess.Popen[bytes]]) -> Ended | None:
+def first_failure(processes: Sequence[Process]) -> Ended | None:
     """Wait until all processes have ended well, or one has failed, which is returned.
 
     A killed process comes before those that then failed because they had lost it.
@@ -93,7 +112,7 @@ def first_failure(processes: Sequence[subprocess.Popen[bytes]]) -> Ended | None:
         time.sleep(POLL_SECONDS)
 
 
-def end(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+def end(processes: Sequence[Process]) -> None:
     """Wait for processes that end by themselves, and kill the others."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     for each in processes:
@@ -106,16 +125,18 @@ def end(processes: Sequence[subprocess.Popen[bytes]]) -> None:
 
 def describe(failed: Ended, count: int, logs: Path) -> str:
     """Return a sentence on a worker that has failed."""
-    number, status = failed
+    number, status, node, lost = failed
     how = f"with status {status}" if status > 0 else f"by {signal.Signals(-status).name}"
     said = "its message is above"
-    if number:
+    # The first worker of this machine writes to the screen alone.
+    if number or node:
         line = last_line(log_of(logs, number))
         last = f"; its last line: {line}" if line else ""
         said = f"see {log_of(logs, number)}{last}".rstrip(".")
+    where = f" on the node {node}" if node else ""
     return (
-        f"worker {number} of {count} has ended {how}; {said}. The same command continues after "
-        "the last epoch."
+        f"worker {number} of {count}{where} has ended {lost or how}; {said}. The same command "
+        "continues after the last epoch."
     )
 
 

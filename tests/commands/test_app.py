@@ -38,7 +38,7 @@ FLAGS = {
         "data_dir",
         "[no]overwrite",
     ),
-    "launch": ("workers", "log_dir"),
+    "launch": ("workers", "log_dir", "address"),
     "describe": ("split_seed", "layout", "data_dir"),
     "regions": ("khop", "region_definition", "region_reading", "region_memory", "pool_size"),
     "export": ("format", "split_seed", "layout"),
