@@ -11,7 +11,7 @@ from benchmarks.graphs import SHAPES, random_interactions
 from benchmarks.quiet import tf
 from recns_tf.config.config import Config
 from recns_tf.ops.workers import workers
-from recns_tf.training import profiling
+from recns_tf.training import memory, profiling
 
 STATUS = Path("/proc/self/status")
 COUNTERS = Path("/proc/net/dev")
@@ -51,10 +51,13 @@ def main(settings: dict[str, Any]) -> None:
     start = barrier()
     for _ in range(settings["steps"]):
         step(next(batches))
+    size = memory.Size(data.num_users, data.num_items, data.train.nnz)
+    known = memory.estimate(config, size)
+    known.pop(memory.WHOLE, None)  # that is for the chief to save; no epoch ends here
     found = {
         "sent": (barrier() - start) / settings["steps"],
         "memory": resident("VmHWM") - before,
-        "pairs": int(data.train.nnz),
+        "model_memory": sum(known.values()) + 8 * data.train.nnz,
     }
     (Path(settings["folder"]) / f"{group.number}.json").write_text(json.dumps(found))
 

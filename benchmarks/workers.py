@@ -67,7 +67,7 @@ class Point(NamedTuple):
         sent: bytes of a step over the loopback.
         model_sent: those of the cost model.
         memory: bytes that building and training add to the last worker.
-        model_memory: those of the cost model: tables, moments, gradient, graph and pairs.
+        model_memory: those that a run requires before it starts (training/memory.py), and pairs.
     """
 
     sampler: str
@@ -98,9 +98,7 @@ def measure_one(compared: Compared, sampler: str, count: int) -> Point:
         command = [sys.executable, "-m", "benchmarks.worker", json.dumps(settings)]
         run_together(command, count, Path(folder))
         found = [json.loads((Path(folder) / f"{n}.json").read_text()) for n in range(count)]
-    size = SHAPES[compared.shape]
     summed = 4 * compared.batch_size * SCORES[sampler](Config.for_run("random", "lightgcn"))
-    tables = 20 * (size.users + size.items) * compared.dim / count
     return Point(
         sampler,
         count,
@@ -108,7 +106,7 @@ def measure_one(compared: Compared, sampler: str, count: int) -> Point:
         # In a ring, a sum makes the way around twice, without the last step.
         2 * (count - 1) * summed,
         found[-1]["memory"],
-        tables + 24 * found[0]["pairs"],
+        found[-1]["model_memory"],
     )
 
 

@@ -18,6 +18,8 @@ from recns_tf.utils.memory import available_bytes, require_memory
 
 FLOAT = INT = 4
 """Bytes of a float32 and of an int32."""
+WHOLE = "the whole model, to be saved"
+"""The part of the chief of several workers."""
 LAYERED = ("mixgcf", "dens")
 """The samplers that choose in each layer of the encoder."""
 REDUCIBLE = (
@@ -101,7 +103,7 @@ def estimate(config: Config, size: Size) -> dict[str, int]:
         "the state of the sampler": sampler_bytes(own, size),
     }
     if columns is not None and columns.group.is_chief:
-        parts["the whole model, to be saved"] = weight_count(config, size) * FLOAT * 3
+        parts[WHOLE] = weight_count(config, size) * FLOAT * 3
     return parts
 
 

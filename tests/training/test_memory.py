@@ -52,7 +52,7 @@ def test_a_worker_needs_memory_for_its_columns_and_the_chief_for_all(monkeypatch
     parts = memory.estimate(dataclasses.replace(config, strategy="columns"), SIZE)
     weights = "the weights, their gradient and Adam's moments"
     assert parts[weights] == alone[weights] // 3 == SIZE.nodes * 20 * 4 * 4
-    whole = parts.get("the whole model, to be saved")
+    whole = parts.get(memory.WHOLE)
     assert whole == (None if number else SIZE.nodes * 60 * 3 * 4)
     assert parts["the graph"] == alone["the graph"]
 
