@@ -165,11 +165,11 @@ def test_too_few_cpus_are_an_error_and_no_endless_wait(launched, monkeypatch, ra
     begun = time.monotonic()
     with pytest.raises(UserError, match=wanted.format(64, "[0-9]+")):
         launched(WAITS, 64)
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 15
     here = ray.get_runtime_context().get_node_id()
     (there,) = {each.node_id for each in ray_cluster.list_all_nodes()} - {here}
     # Worker 0 cannot run elsewhere, and counts as free while it waits for the other.
-    for node, seconds, count in ((here, 2, 1), (there, 8, 2)):
+    for node, seconds, count in ((here, 2, 1), (there, 15, 2)):
         monkeypatch.setattr(ray_workers, "PLACE_SECONDS", seconds)
         with (
             occupied(node),
@@ -225,7 +225,7 @@ def test_workers_on_two_nodes_give_the_numbers_of_one_process(ray_cluster, tmp_p
     assert done.status == 0, done.stderr[-2000:]
     require_same(tmp_path / "alone", tmp_path / "runs", "run")
     logs = [(tmp_path / "logs" / f"worker-{number}.log").read_text() for number in range(2)]
-    assert "each of 2 workers trains some of the 8 columns" in logs[0]
+    assert "each of 2 workers trains some of the columns of the embeddings" in logs[0]
     assert done.stdout and done.stdout in logs[0]
     assert "recall" not in logs[1]
 
