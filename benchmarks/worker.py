@@ -23,6 +23,11 @@ def resident(kind: str) -> int:
     return int(line.split()[1]) * 1024
 
 
+def forget_peak() -> None:
+    """Let "VmHWM" start anew."""
+    Path("/proc/self/clear_refs").write_text("5")
+
+
 def loopback() -> int:
     """Return the bytes that this machine has sent to itself."""
     line = next(each for each in COUNTERS.read_text().splitlines() if each.strip()[:3] == "lo:")
@@ -35,11 +40,13 @@ def main(settings: dict[str, Any]) -> None:
     config = Config.for_run("random", "lightgcn", strategy="columns", srns_warmup=0, **chosen)
     group = workers()
     data = random_interactions(SHAPES[settings["shape"]])
-    Path("/proc/self/clear_refs").write_text("5")  # VmHWM starts anew
     before = resident("VmRSS")
+    forget_peak()
     model, pipeline = profiling.past_warmup(config, data, None)
     step = tf.function(model.train_step, jit_compile=False, autograph=False)
     batches = iter(pipeline.batches())
+    building = resident("VmHWM") - before
+    forget_peak()
     step(next(batches))
 
     def barrier() -> int:
@@ -57,6 +64,7 @@ def main(settings: dict[str, Any]) -> None:
     found = {
         "sent": (barrier() - start) / settings["steps"],
         "memory": resident("VmHWM") - before,
+        "building": building,
         "model_memory": sum(known.values()) + 8 * data.train.nnz,
     }
     (Path(settings["folder"]) / f"{group.number}.json").write_text(json.dumps(found))

@@ -66,8 +66,9 @@ class Point(NamedTuple):
         workers: how many there were.
         sent: bytes of a step over the loopback.
         model_sent: those of the cost model.
-        memory: bytes that building and training add to the last worker.
+        memory: bytes that the model and its steps add to the last worker.
         model_memory: those that a run requires before it starts (training/memory.py), and pairs.
+        building: those that were needed to build the model.
     """
 
     sampler: str
@@ -76,6 +77,7 @@ class Point(NamedTuple):
     model_sent: float
     memory: float
     model_memory: float
+    building: float
 
 
 def measure(compared: Compared) -> list[Point]:
@@ -107,17 +109,19 @@ def measure_one(compared: Compared, sampler: str, count: int) -> Point:
         2 * (count - 1) * summed,
         found[-1]["memory"],
         found[-1]["model_memory"],
+        found[-1]["building"],
     )
 
 
 def table(points: list[Point]) -> str:
     """Return the points as a Markdown table."""
     lines = [
-        "| sampler | workers | MB sent per step | cost model | MB of a worker | cost model |",
-        "|---|---|---|---|---|---|",
+        "| sampler | workers | MB sent per step | cost model | MB in a step | cost model "
+        "| MB to build |",
+        "|---|---|---|---|---|---|---|",
     ]
     for each in points:
-        numbers = (each.sent, each.model_sent, each.memory, each.model_memory)
+        numbers = (each.sent, each.model_sent, each.memory, each.model_memory, each.building)
         cells = " | ".join(f"{number / MEGA:,.2f}" for number in numbers)
         lines.append(f"| `{each.sampler}` | {each.workers} | {cells} |")
     return "\n".join(lines)
@@ -130,7 +134,7 @@ def draw(points: list[Point], path: Path) -> None:
     several = [each for each in points if each.workers > 1]
     lines(sending, several, "sent", "MB sent per step, by all workers")
     sending.set_yscale("log")
-    lines(keeping, points, "memory", "MB that training adds to a worker")
+    lines(keeping, points, "memory", "MB that a step needs in a worker")
     figures.save_figure(figure, path)
 
 
