@@ -55,7 +55,7 @@ class Compared(Checked):
     dim: int = option(64, "columns of the embeddings", whole(8, 4096))
     batch_size: int = option(8192, "pairs of a batch", whole(1, 1_000_000))
     steps: int = option(3, "measured steps, after a first one", whole(1, 1000))
-    output: str = option("runs/workers-bench", "folder of the table and the picture", A_FOLDER)
+    output: str = option("runs/workers-bench", "folder of the numbers and the pictures", A_FOLDER)
 
 
 class Point(NamedTuple):
@@ -127,15 +127,19 @@ def table(points: list[Point]) -> str:
     return "\n".join(lines)
 
 
-def draw(points: list[Point], path: Path) -> None:
-    """Draw what a step sends and what a worker keeps, by the number of workers."""
-    figure = Figure(figsize=(11, 4.2), layout="constrained")
-    sending, keeping = figure.subplots(1, 2)
+def draw(points: list[Point], folder: Path) -> None:
+    """Draw what a step sends, and what it needs in a worker, by the number of workers."""
     several = [each for each in points if each.workers > 1]
-    lines(sending, several, "sent", "MB sent per step, by all workers")
-    sending.set_yscale("log")
-    lines(keeping, points, "memory", "MB that a step needs in a worker")
-    figures.save_figure(figure, path)
+    for name, drawn, label in (
+        ("sent", several, "MB sent per step, by all workers"),
+        ("memory", points, "MB that a step needs in a worker"),
+    ):
+        figure = Figure(figsize=(6, 4), layout="constrained")
+        axes = figure.subplots()
+        lines(axes, drawn, name, label)
+        if name == "sent":
+            axes.set_yscale("log")
+        figures.save_figure(figure, folder / name)
 
 
 def lines(axes: Axes, points: list[Point], name: str, label: str) -> None:
@@ -150,7 +154,7 @@ def lines(axes: Axes, points: list[Point], name: str, label: str) -> None:
     axes.plot([], [], "--", color="0.4", label="cost model")
     axes.set(xlabel="workers", ylabel=label, xticks=sorted({each.workers for each in points}))
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=8)
+    axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
 
 
 def main(call: Call) -> None:
@@ -162,7 +166,7 @@ def main(call: Call) -> None:
     print(table(points))
     found: dict[str, Any] = {"settings": dataclasses.asdict(compared)}
     write_json(folder / "workers.json", found | {"points": [each._asdict() for each in points]})
-    draw(points, folder / "workers")
+    draw(points, folder)
 
 
 COMMAND = Command(

@@ -276,4 +276,4 @@ def test_what_workers_send_is_measured(tmp_path):
     assert two["sent"] >= two["model_sent"]
     assert two["model_memory"] < one["model_memory"] <= one["memory"]
     assert done.stdout.count("| `unins` |") == 2
-    assert (tmp_path / "workers.png").exists()
+    assert (tmp_path / "sent.png").exists() and (tmp_path / "memory.png").exists()
