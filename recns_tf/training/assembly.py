@@ -136,13 +136,16 @@ def assign_chiefs(
     variable.assign(np.concatenate(found) if found else whole[..., columns])
 
 
-def agree_on_start(group: Workers, config: Config, interactions: Interactions, done: int) -> int:
+def agree_on_start(
+    division: Division, config: Config, interactions: Interactions, done: int
+) -> int:
     """Return the chief's number of finished epochs; all of --epochs if nothing is left to do.
 
     Raises:
         UserError: this worker has other settings or data than the chief.
     """
-    settings = dataclasses.replace(config, strategy="none").to_json()
+    settings = dataclasses.replace(config, strategy=division.strategy).to_json()
+    group = division.group
     text = json.dumps([settings, interactions.checksum], sort_keys=True)
     mine = int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "little")
     done, chiefs = group.from_chief(np.array([done, mine], np.int64)).tolist()

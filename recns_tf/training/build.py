@@ -119,6 +119,11 @@ def make_model(
         scores=config.scores,
     )
     model.rows = rows_of(config)
+    if model.rows is not None and model.sampler.jointly_trained:
+        raise UserError(
+            f"--strategy=batch would count the gradient of the weights of --sampler="
+            f"{config.sampler} once per worker: choose another --sampler."
+        )
     adam = FusedAdam(
         config.learning_rate,
         epsilon=config.adam_epsilon,

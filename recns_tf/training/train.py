@@ -126,7 +126,7 @@ def train_and_evaluate(
                     results = finish(config, interactions, model, region, folder, keep_data)
                 else:
                     if division is not None:
-                        agree_on_start(division.group, config, interactions, config.epochs)
+                        agree_on_start(division, config, interactions, config.epochs)
                     print(f"{folder.path} is finished; --overwrite would run it again.")
                 for log in logs:
                     log.finish(results)
@@ -181,7 +181,7 @@ def run(
         stopped = out_of_patience(rows, config.patience, metric)
     goes_on = done < config.epochs and not stopped
     if division is not None:
-        agree_on_start(division.group, config, interactions, done if goes_on else config.epochs)
+        agree_on_start(division, config, interactions, done if goes_on else config.epochs)
     if goes_on:
         embeddings, rank = model.encoder.embeddings, None
         if division is not None:
@@ -251,7 +251,7 @@ def follow(
 ) -> None:
     """Train as a worker that is not the chief: its part of the work, and without files."""
     part, pipeline, candidate_sets = build(config, interactions, cache)
-    done = agree_on_start(division.group, config, interactions, 0)
+    done = agree_on_start(division, config, interactions, 0)
     if done >= config.epochs:
         return
     assembly = shared_state(division, part, None)
