@@ -5,13 +5,20 @@ import json
 import sys
 import time
 from contextlib import ExitStack
+from types import SimpleNamespace
 
+import keras
 import numpy as np
 import pytest
 
 from recns_tf.config.config import Config
+from recns_tf.encoders.columns import Columns
+from recns_tf.encoders.rows import Rows
 from recns_tf.errors import UserError
+from recns_tf.samplers.dns import DNS
 from recns_tf.samplers.parts import Parts
+from recns_tf.training import build as build_module
+from recns_tf.training.assembly import agree_on_start
 from recns_tf.utils.worker_processes import environments
 from tests.conftest import TOY
 from tests.processes import ENVIRONMENT, ROOT, run, started
@@ -129,6 +136,27 @@ def test_workers_with_other_settings_are_refused(tmp_path):
         assert "worker 1 has other settings or data than worker 0" in other.wait(SECONDS).stderr
         assert chief.wait(SECONDS).status != 0
     assert not (tmp_path / "dns").exists(), "nothing is left of a run that did not start"
+
+
+def test_workers_that_divide_the_work_in_other_ways_are_refused(toy, toy_config):
+    said = []
+
+    def from_chief(values):
+        said.append(values)
+        return said[0]
+
+    group = SimpleNamespace(number=1, count=2, from_chief=from_chief)
+    assert agree_on_start(Columns(group), toy_config, toy, 3) == 3
+    assert agree_on_start(Columns(group), toy_config, toy, 0) == 3
+    with pytest.raises(UserError, match="worker 1 has other settings or data than worker 0"):
+        agree_on_start(Rows(group), toy_config, toy, 0)
+
+
+def test_a_sampler_with_weights_of_its_own_is_refused(toy, toy_config, monkeypatch):
+    monkeypatch.setattr(build_module, "rows_of", lambda config: Rows(SimpleNamespace()))
+    monkeypatch.setattr(DNS, "jointly_trained", [keras.Variable(0.0)])
+    with pytest.raises(UserError, match="--sampler=dns once per worker: choose another"):
+        build_module.build(dataclasses.replace(toy_config, sampler="dns"), toy)
 
 
 @pytest.mark.parametrize(
