@@ -16,6 +16,7 @@ from recns_tf.evaluation.display import label, metric_lines, part_columns, recor
 from recns_tf.evaluation.part_metrics import saturation_sentences
 from recns_tf.interactions import Interactions
 from recns_tf.ops import kernels
+from recns_tf.ops.workers import workers
 from recns_tf.regions.region import Region
 from recns_tf.runs.files import ANEW
 from recns_tf.runs.folder import Row, RunFolder
@@ -99,6 +100,7 @@ def finish(
     model: SampledRec,
     region: Region,
     folder: RunFolder,
+    strategy: str,
     keep_data: bool = False,
 ) -> dict[str, Any]:
     """Restore the kept weights, test them once, and write the output files of a run.
@@ -111,6 +113,7 @@ def finish(
         model: the trained model.
         region: the region that candidates were drawn from.
         folder: folder of the run.
+        strategy: the value of --strategy that this process trained with.
         keep_data: whether to write the dataset, too.
 
     Returns:
@@ -171,7 +174,9 @@ def finish(
         "config": config.to_json(),
         "devices": {
             "names": devices.names(),
+            "strategy": strategy,
             "replicas": model.strategy.num_replicas_in_sync,
+            "workers": workers().count,
             "kernels": kernels.resolve(config.kernels),
         },
         "data": {"checksum": interactions.checksum, "source": interactions.source},

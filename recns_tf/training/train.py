@@ -102,7 +102,8 @@ def train_and_evaluate(
         with silenced_stdout(), explained(advice=ADVICE), explaining_lost_workers():
             follow(config, interactions, cache, division)
         return {}
-    if config.strategy in registry.OVER_WORKERS:
+    strategy = config.strategy
+    if strategy in registry.OVER_WORKERS:
         Parts.load(config).check(config)
         # The numbers are those of one worker, which goes on from them as well.
         config = dataclasses.replace(config, strategy="none")
@@ -123,7 +124,9 @@ def train_and_evaluate(
                     model, region = run(
                         config, interactions, folder, cache, further, quiet, division
                     )
-                    results = finish(config, interactions, model, region, folder, keep_data)
+                    results = finish(
+                        config, interactions, model, region, folder, strategy, keep_data
+                    )
                 else:
                     if division is not None:
                         agree_on_start(division, config, interactions, config.epochs)

@@ -97,6 +97,9 @@ def test_three_workers_give_the_numbers_of_one(alone, tmp_path):
         require_same(alone, tmp_path, case)
         settings = json.loads((tmp_path / case / "config.json").read_text())
         assert settings["strategy"] == "none", "an ordinary run, which one worker can go on with"
+        devices = json.loads((tmp_path / case / "results.json").read_text())["devices"]
+        assert devices["strategy"] == ("batch" if case in BATCH else "columns")
+        assert devices["workers"] == 3
     assert json.loads(done[0].stdout.splitlines()[-1]) == SCORES
 
 
