@@ -52,7 +52,7 @@ def main(settings: dict[str, Any]) -> None:
     def barrier() -> int:
         """Return the loopback's counter at a moment when no worker sends."""
         if group.count > 1:
-            group.sum(tf.zeros([]))
+            group.wait()
         return loopback()
 
     start = barrier()

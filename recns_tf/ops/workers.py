@@ -148,6 +148,10 @@ class Workers:
             lambda part: tf.distribute.get_replica_context().all_gather(part, axis), rows
         )
 
+    def wait(self) -> None:
+        """Wait until all workers have come here."""
+        self.sum(tf.zeros([]))
+
     def from_chief(self, values: NDArray[Any]) -> NDArray[Any]:
         """Return the chief's array on all workers; others pass one of the same shape and dtype."""
         sent = values if self.is_chief else np.zeros_like(values)

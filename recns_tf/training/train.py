@@ -101,6 +101,8 @@ def train_and_evaluate(
     if division is not None and not division.group.is_chief:
         with silenced_stdout(), explained(advice=ADVICE), explaining_lost_workers():
             follow(config, interactions, cache, division)
+            # The chief tests the model now; to TensorFlow, a worker that ends before is a lost one.
+            division.group.wait()
         return {}
     strategy = config.strategy
     if strategy in registry.OVER_WORKERS:
@@ -131,6 +133,8 @@ def train_and_evaluate(
                     if division is not None:
                         agree_on_start(division, config, interactions, config.epochs)
                     print(f"{folder.path} is finished; --overwrite would run it again.")
+                if division is not None:
+                    division.group.wait()
                 for log in logs:
                     log.finish(results)
         print(table(results, folder))
