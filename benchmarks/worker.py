@@ -12,15 +12,14 @@ from benchmarks.quiet import tf
 from recns_tf.config.config import Config
 from recns_tf.ops.workers import workers
 from recns_tf.training import memory, profiling
+from recns_tf.utils.memory import numbers_of
 
-STATUS = Path("/proc/self/status")
 COUNTERS = Path("/proc/net/dev")
 
 
 def resident(kind: str) -> int:
     """Return the resident bytes of this process, now ("VmRSS") or at most ("VmHWM")."""
-    line = next(each for each in STATUS.read_text().splitlines() if each.startswith(kind))
-    return int(line.split()[1]) * 1024
+    return numbers_of(Path("/proc/self/status"), unit=1024)[kind]
 
 
 def forget_peak() -> None:

@@ -3,8 +3,8 @@
 The words after -- are those of `train`. --strategy=columns, the default here, gives each worker
 some columns of the embeddings; --strategy=batch a share of the pairs of each batch. Worker 0
 writes the run's folder and shows its progress; the others write to log_dir/worker-N.log. The
-numbers are those of one worker, and any number of workers continues an interrupted run. With
---address=HOST:PORT, the workers run on a Ray cluster, and worker 0 on this machine.
+numbers are those of one worker up to rounding, and any number of workers continues an interrupted
+run. With --address=HOST:PORT, the workers run on a Ray cluster, and worker 0 on this machine.
 """
 
 from __future__ import annotations

@@ -14,7 +14,6 @@ the score, so that each worker gets the gradient of its own columns.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import tensorflow as tf
@@ -55,15 +54,6 @@ class Columns:
         own = self.of(dim)
         return int(own.stop - own.start)
 
-    def sum(self, parts: tf.Tensor) -> tf.Tensor:
-        """Return the sum of the workers' parts; its gradient flows to this worker's part."""
-
-        @tf.custom_gradient
-        def apply(parts: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
-            return self.group.sum(parts), lambda upstream: upstream
-
-        return apply(parts)
-
 
 def columns_of(config: Config) -> Columns | None:
     """Return the columns that this process keeps with these settings; None for all."""
@@ -85,7 +75,7 @@ class ColumnTables(FullTables):
         self.columns = columns
 
     def products(self, vectors: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
-        return self.columns.sum(super().products(vectors, items))
+        return self.columns.group.total(super().products(vectors, items))
 
     def frozen(self) -> ColumnTables:
         return ColumnTables(tf.stop_gradient(self.user), tf.stop_gradient(self.item), self.columns)

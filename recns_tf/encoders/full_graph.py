@@ -81,7 +81,7 @@ class FullGraphEncoder(Encoder):
         return FullTables(*self._sides(None))
 
     def total(self, parts: tf.Tensor) -> tf.Tensor:
-        return parts if self.columns is None else self.columns.sum(parts)
+        return parts if self.columns is None else self.columns.group.total(parts)
 
     def _sides(self, seed: tf.Tensor | None) -> list[tf.Tensor]:
         return self.split(self.propagate(seed))

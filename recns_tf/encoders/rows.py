@@ -52,13 +52,7 @@ class Rows:
             rows: its arguments for the whole batch, [B, …] each.
         """
         share = self.share(rows[0])
-
-        @tf.custom_gradient
-        def gathered(own: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
-            every = self.group.sum(share.padded(own))
-            return every, lambda upstream: share.unless_empty(share.own(upstream))
-
-        every = gathered(function(*map(share.own, rows)))
+        every = self.group.total(share.padded(function(*map(share.own, rows))))
         return tf.ensure_shape(every, [rows[0].shape[0], *every.shape[1:]])
 
     def total(self, function: Callable[..., tf.Tensor], *rows: tf.Tensor) -> tf.Tensor:
@@ -69,21 +63,7 @@ class Rows:
             rows: its arguments for the whole batch, [B, …] each.
         """
         share = self.share(rows[0])
-
-        @tf.custom_gradient
-        def summed(own: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
-            return self.group.sum(share.unless_empty(own)), share.unless_empty
-
-        return summed(function(*map(share.own, rows)))
-
-    def once(self, value: tf.Tensor) -> tf.Tensor:
-        """Return a value that all workers compute alike, each with its share of the gradient."""
-
-        @tf.custom_gradient
-        def apply(value: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
-            return tf.identity(value), lambda upstream: upstream / self.group.count
-
-        return apply(value)
+        return self.group.total(share.unless_empty(function(*map(share.own, rows))))
 
     def gradients(self, own: Sequence[tf.Tensor]) -> list[tf.Tensor]:
         """Return the sums of the gradients of all workers."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 
@@ -46,3 +48,18 @@ class Share:
         """
         around = [[self.start, self.size - self.stop], *[[0, 0]] * (rows.shape.rank - 1)]
         return tf.pad(self.unless_empty(rows), around)
+
+
+def shared_gradient(value: tf.Tensor, count: int) -> tf.Tensor:
+    """Return a value that `count` processes or devices compute alike.
+
+    Each gets a `count`-th of its gradient, so that their sum is the gradient.
+    """
+    if count == 1:
+        return value
+
+    @tf.custom_gradient
+    def apply(value: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
+        return tf.identity(value), lambda upstream: upstream / count
+
+    return apply(value)

@@ -142,6 +142,18 @@ class Workers:
             lambda part: tf.distribute.get_replica_context().all_reduce("SUM", part), values
         )
 
+    def total(self, part: tf.Tensor) -> tf.Tensor:
+        """Return the sum over all workers; its gradient flows to this worker's part alone.
+
+        If all workers compute the same loss from it, each gets the gradient of its part.
+        """
+
+        @tf.custom_gradient
+        def apply(part: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
+            return self.sum(part), lambda upstream: upstream
+
+        return apply(part)
+
     def gather(self, rows: tf.Tensor, axis: int = 0) -> tf.Tensor:
         """Return the tensors of all workers, joined along an axis."""
         return self.run(

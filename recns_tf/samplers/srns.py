@@ -197,7 +197,9 @@ class SRNS(Sampler):
             products(tf.gather(snapshot, batch.users), snapshot, pairs)
             for snapshot in map(tf.convert_to_tensor, self.snapshots)
         ]
-        scores = tf.stack(past) if self.columns is None else self.columns.sum(tf.stack(past))
+        scores = (
+            tf.stack(past) if self.columns is None else self.columns.group.total(tf.stack(past))
+        )
         used = tf.cast(tf.range(len(past)) < epoch, tf.float32)[:, None, None]
         count = tf.maximum(tf.reduce_sum(used), 1.0)
         values = tf.sigmoid(scores[..., 1:] - scores[..., :1])

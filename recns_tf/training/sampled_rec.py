@@ -16,6 +16,7 @@ from recns_tf.losses import Loss
 from recns_tf.ops import kernels, random, replicas
 from recns_tf.ops.clock import seconds_after
 from recns_tf.ops.random import Purpose
+from recns_tf.ops.shares import shared_gradient
 from recns_tf.samplers.base import Negatives, Sampler
 from recns_tf.samplers.batch import Batch
 from recns_tf.training import negative_statistics
@@ -146,8 +147,7 @@ class SampledRec(Serializable, keras.Model):
         if self.l2_scope == "final":
             return self.final_penalty(tables, users, positives, negatives)
         function = self.encoder.whole_penalty if self.l2_scope == "all" else self.encoder.penalty
-        value = self.encoder.total(function(users, positives, negatives))
-        return value if self.rows is None else self.rows.once(value)
+        return self.repeated(self.encoder.total(function(users, positives, negatives)))
 
     def final_penalty(
         self, tables: Tables, users: tf.Tensor, positives: tf.Tensor, negatives: tf.Tensor
@@ -159,10 +159,15 @@ class SampledRec(Serializable, keras.Model):
 
         items = tf.concat([positives[:, None], negatives], axis=1)
         if self.rows is None:
-            total = self.encoder.total(half_squares(users, items))
+            total = self.repeated(self.encoder.total(half_squares(users, items)))
         else:
             total = self.rows.total(half_squares, users, items)
         return total / tf.cast(tf.size(users), tf.float32)
+
+    def repeated(self, value: tf.Tensor) -> tf.Tensor:
+        """Return a value that every device, or worker with its rows, computes for all pairs."""
+        copies = replicas.count() if self.rows is None else self.rows.group.count
+        return shared_gradient(value, copies)
 
     def divided(self, tables: Tables) -> Tables:
         """Return the tables of a step, whose rows are divided among the workers, if any."""
@@ -250,14 +255,8 @@ class SampledRec(Serializable, keras.Model):
         """Take one optimizer step, on each replica, and return the values to report."""
         with tf.GradientTape() as tape:
             values, negatives = self.forward(data)
-            loss = values["loss"]
-            if replicas.count() > 1:
-                # The sum of the replicas' gradients is applied. Gradients flow through gathered
-                # rows only on the replica that they come from, but the penalty has that of all
-                # rows on every replica.
-                loss += (1 / replicas.count() - 1) * values["penalty"]
         weights = self.trained_weights
-        gradients = tape.gradient(loss, [weight.value for weight in weights])
+        gradients = tape.gradient(values["loss"], [weight.value for weight in weights])
         if self.rows is not None:
             gradients = self.rows.gradients(gradients)
         self.sampler.update_state(data, negatives.feedback)

@@ -37,7 +37,7 @@ class Ended(NamedTuple):
         number: of the worker, from 0.
         status: its exit status; -S for a signal S.
         node: address of its machine; empty for a process of this one.
-        lost: how its process was lost to this one; empty if it has told its status.
+        lost: how the connection to its process was lost; empty if its exit status is known.
     """
 
     number: int
@@ -89,7 +89,7 @@ def environments(count: int) -> list[dict[str, str]]:
 
 
 def places(addresses: Sequence[str]) -> list[dict[str, str]]:
-    """Return the variable that tells each worker its place among the host:port of all."""
+    """Return the variable TF_CONFIG of each worker, given the host:port of all."""
     tasks = (
         {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": number}}
         for number in range(len(addresses))

@@ -6,9 +6,11 @@ import tensorflow as tf
 
 from recns_tf.encoders.rows import Rows, RowTables
 from recns_tf.encoders.tables import FullTables
+from recns_tf.ops.shares import shared_gradient
+from recns_tf.ops.workers import Workers
 
 
-class Alone:
+class Alone(Workers):
     """A worker that hears nothing of the others: a sum is its own part."""
 
     def __init__(self, number, count):
@@ -72,7 +74,7 @@ def test_the_gradients_of_all_workers_add_up_to_the_gradient(tables, count, size
         return lambda: (
             of_scores(RowTables(full, rows))
             + rows.total(squares, users, items)
-            + rows.once(tf.reduce_sum(full.user**2))
+            + shared_gradient(tf.reduce_sum(full.user**2), rows.group.count)
         )
 
     def of_one():
