@@ -3,9 +3,9 @@
 Run: .venv/bin/python -m benchmarks.propagation [--shape=zhihu]
 
 `ours` is one step's propagation and its gradient. `floor` is a bound set by memory: for each
-product, it reads the rows that the matrix refers to, adds them up, and writes nothing. `coo` is
-TensorFlow's `sparse_dense_matmul`, `coo in 100 folds` is how the authors' code calls it, and
-`scipy` is SciPy's product on one core.
+product, it reads the rows that the matrix refers to, adds them up, and writes nothing.
+`tensorflow csr` is TensorFlow's CSR product, `coo` its `sparse_dense_matmul`, `coo in 100 folds` is
+how the authors' code calls it, and `scipy` is SciPy's product on one core.
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ from benchmarks import alternating, measuring
 from benchmarks.graphs import Shape, random_train
 from benchmarks.quiet import tf
 from recns_tf.encoders.propagation import Adjacency, symmetric_adjacency
+from recns_tf.ops import kernels
 from recns_tf.utils.compiled import compiled
 from recns_tf.utils.parallel import over_rows, row_cuts
+from recns_tf.utils.prefetch import AHEAD, LINE, prefetch
 
 DIM = 64
 LAYERS = 3
@@ -31,15 +33,15 @@ FOLDS = 100
 
 
 def make_gradient(
-    propagate: Callable[[tf.Tensor], tf.Tensor], nodes: tf.Variable
+    propagate: Callable[[tf.Tensor], tf.Tensor], nodes: tf.Variable, implementation: str
 ) -> Callable[[], tf.Tensor]:
     """Return a function that propagates `nodes` and returns the gradient of a loss on them."""
 
     @tf.function(jit_compile=False, autograph=False)
     def step() -> tf.Tensor:
-        with tf.GradientTape() as tape:
+        with kernels.using(implementation), tf.GradientTape() as tape:
             loss = tf.reduce_sum(tf.square(propagate(tf.convert_to_tensor(nodes))))
-        return tape.gradient(loss, nodes)
+            return tape.gradient(loss, nodes)
 
     return step
 
@@ -75,6 +77,9 @@ def propagate_with_scipy(matrix: csr_array, nodes: NDArray[np.float32]) -> None:
 def add_up(indices, table, sums, first, last):  # type: ignore[no-untyped-def]
     """Add up rows of a table: reads as much as a product does, and writes nothing."""
     for place in range(first, last):
+        ahead = indices[min(place + AHEAD, indices.size - 1)]
+        for column in range(0, table.shape[1], LINE // 4):
+            prefetch(table, np.int64(ahead), column)
         row = indices[place]
         for column in range(table.shape[1]):
             sums[column] += table[row, column]
@@ -95,16 +100,24 @@ def measure(shape: Shape, rounds: int) -> measuring.Report:
     matrix = symmetric_adjacency(random_train(shape))
     nodes = tf.Variable(tf.random.stateless_normal([matrix.shape[0], DIM], [0, 1]))
     coefficients = [1 / (LAYERS + 1)] * (LAYERS + 1)
-    ways: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {
-        name: partial(Adjacency(matrix, engine).polynomial, coefficients=coefficients)
-        for name, engine in (("ours", "csr"), ("coo", "coo"))
+
+    def polynomial(engine: str) -> Callable[[tf.Tensor], tf.Tensor]:
+        return partial(Adjacency(matrix, engine).polynomial, coefficients=coefficients)
+
+    ways = {
+        "ours": (polynomial("csr"), "numba"),
+        "tensorflow csr": (polynomial("csr"), "tensorflow"),
+        "coo": (polynomial("coo"), "tensorflow"),
+        f"coo in {FOLDS} folds": (propagate_in_folds(matrix, coefficients), "tensorflow"),
     }
-    ways[f"coo in {FOLDS} folds"] = propagate_in_folds(matrix, coefficients)
     functions: dict[str, Callable[[], Any]] = {
         "floor": partial(read_rows, matrix, nodes.numpy()),
         "scipy": partial(propagate_with_scipy, matrix, nodes.numpy()),
     }
-    functions |= {name: make_gradient(way, nodes) for name, way in ways.items()}
+    functions |= {
+        name: make_gradient(way, nodes, implementation)
+        for name, (way, implementation) in ways.items()
+    }
     timings = alternating.time_all(functions, rounds)
     return measuring.report(
         "propagation", f"{LAYERS} layers, d = {DIM}, and its gradient", shape, timings, "floor"

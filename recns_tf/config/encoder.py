@@ -47,7 +47,8 @@ class EncoderSettings(Checked):
         "glorot",
         "initial values of layer-0 embeddings; glorot: Xavier uniform, for users and items "
         "separately; joint_glorot: for both as one table, as in the authors' PinSage; normal: "
-        "standard deviation 0.01, as in their LightGCN",
+        "standard deviation 0.01, as in their LightGCN; tiny_normal: 0.0001, as in RePo and in "
+        "SimpleX",
         one_of(*registry.INITIALIZERS),
     )
     ngcf_form: str = option(

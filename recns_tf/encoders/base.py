@@ -241,10 +241,16 @@ def small_normal(shape: list[int], seed: tf.Tensor) -> tf.Tensor:
     return tf.random.stateless_normal(shape, seed, stddev=0.01)
 
 
+def tiny_normal(shape: list[int], seed: tf.Tensor) -> tf.Tensor:
+    """Return a normal table with standard deviation 0.0001, the start of RePo and of SimpleX."""
+    return tf.random.stateless_normal(shape, seed, stddev=0.0001)
+
+
 INITIALIZERS = {
     "glorot": glorot_uniform,
     "joint_glorot": glorot_uniform,
     "normal": small_normal,
+    "tiny_normal": tiny_normal,
 }
 """How layer-0 embeddings are drawn."""
 

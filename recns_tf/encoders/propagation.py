@@ -1,22 +1,21 @@
 """Sparse products with the normalized user-item graph.
 
-TensorFlow's CSR product is its only multithreaded sparse product for CPUs, many times faster than
-`tf.sparse.sparse_dense_matmul`, the fallback. A custom gradient replaces its automatic one: the
-product with the adjoint, which for a symmetric matrix is the same product.
+A custom gradient replaces the automatic one: the product with the adjoint, which for a symmetric
+matrix is the same product.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, NamedTuple, Self
+from typing import Self
 
 import numpy as np
 import tensorflow as tf
 from scipy.sparse import csr_array, eye_array
 
 from recns_tf.interactions import to_pairs, to_rows
-from recns_tf.registry import SPARSE_ENGINES
+from recns_tf.ops.sparse_matrices import ENGINES, SparseMatrix
 
 
 def bipartite(train: csr_array) -> csr_array:
@@ -77,42 +76,6 @@ ADJACENCIES = {"symmetric": symmetric_adjacency, "row": row_normalized_adjacency
 """Functions from the train graph to the matrix that propagates embeddings."""
 
 
-def to_tensorflow(matrix: csr_array) -> tf.SparseTensor:
-    """Convert a SciPy matrix to a tf.SparseTensor of float32."""
-    coordinates = matrix.tocoo()
-    indices = np.stack([coordinates.row, coordinates.col], axis=1).astype(np.int64)
-    return tf.SparseTensor(indices, coordinates.data.astype(np.float32), matrix.shape)
-
-
-class Engine(NamedTuple):
-    """An implementation of sparse products.
-
-    Attributes:
-        convert: returns the engine's form of a tf.SparseTensor [N, N].
-        multiply: returns the product of that form and a float32 [N, d].
-    """
-
-    convert: Callable[[tf.SparseTensor], Any]
-    multiply: Callable[[Any, tf.Tensor], tf.Tensor]
-
-
-def find_engine(name: str) -> Engine:
-    """Return the engine named by a value of --sparse_engine.
-
-    Raises:
-        ValueError: the name is unknown.
-    """
-    if name not in SPARSE_ENGINES:
-        raise ValueError(f"engine '{name}': choose one of {', '.join(SPARSE_ENGINES)}")
-    if name == "coo":
-        return Engine(lambda sparse: sparse, tf.sparse.sparse_dense_matmul)
-    # Not public, but needed: a tf.function cannot capture the variant tensor of tf.raw_ops, and
-    # converting it in each pass made propagation 11 to 16 % slower at the size of Zhihu.
-    from tensorflow.python.ops.linalg.sparse import sparse_csr_matrix_ops as csr
-
-    return Engine(csr.CSRSparseMatrix, csr.matmul)
-
-
 class Adjacency:
     """A constant sparse matrix [N, N] that multiplies dense [N, d] tensors.
 
@@ -126,11 +89,12 @@ class Adjacency:
     """
 
     def __init__(self, matrix: csr_array, engine: str = "csr", symmetric: bool = True):
+        if engine not in ENGINES:
+            raise ValueError(f"engine '{engine}': choose one of {', '.join(ENGINES)}")
         self.engine = engine
         self.symmetric = symmetric
-        convert, self.multiply = find_engine(engine)
-        self.matrix = convert(to_tensorflow(matrix))
-        self.adjoint = self.matrix if symmetric else convert(to_tensorflow(csr_array(matrix.T)))
+        self.matrix: SparseMatrix = ENGINES[engine](matrix)
+        self.adjoint = self.matrix if symmetric else ENGINES[engine](csr_array(matrix.T))
 
     @classmethod
     def from_train(cls, train: csr_array, kind: str = "symmetric", engine: str = "csr") -> Self:
@@ -139,9 +103,7 @@ class Adjacency:
 
     def to_scipy(self) -> csr_array:
         """Return the matrix as a float32 CSR array [N, N]."""
-        matrix = self.matrix if self.engine == "coo" else self.matrix.to_sparse_tensor()
-        rows, columns = matrix.indices.numpy().T
-        return csr_array((matrix.values.numpy(), (rows, columns)), shape=tuple(matrix.shape))
+        return self.matrix.to_scipy()
 
     def product(self, x: tf.Tensor) -> tf.Tensor:
         """Return matrix @ x: float32 [N, d] -> [N, d]; its gradient is the adjoint's product."""
@@ -149,9 +111,9 @@ class Adjacency:
         @tf.custom_gradient
         def apply(values: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
             def gradient(upstream: tf.Tensor) -> tf.Tensor:
-                return self.multiply(self.adjoint, upstream)
+                return self.adjoint.product(upstream)
 
-            return self.multiply(self.matrix, values), gradient
+            return self.matrix.product(values), gradient
 
         return apply(x)
 
@@ -169,10 +131,10 @@ class Adjacency:
             float32 [N, d].
         """
 
-        def evaluate(matrix: Any, values: tf.Tensor) -> tf.Tensor:
+        def evaluate(matrix: SparseMatrix, values: tf.Tensor) -> tf.Tensor:
             result = coefficients[-1] * values
             for coefficient in reversed(coefficients[:-1]):
-                result = self.multiply(matrix, result) + coefficient * values
+                result = matrix.product_plus(result, coefficient, values)
             return result
 
         @tf.custom_gradient

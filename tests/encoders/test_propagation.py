@@ -4,6 +4,7 @@ import tensorflow as tf
 from scipy.sparse import csr_array
 
 from recns_tf.encoders.propagation import Adjacency, symmetric_adjacency
+from recns_tf.ops import kernels
 from recns_tf.registry import SPARSE_ENGINES
 from tests import oracles
 
@@ -15,9 +16,11 @@ NODES = RNG.normal(size=(22, 4)).astype(np.float32)
 COEFFICIENTS = [0.25, 0.25, 0.25, 0.25]
 
 
-@pytest.fixture(params=SPARSE_ENGINES)
+@pytest.fixture(params=[("csr", "numba"), ("csr", "tensorflow"), ("coo", "numba")], ids="-".join)
 def adjacency(request):
-    return Adjacency(symmetric_adjacency(csr_array(TRAIN)), request.param)
+    engine, implementation = request.param
+    with kernels.using(implementation, engine):
+        yield Adjacency(symmetric_adjacency(csr_array(TRAIN)), engine)
 
 
 def test_adjacency_is_symmetric_and_bipartite_without_self_loops():

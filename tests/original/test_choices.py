@@ -136,11 +136,12 @@ def test_stale_tables_give_the_loss_the_live_embeddings():
     assert tables.stale_ok() == ("known", "stale_ok")
 
 
-def test_the_normal_initializer(toy):
-    nodes = build_original(toy, dim=64).encoder.nodes.numpy()
-    assert nodes.std() == pytest.approx(0.01, rel=0.05)
-    assert abs(nodes.mean()) < 0.001
-    assert np.abs(nodes).max() > 0.03, "a uniform distribution of that deviation is within 0.017"
+@pytest.mark.parametrize("name, deviation", [("normal", 0.01), ("tiny_normal", 0.0001)])
+def test_the_normal_initializers(toy, name, deviation):
+    nodes = build_original(toy, dim=64, initializer=name).encoder.nodes.numpy()
+    assert nodes.std() == pytest.approx(deviation, rel=0.05)
+    assert abs(nodes.mean()) < 0.1 * deviation
+    assert np.abs(nodes).max() > 3 * deviation, "a uniform distribution is within √3 deviations"
 
 
 def test_the_joint_initializer_has_the_bound_of_one_table(toy):
