@@ -90,8 +90,9 @@ def test_the_graph_is_that_of_the_encoder(toy, toy_config, kind, encoder):
     config = dataclasses.replace(toy_config, encoder=encoder, adjacency=kind)
     adjacency = registry.ENCODERS[encoder].load().from_settings(config, toy).adjacency
     matrices = {id(each): each for each in (adjacency.matrix, adjacency.adjoint)}.values()
-    entries = [each.to_sparse_tensor() for each in matrices]
-    found = sum(bytes_of([each.values]) + each.indices.shape[0] * 4 for each in entries)
+    found = sum(
+        columns.nbytes + values.nbytes for _, columns, values in (each.parts for each in matrices)
+    )
     assert memory.graph_bytes(config, size_of(toy)) == found
 
 
