@@ -21,10 +21,11 @@ FLOATS_OF_LINE = LINE // 4
 Floats = NDArray[np.float32]
 
 
-@compiled(fastmath={"contract"})
-def _add_product(starts, columns, values, x, found, first, last):  # type: ignore[no-untyped-def]
-    """Add to the rows of `found` those of the product."""
+@compiled()
+def _product_plus(starts, columns, values, x, scale, other, found, first, last):  # type: ignore[no-untyped-def]
+    """Set the rows of `found`; without fused or reordered additions, as in TensorFlow's product."""
     for row in range(first, last):
+        found[row] = 0
         for entry in range(starts[row], starts[row + 1]):
             ahead = columns[min(entry + AHEAD, columns.size - 1)]
             for number in range(0, x.shape[1], FLOATS_OF_LINE):
@@ -32,32 +33,9 @@ def _add_product(starts, columns, values, x, found, first, last):  # type: ignor
             column, value = columns[entry], values[entry]
             for number in range(x.shape[1]):
                 found[row, number] += value * x[column, number]
-
-
-def add_product(
-    starts: NDArray[np.int64], columns: NDArray[np.int32], values: Floats, x: Floats, found: Floats
-) -> Floats:
-    """Add the product of a matrix [N, M] with x to `found`, and return it.
-
-    Args:
-        starts: [N + 1], where the entries of each row begin.
-        columns: [entries], in [0, M).
-        values: [entries].
-        x: [M, d].
-        found: [N, d].
-    """
-    cuts = even_cuts(starts)
-    if len(values) * x.shape[1] < LITTLE:
-        cuts = cuts[[0, -1]]
-    over_rows(_add_product, cuts, starts, columns, values, x, found)
-    return found
-
-
-def product(
-    starts: NDArray[np.int64], columns: NDArray[np.int32], values: Floats, x: Floats
-) -> Floats:
-    """Return the product with x, [N, d]; arguments as for `add_product`."""
-    return add_product(starts, columns, values, x, np.zeros((len(starts) - 1, x.shape[1]), x.dtype))
+        if len(other):
+            for number in range(x.shape[1]):
+                found[row, number] += scale * other[row, number]
 
 
 def product_plus(
@@ -68,5 +46,26 @@ def product_plus(
     scale: np.float32,
     other: Floats,
 ) -> Floats:
-    """Return the product with x plus scale * other, [N, d]; arguments as for `add_product`."""
-    return add_product(starts, columns, values, x, scale * other)
+    """Return the product of a matrix [N, M] with x, plus scale * other, [N, d].
+
+    Args:
+        starts: [N + 1], where the entries of each row begin.
+        columns: [entries], in [0, M).
+        values: [entries].
+        x: [M, d].
+        scale: a factor.
+        other: [N, d], or [0, d] to add nothing.
+    """
+    found = np.empty((len(starts) - 1, x.shape[1]), np.float32)
+    cuts = even_cuts(starts)
+    if len(values) * x.shape[1] < LITTLE:
+        cuts = cuts[[0, -1]]
+    over_rows(_product_plus, cuts, starts, columns, values, x, scale, other, found)
+    return found
+
+
+def product(
+    starts: NDArray[np.int64], columns: NDArray[np.int32], values: Floats, x: Floats
+) -> Floats:
+    """Return the product with x, [N, d]; arguments as for `product_plus`."""
+    return product_plus(starts, columns, values, x, np.float32(0), x[:0])
