@@ -40,6 +40,9 @@ PAIRS = [
     and (encoder != "pinsage" or sampler not in LAYERED)
 ]
 
+PRODUCTS = [("csr", "numba"), ("csr", "tensorflow"), ("coo", "numba")]
+"""Engines of sparse products and kernels that compute them differently."""
+
 TOY = {
     "dim": 8,
     "num_layers": 2,

@@ -9,14 +9,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from recns_tf.ops.compiled_kernels import FLOATS_OF_LINE, LITTLE
 from recns_tf.utils.compiled import compiled
-from recns_tf.utils.parallel import even_cuts, over_rows
-from recns_tf.utils.prefetch import AHEAD, LINE, prefetch
-
-LITTLE = 1_000_000
-"""Multiplications below which starting threads takes longer."""
-
-FLOATS_OF_LINE = LINE // 4
+from recns_tf.utils.parallel import over_rows
+from recns_tf.utils.prefetch import AHEAD, prefetch
 
 Floats = NDArray[np.float32]
 
@@ -39,6 +35,7 @@ def _product_plus(starts, columns, values, x, scale, other, found, first, last):
 
 
 def product_plus(
+    cuts: NDArray[np.int64],
     starts: NDArray[np.int64],
     columns: NDArray[np.int32],
     values: Floats,
@@ -49,6 +46,7 @@ def product_plus(
     """Return the product of a matrix [N, M] with x, plus scale * other, [N, d].
 
     Args:
+        cuts: where to cut the rows into chunks of equal work; see `even_cuts`.
         starts: [N + 1], where the entries of each row begin.
         columns: [entries], in [0, M).
         values: [entries].
@@ -57,7 +55,6 @@ def product_plus(
         other: [N, d], or [0, d] to add nothing.
     """
     found = np.empty((len(starts) - 1, x.shape[1]), np.float32)
-    cuts = even_cuts(starts)
     if len(values) * x.shape[1] < LITTLE:
         cuts = cuts[[0, -1]]
     over_rows(_product_plus, cuts, starts, columns, values, x, scale, other, found)
@@ -65,7 +62,11 @@ def product_plus(
 
 
 def product(
-    starts: NDArray[np.int64], columns: NDArray[np.int32], values: Floats, x: Floats
+    cuts: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    columns: NDArray[np.int32],
+    values: Floats,
+    x: Floats,
 ) -> Floats:
     """Return the product with x, [N, d]; arguments as for `product_plus`."""
-    return product_plus(starts, columns, values, x, np.float32(0), x[:0])
+    return product_plus(cuts, starts, columns, values, x, np.float32(0), x[:0])

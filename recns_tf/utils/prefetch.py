@@ -1,6 +1,8 @@
 """A hint to the processor to fetch a cache line, for compiled loops that read random rows.
 
-A change of this file does not reach functions that numba has cached: change theirs, too.
+A change of this file does not reach functions that numba has cached: change theirs, too. Each of
+these functions has its own loop over the lines of a row: called from a function for it, even one
+that numba inlines, propagation took 1.3 times as long.
 """
 
 from __future__ import annotations

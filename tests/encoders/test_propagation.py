@@ -7,6 +7,7 @@ from recns_tf.encoders.propagation import Adjacency, symmetric_adjacency
 from recns_tf.ops import kernels
 from recns_tf.registry import SPARSE_ENGINES
 from tests import oracles
+from tests.conftest import PRODUCTS
 
 RNG = np.random.default_rng(0)
 TRAIN = RNG.random((9, 13)) < 0.25
@@ -16,7 +17,7 @@ NODES = RNG.normal(size=(22, 4)).astype(np.float32)
 COEFFICIENTS = [0.25, 0.25, 0.25, 0.25]
 
 
-@pytest.fixture(params=[("csr", "numba"), ("csr", "tensorflow"), ("coo", "numba")], ids="-".join)
+@pytest.fixture(params=PRODUCTS, ids="-".join)
 def adjacency(request):
     engine, implementation = request.param
     with kernels.using(implementation, engine):

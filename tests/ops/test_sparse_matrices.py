@@ -8,11 +8,10 @@ from scipy.sparse import random_array
 from recns_tf.ops import kernels
 from recns_tf.ops.sparse_matrices import ENGINES
 from recns_tf.utils.parallel import CHUNKS
+from tests.conftest import PRODUCTS
 
-KINDS = [("csr", "numba"), ("csr", "tensorflow"), ("coo", "numba")]
 
-
-@pytest.fixture(params=KINDS, ids="-".join)
+@pytest.fixture(params=PRODUCTS, ids="-".join)
 def engine(request):
     name, implementation = request.param
     with kernels.using(implementation, name):
