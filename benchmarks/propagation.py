@@ -95,10 +95,8 @@ def read_rows(matrix: csr_array, table: NDArray[np.float32]) -> None:
         over_rows(read, row_cuts(matrix.nnz))
 
 
-def measure(shape: Shape, rounds: int) -> measuring.Report:
-    """Measure all implementations, relative to the floor."""
-    matrix = symmetric_adjacency(random_train(shape))
-    nodes = tf.Variable(tf.random.stateless_normal([matrix.shape[0], DIM], [0, 1]))
+def gradients(matrix: csr_array, nodes: tf.Variable) -> dict[str, Callable[[], tf.Tensor]]:
+    """Return, per implementation, a function that propagates and returns the gradient."""
     coefficients = [1 / (LAYERS + 1)] * (LAYERS + 1)
 
     def polynomial(engine: str) -> Callable[[tf.Tensor], tf.Tensor]:
@@ -110,15 +108,21 @@ def measure(shape: Shape, rounds: int) -> measuring.Report:
         "coo": (polynomial("coo"), "tensorflow"),
         f"coo in {FOLDS} folds": (propagate_in_folds(matrix, coefficients), "tensorflow"),
     }
+    return {
+        name: make_gradient(way, nodes, implementation)
+        for name, (way, implementation) in ways.items()
+    }
+
+
+def measure(shape: Shape, rounds: int) -> measuring.Report:
+    """Measure all implementations, relative to the floor."""
+    matrix = symmetric_adjacency(random_train(shape))
+    nodes = tf.Variable(tf.random.stateless_normal([matrix.shape[0], DIM], [0, 1]))
     functions: dict[str, Callable[[], Any]] = {
         "floor": partial(read_rows, matrix, nodes.numpy()),
         "scipy": partial(propagate_with_scipy, matrix, nodes.numpy()),
     }
-    functions |= {
-        name: make_gradient(way, nodes, implementation)
-        for name, (way, implementation) in ways.items()
-    }
-    timings = alternating.time_all(functions, rounds)
+    timings = alternating.time_all(functions | gradients(matrix, nodes), rounds)
     return measuring.report(
         "propagation", f"{LAYERS} layers, d = {DIM}, and its gradient", shape, timings, "floor"
     )

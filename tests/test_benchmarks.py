@@ -17,7 +17,7 @@ from benchmarks.measuring import Model, report
 from benchmarks.samplers import Compared
 from recns_tf.config.flags import from_flags, make_flags
 from recns_tf.datasets.preprocessing.log import Log
-from recns_tf.encoders.propagation import Adjacency, symmetric_adjacency
+from recns_tf.encoders.propagation import symmetric_adjacency
 from recns_tf.errors import UserError
 from recns_tf.evaluation import ranking as ours
 from recns_tf.interactions import subtract_pairs, to_pairs
@@ -96,17 +96,9 @@ def test_ratios_are_relative_to_the_named_row():
 def test_implementations_of_propagation_agree():
     matrix = symmetric_adjacency(random_train(TINY))
     nodes = tf.Variable(tf.random.stateless_normal([matrix.shape[0], 8], [0, 1]))
-    coefficients = [0.25] * 4
-    gradients = [
-        propagation.make_gradient(way, nodes)().numpy()
-        for way in (
-            lambda nodes: Adjacency(matrix).polynomial(nodes, coefficients),
-            lambda nodes: Adjacency(matrix, "coo").polynomial(nodes, coefficients),
-            propagation.propagate_in_folds(matrix, coefficients),
-        )
-    ]
-    for other in gradients[1:]:
-        np.testing.assert_allclose(other, gradients[0], rtol=1e-5, atol=1e-6)
+    first, *others = [each().numpy() for each in propagation.gradients(matrix, nodes).values()]
+    for other in others:
+        np.testing.assert_allclose(other, first, rtol=1e-5, atol=1e-6)
 
 
 def test_floor_reads_the_rows_of_the_matrix():
