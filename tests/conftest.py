@@ -11,6 +11,8 @@ os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 # What XLA compiles here runs once.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
+from collections import Counter
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +61,9 @@ TOY = {
 }
 """Settings of short runs on a small dataset."""
 
+FILES = 20
+"""How many of the slowest files to list."""
+
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 
 
@@ -84,6 +89,18 @@ PREPARED = (
 def pytest_collection_modifyitems(items):
     """Put these modules first: idle workers take over the last tests of others, not the first."""
     items.sort(key=lambda item: item.path.name not in PREPARED)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """List the files whose tests take longest, setup included, of a run of many files."""
+    seconds = Counter()
+    for report in chain.from_iterable(terminalreporter.stats.values()):
+        seconds[getattr(report, "nodeid", "").partition("::")[0]] += getattr(report, "duration", 0)
+    if len(seconds) <= FILES:
+        return
+    terminalreporter.section(f"slowest files of {sum(seconds.values()):.0f} s")
+    for name, each in seconds.most_common(FILES):
+        terminalreporter.write_line(f"{each:7.1f}s {name}")
 
 
 @pytest.fixture
