@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from recns_tf import registry
 from recns_tf.encoders.layers import LayeredTables
 from recns_tf.encoders.tables import FullTables
 from recns_tf.ops import random
 from recns_tf.samplers.batch import Batch
 from recns_tf.training.build import build
-from tests.conftest import PAIRS, members
+from tests.conftest import PAIRS, make_toy, members
 
 
 @dataclasses.dataclass
@@ -157,16 +158,20 @@ def test_only_update_state_changes_the_sampler_and_never_the_encoder(stage):
     assert joint == (own if stage.config.sampler == "dens" else set())
 
 
+@pytest.fixture(params=registry.SAMPLERS)
+def config(request, toy_config):
+    """Settings with each sampler. What follows depends on no encoder."""
+    return dataclasses.replace(toy_config, sampler=request.param)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("region", "memory"), [("intermediate", 2.0), ("intermediate", 0.0), ("distant", 2.0)]
 )
-def test_region_restricts_what_is_drawn(stage, toy, region, memory):
+def test_region_restricts_what_is_drawn(config, region, memory):
     # khop 3 covers almost all of the toy graph; in a thinner one the regions differ.
-    from tests.conftest import make_toy
-
     thin = make_toy(density=0.04)
-    config = dataclasses.replace(stage.config, region=region, region_memory=memory, pool_size=6)
+    config = dataclasses.replace(config, region=region, region_memory=memory, pool_size=6)
     model, pipeline, region_sets = build(config, thin)
     region_sets.prepare(0)
     model.sampler.begin_epoch(0, model.encoder)
@@ -180,7 +185,7 @@ def test_region_restricts_what_is_drawn(stage, toy, region, memory):
         if negatives.kept is not None:
             with_region &= negatives.kept.numpy().any(axis=1)
         legal = inside[users[:, None], ids]
-        if stage.model.sampler.draws_exposed:
+        if model.sampler.draws_exposed:
             legal |= thin.exposed.toarray()[users[:, None], ids]
         assert legal[with_region].all()
         seen += with_region.sum()
@@ -188,10 +193,10 @@ def test_region_restricts_what_is_drawn(stage, toy, region, memory):
 
 
 @pytest.mark.slow
-def test_default_region_is_that_of_the_paper_and_uses_train_only(stage, toy):
-    _, pipeline, region_sets = build(stage.config, toy)
+def test_default_region_is_that_of_the_paper_and_uses_train_only(config, toy):
+    _, pipeline, region_sets = build(config, toy)
     region = region_sets.region
-    recns = stage.config.sampler.startswith("recns")
+    recns = config.sampler.startswith("recns")
     assert region.kind == ("intermediate" if recns else "all")
     unobserved = toy.num_items - np.diff(toy.train.indptr)
     if not recns:
@@ -200,8 +205,8 @@ def test_default_region_is_that_of_the_paper_and_uses_train_only(stage, toy):
 
 
 @pytest.mark.slow
-def test_one_negative_and_one_candidate_work(stage, toy):
-    config = dataclasses.replace(stage.config, num_negatives=1, num_candidates=1)
+def test_one_negative_and_one_candidate_work(config, toy):
+    config = dataclasses.replace(config, num_negatives=1, num_candidates=1)
     model, pipeline, _ = build(config, toy)
     model.sampler.begin_epoch(0, model.encoder)
     batch = next(iter(pipeline.batches()))
