@@ -38,12 +38,19 @@ ARRAYS = ("users", "items", "positive", "times", "user_ids", "item_ids", "parts"
 
 
 def is_prepared(directory: Path) -> bool:
-    """Return whether a folder contains a prepared log, after putting it back if necessary."""
-    folders.restore(directory)
-    if not has_about(directory):
-        # A process may have begun to replace it since.
+    """Return whether a folder contains a prepared log, after putting it back if necessary.
+
+    If `prepare` replaces it meanwhile, this looks again.
+    """
+    while True:
         folders.restore(directory)
-    return has_about(directory)
+        identity = identity_of(directory)
+        if has_about(directory):
+            return True
+        # Between the two renames the folder is missing, as one that does not exist.
+        between = identity is None and folders.beside(directory, folders.OLD).exists()
+        if identity_of(directory) == identity and not between:
+            return False
 
 
 def has_about(directory: Path) -> bool:
