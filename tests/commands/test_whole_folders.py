@@ -230,6 +230,25 @@ def test_dataset_replaced_while_it_is_read_is_read_again(tmp_path, worlds, logs,
     assert load(data).checksum == worlds["b"][1] and len(calls) == 2
 
 
+def test_dataset_replaced_while_it_is_looked_up_is_found(tmp_path, worlds, monkeypatch):
+    data = tmp_path / "data"
+    shutil.copytree(worlds["a"][0], data)
+    looked, looks = prepared.has_about, []
+
+    def replace_first(directory):
+        looks.append(directory)
+        if len(looks) > 3:
+            return looked(directory)
+        shutil.copytree(directory, tmp_path / "copy")
+        shutil.rmtree(directory)
+        (tmp_path / "copy").rename(directory)
+        return False
+
+    monkeypatch.setattr(prepared, "has_about", replace_first)
+    assert prepared.is_prepared(data / "shop") and len(looks) == 4
+    assert not prepared.is_prepared(data / "absent") and len(looks) == 5
+
+
 def test_damaged_dataset_is_read_only_once(tmp_path, worlds, monkeypatch):
     shutil.copytree(worlds["a"][0], tmp_path / "data")
     (tmp_path / "data" / "shop" / "prepared.json").write_text("{}")
