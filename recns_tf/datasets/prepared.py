@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,13 +43,10 @@ def is_prepared(directory: Path) -> bool:
     If `prepare` replaces it meanwhile, this looks again.
     """
     while True:
-        folders.restore(directory)
-        identity = identity_of(directory)
+        identity = folders.identity(directory)
         if has_about(directory):
             return True
-        # Between the two renames the folder is missing, as one that does not exist.
-        between = identity is None and folders.beside(directory, folders.OLD).exists()
-        if identity_of(directory) == identity and not between:
+        if folders.identity(directory) == identity:
             return False
 
 
@@ -183,22 +180,13 @@ def load(directory: Path, config: Config) -> Interactions:
         UserError: a file in `directory` is damaged, or the log has no times for a split by time.
     """
     while True:
-        folders.restore(directory)
-        identity = identity_of(directory)
+        identity = folders.identity(directory)
         try:
             return load_once(directory, config)
         except (UserError, OSError):
             # Files of two datasets never match: their checksums differ.
-            if identity_of(directory) == identity:
+            if folders.identity(directory) == identity:
                 raise
-
-
-def identity_of(directory: Path) -> tuple[int, int] | None:
-    """Return what distinguishes a folder from others that had its name, None if it is missing."""
-    with suppress(FileNotFoundError):
-        found = directory.stat()
-        return found.st_dev, found.st_ino
-    return None
 
 
 def load_once(directory: Path, config: Config) -> Interactions:

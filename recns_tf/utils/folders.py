@@ -126,6 +126,24 @@ def restore(target: Path) -> None:
         time.sleep(POLL_SECONDS)
 
 
+def identity(target: Path) -> tuple[int, int] | None:
+    """Call `restore`, and return what distinguishes a folder from others that had its name.
+
+    Two of these around a look into the folder are equal unless it was replaced meanwhile. None
+    stands for a missing folder, not for one between the two renames that replace it.
+
+    Raises:
+        OSError: the folder cannot be put back, or may not be looked at.
+    """
+    while True:
+        restore(target)
+        with suppress(OSError):
+            found = target.stat()
+            return found.st_dev, found.st_ino
+        if not beside(target, OLD).exists() and not target.exists():
+            return None
+
+
 def restore_all(parent: Path) -> None:
     """Call `restore` for every folder in `parent` that has hidden neighbors."""
     for ending in (LOCK, NEW, OLD):

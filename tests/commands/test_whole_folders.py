@@ -247,6 +247,8 @@ def test_dataset_replaced_while_it_is_looked_up_is_found(tmp_path, worlds, monke
     monkeypatch.setattr(prepared, "has_about", replace_first)
     assert prepared.is_prepared(data / "shop") and len(looks) == 4
     assert not prepared.is_prepared(data / "absent") and len(looks) == 5
+    (tmp_path / "file").touch()
+    assert not prepared.is_prepared(tmp_path / "file" / "shop")
 
 
 def test_damaged_dataset_is_read_only_once(tmp_path, worlds, monkeypatch):

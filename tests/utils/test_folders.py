@@ -133,6 +133,35 @@ def test_reader_waits_while_the_folder_is_between_its_two_names(tmp_path, monkey
     assert seen == [NEW]
 
 
+def test_folders_of_one_name_are_distinguished(tmp_path):
+    target, file, loop = tmp_path / "place", tmp_path / "file", tmp_path / "loop"
+    file.touch()
+    loop.symlink_to(loop)
+    for missing in (target, file / "place", loop):
+        assert folders.identity(missing) is None
+    write(target, OLD)
+    first = folders.identity(target)
+    assert first and folders.identity(target) == first
+    write(target, NEW)
+    assert folders.identity(target) != first
+
+
+def test_folder_replaced_after_it_is_put_in_order_is_not_missing(tmp_path, monkeypatch):
+    """The writer is between its two renames when the reader looks, until the reader waits again."""
+    target, restore, calls = tmp_path / "place", folders.restore, []
+    write(target, OLD)
+    target.rename(folders.beside(target, folders.OLD))
+
+    def waits_later(place):
+        calls.append(place)
+        if len(calls) > 1:
+            restore(place)
+
+    monkeypatch.setattr(folders, "restore", waits_later)
+    assert folders.identity(target) and len(calls) == 2
+    assert content_of(target) == OLD
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
 @pytest.mark.parametrize("number", [1, 2])
 def test_error_in_a_rename_keeps_the_old_folder(tmp_path, monkeypatch, number, error):
