@@ -27,6 +27,8 @@ from recns_tf.utils.locks import lock
 
 LOCK, NEW, OLD = ".recns-lock", ".recns-new", ".recns-old"
 POLL_SECONDS = 0.01
+READER_SECONDS = 1.0
+"""How long a reader may hold the lock before it counts as another writer."""
 
 
 def real_path(target: Path) -> Path:
@@ -61,11 +63,24 @@ def claim(target: Path, refusal: str) -> Iterator[None]:
         stack.callback(remove_empty, created)
         locked = beside(target, LOCK)
         stack.enter_context(shown_as(target, locked, beside(target, NEW)))
-        try:
-            stack.enter_context(lock(locked, wait=False))
-        except BlockingIOError as error:
-            raise UserError(refusal) from error
+        stack.enter_context(lock_of_writer(locked, refusal))
         put_in_order(target)
+        yield
+
+
+@contextmanager
+def lock_of_writer(path: Path, refusal: str) -> Iterator[None]:
+    """Lock a file, and wait for a reader that has locked it to put things in order."""
+    last = time.monotonic() + READER_SECONDS
+    with ExitStack() as stack:
+        while True:
+            try:
+                stack.enter_context(lock(path, wait=False))
+                break
+            except BlockingIOError as error:
+                if time.monotonic() > last:
+                    raise UserError(refusal) from error
+            time.sleep(POLL_SECONDS)
         yield
 
 

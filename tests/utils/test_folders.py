@@ -3,6 +3,7 @@
 import os
 import shutil
 import threading
+import time
 
 import pytest
 
@@ -131,6 +132,24 @@ def test_reader_waits_while_the_folder_is_between_its_two_names(tmp_path, monkey
     write(target, NEW)
     readers[0].join()
     assert seen == [NEW]
+
+
+def test_writer_waits_for_a_reader_that_puts_the_folder_in_order(tmp_path, monkeypatch):
+    target, put_in_order, held = tmp_path / "place", folders.put_in_order, threading.Event()
+    target.with_name(".place.recns-new").mkdir()
+
+    def slow(place):
+        held.set()
+        time.sleep(0.1)
+        put_in_order(place)
+
+    monkeypatch.setattr(folders, "put_in_order", slow)
+    reader = threading.Thread(target=folders.restore, args=(target,))
+    reader.start()
+    assert held.wait(10)
+    write(target)
+    reader.join()
+    assert content_of(target) == NEW and os.listdir(tmp_path) == ["place"]
 
 
 def test_folders_of_one_name_are_distinguished(tmp_path):
