@@ -5,4 +5,4 @@ import resource
 
 def peak_gigabytes() -> float:
     """Return the peak resident memory of this process so far, in GB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e9
