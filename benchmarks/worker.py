@@ -8,18 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.graphs import SHAPES, random_interactions
+from benchmarks.memory import resident
 from benchmarks.quiet import tf
 from recns_tf.config.config import Config
 from recns_tf.ops.workers import workers
 from recns_tf.training import memory, profiling
-from recns_tf.utils.memory import numbers_of
 
 COUNTERS = Path("/proc/net/dev")
-
-
-def resident(kind: str) -> int:
-    """Return the resident bytes of this process, now ("VmRSS") or at most ("VmHWM")."""
-    return numbers_of(Path("/proc/self/status"), unit=1024)[kind]
 
 
 def forget_peak() -> None:
