@@ -148,7 +148,7 @@ def value_at(values: BaseDistribution, unit: float) -> Any:
 
 def propose(study: Study) -> tuple[optuna.Trial, Cell]:
     """Return the next trial of a study, and its run."""
-    number = len(study.trials.get_trials(states=(TrialState.COMPLETE, TrialState.FAIL)))
+    number = len(study.trials.trials)
     key = f"{study.base.dataset} {study.base.encoder} {study.base.sampler} {number}"
     seed = int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "big")
     # The design takes the place of TPE's random start, even if some of its runs failed.
@@ -173,7 +173,7 @@ def tune(
     folder: Path,
     command: Command = train_command,
 ) -> list[Failure]:
-    """Run `number` trials of each study, in rounds of one trial per study.
+    """Run `number` trials of each study: those of the design at once, then one per study at a time.
 
     Args:
         studies: new studies, to which the trials are added.
@@ -192,9 +192,9 @@ def tune(
         raise UserError("--tune: the dataset has no validation positives to tune on.")
     workspace = dataclasses.replace(options.workspace, runs_dir=str(folder / "trials"))
     failures: list[Failure] = []
-    for each in range(number):
-        print(f"trial {each + 1} of {number} of each sampler", flush=True)
-        proposed = [(study, *propose(study)) for study in studies]
+    for numbers in rounds(number):
+        print(f"{trials_text(numbers)} of {number} of each sampler", flush=True)
+        proposed = [(study, *propose(study)) for _ in numbers for study in studies]
         cells = [cell for _, _, cell in proposed]
         failures += sweep(cells, workspace, folder, options.jobs, command)
         for study, trial, cell in proposed:
@@ -205,6 +205,24 @@ def tune(
                 continue
             study.trials.tell(trial, results["valid"][study.base.selection_metric])
     return failures
+
+
+def rounds(number: int) -> list[range]:
+    """Return the trials to run at once: those of the design need no results of one another.
+
+    Example:
+        >>> rounds(14)
+        [range(0, 12), range(12, 13), range(13, 14)]
+    """
+    first = min(number, design.SIZE)
+    return [range(first), *(range(each, each + 1) for each in range(first, number))]
+
+
+def trials_text(numbers: range) -> str:
+    """Return the numbers of trials, counted from 1, as text."""
+    if len(numbers) == 1:
+        return f"trial {numbers.stop}"
+    return f"trials {numbers.start + 1} to {numbers.stop}"
 
 
 def best_settings(study: Study) -> dict[str, Any]:

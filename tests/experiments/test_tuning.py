@@ -7,6 +7,7 @@ import hashlib
 import json
 import math
 import sys
+from pathlib import Path
 
 import optuna
 import pytest
@@ -86,6 +87,38 @@ def test_interrupted_tuning_continues_with_the_same_proposals(tmp_path):
     assert len(before) == 2 * (design.SIZE + 1) and all(
         path.stat().st_mtime_ns == t for path, t in before.items()
     )
+
+
+def test_trials_of_the_design_wait_for_none_and_later_ones_for_all_before(tmp_path, monkeypatch):
+    """Each call of `sweep` waits for its runs; all runs of a call share the jobs."""
+    calls = []
+
+    def sweep(cells, workspace, folder, jobs, command):
+        calls.append([cell.config for cell in cells])
+        for cell in cells:
+            folder = Path(workspace.runs_dir, cell.name)
+            folder.mkdir(parents=True)
+            content = results(cell, (0.9, 0.9, 0.9)) | {"valid": {"recall@20": recall(cell.config)}}
+            (folder / "results.json").write_text(json.dumps(content))
+        return []
+
+    monkeypatch.setattr(tuning, "sweep", sweep)
+    studies, _ = tuned(tmp_path, design.SIZE + 2)
+    assert [len(call) for call in calls] == [2 * design.SIZE, 2, 2]
+    # In the order of their numbers, so that an interrupted sweep leaves as many of each sampler.
+    assert [config.sampler for config in calls[0]] == ["dns", "unins"] * design.SIZE
+    for study, trials in zip(studies, proposals(studies), strict=True):
+        ran = [c for call in calls for c in call if c.sampler == study.base.sampler]
+        assert [recall(config) for config in ran] == [value for _, value in trials]
+
+
+def test_the_words_for_the_trials_of_a_round():
+    assert doctest.testmod(tuning).failed == 0
+    assert tuning.rounds(1) == [range(1)] and tuning.rounds(12) == [range(12)]
+    assert [tuning.trials_text(numbers) for numbers in tuning.rounds(13)] == [
+        "trials 1 to 12", "trial 13",
+    ]  # fmt: skip
+    assert tuning.trials_text(range(1)) == "trial 1"
 
 
 @pytest.mark.slow
