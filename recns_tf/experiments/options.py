@@ -73,6 +73,9 @@ class ReproduceSettings(SweepSettings):
     baselines: str = option(
         "popular,itemknn,ease,mf", "baselines without a graph below each table; none if empty"
     )
+    pairs: bool = option(
+        False, "test the difference of every two values in a table, not only RecNS and the best"
+    )
     tune: int = option(
         0,
         "number of tuning trials per sampler on validation: of the learning rate, the L2 "

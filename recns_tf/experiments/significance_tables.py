@@ -1,4 +1,4 @@
-"""Compare a reference value with the best of the others: relative gain, and significance tests.
+"""Compare a reference value with the best of the others, or every two values: significance tests.
 
 As in the paper, the best of the others is the one with the highest test mean, which favors it. For
 the tests over users, metrics of a user are averaged over seeds first, so that each user counts
@@ -8,6 +8,7 @@ once. The test over seeds and users takes the runs of a seed as a pair.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,18 +37,18 @@ also has held-out exposures."""
 
 
 class Comparison(NamedTuple):
-    """The reference value against the best of the others, for one encoder and metric.
+    """A value against another, for one encoder and metric.
 
     Attributes:
         encoder: name of the encoder.
         metric: one of METRICS or SHOWN_METRICS.
-        value: label of the reference value.
-        other: label of the best other value.
+        value: label of the value.
+        other: label of the other value.
         gain: relative difference of the means.
         difference: difference of the means.
         users: number of users in the tests.
         seeds: number of seeds that both have a run of.
-        t_test, wilcoxon: p values over users, adjusted over all comparisons of the table by Holm.
+        t_test, wilcoxon: p values over users, adjusted by Holm over the family of comparisons.
         seeds_and_users: the same of `crossed_t`; NaN with fewer than two seeds.
     """
 
@@ -129,11 +130,33 @@ def compare(
     return significance.adjust_p_values(found, P_VALUES)
 
 
+def compare_pairs(lines: Sequence[Line], per_user: Callable[[Cell], PerUser]) -> list[Comparison]:
+    """Compare every two lines of an encoder, the one with the higher mean first.
+
+    Args:
+        lines: the lines of a table.
+        per_user: returns the per-user metrics of a run.
+
+    Returns:
+        The comparisons of finished lines by encoder, metric and rank. The pairs of an encoder and
+        metric are a family, within which p values are adjusted.
+    """
+    found: list[Comparison] = []
+    for encoder in dict.fromkeys(line.encoder for line in lines):
+        finished = [line for line in lines if line.encoder == encoder and line.runs]
+        shown = SHOWN_METRICS if have_shown_metrics(finished) else {}
+        for metric in (*METRICS, *shown):
+            ranked = sorted(finished, key=lambda line: line.mean(metric), reverse=True)
+            pairs = [compare_lines(*pair, metric, per_user) for pair in combinations(ranked, 2)]
+            found += significance.adjust_p_values(pairs, P_VALUES)
+    return found
+
+
 def compare_lines(
-    line: Line, best: Line, metric: str, per_user: Callable[[Cell], PerUser]
+    line: Line, other: Line, metric: str, per_user: Callable[[Cell], PerUser]
 ) -> Comparison:
-    """Return the comparison of a line with the best of the others, with unadjusted p values."""
-    ours, theirs = (values_by_seed(each, metric, per_user) for each in (line, best))
+    """Return the comparison of a line with another, with unadjusted p values."""
+    ours, theirs = (values_by_seed(each, metric, per_user) for each in (line, other))
     over_users = significance.difference(
         *(np.mean(list(values.values()), axis=0) for values in (ours, theirs))
     )
@@ -141,13 +164,13 @@ def compare_lines(
     over_both = crossed_t(
         np.reshape([ours[seed] - theirs[seed] for seed in shared], (len(shared), over_users.users))
     )
-    difference = line.mean(metric) - best.mean(metric)
+    difference = line.mean(metric) - other.mean(metric)
     return Comparison(
         line.encoder,
         metric,
         line.label,
-        best.label,
-        gain=difference / best.mean(metric) if best.mean(metric) else float("nan"),
+        other.label,
+        gain=difference / other.mean(metric) if other.mean(metric) else float("nan"),
         difference=difference,
         users=over_users.users,
         seeds=len(shared),
@@ -167,9 +190,9 @@ def values_by_seed(
     return {cell.config.seed: per_user(cell)[metric] for cell, _ in line.runs}
 
 
-def markdown(comparisons: Sequence[Comparison]) -> list[str]:
-    """Return the comparisons as a Markdown table."""
-    head = ["encoder", "metric", "", "best other", "gain", "difference"]
+def markdown(comparisons: Sequence[Comparison], other: str) -> list[str]:
+    """Return the comparisons as a Markdown table, with a heading for the column of the others."""
+    head = ["encoder", "metric", "", other, "gain", "difference"]
     head += ["t-test", "Wilcoxon", "seeds and users"]
     rows = [
         [

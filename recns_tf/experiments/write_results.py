@@ -107,8 +107,15 @@ def write(
         found = significance_tables.compare(lines, panel.reference, per_user)
         if found:
             caption = COMPARISON_CAPTION.format(found[0], further_users(found))
-            text += ["", caption, "", *significance_tables.markdown(found)]
-        compared += [{"panel": panel.title, **each._asdict()} for each in found]
+            text += ["", caption, "", *significance_tables.markdown(found, "best other")]
+        pairs = significance_tables.compare_pairs(lines, per_user) if options.pairs else []
+        if pairs:
+            text += ["", PAIRS_CAPTION, "", *significance_tables.markdown(pairs, "other")]
+        compared += [
+            {"panel": panel.title, "family": family, **each._asdict()}
+            for family, comparisons in (("reference", found), ("pairs", pairs))
+            for each in comparisons
+        ]
         table_rows += tables.csv_rows(panel.title, panel.setting, lines)
         cell_rows += [
             results.cell_row(name, panel.title, panel.setting, line, *run)
@@ -131,7 +138,7 @@ def write(
     with written_together(folder, last="table.md") as new:
         results.write_csv(new / "table.csv", tables.COLUMNS, table_rows)
         results.write_csv(new / "cells.csv", results.CELL_COLUMNS, cell_rows)
-        columns = ("panel", *significance_tables.COLUMNS)
+        columns = ("panel", "family", *significance_tables.COLUMNS)
         results.write_csv(new / "comparisons.csv", columns, compared)
         if samplers:
             written = " ".join([written, *write_negatives.write(samplers, title, runs_dir, new)])
@@ -157,6 +164,11 @@ COMPARISON_CAPTION = (
     "{0.value} against the best other value by test mean. Paired t-test and Wilcoxon test over "
     "{0.users} users{1}, with metrics averaged over seeds; seeds and users: a paired test in which "
     "both are random. P values are adjusted by Holm over the rows of this table."
+)
+
+PAIRS_CAPTION = (
+    "Every two values, the higher test mean first, by the same tests. P values are adjusted by "
+    "Holm over the pairs of an encoder and metric."
 )
 
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from recns_tf.evaluation.crossed_test import crossed_t
-from recns_tf.evaluation.significance import format_p_value
+from recns_tf.evaluation.significance import format_p_value, holm
 from recns_tf.experiments import figures, results, significance_tables, tables
 from tests.experiments.worlds import line
 
@@ -100,7 +100,7 @@ def test_reference_is_compared_with_the_best_other_of_its_encoder(per_user):
     assert first.gain == pytest.approx(0.21 / 0.15 - 1)
     assert first.difference == pytest.approx(0.06)
     assert first.t_test < 1e-10 and first.wilcoxon < 1e-6
-    (row, *_) = significance_tables.markdown(found)[2:]
+    (row, *_) = significance_tables.markdown(found, "best other")[2:]
     assert row == (
         "| lightgcn | Recall@20 | recns | srns | +40.00% | +6.00 | < 0.0001 | < 0.0001 | — |"
     ), "srns has one seed"
@@ -124,9 +124,39 @@ def test_p_values_are_adjusted_over_the_table(per_user):
         for (ours, _), (theirs, _) in zip(LINES[1].runs, LINES[0].runs, strict=True)
     ]
     assert found[0].seeds_and_users == pytest.approx(3 * crossed_t(paired).p_value)
-    assert significance_tables.markdown(found)[2].endswith(
+    assert significance_tables.markdown(found, "best other")[2].endswith(
         f" | {format_p_value(found[0].seeds_and_users)} |"
     )
+
+
+def test_every_pair_of_an_encoder_is_a_family(per_user):
+    """Three pairs per metric, the higher mean first; Holm counts the pairs of one metric alone."""
+    lines = [*LINES[:2], line("srns", 0.15, 0.17), *LINES[3:]]
+    found = significance_tables.compare_pairs(lines, per_user)
+    assert {each.encoder for each in found} == {"lightgcn"}, "ngcf has a single line"
+    pairs = [("recns", "srns"), ("recns", "dns"), ("srns", "dns")]
+    by_metric = {
+        metric: [(each.value, each.other) for each in found if each.metric == metric]
+        for metric in ("recall@20", "ndcg@20", "hr@20")
+    }
+    assert by_metric["recall@20"] == pairs and by_metric["ndcg@20"] == pairs
+    # Equal means keep the order of the table.
+    assert by_metric["hr@20"] == [("dns", "recns"), ("dns", "srns"), ("recns", "srns")]
+
+    def runs(value):
+        (found,) = (each for each in lines if each.value == value and each.encoder == "lightgcn")
+        return [per_user(cell)["recall@20"] for cell, _ in found.runs]
+
+    unadjusted = [
+        crossed_t(np.subtract(runs(first), runs(second))).p_value for first, second in pairs
+    ]
+    expected = holm(unadjusted)
+    assert [each.seeds_and_users for each in found[:3]] == pytest.approx(expected.tolist())
+    assert [each.difference for each in found[:3]] == pytest.approx([0.05, 0.10, 0.05])
+    (row, *_) = significance_tables.markdown(found, "other")[2:]
+    assert row.startswith("| lightgcn | Recall@20 | recns | srns | +31.25% | +5.00 |")
+    assert significance_tables.markdown(found, "other")[0].startswith("| encoder | metric |  | oth")
+    assert significance_tables.compare_pairs(LINES[3:], per_user) == []
 
 
 def test_runs_are_paired_by_seed_and_others_left_out():

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -48,15 +49,15 @@ def test_legend_names_the_search_for_hyperparameters(trials, method, tmp_path):
     assert method in write_results.legend(options, [], [], {}, tmp_path)
 
 
-def written(tmp_path, share, name="table2"):
-    """Write an experiment of two samplers from random embeddings, on data with held-out exposures.
+def written(tmp_path, share, name="table2", samplers=("unins", "recns"), **flags):
+    """Write an experiment that compares samplers, from random embeddings; exposures are held out.
 
     Return its folder, and the metrics within the shown items per user by sampler and seed.
     """
     settings = SMALL | {"test_exposed_share": share}
     runs_dir, data_dir = tmp_path / "runs", tmp_path / "data"
     data = datasets.load(Config(dataset="synthetic", **settings), data_dir)
-    experiment = plans.customize(name, ["lightgcn"], {"sampler": ("unins", "recns")}, settings)
+    experiment = plans.customize(name, ["lightgcn"], {"sampler": samplers}, settings)
     points = plans.plan(experiment, "synthetic", (0, 1), settings)
     found = {}
     rng = np.random.default_rng(0)
@@ -72,7 +73,9 @@ def written(tmp_path, share, name="table2"):
         (folder / "embeddings").mkdir()
         for table, array in zip(("user", "item"), arrays, strict=True):
             np.save(folder / "embeddings" / f"{table}.npy", array)
-    options = ReproduceSettings(runs_dir=str(runs_dir), data_dir=str(data_dir), seeds="0,1")
+    options = ReproduceSettings(
+        runs_dir=str(runs_dir), data_dir=str(data_dir), seeds="0,1", **flags
+    )
     runs = write_results.Runs(points, [], [])
     write_results.write(name, experiment, runs, options, tmp_path / "out", [], settings)
     return tmp_path / "out", found
@@ -112,6 +115,26 @@ def test_without_held_out_exposures_there_is_no_such_table(tmp_path):
     assert write_results.SHOWN_CAPTION not in (folder / "table.md").read_text()
     with (folder / "comparisons.csv").open(newline="") as file:
         assert [row["metric"] for row in csv.DictReader(file)] == [*METRICS]
+
+
+def test_every_pair_is_tested_on_request_beside_the_best(tmp_path):
+    samplers = ("unins", "dns", "recns")
+    rows = {}
+    for pairs in (False, True):
+        folder, _ = written(tmp_path / str(pairs), 0.1, samplers=samplers, pairs=pairs)
+        with (folder / "comparisons.csv").open(newline="") as file:
+            rows[pairs] = list(csv.DictReader(file))
+        assert (write_results.PAIRS_CAPTION in (folder / "table.md").read_text()) == pairs
+    metrics = [*METRICS, "shown_auc", "shown_ndcg"]
+    assert [row["family"] for row in rows[False]] == ["reference"] * len(metrics)
+    assert rows[True][: len(metrics)] == rows[False], "the other tests are as they were"
+    others = rows[True][len(metrics) :]
+    assert [row["metric"] for row in others] == [name for name in metrics for _ in range(3)]
+    assert {row["family"] for row in others} == {"pairs"}
+    for start in range(0, len(others), 3):
+        found = {frozenset((row["value"], row["other"])) for row in others[start : start + 3]}
+        assert found == {frozenset(pair) for pair in combinations(samplers, 2)}
+    assert all(float(row["difference"]) >= 0 for row in others)
 
 
 def test_panels_that_compare_samplers_are_kept_apart(tmp_path):
