@@ -110,7 +110,8 @@ def write(
             text += ["", caption, "", *significance_tables.markdown(found, "best other")]
         pairs = significance_tables.compare_pairs(lines, per_user) if options.pairs else []
         if pairs:
-            text += ["", PAIRS_CAPTION, "", *significance_tables.markdown(pairs, "other")]
+            caption = PAIRS_CAPTION.format(pairs[0], further_users(pairs))
+            text += ["", caption, "", *significance_tables.markdown(pairs, "other")]
         compared += [
             {"panel": panel.title, "family": family, **each._asdict()}
             for family, comparisons in (("reference", found), ("pairs", pairs))
@@ -160,15 +161,19 @@ def headed(lines: Sequence[Line], title: str) -> list[Line]:
     return [line._replace(encoder=f"{line.encoder}, {title}") for line in lines]
 
 
-COMPARISON_CAPTION = (
-    "{0.value} against the best other value by test mean. Paired t-test and Wilcoxon test over "
-    "{0.users} users{1}, with metrics averaged over seeds; seeds and users: a paired test in which "
-    "both are random. P values are adjusted by Holm over the rows of this table."
+TESTS_CAPTION = (
+    "Paired t-test and Wilcoxon test over {0.users} users{1}, with metrics averaged over seeds; "
+    "seeds and users: a paired test in which both are random. P values are adjusted by Holm over "
 )
-
+COMPARISON_CAPTION = (
+    "{0.value} against the best other value by test mean. "
+    + TESTS_CAPTION
+    + "the rows of this table."
+)
 PAIRS_CAPTION = (
-    "Every two values, the higher test mean first, by the same tests. P values are adjusted by "
-    "Holm over the pairs of an encoder and metric."
+    "Every two values, the higher test mean first. "
+    + TESTS_CAPTION
+    + "the pairs of an encoder and metric."
 )
 
 

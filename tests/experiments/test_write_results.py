@@ -124,7 +124,13 @@ def test_every_pair_is_tested_on_request_beside_the_best(tmp_path):
         folder, _ = written(tmp_path / str(pairs), 0.1, samplers=samplers, pairs=pairs)
         with (folder / "comparisons.csv").open(newline="") as file:
             rows[pairs] = list(csv.DictReader(file))
-        assert (write_results.PAIRS_CAPTION in (folder / "table.md").read_text()) == pairs
+        text = (folder / "table.md").read_text()
+        users = rows[pairs][0]["users"]
+        within = f" ({rows[pairs][-1]['users']} for the metrics within the shown items)"
+        for caption, is_there in (("COMPARISON", True), ("PAIRS", pairs)):
+            start, _, end = getattr(write_results, f"{caption}_CAPTION").partition("{0.users}")
+            start, end = start.replace("{0.value}", "recns"), end.replace("{1}", within)
+            assert (f"\n{start}{users}{end}\n" in text) == is_there, caption
     metrics = [*METRICS, "shown_auc", "shown_ndcg"]
     assert [row["family"] for row in rows[False]] == ["reference"] * len(metrics)
     assert rows[True][: len(metrics)] == rows[False], "the other tests are as they were"
