@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, NullFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+from matplotlib.transforms import Bbox
 
 from recns_tf.evaluation.metrics import METRIC, METRICS
 from recns_tf.experiments.results import Line
@@ -101,10 +102,35 @@ def plot_curves(axes: Axes, lines: Sequence[Line], title: str, runs_dir: Path) -
 
 
 def set_log_scale(axes: Axes) -> None:
-    """Make the x axis logarithmic, with plain numbers at the powers of ten alone.
+    """Make the x axis logarithmic, with plain numbers at 1, 3, 10, 30 and so on alone.
 
-    The labels between them would overlap in a narrow panel.
+    More of them would overlap in a narrow panel.
     """
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def label_points(axes: Axes, points: Iterable[tuple[float, float]], labels: Iterable[str]) -> None:
+    """Write a label beside each point, lower where it would cover another.
+
+    Args:
+        axes: axes of a figure that is finished but for the labels, since its layout decides which
+            of them overlap.
+        points: x and y of each point.
+        labels: their labels.
+    """
+    texts = [
+        axes.annotate(label, point, (5, 4), textcoords="offset points", fontsize=8)
+        for point, label in zip(points, labels, strict=True)
+    ]
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    figure.draw_without_rendering()
+    placed: list[Bbox] = []
+    for text in sorted(texts, key=lambda text: text.get_window_extent().y0, reverse=True):
+        while any(text.get_window_extent().overlaps(other) for other in placed):
+            x, y = text.xyann
+            text.xyann = (x, y - 1)
+        placed.append(text.get_window_extent())

@@ -84,20 +84,21 @@ def plot_false_negatives(described: Sequence[Described], title: str, path: Path)
     groups = group_by_encoder(described)
     figure = Figure(figsize=(6 * len(groups), 4.5), layout="constrained")
     panels = figure.subplots(1, len(groups), squeeze=False)[0]
+    labels = []
     for axes, (encoder, group) in zip(panels, groups.items(), strict=True):
         shown = [each for each in group if each.values["false_negatives"]]
         shares = [100 * each.mean("false_negatives") for each in shown]
         recalls = [100 * each.line.mean(METRIC) for each in shown]
         errors = figures.error_bars([each.line for each in shown])
         axes.errorbar(shares, recalls, errors, fmt="o", capsize=3)
-        for each, share, recall in zip(shown, shares, recalls, strict=True):
-            axes.annotate(
-                each.line.label, (share, recall), (5, 4), textcoords="offset points", fontsize=8
-            )
+        points = zip(shares, recalls, strict=True)
+        labels.append((axes, list(points), [each.line.label for each in shown]))
         axes.set(title=encoder, xlabel="false negatives, %", ylabel=f"test {METRICS[METRIC]}, %")
         axes.margins(x=0.15)
         axes.grid(alpha=0.3)
     figure.suptitle(title)
+    for each_panel in labels:
+        figures.label_points(*each_panel)
     figures.save_figure(figure, path)
 
 

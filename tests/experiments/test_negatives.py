@@ -2,6 +2,7 @@
 
 import csv
 import math
+from itertools import combinations
 
 import pytest
 from matplotlib.figure import Figure
@@ -157,6 +158,41 @@ def test_samplers_are_plotted_over_their_false_negatives(lines, tmp_path, monkey
     }, "a sampler without runs has no point"
     assert [text.xy for text in second.texts] == [(pytest.approx(10), pytest.approx(10))]
     assert (first.get_title(), second.get_title()) == ("lightgcn", "ngcf")
+
+
+def test_labels_of_points_do_not_cover_one_another():
+    figure = Figure(figsize=(6, 4.5), layout="constrained")
+    axes = figure.subplots()
+    # Three points at almost one place, and one far away.
+    points = [(0.0, 0.0), (0.001, 0.001), (0.0, 0.002), (1.0, 1.0)]
+    axes.scatter(*zip(*points, strict=True))
+    figures.label_points(axes, points, ["unins", "recns", "recns-o", "dns"])
+    figure.draw_without_rendering()
+    places = {text.get_text(): text.get_window_extent() for text in axes.texts}
+    for one, other in combinations(places.values(), 2):
+        assert not one.overlaps(other)
+    heights = {name: place.y0 for name, place in places.items()}
+    assert sorted(heights, key=heights.get) == ["unins", "recns", "recns-o", "dns"]
+    offsets = {text.get_text(): text.xyann for text in axes.texts}
+    assert offsets["dns"] == offsets["recns-o"] == (5, 4), "no label moves without need"
+
+
+@pytest.mark.parametrize(
+    ("end", "ticks"), [(4.5, ["1", "3"]), (200, ["1", "3", "10", "30", "100"])]
+)
+def test_a_logarithmic_axis_has_labels_below_ten_too(end, ticks):
+    axes = Figure().subplots()
+    axes.plot([1, end], [0, 1])
+    figures.set_log_scale(axes)
+    axes.set_xlim(1, end)
+    axes.figure.draw_without_rendering()
+    low, high = axes.get_xlim()
+    shown = [
+        label.get_text()
+        for place, label in zip(axes.get_xticks(), axes.get_xticklabels(), strict=True)
+        if low <= place <= high
+    ]
+    assert shown == ticks
 
 
 @pytest.mark.slow
