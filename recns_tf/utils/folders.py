@@ -59,8 +59,8 @@ def claim(target: Path, refusal: str) -> Iterator[None]:
     with ExitStack() as stack:
         parent = real_path(target).parent
         created = [folder for folder in (parent, *parent.parents) if not folder.exists()]
-        parent.mkdir(parents=True, exist_ok=True)
         stack.callback(remove_empty, created)
+        parent.mkdir(parents=True, exist_ok=True)
         locked = beside(target, LOCK)
         stack.enter_context(shown_as(target, locked, beside(target, NEW)))
         stack.enter_context(lock_of_writer(locked, refusal))
@@ -99,8 +99,9 @@ def replace(target: Path) -> Iterator[Path]:
     """
     real, new, old = real_path(target), beside(target, NEW), beside(target, OLD)
     with naming_the_disk(target):
-        new.mkdir()
+        # An interrupt may come as soon as the folder is there.
         try:
+            new.mkdir()
             yield new
             for folder, _, files in os.walk(new):
                 for name in files:

@@ -4,6 +4,7 @@ import os
 import shutil
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -217,6 +218,27 @@ def test_parents_are_created_and_removed_again_if_nothing_is_written(tmp_path):
     assert os.listdir(tmp_path) == []
     write(target)
     assert content_of(target) == NEW
+
+
+@pytest.mark.parametrize("made", ["data", f".shop{folders.NEW}"])
+def test_interrupt_right_after_a_folder_is_made_leaves_nothing(tmp_path, monkeypatch, made):
+    """Python handles a signal when the call during which it came returns."""
+    target = tmp_path / "data" / "shop"
+    mkdir = Path.mkdir
+
+    def interrupted(path, *arguments, **options):
+        mkdir(path, *arguments, **options)
+        if path.name == made:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "mkdir", interrupted)
+    with (
+        pytest.raises(KeyboardInterrupt),
+        folders.claim(target, "is locked"),
+        folders.replace(target),
+    ):
+        pytest.fail("the interrupt came before")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_files_are_on_disk_before_the_folder_appears(tmp_path, monkeypatch):
