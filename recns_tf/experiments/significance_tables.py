@@ -123,8 +123,7 @@ def compare(
         ]
         if line.value != reference or not line.runs or not others:
             continue
-        shown = SHOWN_METRICS if have_shown_metrics([line, *others]) else {}
-        for metric in (*METRICS, *shown):
+        for metric in metrics_of([line, *others]):
             best = max(others, key=lambda other: other.mean(metric))
             found.append(compare_lines(line, best, metric, per_user))
     return significance.adjust_p_values(found, P_VALUES)
@@ -144,12 +143,16 @@ def compare_pairs(lines: Sequence[Line], per_user: Callable[[Cell], PerUser]) ->
     found: list[Comparison] = []
     for encoder in dict.fromkeys(line.encoder for line in lines):
         finished = [line for line in lines if line.encoder == encoder and line.runs]
-        shown = SHOWN_METRICS if have_shown_metrics(finished) else {}
-        for metric in (*METRICS, *shown):
+        for metric in metrics_of(finished):
             ranked = sorted(finished, key=lambda line: line.mean(metric), reverse=True)
             pairs = [compare_lines(*pair, metric, per_user) for pair in combinations(ranked, 2)]
             found += significance.adjust_p_values(pairs, P_VALUES)
     return found
+
+
+def metrics_of(lines: Sequence[Line]) -> list[str]:
+    """Return the metrics to compare: those within the shown items only if all lines have them."""
+    return [*METRICS, *(SHOWN_METRICS if have_shown_metrics(lines) else ())]
 
 
 def compare_lines(
