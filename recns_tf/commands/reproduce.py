@@ -47,9 +47,7 @@ def main(call: Call) -> None:
     }
     names = [name for name in options.baselines.split(",") if name]
     baselines = baseline_rows.plan(names, dataset, options.seed_numbers, given, files)
-    for name, experiment in found.items():
-        if options.tune and all(panel.setting != SAMPLER for panel in experiment.panels):
-            raise UserError(f"--tune needs an experiment that compares samplers; {name} does not.")
+    check_tuning(found, planned, options)
     left_out = {}
     for name, experiment in found.items():
         planned[name], left_out[name] = trainable(experiment, planned[name], Path(options.runs_dir))
@@ -94,6 +92,26 @@ def dataset_and_experiments(words: Sequence[str]) -> tuple[str, list[str]]:
         wanted = [word for word in wanted if word != registry.ALL_EXPERIMENTS]
         wanted = [*registry.PAPER_EXPERIMENTS, *wanted]
     return others[0], list(dict.fromkeys(wanted))
+
+
+def check_tuning(
+    experiments: Mapping[str, Experiment],
+    planned: Mapping[str, Sequence[Point]],
+    options: ReproduceSettings,
+) -> None:
+    """Raise UserError if --tune or --final_epochs do not fit the experiments, given by name."""
+    if options.final_epochs and not options.tune:
+        raise UserError(
+            "--final_epochs is for runs with tuned settings: choose --tune, too, or --epochs."
+        )
+    for name, experiment in experiments.items():
+        if options.tune and all(panel.setting != SAMPLER for panel in experiment.panels):
+            raise UserError(f"--tune needs an experiment that compares samplers; {name} does not.")
+        epochs = max(cell.config.epochs for point in planned[name] for cell in point.cells)
+        if 0 < options.final_epochs < epochs:
+            raise UserError(
+                f"--final_epochs={options.final_epochs}: choose at least {epochs}, --epochs."
+            )
 
 
 def tune_samplers(
@@ -141,7 +159,8 @@ def tune_samplers(
         key = (point.panel, point.encoder, point.value)
         if key in studies:
             study = studies[key]
-            config = dataclasses.replace(study.base, **tuning.best_settings(study))
+            epochs = options.final_epochs or study.base.epochs
+            config = dataclasses.replace(study.base, **tuning.best_settings(study), epochs=epochs)
             point = point._replace(
                 cells=make_cells(config, options.seed_numbers, study.plain, study.tag)
             )

@@ -82,6 +82,9 @@ class ReproduceSettings(SweepSettings):
         "coefficient and the sampler's own flags",
         whole(0, 1_000_000),
     )
+    final_epochs: int = option(
+        0, "epochs of the runs with tuned settings at most; 0 for --epochs, as the trials", A_WAIT
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -44,6 +44,14 @@ class Line(NamedTuple):
         """Return the sample standard deviation of a test metric; NaN for fewer than two runs."""
         return statistics.stdev(self.scores(metric)) if len(self.runs) > 1 else float("nan")
 
+    @property
+    def at_limit(self) -> int:
+        """The number of runs whose best epoch is the last that --epochs allows."""
+        return sum(
+            cell.config.keep == "best" and results["best_epoch"] == cell.config.epochs
+            for cell, results in self.runs
+        )
+
 
 def have_shown_metrics(lines: Sequence[Line]) -> bool:
     """Return whether every run of some lines has metrics within the shown items."""

@@ -101,7 +101,7 @@ def write(
         if len(experiment.panels) > 1:
             text += ["", f"## {panel.title}"]
         heading = panel.heading or panel.title
-        text += ["", *panel.layout(lines, heading)]
+        text += ["", *panel.layout(lines, heading), *at_limit(lines)]
         if results.have_shown_metrics(lines):
             text += ["", SHOWN_CAPTION, "", *tables.within_shown(lines, heading)]
         found = significance_tables.compare(lines, panel.reference, per_user)
@@ -127,7 +127,7 @@ def write(
             samplers += lines if len(experiment.panels) == 1 else headed(lines, panel.title)
         drawn += [(picture, lines, panel.title) for picture in panel.pictures]
     if baselines:
-        text += ["", *baseline_rows.section(baselines)]
+        text += ["", *baseline_rows.section(baselines), *at_limit(baselines)]
         table_rows += tables.csv_rows(baseline_rows.SETTING, baseline_rows.SETTING, baselines)
         cell_rows += [
             results.cell_row(name, baseline_rows.SETTING, baseline_rows.SETTING, line, *run)
@@ -161,6 +161,18 @@ def headed(lines: Sequence[Line], title: str) -> list[Line]:
     return [line._replace(encoder=f"{line.encoder}, {title}") for line in lines]
 
 
+def at_limit(lines: Sequence[Line]) -> list[str]:
+    """Return a paragraph on the runs that --epochs may have ended too early, if there are any."""
+    found = [
+        f"{line.encoder} {line.label}".strip()
+        + f" ({line.at_limit} of {count(len(line.runs), 'run')})"
+        for line in lines
+        if line.at_limit
+    ]
+    return ["", AT_LIMIT + ", ".join(found) + "."] if found else []
+
+
+AT_LIMIT = "Best in the last epoch, so that a larger --epochs may change them: "
 TESTS_CAPTION = (
     "Paired t-test and Wilcoxon test over {0.users} users{1}, with metrics averaged over seeds; "
     "seeds and users: a paired test in which both are random. P values are adjusted by Holm over "
@@ -215,6 +227,8 @@ def legend(
         trials = count(options.tune, "trial")
         method = design.search_method(options.tune)
         text += f" Every sampler was tuned with {trials} on validation ({method}): tuning.md."
+        if options.final_epochs:
+            text += f" The runs in this table have at most {options.final_epochs} epochs."
     if done < len(cells):
         text += f" {done} of {len(cells)} runs are finished."
     return text

@@ -49,7 +49,7 @@ FLAGS = {
     "compare": ("users", "items", "user_ids", "run", "depth", "output", "topk"),
     "summary": ("metrics",),
     "report": ("output", "data_dir"),
-    "reproduce": ("grid", "seeds", "tune", "jobs", "num_negatives"),
+    "reproduce": ("grid", "seeds", "tune", "final_epochs", "jobs", "num_negatives"),
     "ablate": ("base", "[no]letter", "seeds"),
     "serve": ("host", "port", "[no]histories", "reload_seconds", "data_dir"),
     "export-model": ("topk", "version", "[no]overwrite", "data_dir"),

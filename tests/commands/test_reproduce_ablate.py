@@ -258,6 +258,21 @@ def test_ablation_writes_tables_of_finished_runs(tmp_path, monkeypatch):
             ["ml-100k", "table2", "--samplers=every"],
             "--samplers: unknown sampler 'every': choose all, or some of recns, recns-o",
         ),
+        (
+            "reproduce",
+            ["ml-100k", "fig4", "--tune=2"],
+            "--tune needs an experiment that compares samplers; fig4 does not.",
+        ),
+        (
+            "reproduce",
+            ["ml-100k", "table2", "--final_epochs=50"],
+            "--final_epochs is for runs with tuned settings: choose --tune, too, or --epochs.",
+        ),
+        (
+            "reproduce",
+            ["ml-100k", "table2", "--tune=2", "--epochs=30", "--final_epochs=29"],
+            "--final_epochs=29: choose at least 30, --epochs.",
+        ),
         ("ablate", ["ml-100k"], "two words are needed, DATASET and ENCODER, not 1"),
         ("ablate", ["ml-100k", "lightgcn", "--base=x"], "--base=x: choose one of both, original"),
         (

@@ -13,10 +13,11 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+from recns_tf.commands import reproduce
 from recns_tf.config.config import Config
 from recns_tf.errors import UserError
-from recns_tf.experiments import design, tuning
-from recns_tf.experiments.options import SweepSettings
+from recns_tf.experiments import design, plans, tuning
+from recns_tf.experiments.options import ReproduceSettings, SweepSettings
 from recns_tf.registry import ENCODERS, SAMPLERS
 from tests.experiments.worlds import SMALL, results
 
@@ -269,6 +270,33 @@ def test_temperature_of_srns_fits_the_size_of_scores():
         encoder: Config.for_run("ml-100k", encoder).srns_temperature for encoder in ENCODERS
     }
     assert temperatures == dict.fromkeys(ENCODERS, 10.0) | {"pinsage": 1.0}
+
+
+@pytest.mark.parametrize("final", [0, 7])
+def test_runs_after_tuning_have_the_best_settings_and_their_own_limit(final, tmp_path, monkeypatch):
+    def tune(studies, number, options, folder):
+        for study in studies:
+            assert study.base.epochs == 3, "trials keep --epochs"
+            for rate, valid in ((0.002, 0.2), (0.004, 0.3), (0.008, 0.1)):
+                params = tuning.design_point(study, 0) | {"learning_rate": rate}
+                study.trials.add_trial(
+                    optuna.trial.create_trial(params=params, distributions=study.space, value=valid)
+                )
+        return []
+
+    monkeypatch.setattr(tuning, "tune", tune)
+    given = {"epochs": 3, **SMALL}
+    experiment = plans.customize("table2", ["lightgcn"], {"sampler": ("unins", "dns")}, given)
+    points = plans.plan(experiment, "synthetic", (0, 1), given)
+    options = ReproduceSettings(tune=3, final_epochs=final, seeds="0,1")
+    found, _ = reproduce.tune_samplers(experiment, points, options, tmp_path, [], given)
+    for point in found:
+        configs = [cell.config for cell in point.cells]
+        assert [config.seed for config in configs] == [0, 1]
+        assert {(config.learning_rate, config.epochs) for config in configs} == {
+            (0.004, final or 3)
+        }
+        assert all(f"epochs={final or 3}" in cell.name for cell in point.cells)
 
 
 def test_example_in_the_docstring():

@@ -13,7 +13,9 @@ from recns_tf.evaluation import ranking
 from recns_tf.evaluation.metrics import METRICS
 from recns_tf.evaluation.shown_metrics import shown_metrics_per_user
 from recns_tf.experiments import plans, write_results
+from recns_tf.experiments.cells import Cell
 from recns_tf.experiments.options import ReproduceSettings
+from recns_tf.experiments.results import Line
 from tests.experiments.worlds import SMALL, epoch, finish
 
 SENTENCE = "dens is left out for pinsage: it has one layer."
@@ -49,12 +51,53 @@ def test_legend_names_the_search_for_hyperparameters(trials, method, tmp_path):
     assert method in write_results.legend(options, [], [], {}, tmp_path)
 
 
-def written(tmp_path, share, name="table2", samplers=("unins", "recns"), **flags):
+def test_legend_says_how_long_the_runs_after_tuning_were(tmp_path):
+    said = [
+        write_results.legend(ReproduceSettings(tune=8, final_epochs=final), [], [], {}, tmp_path)
+        for final in (0, 90)
+    ]
+    assert said[1] == said[0] + " The runs in this table have at most 90 epochs."
+
+
+def run(best, epochs=30, **settings):
+    """Return a run with this best epoch and --epochs."""
+    return Cell("name", Config(epochs=epochs, **settings)), {"best_epoch": best}
+
+
+def test_runs_that_epochs_may_have_ended_too_early_are_named():
+    lines = [
+        Line("lightgcn", "dns", "dns", [run(8), run(10)]),
+        Line("lightgcn", "recns", "RecNS", [run(30), run(28), run(30)]),
+        Line("ngcf", "unins", "unins", [run(30)]),
+        # The last epoch is what --keep=last asks for, and says nothing of convergence.
+        Line("ngcf", "dns", "dns", [run(30, keep="last")]),
+        Line("ngcf", "srns", "srns", [run(30, epochs=40)]),
+        Line("", "mf", "mf", [run(30)]),
+        Line("", "ease", "ease", [run(None)]),
+        Line("ngcf", "mcns", "mcns", []),
+    ]
+    assert write_results.at_limit(lines) == [
+        "",
+        f"{write_results.AT_LIMIT}lightgcn RecNS (2 of 3 runs), ngcf unins (1 of 1 run), "
+        "mf (1 of 1 run).",
+    ]
+    assert write_results.at_limit(lines[:1]) == []
+
+
+@pytest.mark.parametrize(("epochs", "is_there"), [(2, True), (3, False)])
+def test_a_table_says_whether_its_runs_may_have_ended_too_early(epochs, is_there, tmp_path):
+    """The best epoch of the runs is the second."""
+    folder, _ = written(tmp_path, 0.0, epochs=epochs)
+    sentence = f"{write_results.AT_LIMIT}lightgcn unins (2 of 2 runs), lightgcn recns (2 of 2 runs)"
+    assert (f"|\n\n{sentence}.\n\n" in (folder / "table.md").read_text()) == is_there
+
+
+def written(tmp_path, share, name="table2", samplers=("unins", "recns"), epochs=3, **flags):
     """Write an experiment that compares samplers, from random embeddings; exposures are held out.
 
     Return its folder, and the metrics within the shown items per user by sampler and seed.
     """
-    settings = SMALL | {"test_exposed_share": share}
+    settings = SMALL | {"test_exposed_share": share, "epochs": epochs}
     runs_dir, data_dir = tmp_path / "runs", tmp_path / "data"
     data = datasets.load(Config(dataset="synthetic", **settings), data_dir)
     experiment = plans.customize(name, ["lightgcn"], {"sampler": samplers}, settings)
