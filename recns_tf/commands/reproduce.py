@@ -19,7 +19,7 @@ from recns_tf.commands.app import Call, Command
 from recns_tf.config.config import Config
 from recns_tf.errors import UserError
 from recns_tf.experiments import baseline_rows, plans, write_results
-from recns_tf.experiments.cells import make_cells
+from recns_tf.experiments.cells import copy_finished, make_cells
 from recns_tf.experiments.checks import trainable
 from recns_tf.experiments.options import ReproduceSettings, fixed_settings
 from recns_tf.experiments.panels import SAMPLER, Experiment
@@ -124,6 +124,8 @@ def tune_samplers(
 ) -> tuple[list[Point], list[Failure]]:
     """Tune every compared sampler, and return the points with the best settings.
 
+    Runs that a trial has made already are copied from it.
+
     Args:
         experiment: the experiment.
         points: its runs without tuning.
@@ -165,6 +167,11 @@ def tune_samplers(
                 cells=make_cells(config, options.seed_numbers, study.plain, study.tag)
             )
         found.append(point)
+    # The best trial of a sampler is its run of seed 0, unless --final_epochs differs.
+    cells = [cell for point in found for cell in point.cells]
+    copied = copy_finished(cells, folder / tuning.TRIALS, Path(options.runs_dir))
+    if copied:
+        print(f"{count(copied, 'run')} copied from the trials, which need no training")
     return found, failures
 
 

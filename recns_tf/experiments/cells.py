@@ -6,6 +6,7 @@ import dataclasses
 import fcntl
 import hashlib
 import re
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ from typing import Any, NamedTuple
 from recns_tf.config.config import DEFAULTS, Config, Workspace, complete
 from recns_tf.errors import UserError
 from recns_tf.runs.folder import RunFolder
+from recns_tf.utils.folders import claim, replace
 
 IN_EVERY_NAME = ("dataset", "encoder", "sampler", "seed")
 LONGEST = 150
@@ -123,6 +125,26 @@ def state(cell: Cell, runs_dir: Path) -> str:
     if folder.has_progress():
         check_same_settings(folder.path, settings, cell.config)
     return STARTED
+
+
+def copy_finished(cells: Iterable[Cell], source: Path, runs_dir: Path) -> int:
+    """Copy the runs that are finished in another folder and not yet begun in `runs_dir`.
+
+    Returns:
+        Their number.
+
+    Raises:
+        UserError: see `state`, or another process writes one of them.
+    """
+    copied = 0
+    for cell in unique_cells(cells):
+        target = runs_dir / cell.name
+        if target.exists() or results_of(cell, source) is None:
+            continue
+        with claim(target, f"another process is writing to {target}."), replace(target) as new:
+            shutil.copytree(source / cell.name, new, dirs_exist_ok=True)
+        copied += 1
+    return copied
 
 
 def check_same_settings(path: Path, settings: dict[str, Any], config: Config) -> None:

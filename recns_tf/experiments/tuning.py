@@ -33,6 +33,8 @@ from recns_tf.utils.markdown import table
 from recns_tf.utils.together import written_together
 
 DIGITS = 2
+TRIALS = "trials"
+"""The folder of the trials' runs, in that of the sweep."""
 
 SAMPLER_SPACES: dict[str, dict[str, BaseDistribution]] = {
     "recns": {"num_candidates": CategoricalDistribution((5, 10, 20, 30, 50))},
@@ -190,7 +192,7 @@ def tune(
     """
     if not datasets.load(studies[0].base, options.data_dir).valid.nnz:
         raise UserError("--tune: the dataset has no validation positives to tune on.")
-    workspace = dataclasses.replace(options.workspace, runs_dir=str(folder / "trials"))
+    workspace = dataclasses.replace(options.workspace, runs_dir=str(folder / TRIALS))
     failures: list[Failure] = []
     for numbers in rounds(number):
         print(f"{trials_text(numbers)} of {number} of each sampler", flush=True)
@@ -276,7 +278,7 @@ def trial_row(config: Config, trial: optuna.trial.FrozenTrial) -> dict[str, Any]
         "encoder": config.encoder,
         "sampler": config.sampler,
         "trial": trial.number,
-        "folder": f"trials/{trial.user_attrs.get('folder', '')}",
+        "folder": f"{TRIALS}/{trial.user_attrs.get('folder', '')}",
         "state": trial.state.name.lower(),
         config.selection_metric: trial.value if trial.value is not None else "",
         "settings": "; ".join(f"{name}={value}" for name, value in values.items()),

@@ -64,6 +64,35 @@ def test_state_of_a_cell(tmp_path):
         cells.state(cell, tmp_path)
 
 
+def test_runs_finished_elsewhere_are_copied_whole_and_none_is_replaced(tmp_path):
+    trials, runs = tmp_path / "trials", tmp_path / "runs"
+    done, begun, unfinished, missing = (
+        cells.make_cells(dataclasses.replace(BASE, khop=khop), [0], BASE)[0]
+        for khop in (3, 5, 7, 9)
+    )
+    for cell in (done, begun, unfinished):
+        finish(cell, trials, rows=[{"epoch": 1}])
+    (trials / done.name / "embeddings").mkdir()
+    (trials / done.name / "embeddings" / "user.npy").write_bytes(b"numbers")
+    (trials / unfinished.name / "results.json").unlink()
+    (runs / begun.name).mkdir(parents=True)
+    wanted = [done, begun, unfinished, missing, done]
+    assert cells.copy_finished(wanted, trials, runs) == 1
+    assert cells.copy_finished(wanted, trials, runs) == 0
+    assert [cells.state(cell, runs) for cell in wanted[:4]] == [DONE, NEW, NEW, NEW]
+    assert {path.name for path in runs.iterdir()} == {done.name, begun.name}
+    for path in (trials / done.name).rglob("*"):
+        copy = runs / path.relative_to(trials)
+        assert path.is_dir() or copy.read_bytes() == path.read_bytes()
+
+
+def test_a_run_of_the_same_name_with_other_settings_is_not_copied(tmp_path):
+    finish(Cell("a", dataclasses.replace(BASE, pool_size=7)), tmp_path / "trials")
+    with pytest.raises(UserError, match="pool_size"):
+        cells.copy_finished([Cell("a", BASE)], tmp_path / "trials", tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
+
+
 def test_run_without_an_epoch_is_not_refused_for_other_settings(tmp_path):
     cell = Cell("a", BASE)
     folder = finish(cell, tmp_path)

@@ -17,9 +17,10 @@ from recns_tf.commands import reproduce
 from recns_tf.config.config import Config
 from recns_tf.errors import UserError
 from recns_tf.experiments import design, plans, tuning
+from recns_tf.experiments.cells import Cell, name_of, results_of
 from recns_tf.experiments.options import ReproduceSettings, SweepSettings
 from recns_tf.registry import ENCODERS, SAMPLERS
-from tests.experiments.worlds import SMALL, results
+from tests.experiments.worlds import SMALL, finish, results
 
 PROGRAM = """
 import sys; from pathlib import Path
@@ -282,14 +283,18 @@ def test_runs_after_tuning_have_the_best_settings_and_their_own_limit(final, tmp
                 study.trials.add_trial(
                     optuna.trial.create_trial(params=params, distributions=study.space, value=valid)
                 )
+                config = dataclasses.replace(study.base, **params)
+                finish(Cell(name_of(config, study.plain), config), folder / "trials")
         return []
 
     monkeypatch.setattr(tuning, "tune", tune)
     given = {"epochs": 3, **SMALL}
     experiment = plans.customize("table2", ["lightgcn"], {"sampler": ("unins", "dns")}, given)
     points = plans.plan(experiment, "synthetic", (0, 1), given)
-    options = ReproduceSettings(tune=3, final_epochs=final, seeds="0,1")
-    found, _ = reproduce.tune_samplers(experiment, points, options, tmp_path, [], given)
+    options = ReproduceSettings(
+        tune=3, final_epochs=final, seeds="0,1", runs_dir=str(tmp_path / "runs")
+    )
+    found, _ = reproduce.tune_samplers(experiment, points, options, tmp_path / "table2", [], given)
     for point in found:
         configs = [cell.config for cell in point.cells]
         assert [config.seed for config in configs] == [0, 1]
@@ -297,6 +302,11 @@ def test_runs_after_tuning_have_the_best_settings_and_their_own_limit(final, tmp
             (0.004, final or 3)
         }
         assert all(f"epochs={final or 3}" in cell.name for cell in point.cells)
+    # The run of seed 0 is the best trial, unless it may take more epochs.
+    copied = {path.name for path in tmp_path.glob("runs/*")}
+    assert copied == (set() if final else {point.cells[0].name for point in found})
+    for cell in (point.cells[0] for point in found if not final):
+        assert results_of(cell, tmp_path / "runs") is not None
 
 
 def test_example_in_the_docstring():
