@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from recns_tf.config.config import Config
 from recns_tf.evaluation.metrics import METRICS
 from recns_tf.experiments.cells import Cell, results_of
 from recns_tf.registry import SHOWN_METRICS
@@ -47,10 +48,16 @@ class Line(NamedTuple):
     @property
     def at_limit(self) -> int:
         """The number of runs whose best epoch is the last that --epochs allows."""
-        return sum(
-            cell.config.keep == "best" and results["best_epoch"] == cell.config.epochs
-            for cell, results in self.runs
-        )
+        return sum(is_at_limit(cell.config, results) for cell, results in self.runs)
+
+
+def is_at_limit(config: Config, results: dict[str, Any]) -> bool:
+    """Return whether the best epoch of a run is the last that --epochs allows.
+
+    Without validation positives, or with --keep=last, the last epoch is kept and says nothing.
+    """
+    chooses = config.keep == "best" and (config.validate_on == "test" or results["valid"])
+    return bool(chooses) and results["best_epoch"] == config.epochs
 
 
 def have_shown_metrics(lines: Sequence[Line]) -> bool:

@@ -59,9 +59,12 @@ def test_legend_says_how_long_the_runs_after_tuning_were(tmp_path):
     assert said[1] == said[0] + " The runs in this table have at most 90 epochs."
 
 
-def run(best, epochs=30, **settings):
+VALID = {"recall@20": 0.1}
+
+
+def run(best, epochs=30, valid=VALID, **settings):
     """Return a run with this best epoch and --epochs."""
-    return Cell("name", Config(epochs=epochs, **settings)), {"best_epoch": best}
+    return Cell("name", Config(epochs=epochs, **settings)), {"best_epoch": best, "valid": valid}
 
 
 def test_runs_that_epochs_may_have_ended_too_early_are_named():
@@ -71,6 +74,9 @@ def test_runs_that_epochs_may_have_ended_too_early_are_named():
         Line("ngcf", "unins", "unins", [run(30)]),
         # The last epoch is what --keep=last asks for, and says nothing of convergence.
         Line("ngcf", "dns", "dns", [run(30, keep="last")]),
+        # Nor does it if there is nothing to validate on.
+        Line("ngcf", "popns", "popns", [run(30, valid=None)]),
+        Line("ngcf", "recns", "recns", [run(30, valid=None, validate_on="test")]),
         Line("ngcf", "srns", "srns", [run(30, epochs=40)]),
         Line("", "mf", "mf", [run(30)]),
         Line("", "ease", "ease", [run(None)]),
@@ -79,7 +85,7 @@ def test_runs_that_epochs_may_have_ended_too_early_are_named():
     assert write_results.at_limit(lines) == [
         "",
         f"{write_results.AT_LIMIT}lightgcn RecNS (2 of 3 runs), ngcf unins (1 of 1 run), "
-        "mf (1 of 1 run).",
+        "ngcf recns (1 of 1 run), mf (1 of 1 run).",
     ]
     assert write_results.at_limit(lines[:1]) == []
 
