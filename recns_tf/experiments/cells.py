@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 from recns_tf.config.config import DEFAULTS, Config, Workspace, complete
 from recns_tf.errors import UserError
 from recns_tf.runs.folder import RunFolder
-from recns_tf.utils.folders import claim, replace
+from recns_tf.utils.folders import LOCK, claim, replace
+from recns_tf.utils.locks import lock
 
 IN_EVERY_NAME = ("dataset", "encoder", "sampler", "seed")
 LONGEST = 150
@@ -134,16 +135,19 @@ def copy_finished(cells: Iterable[Cell], source: Path, runs_dir: Path) -> int:
         Their number.
 
     Raises:
-        UserError: see `state`, or another process writes one of them.
+        UserError: see `results_of`, or another process writes one of them.
     """
     copied = 0
-    for cell in unique_cells(cells):
-        target = runs_dir / cell.name
-        if target.exists() or results_of(cell, source) is None:
-            continue
-        with claim(target, f"another process is writing to {target}."), replace(target) as new:
-            shutil.copytree(source / cell.name, new, dirs_exist_ok=True)
-        copied += 1
+    source.mkdir(parents=True, exist_ok=True)
+    # Two sweeps with the same trials see them finished at the same time: the second waits.
+    with lock(source / LOCK):
+        for cell in unique_cells(cells):
+            target = runs_dir / cell.name
+            if target.exists() or results_of(cell, source) is None:
+                continue
+            with claim(target, f"another process is writing to {target}."), replace(target) as new:
+                shutil.copytree(source / cell.name, new, dirs_exist_ok=True)
+            copied += 1
     return copied
 
 

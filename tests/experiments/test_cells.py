@@ -1,6 +1,9 @@
 import dataclasses
 import fcntl
 import json
+import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -8,6 +11,7 @@ from recns_tf.config.config import Config, Workspace
 from recns_tf.errors import UserError
 from recns_tf.experiments import cells
 from recns_tf.experiments.cells import DONE, NEW, STARTED, Cell
+from recns_tf.utils import folders
 from tests.experiments.worlds import finish
 
 BASE = Config(khop=5, learning_rate=0.005)
@@ -84,6 +88,30 @@ def test_runs_finished_elsewhere_are_copied_whole_and_none_is_replaced(tmp_path)
     for path in (trials / done.name).rglob("*"):
         copy = runs / path.relative_to(trials)
         assert path.is_dir() or copy.read_bytes() == path.read_bytes()
+
+
+def test_two_sweeps_that_copy_the_same_run_do_not_disturb_each_other(tmp_path, monkeypatch):
+    """Both find it missing; the second would be refused, or replace what the first has copied."""
+    trials, runs = tmp_path / "trials", tmp_path / "runs"
+    cell = Cell("a", BASE)
+    finish(cell, trials)
+    copytree = shutil.copytree
+
+    def slow(*arguments, **options):
+        time.sleep(0.5)
+        return copytree(*arguments, **options)
+
+    monkeypatch.setattr(shutil, "copytree", slow)
+    monkeypatch.setattr(folders, "READER_SECONDS", 0)
+    with ThreadPoolExecutor(2) as pool:
+        sweeps = [pool.submit(cells.copy_finished, [cell], trials, runs) for _ in range(2)]
+        assert sorted(sweep.result() for sweep in sweeps) == [0, 1]
+    assert cells.state(cell, runs) == DONE
+    assert {path.name for path in trials.iterdir()} == {"a"}
+
+
+def test_nothing_is_copied_if_no_trial_left_a_folder(tmp_path):
+    assert cells.copy_finished([Cell("a", BASE)], tmp_path / "trials", tmp_path / "runs") == 0
 
 
 def test_a_run_of_the_same_name_with_other_settings_is_not_copied(tmp_path):
